@@ -1,0 +1,33 @@
+package v1alpha2
+
+// Labels and annotations of the iam.kubesphere.io group. Their names are part
+// of the wire contract with KubeSphere 3.3 and 3.4.
+const (
+	// LabelUserReference names the user a binding or record belongs to.
+	LabelUserReference = "iam.kubesphere.io/user-ref"
+	// LabelRoleTemplate marks a role that is a building block of others.
+	LabelRoleTemplate = "iam.kubesphere.io/role-template"
+	// LabelWorkspace names the workspace an object belongs to.
+	LabelWorkspace = "kubesphere.io/workspace"
+
+	// AnnotationGlobalRole carries the name of a user's global role.
+	AnnotationGlobalRole = "iam.kubesphere.io/globalrole"
+	// AnnotationUninitialized marks a user who has to choose a password first.
+	AnnotationUninitialized = "iam.kubesphere.io/uninitialized"
+	// AnnotationLastPasswordChange is the RFC 3339 time of the last change.
+	AnnotationLastPasswordChange = "iam.kubesphere.io/last-password-change-time"
+	// AnnotationAggregationRoles is a JSON list of the role templates a role is made of.
+	AnnotationAggregationRoles = "iam.kubesphere.io/aggregation-roles"
+	// AnnotationCreator is the name of who created an object.
+	AnnotationCreator = "kubesphere.io/creator"
+)
+
+// Names of the global roles every installation has.
+const (
+	GlobalRolePlatformAdmin           = "platform-admin"
+	GlobalRolePlatformSelfProvisioner = "platform-self-provisioner"
+	GlobalRolePlatformRegular         = "platform-regular"
+	GlobalRoleAnonymous               = "anonymous"
+	GlobalRoleAuthenticated           = "authenticated"
+	GlobalRolePreRegistration         = "pre-registration"
+)
