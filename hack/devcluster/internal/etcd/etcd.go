@@ -1,0 +1,116 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// maxSocketPath leaves room below the 104 (macOS) or 108 (Linux) bytes a
+// socket address can hold.
+const maxSocketPath = 80
+
+// Options say where the data lives and how careful to be with it.
+type Options struct {
+	// Dir holds the database and the write-ahead log.
+	Dir string
+	// Log receives errors.
+	Log io.Writer
+	// UnsafeNoFsync trades the safety of acknowledged writes for speed.
+	UnsafeNoFsync bool
+}
+
+// Server is a running etcd.
+type Server struct {
+	etcd      *embed.Etcd
+	socketDir string
+	endpoint  string
+}
+
+// Start starts etcd and returns when it serves.
+func Start(ctx context.Context, opts Options) (*Server, error) {
+	socketDir, err := makeSocketDir()
+	if err != nil {
+		return nil, fmt.Errorf("make a directory for etcd's sockets: %w", err)
+	}
+	s := &Server{socketDir: socketDir, endpoint: "unix://" + filepath.Join(socketDir, "c")}
+	if err := s.start(ctx, opts); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("start etcd: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Server) start(ctx context.Context, opts Options) error {
+	cfg := embed.NewConfig()
+	cfg.Dir = opts.Dir
+	client := url.URL{Scheme: "unix", Path: filepath.Join(s.socketDir, "c")}
+	peer := url.URL{Scheme: "unix", Path: filepath.Join(s.socketDir, "p")}
+	cfg.ListenClientUrls = []url.URL{client}
+	cfg.AdvertiseClientUrls = []url.URL{client}
+	cfg.ListenPeerUrls = []url.URL{peer}
+	// The advertised peer address is part of the member's identity and must
+	// not change between starts as the sockets do. Nobody dials it.
+	cfg.AdvertisePeerUrls = []url.URL{{Scheme: "unix", Path: "/devcluster"}}
+	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	// A single member has nobody to wait for before it leads.
+	cfg.TickMs = 10
+	cfg.ElectionMs = 100
+	cfg.QuotaBackendBytes = 8 << 30
+	cfg.UnsafeNoFsync = opts.UnsafeNoFsync
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger(opts.Log))
+
+	etcd, err := embed.StartEtcd(cfg)
+	if err != nil {
+		return err
+	}
+	s.etcd = etcd
+	select {
+	case <-etcd.Server.ReadyNotify():
+		return nil
+	case err := <-etcd.Err():
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Endpoint is the URL for kube-apiserver's --etcd-servers.
+func (s *Server) Endpoint() string { return s.endpoint }
+
+// Client speaks to etcd without going through its socket.
+func (s *Server) Client() *clientv3.Client { return v3client.New(s.etcd.Server) }
+
+// Stop ends etcd; everything acknowledged is on disk afterwards.
+func (s *Server) Stop() {
+	if s.etcd != nil {
+		s.etcd.Close()
+	}
+	// Nothing but two dead sockets is left in there.
+	_ = os.RemoveAll(s.socketDir)
+}
+
+func makeSocketDir() (string, error) {
+	dir, err := os.MkdirTemp("", "devcluster")
+	if err != nil || len(dir) <= maxSocketPath {
+		return dir, err
+	}
+	if err := os.Remove(dir); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp("/tmp", "devcluster")
+}
+
+func newLogger(w io.Writer) *zap.Logger {
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	return zap.New(zapcore.NewCore(encoder, zapcore.AddSync(w), zapcore.ErrorLevel))
+}
