@@ -1,0 +1,166 @@
+package deploy
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// TestRights asks Kubernetes what the deployment allows to whom. The second half
+// of the table is the more important one.
+func TestRights(t *testing.T) {
+	server := account("ks-apiserver")
+	// What the server does for a user: as that user, in the group of those it
+	// has authorised.
+	authorized := subject{"jane", []string{"kubesphere:authorized", "system:authenticated"}}
+	user := subject{"jane", []string{"system:authenticated"}}
+	neighbour := account("default")
+
+	tests := []struct {
+		who       subject
+		verb      string
+		resource  string // resource[/subresource][.group]
+		namespace string // empty: all, or none
+		name      string // empty: any
+		want      bool
+	}{
+		// The list engine reads everything, CRDs of others included.
+		{server, "list", "pods", "", "", true},
+		{server, "watch", "nodes", "", "", true},
+		{server, "get", "deployments.apps", "default", "", true},
+		{server, "list", "secrets", "", "", true},
+		{server, "watch", "volumesnapshots.snapshot.storage.k8s.io", "", "", true},
+		{server, "get", "pods/log", "default", "", true},
+		// It owns its API groups.
+		{server, "create", "users.iam.kubesphere.io", "", "", true},
+		{server, "patch", "globalroles.iam.kubesphere.io", "", "", true},
+		{server, "update", "workspaces/status.tenant.kubesphere.io", "", "", true},
+		{server, "delete", "clusters.cluster.kubesphere.io", "", "", true},
+		// It installs its CRDs.
+		{server, "create", "customresourcedefinitions.apiextensions.k8s.io", "", "", true},
+		// It keeps keys, and elects a leader.
+		{server, "create", "secrets", "kubesphere-system", "", true},
+		{server, "patch", "secrets", "kubesphere-system", "", true},
+		{server, "create", "leases.coordination.k8s.io", "kubesphere-system", "", true},
+		{server, "update", "leases.coordination.k8s.io", "kubesphere-system", "", true},
+		{server, "create", "events", "kubesphere-system", "", true},
+		// It acts as its users, whose name, groups, uid and extra are anything.
+		{server, "impersonate", "users", "", "", true},
+		{server, "impersonate", "groups", "", "", true},
+		{server, "impersonate", "uids.authentication.k8s.io", "", "", true},
+		{server, "impersonate", "userextras/anything.authentication.k8s.io", "", "", true},
+		// As such, whatever was authorised works.
+		{authorized, "create", "deployments.apps", "default", "", true},
+		{authorized, "delete", "nodes", "", "", true},
+		{authorized, "create", "pods/exec", "default", "", true},
+		{authorized, "escalate", "clusterroles.rbac.authorization.k8s.io", "", "", true},
+
+		// As itself it changes nothing of anybody else's: a bug in it that
+		// forgets to impersonate shall fail.
+		{server, "create", "pods", "default", "", false},
+		{server, "create", "pods/exec", "default", "", false},
+		{server, "create", "pods", "kubesphere-system", "", false},
+		{server, "patch", "deployments.apps", "kubesphere-system", "", false},
+		{server, "delete", "nodes", "", "", false},
+		{server, "create", "secrets", "default", "", false},
+		{server, "patch", "secrets", "kube-system", "", false},
+		{server, "delete", "customresourcedefinitions.apiextensions.k8s.io", "", "", false},
+		{server, "patch", "customresourcedefinitions.apiextensions.k8s.io", "", "volumesnapshots.snapshot.storage.k8s.io", false},
+		{server, "create", "clusterrolebindings.rbac.authorization.k8s.io", "", "", false},
+		{server, "escalate", "clusterroles.rbac.authorization.k8s.io", "", "", false},
+		{server, "impersonate", "serviceaccounts", "kube-system", "", false},
+		{server, "create", "serviceaccounts/token", "kube-system", "", false},
+		{server, "update", "leases.coordination.k8s.io", "kube-node-lease", "", false},
+		{server, "create", "mutatingwebhookconfigurations.admissionregistration.k8s.io", "", "", false},
+		// Who wasn't authorised has nothing, and nobody else may impersonate.
+		{user, "list", "pods", "default", "", false},
+		{user, "impersonate", "groups", "", "", false},
+		{neighbour, "impersonate", "groups", "", "", false},
+		{neighbour, "impersonate", "users", "", "", false},
+		{neighbour, "get", "secrets", "kubesphere-system", "", false},
+	}
+	for _, test := range tests {
+		t.Run(strings.Join([]string{test.who.name, test.verb, test.resource, test.namespace, test.name}, " "), func(t *testing.T) {
+			if got := may(t, test.who, test.verb, test.resource, test.namespace, test.name); got != test.want {
+				t.Errorf("got %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// TestRightsForEachCRD: patching CRDs is granted by name, so a new kind needs a
+// new name there.
+func TestRightsForEachCRD(t *testing.T) {
+	files, err := filepath.Glob("../../config/crds/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no CRDs found: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var crd object
+		if err := yaml.Unmarshal(text, &crd); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		name := field[string](t, field[object](t, crd, "metadata"), "name")
+		for _, verb := range []string{"patch", "update"} {
+			if !may(t, account("ks-apiserver"), verb, "customresourcedefinitions.apiextensions.k8s.io", "", name) {
+				t.Errorf("may not %s the CRD %s", verb, name)
+			}
+		}
+		// name is PLURAL.GROUP: the resource, as may takes it.
+		if !may(t, account("ks-apiserver"), "patch", name, "", "") {
+			t.Errorf("may not patch %s", name)
+		}
+	}
+}
+
+// subject is who asks, as Kubernetes sees them once authenticated.
+type subject struct {
+	name   string
+	groups []string
+}
+
+// account is a ServiceAccount of the server's namespace.
+func account(name string) subject {
+	return subject{
+		name: "system:serviceaccount:" + namespace + ":" + name,
+		groups: []string{"system:serviceaccounts", "system:serviceaccounts:" + namespace,
+			"system:authenticated"},
+	}
+}
+
+// may asks with a SubjectAccessReview: kubectl auth can-i can't ask for resources
+// discovery doesn't list, such as those that exist only to be impersonated.
+func may(t *testing.T, who subject, verb, resource, namespace, name string) bool {
+	t.Helper()
+	resource, group, _ := strings.Cut(resource, ".")
+	resource, subresource, _ := strings.Cut(resource, "/")
+	review, err := json.Marshal(object{
+		"apiVersion": "authorization.k8s.io/v1",
+		"kind":       "SubjectAccessReview",
+		"spec": object{
+			"user":   who.name,
+			"groups": who.groups,
+			"resourceAttributes": object{
+				"verb": verb, "group": group, "resource": resource, "subresource": subresource,
+				"namespace": namespace, "name": name,
+			},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := run(t.Context(), string(review), kubectlPath,
+		"create", "-f", "-", "-o", "jsonpath={.status.allowed}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer == "true"
+}
