@@ -65,6 +65,10 @@ func (s *Server) start(ctx context.Context, opts Options) error {
 	// A single member has nobody to wait for before it leads.
 	cfg.TickMs = 10
 	cfg.ElectionMs = 100
+	// There is no follower that could need old entries, and those of a large
+	// seed are big.
+	cfg.SnapshotCount = 1000
+	cfg.SnapshotCatchUpEntries = 10
 	cfg.QuotaBackendBytes = 8 << 30
 	cfg.UnsafeNoFsync = opts.UnsafeNoFsync
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newLogger(opts.Log))
