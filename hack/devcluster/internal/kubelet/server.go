@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -42,13 +43,17 @@ type Server struct {
 	http     *http.Server
 }
 
-// New binds a free port on loopback.
-func New(pods Pods, files Files) (*Server, error) {
+// New binds a port on loopback: the preferred one, which the nodes may know
+// from before, or else any that is free.
+func New(pods Pods, files Files, preferred int) (*Server, error) {
 	config, err := tlsConfig(files)
 	if err != nil {
 		return nil, fmt.Errorf("TLS of the kubelet: %w", err)
 	}
-	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	listener, err := tls.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(preferred)), config)
+	if err != nil && preferred != 0 {
+		listener, err = tls.Listen("tcp", "127.0.0.1:0", config)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("bind a port for the kubelet: %w", err)
 	}
