@@ -1,0 +1,201 @@
+package config
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Config is the content of kubesphere.yaml. Sections of type Section belong to
+// features other services provide; they are accepted, so that the file of an
+// existing installation can be used as it is, and reported as unused.
+type Config struct {
+	Authentication Authentication `json:"authentication"`
+	Authorization  Authorization  `json:"authorization"`
+	Kubernetes     Kubernetes     `json:"kubernetes"`
+	Multicluster   Multicluster   `json:"multicluster"`
+	Objects        Objects        `json:"objects"`
+	Server         Server         `json:"server"`
+
+	DevOps       Section `json:"devops,omitempty"`
+	SonarQube    Section `json:"sonarQube,omitempty"`
+	ServiceMesh  Section `json:"servicemesh,omitempty"`
+	Network      Section `json:"network,omitempty"`
+	LDAP         Section `json:"ldap,omitempty"`
+	Redis        Section `json:"redis,omitempty"`
+	Cache        Section `json:"cache,omitempty"`
+	S3           Section `json:"s3,omitempty"`
+	OpenPitrix   Section `json:"openpitrix,omitempty"`
+	Monitoring   Section `json:"monitoring,omitempty"`
+	Logging      Section `json:"logging,omitempty"`
+	Events       Section `json:"events,omitempty"`
+	Auditing     Section `json:"auditing,omitempty"`
+	Alerting     Section `json:"alerting,omitempty"`
+	Notification Section `json:"notification,omitempty"`
+	KubeEdge     Section `json:"kubeedge,omitempty"`
+	EdgeRuntime  Section `json:"edgeruntime,omitempty"`
+	Metering     Section `json:"metering,omitempty"`
+	Gateway      Section `json:"gateway,omitempty"`
+	GPU          Section `json:"gpu,omitempty"`
+	Terminal     Section `json:"terminal,omitempty"`
+}
+
+// Authentication says who may log in and how.
+type Authentication struct {
+	// AuthenticateRateLimiterMaxTries is the number of failed logins before a
+	// user has to wait.
+	AuthenticateRateLimiterMaxTries int `json:"authenticateRateLimiterMaxTries"`
+	// AuthenticateRateLimiterDuration is how long failed logins are remembered.
+	AuthenticateRateLimiterDuration metav1.Duration `json:"authenticateRateLimiterDuration"`
+	// MaximumClockSkew is how far the clocks of replicas may be apart.
+	MaximumClockSkew metav1.Duration `json:"maximumClockSkew"`
+	// LoginHistoryRetentionPeriod is how long login records are kept.
+	LoginHistoryRetentionPeriod metav1.Duration `json:"loginHistoryRetentionPeriod"`
+	// LoginHistoryMaximumEntries is how many login records a user keeps.
+	LoginHistoryMaximumEntries int `json:"loginHistoryMaximumEntries"`
+	// MultipleLogin allows a user to be logged in more than once.
+	MultipleLogin bool `json:"multipleLogin"`
+	// JWTSecret is the shared secret of KubeSphere 3.x. It is accepted so that
+	// an existing file can be used; tokens are signed with asymmetric keys.
+	JWTSecret Secret `json:"jwtSecret"`
+	// KubectlImage is the image of the web terminal.
+	KubectlImage string `json:"kubectlImage,omitempty"`
+	// AdminPassword is the password user admin gets when it is created. One is
+	// generated when it is empty.
+	AdminPassword Secret `json:"adminPassword"`
+	// OAuthOptions configure the token service.
+	OAuthOptions OAuth `json:"oauthOptions"`
+}
+
+// OAuth configures the token service.
+type OAuth struct {
+	// Issuer is the "iss" of tokens: the URL clients know this server by.
+	Issuer string `json:"issuer"`
+	// SignKey and SignKeyData are the signing key of KubeSphere 3.x, accepted as JWTSecret is.
+	SignKey     string `json:"signKey,omitempty"`
+	SignKeyData Secret `json:"signKeyData,omitempty"`
+	// IdentityProviders are where users other than local ones come from.
+	IdentityProviders []IdentityProvider `json:"identityProviders,omitempty"`
+	// Clients may ask for tokens, beside those kept in Secrets.
+	Clients []Client `json:"clients,omitempty"`
+	// AccessTokenMaxAge is how long an access token is valid.
+	AccessTokenMaxAge metav1.Duration `json:"accessTokenMaxAge"`
+	// AccessTokenInactivityTimeout is how much longer than the access token
+	// a session can be refreshed.
+	AccessTokenInactivityTimeout metav1.Duration `json:"accessTokenInactivityTimeout"`
+}
+
+// IdentityProvider is a source of users.
+type IdentityProvider struct {
+	Name                     string  `json:"name"`
+	Type                     string  `json:"type"`
+	MappingMethod            string  `json:"mappingMethod,omitempty"`
+	DisableLoginConfirmation bool    `json:"disableLoginConfirmation,omitempty"`
+	Provider                 Section `json:"provider,omitempty"`
+}
+
+// Client is an OAuth client.
+type Client struct {
+	Name                         string           `json:"name"`
+	Secret                       Secret           `json:"secret,omitempty"`
+	RespondWithChallenges        bool             `json:"respondWithChallenges,omitempty"`
+	RedirectURIs                 []string         `json:"redirectURIs,omitempty"`
+	GrantMethod                  string           `json:"grantMethod,omitempty"`
+	ScopeRestrictions            []string         `json:"scopeRestrictions,omitempty"`
+	AccessTokenMaxAge            *metav1.Duration `json:"accessTokenMaxAge,omitempty"`
+	AccessTokenInactivityTimeout *metav1.Duration `json:"accessTokenInactivityTimeout,omitempty"`
+}
+
+// Authorization says how requests are authorised.
+type Authorization struct {
+	// Mode is RBAC, AlwaysAllow or AlwaysDeny.
+	Mode string `json:"mode"`
+}
+
+// Kubernetes says how to reach kube-apiserver. In a pod nothing needs to be set.
+type Kubernetes struct {
+	KubeConfig string  `json:"kubeconfig,omitempty"`
+	Master     string  `json:"master,omitempty"`
+	QPS        float32 `json:"qps,omitempty"`
+	Burst      int     `json:"burst,omitempty"`
+}
+
+// Multicluster configures requests to other clusters.
+type Multicluster struct {
+	Enable                        bool            `json:"enable,omitempty"`
+	EnableFederation              bool            `json:"enableFederation,omitempty"`
+	ProxyPublishService           string          `json:"proxyPublishService,omitempty"`
+	ProxyPublishAddress           string          `json:"proxyPublishAddress,omitempty"`
+	AgentImage                    string          `json:"agentImage,omitempty"`
+	HostClusterName               string          `json:"hostClusterName,omitempty"`
+	ClusterRole                   string          `json:"clusterRole,omitempty"`
+	ClusterControllerResyncPeriod metav1.Duration `json:"clusterControllerResyncPeriod,omitempty"`
+}
+
+// Objects configures the list engine.
+type Objects struct {
+	// AlwaysOn are resource types that are read from the start.
+	AlwaysOn []string `json:"alwaysOn"`
+	// IdleTimeout is how long a type is kept that nobody asks for; 0 for ever.
+	IdleTimeout metav1.Duration `json:"idleTimeout"`
+	// SyncTimeout bounds how long a request waits for a type's first read.
+	SyncTimeout metav1.Duration `json:"syncTimeout"`
+}
+
+// Server configures the HTTP server.
+type Server struct {
+	BindAddress   string `json:"bindAddress"`
+	InsecurePort  int    `json:"insecurePort"`
+	SecurePort    int    `json:"securePort"`
+	TLSCertFile   string `json:"tlsCertFile,omitempty"`
+	TLSPrivateKey string `json:"tlsPrivateKey,omitempty"`
+	// Debug logs more.
+	Debug bool `json:"debug"`
+	// MaxBodyBytes bounds the body of requests this server reads itself.
+	MaxBodyBytes int64 `json:"maxBodyBytes"`
+	// MaxRequestsInFlight bounds the requests served at the same time.
+	MaxRequestsInFlight int `json:"maxRequestsInFlight"`
+	// ShutdownTimeout bounds how long requests may go on after a stop signal.
+	ShutdownTimeout metav1.Duration `json:"shutdownTimeout"`
+}
+
+// Default returns the configuration used when nothing is configured.
+func Default() *Config {
+	return &Config{
+		Authentication: Authentication{
+			AuthenticateRateLimiterMaxTries: 5,
+			AuthenticateRateLimiterDuration: duration(30 * time.Minute),
+			MaximumClockSkew:                duration(10 * time.Second),
+			LoginHistoryRetentionPeriod:     duration(168 * time.Hour),
+			LoginHistoryMaximumEntries:      100,
+			MultipleLogin:                   true,
+			OAuthOptions: OAuth{
+				Issuer:                       "http://ks-apiserver.kubesphere-system.svc",
+				AccessTokenMaxAge:            duration(2 * time.Hour),
+				AccessTokenInactivityTimeout: duration(2 * time.Hour),
+			},
+		},
+		Authorization: Authorization{Mode: ModeRBAC},
+		Objects: Objects{
+			AlwaysOn:    []string{"namespaces", "nodes", "pods"},
+			IdleTimeout: duration(time.Hour),
+			SyncTimeout: duration(10 * time.Second),
+		},
+		Server: Server{
+			BindAddress:         "0.0.0.0",
+			InsecurePort:        9090,
+			MaxBodyBytes:        3 << 20,
+			MaxRequestsInFlight: 400,
+			ShutdownTimeout:     duration(10 * time.Second),
+		},
+	}
+}
+
+func duration(d time.Duration) metav1.Duration { return metav1.Duration{Duration: d} }
+
+// Modes of authorization.
+const (
+	ModeRBAC        = "RBAC"
+	ModeAlwaysAllow = "AlwaysAllow"
+	ModeAlwaysDeny  = "AlwaysDeny"
+)

@@ -1,0 +1,197 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	sigsjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// EnvironmentPrefix is what the names of environment variables begin with.
+const EnvironmentPrefix = "KUBESPHERE_"
+
+// adminPasswordVariable is a short name for authentication.adminPassword.
+const adminPasswordVariable = EnvironmentPrefix + "ADMIN_PASSWORD"
+
+// DefaultPath is where the file is looked for when none is named.
+const DefaultPath = "/etc/kubesphere/kubesphere.yaml"
+
+// Load reads the file at path over the defaults, then the environment as
+// given by os.Environ. An empty path means DefaultPath, which may be missing.
+// The result is not validated yet, since flags may still change it.
+func Load(path string, environment []string) (*Config, error) {
+	result := Default()
+	optional := path == ""
+	if optional {
+		path = DefaultPath
+	}
+	content, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	switch {
+	case err == nil:
+		if err := decode(content, result); err != nil {
+			return nil, fmt.Errorf("configuration file %s: %w", path, err)
+		}
+	case optional && errors.Is(err, os.ErrNotExist):
+	default:
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	if err := result.applyEnvironment(environment); err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+func decode(content []byte, into *Config) error {
+	asJSON, err := yaml.YAMLToJSONStrict(content)
+	if err != nil {
+		return err
+	}
+	if string(asJSON) == "null" { // an empty file
+		return nil
+	}
+	unknown, err := sigsjson.UnmarshalStrict(asJSON, into)
+	if err != nil {
+		return err
+	}
+	return errors.Join(unknown...)
+}
+
+// applyEnvironment sets values from variables: KUBESPHERE_ and the path of the
+// key in upper case, joined by underscores.
+// Other variables with the prefix, such as those Kubernetes injects for
+// services, are left alone.
+func (c *Config) applyEnvironment(environment []string) error {
+	leaves := make(map[string]reflect.Value)
+	collect(reflect.ValueOf(c).Elem(), strings.TrimSuffix(EnvironmentPrefix, "_"), leaves)
+	leaves[adminPasswordVariable] = reflect.ValueOf(&c.Authentication.AdminPassword).Elem()
+	for _, entry := range environment {
+		name, value, _ := strings.Cut(entry, "=")
+		if leaf, found := leaves[name]; found {
+			if err := set(leaf, value); err != nil {
+				return fmt.Errorf("environment variable %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func collect(value reflect.Value, name string, into map[string]reflect.Value) {
+	for n := range value.NumField() {
+		field := value.Field(n)
+		key, _, _ := strings.Cut(value.Type().Field(n).Tag.Get("json"), ",")
+		fieldName := name + "_" + strings.ToUpper(key)
+		if field.Kind() == reflect.Struct && field.Type() != reflect.TypeFor[metav1.Duration]() {
+			collect(field, fieldName, into)
+			continue
+		}
+		into[fieldName] = field
+	}
+}
+
+// set decodes a text into a leaf. Lists and sections are given as YAML.
+func set(leaf reflect.Value, text string) error {
+	switch leaf.Kind() {
+	case reflect.String:
+		leaf.SetString(text)
+		return nil
+	case reflect.Bool:
+		value, err := strconv.ParseBool(text)
+		if err != nil {
+			return fmt.Errorf("%q is not true or false", text)
+		}
+		leaf.SetBool(value)
+		return nil
+	}
+	encoded := []byte(text)
+	if leaf.Type() == reflect.TypeFor[metav1.Duration]() {
+		encoded, _ = json.Marshal(text)
+	}
+	asJSON, err := yaml.YAMLToJSONStrict(encoded)
+	if err != nil {
+		return err
+	}
+	return sigsjson.UnmarshalCaseSensitivePreserveInts(asJSON, leaf.Addr().Interface())
+}
+
+// Validate reports everything that is wrong with the configuration.
+func (c *Config) Validate() error {
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	port := func(key string, value int) {
+		if value < 0 || value > 65535 {
+			wrong("%s must be between 0 and 65535, not %d", key, value)
+		}
+	}
+	port("server.insecurePort", c.Server.InsecurePort)
+	port("server.securePort", c.Server.SecurePort)
+	if c.Server.SecurePort != 0 && (c.Server.TLSCertFile == "" || c.Server.TLSPrivateKey == "") {
+		wrong("server.securePort needs server.tlsCertFile and server.tlsPrivateKey")
+	}
+	if c.Server.MaxBodyBytes <= 0 {
+		wrong("server.maxBodyBytes must be more than 0")
+	}
+	if c.Server.MaxRequestsInFlight <= 0 {
+		wrong("server.maxRequestsInFlight must be more than 0")
+	}
+	if modes := []string{ModeRBAC, ModeAlwaysAllow, ModeAlwaysDeny}; !slices.Contains(modes, c.Authorization.Mode) {
+		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
+	}
+	oauth := c.Authentication.OAuthOptions
+	if oauth.Issuer == "" {
+		wrong("authentication.oauthOptions.issuer must not be empty")
+	} else if _, err := url.Parse(oauth.Issuer); err != nil {
+		wrong("authentication.oauthOptions.issuer: %w", err)
+	}
+	if oauth.AccessTokenMaxAge.Duration <= 0 {
+		wrong("authentication.oauthOptions.accessTokenMaxAge must be more than 0: tokens that never expire cannot be told apart from stolen ones")
+	}
+	if oauth.AccessTokenInactivityTimeout.Duration < 0 {
+		wrong("authentication.oauthOptions.accessTokenInactivityTimeout must not be negative")
+	}
+	names := make(map[string]bool)
+	for n, client := range oauth.Clients {
+		if client.Name == "" {
+			wrong("authentication.oauthOptions.clients[%d].name must not be empty", n)
+		}
+		if names[client.Name] {
+			wrong("authentication.oauthOptions.clients: %q is there twice", client.Name)
+		}
+		names[client.Name] = true
+	}
+	if c.Multicluster.Enable {
+		wrong("multicluster.enable: this version serves a single cluster")
+	}
+	return errors.Join(problems...)
+}
+
+// Unused returns what is set but has no effect in this version, so that
+// nothing is ignored silently.
+func (c *Config) Unused() []string {
+	var names []string
+	if len(c.Authentication.OAuthOptions.IdentityProviders) > 0 {
+		names = append(names, "authentication.oauthOptions.identityProviders")
+	}
+	if c.Authentication.JWTSecret != "" {
+		names = append(names, "authentication.jwtSecret")
+	}
+	value := reflect.ValueOf(c).Elem()
+	for n := range value.NumField() {
+		if value.Field(n).Type() == reflect.TypeFor[Section]() && value.Field(n).Len() > 0 {
+			key, _, _ := strings.Cut(value.Type().Field(n).Tag.Get("json"), ",")
+			names = append(names, key)
+		}
+	}
+	return names
+}
+
+// Print encodes the configuration as YAML with secrets masked.
+func (c *Config) Print() ([]byte, error) { return yaml.Marshal(c) }

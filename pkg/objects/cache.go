@@ -1,0 +1,304 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Options configure a Cache. All fields but Config have usable zero values.
+type Options struct {
+	// Config reaches kube-apiserver. Required.
+	Config *rest.Config
+	// SyncTimeout bounds how long a request waits for a type that is read for
+	// the first time. 10 seconds when zero.
+	SyncTimeout time.Duration
+	// IdleTimeout is how long a type is kept that nobody asks for. Types are
+	// kept for ever when zero.
+	IdleTimeout time.Duration
+	// Now is the clock. time.Now when nil.
+	Now func() time.Time
+}
+
+// Cache holds the stores of all types. A type is read from Kubernetes when it
+// is first asked for, and kept up to date from then on.
+type Cache struct {
+	options Options
+
+	mu    sync.Mutex
+	run   context.Context // nil until Run
+	feeds map[schema.GroupVersionResource]*feed
+}
+
+// NewCache returns a cache that reads nothing before Run is called.
+func NewCache(options Options) (*Cache, error) {
+	if options.Config == nil {
+		return nil, errors.New("objects: mandatory field Config not set")
+	}
+	if options.SyncTimeout == 0 {
+		options.SyncTimeout = 10 * time.Second
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	return &Cache{options: options, feeds: make(map[schema.GroupVersionResource]*feed)}, nil
+}
+
+// Run keeps the stores up to date until the context ends, then waits for all
+// reflectors to stop.
+func (c *Cache) Run(ctx context.Context) {
+	c.mu.Lock()
+	c.run = ctx
+	for _, f := range c.feeds {
+		c.start(f)
+	}
+	c.mu.Unlock()
+	c.stopIdle(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, f := range c.feeds {
+		if f.stopped != nil {
+			<-f.stopped
+		}
+	}
+}
+
+// stopIdle stops the types nobody asked for in a while, until the context ends.
+func (c *Cache) stopIdle(ctx context.Context) {
+	if c.options.IdleTimeout == 0 {
+		<-ctx.Done()
+		return
+	}
+	ticker := time.NewTicker(c.options.IdleTimeout / 4)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		oldest := c.options.Now().Add(-c.options.IdleTimeout)
+		c.mu.Lock()
+		for key, f := range c.feeds {
+			if !f.pinned && f.lastUse.Before(oldest) {
+				slog.InfoContext(ctx, "nobody asks for this type any more", "resource", key.String())
+				f.stop()
+				delete(c.feeds, key)
+			}
+		}
+		c.mu.Unlock()
+	}
+}
+
+// Pin starts a type and keeps it, whether it is asked for or not.
+func (c *Cache) Pin(kind *Type) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.feed(kind).pinned = true
+}
+
+// feed returns the feed of a type, which it creates and starts if needed.
+func (c *Cache) feed(kind *Type) *feed {
+	f, found := c.feeds[kind.GroupVersionResource]
+	if !found {
+		f = &feed{store: newStore(kind), synced: make(chan struct{})}
+		c.feeds[kind.GroupVersionResource] = f
+		if c.run != nil {
+			c.start(f)
+		}
+	}
+	f.lastUse = c.options.Now()
+	return f
+}
+
+// View is the state of a type as far as it is known.
+type View struct {
+	*Snapshot
+	// Stale says why the state may be old; empty when it is up to date.
+	Stale string
+}
+
+// View returns the present state of a type. It waits, for a bounded time, for
+// a type that is read for the first time. It fails with status 404 when
+// Kubernetes does not have the type, and with 503 when it does not answer.
+func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
+	c.mu.Lock()
+	f := c.feed(kind)
+	c.mu.Unlock()
+	select {
+	case <-f.synced:
+	default:
+		if err := c.wait(ctx, f); err != nil {
+			return View{}, err
+		}
+	}
+	view := View{Snapshot: f.store.Snapshot()}
+	if err := f.failure(); err != nil {
+		if apierrors.IsNotFound(err) {
+			return View{}, status.NotFound("the cluster does not have the resource type %s", kind.GroupResource())
+		}
+		view.Stale = "Kubernetes does not answer, the list may be out of date"
+	}
+	return view, nil
+}
+
+// Synced reports why a type has not been read yet; nil when it has.
+func (c *Cache) Synced(kind *Type) error {
+	c.mu.Lock()
+	f, found := c.feeds[kind.GroupVersionResource]
+	c.mu.Unlock()
+	if !found {
+		return fmt.Errorf("%s: not started", kind.Resource)
+	}
+	select {
+	case <-f.synced:
+		return nil
+	default:
+	}
+	if err := f.failure(); err != nil {
+		return fmt.Errorf("%s: %w", kind.Resource, err)
+	}
+	return fmt.Errorf("%s: not read yet", kind.Resource)
+}
+
+func (c *Cache) wait(ctx context.Context, f *feed) error {
+	timeout := time.NewTimer(c.options.SyncTimeout)
+	defer timeout.Stop()
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		select {
+		case <-f.synced:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-timeout.C:
+			return status.Unavailable(5, "%s cannot be read from Kubernetes at the moment", f.store.kind.Resource)
+		case <-poll.C:
+			if err := f.failure(); apierrors.IsNotFound(err) {
+				return status.NotFound("the cluster does not have the resource type %s", f.store.kind.GroupResource())
+			}
+		}
+	}
+}
+
+// feed keeps one store up to date.
+type feed struct {
+	store   *Store
+	synced  chan struct{} // closed when the store has been filled once
+	once    sync.Once
+	stop    context.CancelFunc
+	stopped chan struct{}
+	pinned  bool
+	lastUse time.Time
+
+	mu  sync.Mutex
+	err error // of the last attempt to read; nil while it works
+}
+
+func (f *feed) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+func (f *feed) note(err error) {
+	// A watch that is too old is answered with a new list: nothing is wrong.
+	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, context.Canceled) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.err = err
+}
+
+// start runs the reflector of a feed.
+func (c *Cache) start(f *feed) {
+	ctx, cancel := context.WithCancel(c.run)
+	f.stop, f.stopped = cancel, make(chan struct{})
+	client, err := newClient(c.options.Config, f.store.kind)
+	if err != nil {
+		f.note(err)
+		close(f.stopped)
+		return
+	}
+	reflector := cache.NewReflectorWithOptions(&listWatch{ctx: ctx, client: client, resource: f.store.kind.Resource, note: f.note}, nil,
+		sink{store: f.store, synced: func() { f.once.Do(func() { close(f.synced) }) }},
+		cache.ReflectorOptions{Name: f.store.kind.GroupResource().String(), TypeDescription: f.store.kind.Resource})
+	go func() {
+		defer close(f.stopped)
+		reflector.RunWithContext(ctx)
+	}()
+}
+
+// listWatch reads a type from kube-apiserver and notes whether that works.
+type listWatch struct {
+	ctx      context.Context // for the two methods cache.ListerWatcher has without one
+	client   rest.Interface
+	resource string
+	note     func(error)
+}
+
+func (l *listWatch) List(options metav1.ListOptions) (runtime.Object, error) {
+	return l.ListWithContext(l.ctx, options)
+}
+
+func (l *listWatch) Watch(options metav1.ListOptions) (watch.Interface, error) {
+	return l.WatchWithContext(l.ctx, options)
+}
+
+func (l *listWatch) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	result := &objectList{}
+	err := l.client.Get().Resource(l.resource).VersionedParams(&options, metav1.ParameterCodec).Do(ctx).Into(result)
+	l.note(err)
+	if err != nil {
+		return nil, err
+	}
+	return result, nil
+}
+
+func (l *listWatch) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.Watch = true
+	result, err := l.client.Get().Resource(l.resource).VersionedParams(&options, metav1.ParameterCodec).Watch(ctx)
+	l.note(err)
+	return result, err
+}
+
+// newClient returns a REST client that decodes answers into items of a type.
+func newClient(config *rest.Config, kind *Type) (rest.Interface, error) {
+	config = rest.CopyConfig(config)
+	// Reflectors back off by themselves; a shared limit would let one busy
+	// type starve the others.
+	config.QPS = -1
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, err
+	}
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return nil, err
+	}
+	prefix := "/apis/" + kind.Group + "/" + kind.Version
+	if kind.Group == "" {
+		prefix = "/api/" + kind.Version
+	}
+	return rest.NewRESTClient(base, prefix, rest.ClientContentConfig{
+		AcceptContentTypes: "application/json",
+		ContentType:        "application/json",
+		GroupVersion:       kind.GroupVersion(),
+		Negotiator:         codec{kind: kind},
+	}, nil, httpClient)
+}

@@ -1,0 +1,149 @@
+package objects
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Catalog is the table of the resource types the engine knows by name.
+type Catalog struct {
+	types map[string]*Type
+}
+
+// Type returns the type with a plural name, nil when there is none.
+func (c *Catalog) Type(resource string) *Type { return c.types[resource] }
+
+// Resources returns the plural names of all types.
+func (c *Catalog) Resources() []string {
+	names := make([]string, 0, len(c.types))
+	for name := range c.types {
+		names = append(names, name)
+	}
+	return names
+}
+
+// NewCatalog returns the table of types.
+func NewCatalog() *Catalog {
+	c := &Catalog{types: make(map[string]*Type)}
+	core := schema.GroupVersion{Version: "v1"}
+	apps := schema.GroupVersion{Group: "apps", Version: "v1"}
+	iam := schema.GroupVersion{Group: "iam.kubesphere.io", Version: "v1alpha2"}
+
+	c.cluster(core, "nodes", "Node", textColumn("status", nodeStatus))
+	c.cluster(core, "namespaces", "Namespace", pathColumn("status", "status.phase"))
+	c.namespaced(core, "pods", "Pod",
+		textColumn("status", podStatus),
+		pathColumn("phase", "status.phase"),
+		pathColumn("nodeName", "spec.nodeName"),
+		timeColumn("startTime", func(o gjson.Result) int64 { return seconds(o.Get("status.startTime").Str) }),
+	)
+	c.namespaced(apps, "deployments", "Deployment",
+		textColumn("status", deploymentStatus),
+		timeColumn("updateTime", lastUpdate("lastUpdateTime")),
+	)
+	c.namespaced(core, "services", "Service")
+	c.namespaced(core, "configmaps", "ConfigMap").clean = cleanConfigMap
+	secrets := c.namespaced(core, "secrets", "Secret", pathColumn("type", "type"))
+	secrets.remove = append(secrets.remove, lastApplied)
+	secrets.mask = maskSecret
+	users := c.cluster(iam, "users", "User",
+		Column{Name: "email", Derive: path("spec.email"), Match: exactly},
+		pathColumn("status", "status.state"),
+	)
+	users.remove = append(users.remove, "spec.password", lastApplied)
+	for resource, kind := range map[string]string{
+		"globalroles": "GlobalRole", "globalrolebindings": "GlobalRoleBinding",
+		"workspaceroles": "WorkspaceRole", "workspacerolebindings": "WorkspaceRoleBinding",
+		"groups": "Group", "groupbindings": "GroupBinding", "loginrecords": "LoginRecord",
+	} {
+		c.cluster(iam, resource, kind)
+	}
+	return c
+}
+
+func (c *Catalog) cluster(gv schema.GroupVersion, resource, kind string, columns ...Column) *Type {
+	t := &Type{GroupVersionResource: gv.WithResource(resource), Kind: kind, Columns: columns, remove: neverKept[:len(neverKept):len(neverKept)]}
+	c.types[resource] = t
+	return t
+}
+
+func (c *Catalog) namespaced(gv schema.GroupVersion, resource, kind string, columns ...Column) *Type {
+	t := c.cluster(gv, resource, kind, columns...)
+	t.Namespaced = true
+	return t
+}
+
+func exactly(value Value, wanted string) bool { return value.Text == wanted }
+
+func ignoringCase(value Value, wanted string) bool { return strings.EqualFold(value.Text, wanted) }
+
+func path(path string) func(gjson.Result) Value {
+	return func(o gjson.Result) Value { return Value{Text: o.Get(path).String()} }
+}
+
+// pathColumn is a text at a path of the object, filtered by its value in any case.
+func pathColumn(name, at string) Column {
+	return Column{Name: name, Derive: path(at), Match: ignoringCase}
+}
+
+// textColumn is a text computed from the object, filtered by its value in any case.
+func textColumn(name string, derive func(gjson.Result) string) Column {
+	return Column{Name: name, Derive: func(o gjson.Result) Value { return Value{Text: derive(o)} }, Match: ignoringCase}
+}
+
+// timeColumn is a time in Unix seconds, to sort by.
+func timeColumn(name string, derive func(gjson.Result) int64) Column {
+	return Column{Name: name, Derive: func(o gjson.Result) Value { return Value{Number: derive(o)} }}
+}
+
+// lastUpdate is the latest of the creation and the given time of the
+// conditions.
+func lastUpdate(field string) func(gjson.Result) int64 {
+	return func(o gjson.Result) int64 {
+		latest := seconds(o.Get("metadata.creationTimestamp").Str)
+		o.Get("status.conditions").ForEach(func(_, condition gjson.Result) bool {
+			latest = max(latest, seconds(condition.Get(field).Str))
+			return true
+		})
+		return latest
+	}
+}
+
+// maskSecret keeps the keys of a secret and empties the values.
+func maskSecret(object string) string {
+	for _, field := range []string{"data", "stringData"} {
+		values := gjson.Get(object, field)
+		if !values.IsObject() {
+			continue
+		}
+		masked := make(map[string]string)
+		values.ForEach(func(key, _ gjson.Result) bool {
+			masked[key.String()] = ""
+			return true
+		})
+		replaced, err := sjson.Set(object, field, masked)
+		if err != nil { // rather nothing than a secret
+			replaced, _ = sjson.Delete(object, field)
+		}
+		object = replaced
+	}
+	return object
+}
+
+// cleanConfigMap takes the credentials out of the kubeconfigs KubeSphere 3.x
+// keeps in config maps.
+func cleanConfigMap(object string) string {
+	metadata := gjson.Get(object, "metadata")
+	if metadata.Get("namespace").Str != "kubesphere-controls-system" || !strings.HasPrefix(metadata.Get("name").Str, "kubeconfig-") {
+		return object
+	}
+	for _, field := range []string{"data", "binaryData", lastApplied} {
+		if cleaner, err := sjson.Delete(object, field); err == nil {
+			object = cleaner
+		}
+	}
+	return object
+}

@@ -1,0 +1,139 @@
+package objects
+
+import (
+	"container/list"
+	"sync"
+
+	"github.com/tidwall/btree"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+)
+
+// Snapshot is the state of a store at one moment. It never changes, and
+// any number of readers may use it at the same time.
+type Snapshot struct {
+	store      *Store
+	revision   uint64
+	all        *index
+	namespaces *btree.Map[string, *index]
+	remembered memory
+}
+
+// Page is a part of a list.
+type Page struct {
+	Items []*Item
+	// Total is the number of objects that match, on all pages.
+	Total int
+	// Revision identifies the state the page was taken from.
+	Revision uint64
+}
+
+// Revision grows with every change of the store.
+func (s *Snapshot) Revision() uint64 { return s.revision }
+
+// Len is the number of objects.
+func (s *Snapshot) Len() int { return s.all.len() }
+
+// Get returns an object, nil when there is none.
+func (s *Snapshot) Get(namespace, name string) *Item {
+	item, _ := s.all.orders[orderName].Get(&Item{namespace: namespace, name: name})
+	return item
+}
+
+// All calls yield with every object in the order of names until it returns false.
+func (s *Snapshot) All(yield func(*Item) bool) { s.all.orders[orderName].Scan(yield) }
+
+// List returns a page of the objects of a namespace, or of all namespaces when
+// it is empty. An unfiltered page costs the logarithm of the number of
+// objects; a filtered list is computed once and remembered for the life of the
+// snapshot, so that its other pages cost nothing.
+func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
+	result := Page{Revision: s.revision}
+	where := s.all
+	if namespace != "" {
+		var found bool
+		if where, found = s.namespaces.Get(namespace); !found {
+			return result, nil
+		}
+	}
+	items, found := where.orders[s.store.kind.order(q.SortBy)]
+	if !found {
+		return s.store.withOrder(q.SortBy).List(namespace, q)
+	}
+	match, err := s.store.kind.matcher(q)
+	if err != nil {
+		return result, err
+	}
+	if match == nil {
+		result.Total = items.Len()
+		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
+		return result, nil
+	}
+	matching := s.remembered.get(namespace+"\x00"+q.Raw, func() []*Item {
+		return filtered(items, q.Ascending, match)
+	})
+	result.Total = len(matching)
+	first := min(q.Offset(), len(matching))
+	last := len(matching)
+	if q.Limit != query.Unlimited {
+		last = min(first+q.Limit, last)
+	}
+	result.Items = matching[first:last]
+	return result, nil
+}
+
+func filtered(items *tree, ascending bool, match func(*Item) bool) []*Item {
+	var result []*Item
+	take := func(item *Item) bool {
+		if match(item) {
+			result = append(result, item)
+		}
+		return true
+	}
+	if ascending {
+		items.Scan(take)
+	} else {
+		items.Reverse(take)
+	}
+	return result
+}
+
+// memoryQueries bounds how many filtered lists a snapshot remembers.
+const memoryQueries = 32
+
+// memory remembers the results of the filtered lists asked for last.
+type memory struct {
+	mu      sync.Mutex
+	results map[string]*list.Element
+	recent  list.List // of *remembered, the last used first
+}
+
+type remembered struct {
+	key   string
+	once  sync.Once
+	items []*Item
+}
+
+func (m *memory) get(key string, compute func() []*Item) []*Item {
+	m.mu.Lock()
+	element, found := m.results[key]
+	if found {
+		m.recent.MoveToFront(element)
+	} else {
+		if m.results == nil {
+			m.results = make(map[string]*list.Element)
+		}
+		element = m.recent.PushFront(&remembered{key: key})
+		m.results[key] = element
+		if m.recent.Len() > memoryQueries {
+			oldest := m.recent.Back()
+			m.recent.Remove(oldest)
+			delete(m.results, oldest.Value.(*remembered).key)
+		}
+	}
+	entry := element.Value.(*remembered)
+	m.mu.Unlock()
+	// Computed outside of the lock, by the first of those who ask for it.
+	entry.once.Do(func() { entry.items = compute() })
+	return entry.items
+}

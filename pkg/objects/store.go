@@ -1,0 +1,178 @@
+package objects
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
+)
+
+// Store holds the objects of one type. A reflector writes to it; readers take
+// snapshots.
+type Store struct {
+	kind *Type
+
+	snapshot atomic.Pointer[Snapshot] // nil after a change, until a reader asks
+
+	mu         sync.Mutex
+	generation uint64 // of the snapshot taken last; indexes up to it are frozen
+	revision   uint64
+	orders     []string
+	all        *index
+	namespaces *btree.Map[string, *index]
+	shared     bool // namespaces belongs to a snapshot as well
+}
+
+func newStore(kind *Type) *Store {
+	s := &Store{kind: kind, orders: []string{orderName, orderCreated}}
+	s.reset()
+	return s
+}
+
+func (s *Store) reset() {
+	s.all = newIndex(s.kind, s.generation+1, s.orders)
+	s.namespaces = btree.NewMap[string, *index](32)
+	s.shared = false
+}
+
+// Snapshot returns the present state.
+func (s *Store) Snapshot() *Snapshot {
+	if current := s.snapshot.Load(); current != nil {
+		return current
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.take()
+}
+
+// take makes a snapshot by freezing the indexes as they are.
+func (s *Store) take() *Snapshot {
+	if current := s.snapshot.Load(); current != nil {
+		return current
+	}
+	s.generation++
+	s.shared = true
+	current := &Snapshot{store: s, revision: s.revision, all: s.all, namespaces: s.namespaces}
+	s.snapshot.Store(current)
+	return current
+}
+
+// Revision grows with every change; it costs nothing to ask for.
+func (s *Store) Revision() uint64 { return s.Snapshot().revision }
+
+// put stores a new version of an object.
+func (s *Store) put(item *Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.change(s.get(item), item)
+}
+
+// remove forgets an object.
+func (s *Store) remove(item *Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.get(item); old != nil {
+		s.change(old, nil)
+	}
+}
+
+// replace stores a complete new state. Objects that did not change keep their
+// items, so that a relist costs no memory.
+func (s *Store) replace(items []*Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.all.orders[orderName]
+	changed := len(items) != old.Len()
+	for n, item := range items {
+		if known, found := old.Get(item); found && known.uid == item.uid && known.version == item.version {
+			items[n] = known
+		} else {
+			changed = true
+		}
+	}
+	if !changed {
+		return
+	}
+	s.reset()
+	for _, item := range items {
+		s.all.put(nil, item)
+		if s.kind.Namespaced {
+			s.namespaceIndex(item.namespace).put(nil, item)
+		}
+	}
+	s.changed()
+}
+
+func (s *Store) get(item *Item) *Item {
+	known, _ := s.all.orders[orderName].Get(item)
+	return known
+}
+
+func (s *Store) change(old, item *Item) {
+	if s.all.generation <= s.generation {
+		s.all = s.all.clone(s.generation + 1)
+	}
+	s.all.put(old, item)
+	if s.kind.Namespaced {
+		namespace := ""
+		if item != nil {
+			namespace = item.namespace
+		} else {
+			namespace = old.namespace
+		}
+		where := s.namespaceIndex(namespace)
+		where.put(old, item)
+		if where.len() == 0 {
+			s.namespaces.Delete(namespace)
+		}
+	}
+	s.changed()
+}
+
+// namespaceIndex returns the index of a namespace for writing.
+func (s *Store) namespaceIndex(namespace string) *index {
+	if s.shared {
+		s.namespaces = s.namespaces.Copy()
+		s.shared = false
+	}
+	where, found := s.namespaces.Get(namespace)
+	switch {
+	case !found:
+		where = newIndex(s.kind, s.generation+1, s.orders)
+	case where.generation <= s.generation:
+		where = where.clone(s.generation + 1)
+	default:
+		return where
+	}
+	s.namespaces.Set(namespace, where)
+	return where
+}
+
+func (s *Store) changed() {
+	s.revision++
+	s.snapshot.Store(nil)
+}
+
+// withOrder returns a snapshot whose objects are also ordered by a sort key.
+// The order is built when it is first asked for and kept up to date from then
+// on; how many there can be is bounded by the columns of the type.
+func (s *Store) withOrder(sortBy string) *Snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	order := s.kind.order(sortBy)
+	if _, found := s.all.orders[order]; !found {
+		s.all = s.all.clone(s.generation + 1)
+		s.all.addOrder(s.kind, order)
+		rebuilt := btree.NewMap[string, *index](32)
+		s.namespaces.Scan(func(namespace string, where *index) bool {
+			where = where.clone(s.generation + 1)
+			where.addOrder(s.kind, order)
+			rebuilt.Set(namespace, where)
+			return true
+		})
+		s.namespaces, s.shared = rebuilt, false
+		s.orders = append(s.orders, order)
+		s.snapshot.Store(nil)
+	}
+	return s.take()
+}

@@ -1,0 +1,225 @@
+package objects
+
+import (
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+)
+
+// Type is what the engine has to know of a resource type.
+type Type struct {
+	schema.GroupVersionResource
+	Kind       string
+	Namespaced bool
+	// Columns are derived when an object arrives and serve filters and orders.
+	Columns []Column
+	// remove are the paths that are never kept.
+	remove []string
+	// clean takes out what is never kept but has no fixed path; nil for nothing.
+	clean func(object string) string
+	// mask returns what callers see who may not read secrets.
+	mask func(object string) string
+}
+
+// Column is a value derived from an object.
+type Column struct {
+	// Name is the query parameter and the sort key of the column.
+	Name string
+	// Derive computes the value once per version of the object.
+	Derive func(object gjson.Result) Value
+	// Match compares the value with a query parameter; nil when the column is
+	// a sort key only.
+	Match func(value Value, wanted string) bool
+}
+
+// neverKept is removed from every object: managed fields are bookkeeping of
+// kube-apiserver and often the largest part of an object.
+var neverKept = []string{"metadata.managedFields"}
+
+// lastApplied holds a copy of the whole object, secrets included.
+const lastApplied = `metadata.annotations.kubectl\.kubernetes\.io/last-applied-configuration`
+
+// column is the index of the named column, -1 when there is none.
+func (t *Type) column(name string) int {
+	for n := range t.Columns {
+		if t.Columns[n].Name == name {
+			return n
+		}
+	}
+	return -1
+}
+
+// Sorts reports whether objects can be ordered by the key.
+func (t *Type) Sorts(key string) bool {
+	switch key {
+	case orderName, orderCreated, "createTime":
+		return true
+	}
+	return t.column(key) >= 0
+}
+
+// Filters reports whether the query parameter filters objects of this type.
+func (t *Type) Filters(key string) bool {
+	if _, found := metadataFilters[key]; found || key == "label" || key == "annotation" {
+		return true
+	}
+	n := t.column(key)
+	return n >= 0 && t.Columns[n].Match != nil
+}
+
+const (
+	orderName    = "name"
+	orderCreated = "creationTimestamp"
+)
+
+// order maps a sort key to the order that serves it. Keys a type does not
+// know mean the creation time, as they always did.
+func (t *Type) order(key string) string {
+	if key == orderName || t.column(key) >= 0 {
+		return key
+	}
+	return orderCreated
+}
+
+// less returns the strict order of a key: by its value, then by namespace and
+// name, so that equal values never make pages overlap.
+func (t *Type) less(order string) func(a, b *Item) bool {
+	switch order {
+	case orderName:
+		return func(a, b *Item) bool {
+			if a.name != b.name {
+				return a.name < b.name
+			}
+			return a.namespace < b.namespace
+		}
+	case orderCreated:
+		return func(a, b *Item) bool {
+			if a.created != b.created {
+				return a.created < b.created
+			}
+			return lessKey(a, b)
+		}
+	}
+	n := t.column(order)
+	return func(a, b *Item) bool {
+		if c := a.columns[n].compare(b.columns[n]); c != 0 {
+			return c < 0
+		}
+		return lessKey(a, b)
+	}
+}
+
+func lessKey(a, b *Item) bool {
+	if a.namespace != b.namespace {
+		return a.namespace < b.namespace
+	}
+	return a.name < b.name
+}
+
+// metadataFilters are the filters every type has.
+var metadataFilters = map[string]func(item *Item, wanted string) bool{
+	"name":      func(i *Item, wanted string) bool { return strings.Contains(i.name, wanted) },
+	"namespace": func(i *Item, wanted string) bool { return i.namespace == wanted },
+	"uid":       func(i *Item, wanted string) bool { return i.uid == wanted },
+	"names": func(i *Item, wanted string) bool {
+		for name := range strings.SplitSeq(wanted, ",") {
+			if name == i.name {
+				return true
+			}
+		}
+		return false
+	},
+	"alias": func(i *Item, wanted string) bool {
+		return strings.Contains(i.Field(`metadata.annotations.kubesphere\.io/alias-name`).String(), wanted)
+	},
+	"ownerReference": func(i *Item, wanted string) bool { return anyEquals(i.Field("metadata.ownerReferences.#.uid"), wanted) },
+	"ownerKind": func(i *Item, wanted string) bool {
+		return anyEquals(i.Field("metadata.ownerReferences.#.kind"), wanted)
+	},
+}
+
+func anyEquals(list gjson.Result, wanted string) bool {
+	found := false
+	list.ForEach(func(_, value gjson.Result) bool {
+		found = value.String() == wanted
+		return !found
+	})
+	return found
+}
+
+// matcher returns the conjunction of everything a query filters by; nil when
+// every object matches.
+func (t *Type) matcher(q *query.Query) (func(*Item) bool, error) {
+	var tests []func(*Item) bool
+	for _, filter := range q.Filters {
+		test, err := t.filter(filter)
+		if err != nil {
+			return nil, err
+		}
+		tests = append(tests, test)
+	}
+	if len(q.Labels) > 0 {
+		tests = append(tests, func(i *Item) bool { return q.Labels.Matches(i.labels) })
+	}
+	if q.Fields != nil && !q.Fields.Empty() {
+		for _, requirement := range q.Fields.Requirements() {
+			tests = append(tests, fieldTest(requirement.Field, requirement.Value, requirement.Operator == "!="))
+		}
+	}
+	switch len(tests) {
+	case 0:
+		return nil, nil
+	case 1:
+		return tests[0], nil
+	}
+	return func(i *Item) bool {
+		for _, test := range tests {
+			if !test(i) {
+				return false
+			}
+		}
+		return true
+	}, nil
+}
+
+func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
+	switch f.Key {
+	case "label", "annotation":
+		selector, err := query.ParseSelector(f.Value)
+		if err != nil {
+			return nil, err
+		}
+		if f.Key == "label" {
+			return func(i *Item) bool { return selector.Matches(i.labels) }, nil
+		}
+		return func(i *Item) bool { return selector.Matches(annotations(i)) }, nil
+	}
+	// A type's own filter comes before the one all types have.
+	if n := t.column(f.Key); n >= 0 && t.Columns[n].Match != nil {
+		match := t.Columns[n].Match
+		return func(i *Item) bool { return match(i.columns[n], f.Value) }, nil
+	}
+	test := metadataFilters[f.Key]
+	return func(i *Item) bool { return test(i, f.Value) }, nil
+}
+
+func annotations(i *Item) labels.Labels {
+	var pairs labelPairs
+	i.Field("metadata.annotations").ForEach(func(key, value gjson.Result) bool {
+		pairs = append(pairs, key.String(), value.String())
+		return true
+	})
+	return pairs
+}
+
+// fieldTest compares the value at a dotted path of the object.
+func fieldTest(path, wanted string, negated bool) func(*Item) bool {
+	return func(i *Item) bool {
+		value := i.Field(path)
+		return (value.Exists() && value.String() == wanted) != negated
+	}
+}

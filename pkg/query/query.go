@@ -1,0 +1,166 @@
+package query
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Parameter names of lists.
+const (
+	Page          = "page"
+	Limit         = "limit"
+	SortBy        = "sortBy"
+	Ascending     = "ascending"
+	LabelSelector = "labelSelector"
+	FieldSelector = "fieldSelector"
+	Pretty        = "pretty"
+)
+
+// Unlimited is the limit that asks for the whole list.
+const Unlimited = -1
+
+// maxSelectorLength bounds the work a single request can ask for, in bytes.
+const maxSelectorLength = 8 << 10
+
+// Filter keeps the objects for which the field Key has the value Value, in the
+// way the type of the object defines for that key.
+type Filter struct {
+	Key, Value string
+}
+
+// Query is what a list is asked for.
+type Query struct {
+	// Page counts from 1; ignored when Limit is Unlimited.
+	Page int
+	// Limit is the number of objects of a page; 0 asks for the total only.
+	Limit int
+	// SortBy names the order, creationTimestamp by default.
+	SortBy string
+	// Ascending reverses the default, descending order.
+	Ascending bool
+	// Filters are sorted by key and all have to match.
+	Filters []Filter
+	// Labels is nil when every object matches.
+	Labels Selector
+	// Fields is nil when every object matches.
+	Fields fields.Selector
+	// Pretty asks for indented JSON.
+	Pretty bool
+	// Raw is the encoded form of the parameters that select and order objects:
+	// equal for equal lists, whatever the page.
+	Raw string
+}
+
+// Offset is the index of the first object of the page.
+func (q *Query) Offset() int {
+	if q.Limit == Unlimited {
+		return 0
+	}
+	return (q.Page - 1) * q.Limit
+}
+
+// Parse reads a query. known says which filters the type has; the names of
+// parameters that are neither filters nor understood here are returned, so
+// that the client can be warned that they have no effect.
+func Parse(values url.Values, known func(key string) bool) (q Query, ignored []string, err error) {
+	q = Query{Page: 1, Limit: Unlimited, SortBy: "creationTimestamp"}
+	for key, all := range values {
+		// A parameter given twice keeps its last value, as existing clients expect.
+		value := all[len(all)-1]
+		switch key {
+		case Page:
+			q.Page, err = integer(key, value, 1)
+		case Limit:
+			q.Limit, err = integer(key, value, Unlimited)
+		case SortBy:
+			if value != "" {
+				q.SortBy = value
+			}
+		case Ascending:
+			q.Ascending, err = boolean(key, value)
+		case Pretty:
+			q.Pretty, err = boolean(key, value)
+		case LabelSelector:
+			q.Labels, err = ParseSelector(value)
+		case FieldSelector:
+			q.Fields, err = parseFields(value)
+		default:
+			if known(key) {
+				q.Filters = append(q.Filters, Filter{key, value})
+			} else {
+				ignored = append(ignored, key)
+			}
+		}
+		if err != nil {
+			return Query{}, nil, err
+		}
+	}
+	slices.SortFunc(q.Filters, func(a, b Filter) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(ignored)
+	q.Raw = q.encode(values)
+	if q.Limit > 0 && q.Page > (1<<53)/q.Limit {
+		return Query{}, nil, status.BadRequest("page %d is out of range", q.Page)
+	}
+	return q, ignored, nil
+}
+
+func (q *Query) encode(values url.Values) string {
+	var b strings.Builder
+	b.WriteString(q.SortBy)
+	if q.Ascending {
+		b.WriteString("\x00asc")
+	}
+	last := func(key string) string {
+		if all := values[key]; len(all) > 0 {
+			return all[len(all)-1]
+		}
+		return ""
+	}
+	b.WriteString("\x00" + last(LabelSelector) + "\x00" + last(FieldSelector))
+	for _, f := range q.Filters {
+		b.WriteString("\x00" + f.Key + "\x01" + f.Value)
+	}
+	return b.String()
+}
+
+func integer(key, value string, least int) (int, error) {
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, status.BadRequest("%s must be a whole number, not %q", key, value)
+	}
+	if n < least {
+		return 0, status.BadRequest("%s must be %d or more, not %d", key, least, n)
+	}
+	return n, nil
+}
+
+func boolean(key, value string) (bool, error) {
+	if value == "" { // ?pretty
+		return true, nil
+	}
+	b, err := strconv.ParseBool(value)
+	if err != nil {
+		return false, status.BadRequest("%s must be true or false, not %q", key, value)
+	}
+	return b, nil
+}
+
+func parseFields(text string) (fields.Selector, error) {
+	if len(text) > maxSelectorLength {
+		return nil, status.BadRequest("fieldSelector is longer than %d bytes", maxSelectorLength)
+	}
+	if text == "" {
+		return nil, nil
+	}
+	selector, err := fields.ParseSelector(text)
+	if err != nil {
+		return nil, status.BadRequest("invalid fieldSelector: %v", err)
+	}
+	return selector, nil
+}

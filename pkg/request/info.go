@@ -1,0 +1,222 @@
+package request
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Scope is where a right has to be held for a request to be allowed.
+type Scope string
+
+// The scopes, from the widest to the narrowest.
+const (
+	ScopeGlobal    Scope = "Global"
+	ScopeCluster   Scope = "Cluster"
+	ScopeWorkspace Scope = "Workspace"
+	ScopeNamespace Scope = "Namespace"
+)
+
+// Info describes a request. For requests that name no resource only Path, Verb
+// (the lower-case HTTP method) and Kubernetes are set.
+type Info struct {
+	// IsResourceRequest is false for paths such as /healthz or /kapis/version.
+	IsResourceRequest bool
+	// Path is the decoded URL path.
+	Path string
+	// Verb is get, list, watch, create, update, patch, delete, deletecollection
+	// or proxy; the lower-case HTTP method for non-resource requests.
+	Verb string
+	// APIPrefix is api, apis or kapis.
+	APIPrefix string
+	// APIGroup is empty for the core group.
+	APIGroup   string
+	APIVersion string
+	// Cluster is set for paths below /{prefix}/clusters/{cluster}.
+	Cluster     string
+	Workspace   string
+	Namespace   string
+	Resource    string
+	Subresource string
+	Name        string
+	// Parts are the segments from the resource on.
+	Parts []string
+	Scope Scope
+	// Kubernetes is true for /api and /apis, which kube-apiserver serves.
+	Kubernetes bool
+}
+
+// globalResources are the resources that belong to the platform rather than to
+// one cluster, by API group.
+var globalResources = map[string]map[string]bool{
+	"iam.kubesphere.io":       {"users": true, "globalroles": true, "globalrolebindings": true},
+	"tenant.kubesphere.io":    {"workspaces": true, "clusters": true},
+	"cluster.kubesphere.io":   {"clusters": true},
+	"resources.kubesphere.io": {"clusters": true},
+	"notification.kubesphere.io": {
+		"configs": true, "receivers": true, "notificationmanagers": true, "routers": true, "silences": true,
+	},
+}
+
+// namespaceSubresources are the subresources of a namespace; after
+// namespaces/{name} anything else is a resource in that namespace.
+var namespaceSubresources = map[string]bool{"status": true, "finalize": true}
+
+// Parse describes a request, or says with a 400 error why its path is refused:
+// empty, "." and ".." segments and encoded slashes could be understood
+// differently by whoever serves the request next.
+func Parse(r *http.Request) (*Info, error) {
+	segments, err := splitPath(r.URL)
+	if err != nil {
+		return nil, err
+	}
+	info := &Info{Path: r.URL.Path, Verb: strings.ToLower(r.Method)}
+	if len(segments) > 0 {
+		info.Kubernetes = segments[0] == "api" || segments[0] == "apis"
+	}
+	if len(segments) < 3 {
+		return info, nil
+	}
+	prefix, current := segments[0], segments[1:]
+	if prefix != "api" && prefix != "apis" && prefix != "kapis" {
+		return info, nil
+	}
+	if current[0] == "clusters" {
+		info.Cluster, current = current[1], current[2:]
+		if len(current) == 0 {
+			return info, nil
+		}
+	}
+	if prefix != "api" {
+		if len(current) < 3 { // group, version and a resource
+			return info, nil
+		}
+		info.APIGroup, current = current[0], current[1:]
+	}
+	if len(current) < 2 { // version and a resource
+		return info, nil
+	}
+	info.APIPrefix, info.IsResourceRequest = prefix, true
+	info.APIVersion, current = current[0], current[1:]
+	current = info.parseVerb(r, current)
+	info.parseScope(current)
+	info.refineVerb(r.URL.Query())
+	return info, nil
+}
+
+// parseVerb sets the verb by the method and consumes the legacy watch/ and
+// proxy/ path segments.
+func (i *Info) parseVerb(r *http.Request, current []string) []string {
+	switch r.Method {
+	case http.MethodPost:
+		i.Verb = "create"
+	case http.MethodGet, http.MethodHead:
+		i.Verb = "get"
+	case http.MethodPut:
+		i.Verb = "update"
+	case http.MethodPatch:
+		i.Verb = "patch"
+	case http.MethodDelete:
+		i.Verb = "delete"
+	default:
+		i.Verb = ""
+	}
+	if (current[0] == "watch" || current[0] == "proxy") && i.Kubernetes {
+		i.Verb = current[0]
+		return current[1:]
+	}
+	return current
+}
+
+// parseScope reads workspaces/{w}, namespaces/{n} and the resource that follows.
+func (i *Info) parseScope(current []string) {
+	if len(current) >= 2 && current[0] == "workspaces" && !i.Kubernetes {
+		i.Workspace = current[1]
+		if len(current) > 2 {
+			current = current[2:]
+		}
+	}
+	if len(current) >= 1 && current[0] == "namespaces" {
+		if len(current) > 1 {
+			i.Namespace = current[1]
+			if len(current) > 2 && !namespaceSubresources[current[2]] {
+				current = current[2:]
+			}
+		}
+	}
+	i.Parts = current
+	if len(current) > 0 {
+		i.Resource = current[0]
+	}
+	if len(current) > 1 {
+		i.Name = current[1]
+	}
+	if len(current) > 2 {
+		i.Subresource = current[2]
+	}
+	switch {
+	case globalResources[i.APIGroup][i.Resource] && i.Workspace == "", globalResources[i.APIGroup][i.Resource] && i.Resource == "workspaces":
+		i.Scope = ScopeGlobal
+	case i.Namespace != "":
+		i.Scope = ScopeNamespace
+	case i.Workspace != "":
+		i.Scope = ScopeWorkspace
+	default:
+		i.Scope = ScopeCluster
+	}
+}
+
+// refineVerb tells list and watch from get, and deletecollection from delete.
+func (i *Info) refineVerb(query url.Values) {
+	if i.Name == "" && i.Verb == "get" {
+		i.Verb = "list"
+		if watch := query.Get("watch"); query.Has("watch") && watch != "false" && watch != "0" {
+			i.Verb = "watch"
+		}
+		if name, found := strings.CutPrefix(query.Get("fieldSelector"), "metadata.name="); found && !strings.ContainsAny(name, ",!=") {
+			i.Name = name
+		}
+	}
+	if i.Name == "" && i.Verb == "delete" {
+		i.Verb = "deletecollection"
+	}
+}
+
+func splitPath(u *url.URL) ([]string, error) {
+	raw := strings.TrimPrefix(u.EscapedPath(), "/")
+	raw = strings.TrimSuffix(raw, "/") // as kube-apiserver, one trailing slash changes nothing
+	if raw == "" {
+		return nil, nil
+	}
+	segments := strings.Split(raw, "/")
+	for n, segment := range segments {
+		decoded, err := url.PathUnescape(segment)
+		if err != nil {
+			return nil, status.BadRequest("the path is not validly encoded")
+		}
+		switch {
+		case decoded == "", decoded == ".", decoded == "..":
+			return nil, status.BadRequest("the path has an empty or relative segment")
+		case strings.ContainsAny(decoded, "/\\\x00"):
+			return nil, status.BadRequest("the path has a segment with a slash in it")
+		}
+		segments[n] = decoded
+	}
+	return segments, nil
+}
+
+type infoKey struct{}
+
+// WithInfo returns a context that carries the description of the request.
+func WithInfo(ctx context.Context, info *Info) context.Context {
+	return context.WithValue(ctx, infoKey{}, info)
+}
+
+// InfoFrom returns the description of the request, nil when it has none.
+func InfoFrom(ctx context.Context) *Info {
+	info, _ := ctx.Value(infoKey{}).(*Info)
+	return info
+}

@@ -1,0 +1,121 @@
+package request
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/sets"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+)
+
+func TestParse(t *testing.T) {
+	for _, test := range []struct {
+		name, method, target string
+		want                 Info
+	}{
+		{"health", "GET", "/healthz", Info{Verb: "get"}},
+		{"token endpoint", "POST", "/oauth/token", Info{Verb: "post"}},
+		{"version", "GET", "/kapis/version", Info{Verb: "get"}},
+		{"core list", "GET", "/api/v1/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
+		{"core group discovery", "GET", "/api/v1", Info{Kubernetes: true, Verb: "get"}},
+		{"named group list", "GET", "/apis/apps/v1/namespaces/a/deployments/b/scale", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "apis", APIGroup: "apps", APIVersion: "v1", Verb: "get", Namespace: "a", Resource: "deployments", Name: "b", Subresource: "scale", Scope: ScopeNamespace}},
+		{"list of a viewer type", "GET", "/kapis/resources.kubesphere.io/v1alpha3/nodes", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Verb: "list", Resource: "nodes", Scope: ScopeCluster}},
+		{"in a namespace", "GET", "/kapis/resources.kubesphere.io/v1alpha3/namespaces/a/pods/b", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Verb: "get", Namespace: "a", Resource: "pods", Name: "b", Scope: ScopeNamespace}},
+		{"one namespace", "GET", "/kapis/resources.kubesphere.io/v1alpha3/namespaces/a", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Verb: "get", Namespace: "a", Resource: "namespaces", Name: "a", Scope: ScopeNamespace}},
+		{"users are global", "GET", "/kapis/iam.kubesphere.io/v1alpha2/users/bob", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "iam.kubesphere.io", APIVersion: "v1alpha2", Verb: "get", Resource: "users", Name: "bob", Scope: ScopeGlobal}},
+		{"workspace", "GET", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces/w", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "tenant.kubesphere.io", APIVersion: "v1alpha2", Verb: "get", Workspace: "w", Resource: "workspaces", Name: "w", Scope: ScopeGlobal}},
+		{"namespaces of a workspace", "POST", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces/w/namespaces", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "tenant.kubesphere.io", APIVersion: "v1alpha2", Verb: "create", Workspace: "w", Resource: "namespaces", Scope: ScopeWorkspace}},
+		{"another cluster", "GET", "/kapis/clusters/c/resources.kubesphere.io/v1alpha3/nodes", Info{IsResourceRequest: true, APIPrefix: "kapis", Cluster: "c", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Verb: "list", Resource: "nodes", Scope: ScopeCluster}},
+		{"kubernetes of another cluster", "GET", "/api/clusters/c/v1/nodes", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", Cluster: "c", APIVersion: "v1", Verb: "list", Resource: "nodes", Scope: ScopeCluster}},
+		// Upstream panicked on these (lessons §1.7).
+		{"short cluster path", "GET", "/api/clusters/x/v1", Info{Kubernetes: true, Cluster: "x", Verb: "get"}},
+		{"cluster path of an unknown prefix", "GET", "/clusters/x/kapi/v1", Info{Verb: "get"}},
+		{"cluster without anything", "GET", "/kapis/clusters/x", Info{Cluster: "x", Verb: "get"}},
+		{"watch by query", "GET", "/api/v1/pods?watch=true", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "watch", Resource: "pods", Scope: ScopeCluster}},
+		{"delete all", "DELETE", "/api/v1/namespaces/a/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "deletecollection", Namespace: "a", Resource: "pods", Scope: ScopeNamespace}},
+		{"trailing slash", "GET", "/api/v1/pods/", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := Parse(httptest.NewRequest(test.method, test.target, nil))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Parts, got.Path = nil, ""
+			if !equal(*got, test.want) {
+				t.Errorf("got  %+v\nwant %+v", *got, test.want)
+			}
+		})
+	}
+}
+
+func equal(a, b Info) bool {
+	a.Parts, b.Parts = nil, nil
+	a.Path, b.Path = "", ""
+	return a.IsResourceRequest == b.IsResourceRequest && a.Verb == b.Verb && a.APIPrefix == b.APIPrefix && a.APIGroup == b.APIGroup &&
+		a.APIVersion == b.APIVersion && a.Cluster == b.Cluster && a.Workspace == b.Workspace && a.Namespace == b.Namespace &&
+		a.Resource == b.Resource && a.Subresource == b.Subresource && a.Name == b.Name && a.Scope == b.Scope && a.Kubernetes == b.Kubernetes
+}
+
+func TestParseRefusesAmbiguousPaths(t *testing.T) {
+	for _, path := range []string{
+		"/api/v1/../../healthz", "/kapis//v1/x", "/api/v1/namespaces/a%2Fb/pods", "/api/v1/namespaces/%2e%2e/pods",
+		"/kapis/a/b/c%5Cd", "/api/v1/pods/a%00b", "/./api/v1/pods",
+	} {
+		r := &http.Request{Method: http.MethodGet}
+		u, err := url.Parse("http://x" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL = u
+		if info, err := Parse(r); !apierrors.IsBadRequest(err) {
+			t.Errorf("%s: got %+v, %v, want 400", path, info, err)
+		}
+	}
+}
+
+// FuzzParse compares the description of Kubernetes requests with
+// kube-apiserver's own: what we authorise must be what it serves.
+func FuzzParse(f *testing.F) {
+	for _, seed := range []string{
+		"/api/v1/namespaces/a/pods/b/log", "/apis/apps/v1/deployments?watch=1", "/api/v1/namespaces/a/status", "/api/v1/watch/namespaces/a/pods",
+		"/api/v1/proxy/nodes/x", "/kapis/clusters/x/y/z", "/api/clusters/host/v1", "/clusters/host/api/v1", "/apis/a/b/namespaces/c/finalize",
+		"/api/v1/pods?fieldSelector=metadata.name=a", "/apis/g/v/workspaces/w/namespaces/n/pods",
+	} {
+		f.Add("GET", seed)
+		f.Add("DELETE", seed)
+	}
+	theirs := &kuberequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	f.Fuzz(func(t *testing.T, method, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil || u.Path == "" || u.Host != "" {
+			t.Skip()
+		}
+		r := &http.Request{Method: method, URL: u}
+		ours, err := Parse(r)
+		if err != nil || !ours.Kubernetes || ours.Cluster != "" {
+			return
+		}
+		switch method {
+		case "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD":
+		default:
+			return
+		}
+		kube, err := theirs.NewRequestInfo(r)
+		if err != nil {
+			return
+		}
+		if kube.IsResourceRequest != ours.IsResourceRequest {
+			t.Fatalf("%s %s: resource request %v, kube-apiserver says %v", method, target, ours.IsResourceRequest, kube.IsResourceRequest)
+		}
+		if !kube.IsResourceRequest {
+			return
+		}
+		if kube.Verb != ours.Verb || kube.APIGroup != ours.APIGroup || kube.APIVersion != ours.APIVersion || kube.Namespace != ours.Namespace ||
+			kube.Resource != ours.Resource || kube.Subresource != ours.Subresource || kube.Name != ours.Name {
+			t.Fatalf("%s %s:\nours %+v\ntheirs %+v", method, target, ours, kube)
+		}
+	})
+}

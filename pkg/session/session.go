@@ -1,0 +1,208 @@
+package session
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+)
+
+// The reasons for which a refresh token is refused.
+var (
+	// ErrInvalid is a token that never was one of ours.
+	ErrInvalid = errors.New("the refresh token is invalid")
+	// ErrEnded is a token of a session that is over.
+	ErrEnded = errors.New("the session has ended")
+	// ErrReused is a token that had been used before: it may be stolen, so
+	// the whole session ends.
+	ErrReused = errors.New("the refresh token was used before")
+)
+
+// Sessions creates, refreshes and ends sessions.
+type Sessions struct {
+	Client client.Client
+	Now    func() time.Time
+	Random io.Reader
+	// Lifetime is how long a session lasts at the most.
+	Lifetime time.Duration
+	// IdleTimeout ends a session that is not refreshed for so long.
+	IdleTimeout time.Duration
+	// Grace is how long a used refresh token still answers with the token that
+	// replaced it, for clients that refresh twice in parallel or lose an answer.
+	Grace time.Duration
+}
+
+// namePrefix begins the names of Session objects.
+const namePrefix = "session-"
+
+// Create starts a session and returns it with its first refresh token.
+func (s *Sessions) Create(ctx context.Context, user, oauthClient string) (*iamv1alpha2.Session, string, error) {
+	random := make([]byte, 16+sha256.Size)
+	if _, err := io.ReadFull(s.Random, random); err != nil {
+		return nil, "", fmt.Errorf("creating a session: %w", err)
+	}
+	name := namePrefix + fmt.Sprintf("%x", random[:16])
+	secret := random[16:]
+	now := s.Now()
+	created := &iamv1alpha2.Session{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{iamv1alpha2.LabelUserReference: user}},
+		Spec: iamv1alpha2.SessionSpec{
+			User: user, Client: oauthClient,
+			RefreshTokenHash: hash(secret),
+			LastUseTime:      metav1.NewMicroTime(now),
+			ExpirationTime:   metav1.NewTime(now.Add(s.Lifetime)),
+		},
+	}
+	if err := s.Client.Create(ctx, created); err != nil {
+		return nil, "", fmt.Errorf("creating a session: %w", err)
+	}
+	return created, encode(name, secret), nil
+}
+
+// Refresh exchanges a refresh token of a client for the next one. A token that
+// was used before ends the session, except within the grace time, when it
+// answers with the same next token again.
+func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string) (*iamv1alpha2.Session, string, error) {
+	name, secret, err := decode(refreshToken)
+	if err != nil {
+		return nil, "", err
+	}
+	// Another replica may rotate at the same time; its write makes ours
+	// conflict, and the second look finds our token in its grace time.
+	for range 5 {
+		session, next, err := s.refresh(ctx, name, secret, oauthClient)
+		if !apierrors.IsConflict(err) {
+			return session, next, err
+		}
+	}
+	return nil, "", fmt.Errorf("refreshing session %s: too many writers", name)
+}
+
+func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oauthClient string) (*iamv1alpha2.Session, string, error) {
+	session := &iamv1alpha2.Session{}
+	if err := s.Client.Get(ctx, client.ObjectKey{Name: name}, session); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, "", ErrInvalid
+		}
+		return nil, "", err
+	}
+	spec, now := &session.Spec, s.Now()
+	presented := hash(secret)
+	current := equal(presented, spec.RefreshTokenHash)
+	previous := equal(presented, spec.PreviousTokenHash)
+	switch {
+	case spec.Client != oauthClient:
+		return nil, "", ErrInvalid
+	case spec.Revoked || s.over(spec, now):
+		return nil, "", ErrEnded
+	case previous && now.Sub(spec.LastUseTime.Time) <= s.Grace:
+		nonce, err := base64.RawURLEncoding.DecodeString(spec.RotationNonce)
+		if err != nil {
+			return nil, "", ErrInvalid
+		}
+		return session, encode(name, derive(secret, nonce)), nil
+	case !current:
+		// The name of a session is only known to who had one of its tokens.
+		return nil, "", errors.Join(ErrReused, s.end(ctx, session, "a refresh token was used twice"))
+	}
+	nonce := make([]byte, sha256.Size)
+	if _, err := io.ReadFull(s.Random, nonce); err != nil {
+		return nil, "", fmt.Errorf("refreshing session %s: %w", name, err)
+	}
+	next := derive(secret, nonce)
+	spec.PreviousTokenHash, spec.RefreshTokenHash = spec.RefreshTokenHash, hash(next)
+	spec.RotationNonce = base64.RawURLEncoding.EncodeToString(nonce)
+	spec.LastUseTime = metav1.NewMicroTime(now)
+	if err := s.Client.Update(ctx, session); err != nil {
+		return nil, "", err
+	}
+	return session, encode(name, next), nil
+}
+
+func (s *Sessions) over(spec *iamv1alpha2.SessionSpec, now time.Time) bool {
+	return now.After(spec.ExpirationTime.Time) || now.After(spec.LastUseTime.Add(s.IdleTimeout))
+}
+
+// End revokes a session and so every token issued in it. A session that does
+// not exist has ended already.
+func (s *Sessions) End(ctx context.Context, name, reason string) error {
+	session := &iamv1alpha2.Session{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	return s.end(ctx, session, reason)
+}
+
+func (s *Sessions) end(ctx context.Context, session *iamv1alpha2.Session, reason string) error {
+	before := &iamv1alpha2.Session{ObjectMeta: metav1.ObjectMeta{Name: session.Name}}
+	after := before.DeepCopy()
+	after.Spec.Revoked, after.Spec.RevokedReason = true, reason
+	return client.IgnoreNotFound(s.Client.Patch(ctx, after, client.MergeFrom(before)))
+}
+
+// Sweep deletes sessions that are over for longer than any token of theirs can
+// be valid. It is harmless when several replicas do so.
+func (s *Sessions) Sweep(ctx context.Context, tokenLifetime time.Duration) error {
+	sessions := &iamv1alpha2.SessionList{}
+	if err := s.Client.List(ctx, sessions); err != nil {
+		return err
+	}
+	now := s.Now()
+	for n := range sessions.Items {
+		session := &sessions.Items[n]
+		ended := session.Spec.LastUseTime.Add(max(s.IdleTimeout, tokenLifetime))
+		if session.Spec.ExpirationTime.Time.Before(ended) {
+			ended = session.Spec.ExpirationTime.Add(tokenLifetime)
+		}
+		if now.Before(ended) {
+			continue
+		}
+		// Only as it was seen: it may just be refreshed.
+		precondition := client.Preconditions{ResourceVersion: &session.ResourceVersion}
+		if err := s.Client.Delete(ctx, session, precondition); client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// derive makes the next secret of the present one: whoever holds the present
+// one can be answered with the same next one again, and the nonce, which never
+// leaves the cluster, keeps thieves of old tokens from computing it.
+func derive(secret, nonce []byte) []byte {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write(nonce)
+	return mac.Sum(nil)
+}
+
+func hash(secret []byte) string {
+	digest := sha256.Sum256(secret)
+	return base64.RawURLEncoding.EncodeToString(digest[:])
+}
+
+func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+func encode(name string, secret []byte) string {
+	return strings.TrimPrefix(name, namePrefix) + "." + base64.RawURLEncoding.EncodeToString(secret)
+}
+
+func decode(refreshToken string) (name string, secret []byte, err error) {
+	id, encoded, found := strings.Cut(refreshToken, ".")
+	if !found || len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
+		return "", nil, ErrInvalid
+	}
+	secret, err = base64.RawURLEncoding.Strict().DecodeString(encoded)
+	if err != nil || len(secret) != sha256.Size {
+		return "", nil, ErrInvalid
+	}
+	return namePrefix + id, secret, nil
+}

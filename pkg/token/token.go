@@ -1,0 +1,177 @@
+package token
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+	utilcache "k8s.io/apimachinery/pkg/util/cache"
+)
+
+// algorithm is how tokens are signed (RFC 7518 §3.4).
+const algorithm = "ES256"
+
+// TypeAccess is the token_type of access tokens. Tokens of other types are
+// never accepted as credentials.
+const TypeAccess = "access_token"
+
+// headerType is the "typ" of access tokens (RFC 9068 §2.1).
+const headerType = "at+jwt"
+
+// maxLength bounds the tokens that are parsed at all, in bytes (CVE-2025-30204).
+const maxLength = 8 << 10
+
+// Claims are the contents of an access token.
+type Claims struct {
+	jwt.RegisteredClaims
+	// Session is the ID of the session the token was issued in.
+	Session string `json:"sid,omitempty"`
+	// Client is the OAuth client the token was issued to (RFC 9068 §2.2).
+	Client    string `json:"client_id,omitempty"`
+	TokenType string `json:"token_type"`
+	// Username repeats the subject for clients of KubeSphere.
+	Username string `json:"username"`
+	// Extra is what else is known of the user, such as "uninitialized".
+	Extra map[string][]string `json:"extra,omitempty"`
+}
+
+// The reasons for which a token is refused.
+var (
+	ErrExpired = errors.New("the token is expired")
+	ErrInvalid = errors.New("the token is invalid")
+	// ErrNotReady means that the signing keys are not known yet.
+	ErrNotReady = errors.New("the signing keys are not available yet")
+)
+
+// KeySource provides the present keys.
+type KeySource interface {
+	// Keys are the keys known now.
+	Keys() Keys
+	// Refresh looks for keys that are not known yet.
+	Refresh(ctx context.Context) error
+}
+
+// Service issues and verifies access tokens.
+type Service struct {
+	Issuer string
+	// Leeway is how far the clocks of replicas may be apart.
+	Leeway time.Duration
+	Source KeySource
+	Now    func() time.Time
+	Random io.Reader
+
+	verified *utilcache.LRUExpireCache
+}
+
+// verifiedTokens bounds how many tokens are remembered, and rememberFor how
+// long a signature is not checked again.
+const (
+	verifiedTokens = 8192
+	rememberFor    = 10 * time.Second
+)
+
+// NewService returns a token service.
+func NewService(issuer string, leeway time.Duration, source KeySource, now func() time.Time, random io.Reader) *Service {
+	return &Service{Issuer: issuer, Leeway: leeway, Source: source, Now: now, Random: random, verified: utilcache.NewLRUExpireCache(verifiedTokens)}
+}
+
+// Grant is what a token says.
+type Grant struct {
+	User, Client, Session string
+	Extra                 map[string][]string
+	Lifetime              time.Duration
+}
+
+// Issue signs an access token. Every token has an ID of its own, so that two
+// tokens of a user are never the same text.
+func (s *Service) Issue(grant Grant) (string, error) {
+	now := s.Now()
+	key, found := s.Source.Keys().Active(now)
+	if !found {
+		return "", ErrNotReady
+	}
+	id := make([]byte, 16)
+	if _, err := io.ReadFull(s.Random, id); err != nil {
+		return "", fmt.Errorf("issuing a token: %w", err)
+	}
+	unsigned := jwt.NewWithClaims(jwt.SigningMethodES256, Claims{
+		RegisteredClaims: jwt.RegisteredClaims{
+			Issuer:    s.Issuer,
+			Subject:   grant.User,
+			Audience:  jwt.ClaimStrings{s.Issuer},
+			IssuedAt:  jwt.NewNumericDate(now),
+			ExpiresAt: jwt.NewNumericDate(now.Add(grant.Lifetime)),
+			ID:        base64.RawURLEncoding.EncodeToString(id),
+		},
+		Session: grant.Session, Client: grant.Client, TokenType: TypeAccess, Username: grant.User, Extra: grant.Extra,
+	})
+	unsigned.Header["kid"] = key.ID
+	unsigned.Header["typ"] = headerType
+	return unsigned.SignedString(key.Private)
+}
+
+// Verify checks an access token and returns its contents: the algorithm, the
+// key, which must be one of ours, the signature, the type, the issuer, the
+// audience and the times. Whether the user and the session still exist is for
+// the caller to ask.
+func (s *Service) Verify(ctx context.Context, text string) (*Claims, error) {
+	if len(text) > maxLength {
+		return nil, ErrInvalid
+	}
+	digest := sha256.Sum256([]byte(text))
+	if known, found := s.verified.Get(digest); found {
+		claims := known.(*Claims)
+		if s.Now().Before(claims.ExpiresAt.Add(s.Leeway)) {
+			return claims, nil
+		}
+	}
+	claims, err := s.parse(text)
+	if errors.Is(err, errUnknownKey) {
+		// Another replica may just have published it.
+		if s.Source.Refresh(ctx) == nil {
+			claims, err = s.parse(text)
+		}
+	}
+	switch {
+	case errors.Is(err, ErrNotReady):
+		return nil, err
+	case errors.Is(err, jwt.ErrTokenExpired):
+		return nil, ErrExpired
+	case err != nil:
+		return nil, ErrInvalid
+	}
+	s.verified.Add(digest, claims, rememberFor)
+	return claims, nil
+}
+
+var errUnknownKey = errors.New("unknown key")
+
+func (s *Service) parse(text string) (*Claims, error) {
+	claims := &Claims{}
+	parsed, err := jwt.ParseWithClaims(text, claims, func(unverified *jwt.Token) (any, error) {
+		id, _ := unverified.Header["kid"].(string)
+		keys := s.Source.Keys()
+		if len(keys) == 0 {
+			return nil, ErrNotReady
+		}
+		key, found := keys.Find(id)
+		if !found {
+			return nil, errUnknownKey
+		}
+		return &key.Private.PublicKey, nil
+	},
+		jwt.WithValidMethods([]string{algorithm}), jwt.WithIssuer(s.Issuer), jwt.WithAudience(s.Issuer),
+		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(s.Leeway), jwt.WithTimeFunc(s.Now), jwt.WithStrictDecoding())
+	if err != nil {
+		return nil, err
+	}
+	if parsed.Header["typ"] != headerType || claims.TokenType != TypeAccess || claims.Subject == "" {
+		return nil, ErrInvalid
+	}
+	return claims, nil
+}
