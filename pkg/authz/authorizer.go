@@ -21,7 +21,7 @@ type Roles interface {
 	GlobalRoleBindings(ctx context.Context) (iam.Objects[iamv1alpha2.GlobalRoleBinding], error)
 }
 
-// RBAC decides by global roles. It implements authorizer.Authorizer: a request
+// RBAC decides by global roles. It implements authorizer.UnconditionalAuthorizer: a request
 // no rule permits gets no opinion, which means it is denied.
 type RBAC struct {
 	Roles Roles
@@ -36,7 +36,7 @@ type compiled struct {
 	users, groups   map[string][]*rbacv1.PolicyRule
 }
 
-// Authorize implements authorizer.Authorizer.
+// Authorize implements authorizer.UnconditionalAuthorizer.
 func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 	current, err := r.current(ctx)
 	if err != nil {
@@ -130,11 +130,24 @@ func compile(roles iam.Objects[iamv1alpha2.GlobalRole], bindings iam.Objects[iam
 // ends in a slash permits everything below it.
 type Public []string
 
-// Authorize implements authorizer.Authorizer.
+// Authorize implements authorizer.UnconditionalAuthorizer.
 func (p Public) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
 	for _, path := range p {
 		if a.GetPath() == path || strings.HasSuffix(path, "/") && strings.HasPrefix(a.GetPath(), path) {
 			return authorizer.DecisionAllow, "", nil
+		}
+	}
+	return authorizer.DecisionNoOpinion, "", nil
+}
+
+// AnyOf permits what one of several authorizers permits; they are asked in order.
+type AnyOf []authorizer.UnconditionalAuthorizer
+
+// Authorize implements authorizer.UnconditionalAuthorizer.
+func (all AnyOf) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	for _, one := range all {
+		if decision, reason, err := one.Authorize(ctx, a); err != nil || decision != authorizer.DecisionNoOpinion {
+			return decision, reason, err
 		}
 	}
 	return authorizer.DecisionNoOpinion, "", nil

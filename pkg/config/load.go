@@ -145,6 +145,9 @@ func (c *Config) Validate() error {
 	if modes := []string{ModeRBAC, ModeAlwaysAllow, ModeAlwaysDeny}; !slices.Contains(modes, c.Authorization.Mode) {
 		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
 	}
+	if len(c.Authentication.AdminPassword) > 72 {
+		wrong("authentication.adminPassword has more than 72 bytes, which bcrypt would ignore")
+	}
 	oauth := c.Authentication.OAuthOptions
 	if oauth.Issuer == "" {
 		wrong("authentication.oauthOptions.issuer must not be empty")

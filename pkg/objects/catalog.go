@@ -58,9 +58,12 @@ func NewCatalog() *Catalog {
 		"globalroles": "GlobalRole", "globalrolebindings": "GlobalRoleBinding",
 		"workspaceroles": "WorkspaceRole", "workspacerolebindings": "WorkspaceRoleBinding",
 		"groups": "Group", "groupbindings": "GroupBinding", "loginrecords": "LoginRecord",
+		"sessions": "Session",
 	} {
 		c.cluster(iam, resource, kind)
 	}
+	sessions := c.types["sessions"]
+	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce")
 	return c
 }
 

@@ -206,3 +206,19 @@ func decode(refreshToken string) (name string, secret []byte, err error) {
 	}
 	return namePrefix + id, secret, nil
 }
+
+// EndOthers revokes all sessions of a user but one.
+func (s *Sessions) EndOthers(ctx context.Context, user, except, reason string) error {
+	sessions := &iamv1alpha2.SessionList{}
+	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: user}); err != nil {
+		return err
+	}
+	var problems []error
+	for n := range sessions.Items {
+		session := &sessions.Items[n]
+		if session.Name != except && !session.Spec.Revoked {
+			problems = append(problems, s.end(ctx, session, reason))
+		}
+	}
+	return errors.Join(problems...)
+}

@@ -190,4 +190,3 @@ func (k Keys) Public() (JWKS, error) {
 	}
 	return result, nil
 }
-

@@ -1,0 +1,230 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
+	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
+	"github.com/super-kubenetes/ks-apiserver/pkg/server"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
+	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
+	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+)
+
+// Signing keys change every month and are published a day before they sign.
+const (
+	keyPeriod    = 30 * 24 * time.Hour
+	keyAnnounce  = 24 * time.Hour
+	keyInterval  = 15 * time.Second
+	keysSecret   = "ks-apiserver-signing-keys" //nolint:gosec // a name
+	refreshGrace = 30 * time.Second
+	sessionLife  = 7 * 24 * time.Hour
+	sweepEvery   = 10 * time.Minute
+)
+
+// Options are what Run needs.
+type Options struct {
+	// Config is validated by Run.
+	Config *config.Config
+	// Listening, when set, is called with the plain address once the server
+	// accepts connections; it serves requests soon after.
+	Listening func(net.Addr)
+}
+
+// app is everything that was built.
+type app struct {
+	config    *config.Config
+	rest      *rest.Config
+	client    client.Client
+	monitor   *kube.Monitor
+	catalog   *objects.Catalog
+	cache     *objects.Cache
+	directory *iam.Directory
+	keys      *token.SecretKeys
+	sessions  *session.Sessions
+	setup     *setup.Setup
+	server    *server.Server
+}
+
+// Run serves until the context ends. Kubernetes may come and go meanwhile.
+func Run(ctx context.Context, options Options) error {
+	if err := options.Config.Validate(); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	a, err := build(ctx, options.Config)
+	if err != nil {
+		return err
+	}
+	for _, name := range options.Config.Unused() {
+		slog.WarnContext(ctx, "this part of the configuration has no effect in this version", "key", name)
+	}
+	if options.Listening != nil {
+		options.Listening(a.server.Address())
+	}
+	slog.InfoContext(ctx, "listening", "address", a.server.Address(), "version", Version)
+
+	// What serves requests ends after the requests do.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep} {
+		running.Go(func() { run(background) })
+	}
+	err = a.server.Run(ctx)
+	stop()
+	running.Wait()
+	return err
+}
+
+// prepare sets the cluster up and then reads what always has to be known.
+func (a *app) prepare(ctx context.Context) {
+	a.setup.Run(ctx)
+	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
+		a.cache.Pin(a.catalog.Type(resource))
+	}
+}
+
+// sweep deletes sessions that are over.
+func (a *app) sweep(ctx context.Context) {
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if err := a.sessions.Sweep(ctx, a.config.Authentication.OAuthOptions.AccessTokenMaxAge.Duration); err != nil {
+			slog.WarnContext(ctx, "ended sessions cannot be deleted", "error", err)
+		}
+	}
+}
+
+func build(ctx context.Context, c *config.Config) (*app, error) {
+	a := &app{config: c, catalog: objects.NewCatalog()}
+	for _, resource := range c.Objects.AlwaysOn {
+		if a.catalog.Type(resource) == nil {
+			return nil, fmt.Errorf("configuration: objects.alwaysOn: unknown resource type %q", resource)
+		}
+	}
+	if err := a.connect(c); err != nil {
+		return nil, err
+	}
+	options := c.Authentication.OAuthOptions
+	a.keys = &token.SecretKeys{
+		Client: a.client, Namespace: kube.Namespace, Name: keysSecret, Now: time.Now, Random: rand.Reader, Interval: keyInterval,
+		Rotation: token.Rotation{Period: keyPeriod, Announce: keyAnnounce, Retain: options.AccessTokenMaxAge.Duration + time.Hour},
+	}
+	a.sessions = &session.Sessions{
+		Client: a.client, Now: time.Now, Random: rand.Reader, Grace: refreshGrace, Lifetime: sessionLife,
+		IdleTimeout: options.AccessTokenMaxAge.Duration + options.AccessTokenInactivityTimeout.Duration,
+	}
+	a.setup = &setup.Setup{
+		Client: a.client, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
+	}
+	return a, a.serve(ctx, c)
+}
+
+// connect builds what talks to Kubernetes, without talking to it yet.
+func (a *app) connect(c *config.Config) (err error) {
+	if a.rest, err = kube.RESTConfig(c.Kubernetes); err != nil {
+		return err
+	}
+	if a.client, err = kube.NewClient(a.rest); err != nil {
+		return err
+	}
+	questions := rest.CopyConfig(a.rest)
+	questions.Timeout = 5 * time.Second
+	asked, err := discovery.NewDiscoveryClientForConfig(questions)
+	if err != nil {
+		return err
+	}
+	a.monitor = &kube.Monitor{Discovery: asked, Interval: 5 * time.Second}
+	if a.cache, err = objects.NewCache(objects.Options{
+		Config: a.rest, SyncTimeout: c.Objects.SyncTimeout.Duration, IdleTimeout: c.Objects.IdleTimeout.Duration,
+	}); err != nil {
+		return err
+	}
+	a.directory = &iam.Directory{Cache: a.cache, Catalog: a.catalog, Client: a.client}
+	return nil
+}
+
+func (a *app) serve(ctx context.Context, c *config.Config) error {
+	passwords, err := identity.NewPasswords(a.directory)
+	if err != nil {
+		return err
+	}
+	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
+	decide := a.authorizer(c.Authorization.Mode)
+	doors := doors{
+		oauth: &oauth.Handler{
+			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
+			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
+			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
+		},
+		cache: a.cache, catalog: a.catalog, authorizer: decide, config: c, kubernetes: a.monitor.Version,
+	}
+	groups := doors.groups()
+	document, err := openapi.Swagger(groups, Version)
+	if err != nil {
+		return err
+	}
+	handlers, err := openapi.Handlers(document)
+	if err != nil {
+		return err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
+	a.server, err = server.New(ctx, server.Options{
+		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
+		Authenticator: authn.New(tokens, active, a.directory, passwords),
+		Authorizer:    authz.AnyOf{publicPaths(groups), decide},
+	})
+	return err
+}
+
+func (a *app) authorizer(mode string) authorizer.UnconditionalAuthorizer {
+	switch mode {
+	case config.ModeAlwaysAllow:
+		return authorizerfactory.NewAlwaysAllowAuthorizer()
+	case config.ModeAlwaysDeny:
+		return authorizerfactory.NewAlwaysDenyAuthorizer()
+	}
+	return &authz.RBAC{Roles: a.directory}
+}
+
+// checks are the conditions for being ready.
+func (a *app) checks() []server.Check {
+	checks := []server.Check{
+		{Name: "kubernetes", Err: a.monitor.Err},
+		{Name: "setup", Err: a.setup.Ready},
+		{Name: "signing-keys", Err: a.keys.Ready},
+	}
+	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
+		kind := a.catalog.Type(resource)
+		checks = append(checks, server.Check{Name: "cache-" + resource, Err: func() error { return a.cache.Synced(kind) }})
+	}
+	return checks
+}

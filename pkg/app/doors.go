@@ -1,0 +1,76 @@
+package app
+
+import (
+	"strings"
+
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
+	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+)
+
+// Version is the version of the KubeSphere API that is served; it and the
+// commit are set when the binary is built.
+var (
+	Version   = "v3.4.0"
+	GitCommit = ""
+	BuildDate = ""
+)
+
+// doors are what the API groups depend on.
+type doors struct {
+	oauth      *oauth.Handler
+	cache      *objects.Cache
+	catalog    *objects.Catalog
+	authorizer authorizer.UnconditionalAuthorizer
+	config     *config.Config
+	kubernetes func() *version.Info
+}
+
+// groups are all operations of the API.
+func (d doors) groups() []route.Group {
+	return []route.Group{
+		d.oauth.Group(),
+		(&resources.Handler{Cache: d.cache, Catalog: d.catalog, Authorizer: d.authorizer}).Group(),
+		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
+	}
+}
+
+// Build describes this binary.
+func Build() platform.Version {
+	major, minor, _ := strings.Cut(strings.TrimPrefix(Version, "v"), ".")
+	minor, _, _ = strings.Cut(minor, ".")
+	return platform.Version{GitVersion: Version, GitMajor: major, GitMinor: minor, GitCommit: GitCommit, BuildDate: BuildDate}
+}
+
+// Document returns the Swagger 2.0 document of all operations. It needs no
+// configuration and no Kubernetes.
+func Document() ([]byte, error) {
+	groups := doors{oauth: &oauth.Handler{}, catalog: objects.NewCatalog(), config: config.Default()}.groups()
+	document, err := openapi.Swagger(groups, Version)
+	if err != nil {
+		return nil, err
+	}
+	return openapi.Encode(document)
+}
+
+// publicPaths are the paths that need no rights: those of the operations
+// declared public, the token service, health, the document and its page.
+func publicPaths(groups []route.Group) authz.Public {
+	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, "/openapi/v2", "/openapi/v3", openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
+	for g := range groups {
+		for n := range groups[g].Routes {
+			if r := &groups[g].Routes[n]; r.Public {
+				public = append(public, groups[g].Path(r))
+			}
+		}
+	}
+	return public
+}

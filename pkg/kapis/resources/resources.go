@@ -1,0 +1,112 @@
+package resources
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Handler serves the viewer of resources.
+type Handler struct {
+	Cache   *objects.Cache
+	Catalog *objects.Catalog
+	// Authorizer decides whether the values of secrets are shown.
+	Authorizer authorizer.UnconditionalAuthorizer
+}
+
+func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
+	kind, namespace, err := h.kind(r)
+	if err != nil {
+		return err
+	}
+	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	if err != nil {
+		return err
+	}
+	for _, name := range ignored {
+		warn(w, "the parameter %q has no effect on %s", name, kind.Resource)
+	}
+	if !kind.Sorts(q.SortBy) {
+		warn(w, "%s cannot be sorted by %q, they are sorted by creation time", kind.Resource, q.SortBy)
+	}
+	view, err := h.Cache.View(r.Context(), kind)
+	if err != nil {
+		return err
+	}
+	page, err := view.List(namespace, &q)
+	if err != nil {
+		return err
+	}
+	if view.Stale != "" {
+		warn(w, "%s", view.Stale)
+	}
+	return writeList(w, page, h.secretsShown(r, kind, namespace), q.Pretty)
+}
+
+func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
+	kind, namespace, err := h.kind(r)
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("name")
+	view, err := h.Cache.View(r.Context(), kind)
+	if err != nil {
+		return err
+	}
+	item := view.Get(namespace, name)
+	if item == nil {
+		return apierrors.NewNotFound(kind.GroupResource(), name)
+	}
+	if view.Stale != "" {
+		warn(w, "%s", view.Stale)
+	}
+	return writeObject(w, item.Shown(h.secretsShown(r, kind, namespace)), r.URL.Query().Has(query.Pretty))
+}
+
+// kind finds the type and namespace a path is about.
+func (h *Handler) kind(r *http.Request) (*objects.Type, string, error) {
+	resource, namespace := r.PathValue("resources"), r.PathValue("namespace")
+	kind := h.Catalog.Type(resource)
+	switch {
+	case kind == nil:
+		return nil, "", status.NotFound("the resource type %q is not supported", resource)
+	case namespace != "" && !kind.Namespaced:
+		return nil, "", status.NotFound("%s do not belong to a namespace", resource)
+	}
+	return kind, namespace, nil
+}
+
+// secretsShown reports whether the caller sees the values of secrets: who may
+// get them from Kubernetes may get them here.
+func (h *Handler) secretsShown(r *http.Request, kind *objects.Type, namespace string) bool {
+	if kind.Group != "" || kind.Resource != "secrets" {
+		return true
+	}
+	who, found := kuberequest.UserFrom(r.Context())
+	if !found {
+		return false
+	}
+	decision, _, err := h.Authorizer.Authorize(r.Context(), authorizer.AttributesRecord{
+		User: who, Verb: "get", APIVersion: "v1", Resource: "secrets", Namespace: namespace, ResourceRequest: true,
+	})
+	return err == nil && decision == authorizer.DecisionAllow
+}
+
+// warn adds a warning kubectl and client-go print (RFC 7234 §5.5).
+func warn(w http.ResponseWriter, format string, args ...any) {
+	text := strings.Map(func(c rune) rune {
+		if c < 0x20 || c == 0x7f || c == '"' || c == '\\' {
+			return '\''
+		}
+		return c
+	}, fmt.Sprintf(format, args...))
+	w.Header().Add("Warning", `299 - "`+text+`"`)
+}

@@ -1,0 +1,89 @@
+package resources
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+)
+
+// chunk is how much of an answer is put together before it is sent, in bytes.
+const chunk = 256 << 10
+
+// writeList writes {"items":[…],"totalItems":N} from the stored bytes of the
+// objects: nothing is encoded, and a large list is never whole in memory.
+func writeList(w http.ResponseWriter, page objects.Page, secrets, pretty bool) error {
+	if pretty {
+		var whole bytes.Buffer
+		if err := appendList(&whole, page, secrets, func() error { return nil }); err != nil {
+			return err
+		}
+		return writeIndented(w, whole.Bytes())
+	}
+	size := len(`{"items":[],"totalItems":}`) + len(strconv.Itoa(page.Total)) + 1
+	for n, item := range page.Items {
+		size += len(item.Shown(secrets))
+		if n > 0 {
+			size++
+		}
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Content-Length", strconv.Itoa(size))
+	var b bytes.Buffer
+	b.Grow(min(size, chunk+chunk/4))
+	if err := appendList(&b, page, secrets, func() error {
+		if b.Len() < chunk {
+			return nil
+		}
+		_, err := w.Write(b.Bytes())
+		b.Reset()
+		return err
+	}); err != nil {
+		return nil //nolint:nilerr // the client went away, there is nobody to tell
+	}
+	_, _ = w.Write(b.Bytes())
+	return nil
+}
+
+// appendList calls full after each object.
+func appendList(b *bytes.Buffer, page objects.Page, secrets bool, full func() error) error {
+	b.WriteString(`{"items":[`)
+	for n, item := range page.Items {
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(item.Shown(secrets))
+		if err := full(); err != nil {
+			return err
+		}
+	}
+	b.WriteString(`],"totalItems":`)
+	b.WriteString(strconv.Itoa(page.Total))
+	b.WriteString("}\n")
+	return nil
+}
+
+func writeObject(w http.ResponseWriter, object string, pretty bool) error {
+	if pretty {
+		return writeIndented(w, []byte(object))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(object)+1))
+	_, _ = w.Write(append([]byte(object), '\n'))
+	return nil
+}
+
+func writeIndented(w http.ResponseWriter, compact []byte) error {
+	var b bytes.Buffer
+	if err := json.Indent(&b, bytes.TrimSpace(compact), "", "  "); err != nil {
+		return err
+	}
+	b.WriteByte('\n')
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	_, _ = w.Write(b.Bytes())
+	return nil
+}

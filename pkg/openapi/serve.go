@@ -1,0 +1,78 @@
+package openapi
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/go-openapi/spec"
+	swgui "github.com/swaggest/swgui"
+	"github.com/swaggest/swgui/v5emb"
+	"k8s.io/kube-openapi/pkg/openapiconv"
+	kubespec "k8s.io/kube-openapi/pkg/validation/spec"
+)
+
+// DocumentPath is where the Swagger 2.0 document is served.
+const DocumentPath = "/apidocs.json"
+
+// PagePath is where Swagger UI is served.
+const PagePath = "/swagger-ui/"
+
+// V3 converts a Swagger 2.0 document to OpenAPI 3.0.
+func V3(document *spec.Swagger) ([]byte, error) {
+	encoded, err := document.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	parsed := &kubespec.Swagger{}
+	if err := json.Unmarshal(encoded, parsed); err != nil {
+		return nil, err
+	}
+	return Encode(openapiconv.ConvertV2ToV3(parsed))
+}
+
+// Handlers serve the documents and the page that shows them.
+func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
+	v2, err := Encode(document)
+	if err != nil {
+		return nil, err
+	}
+	v3, err := V3(document)
+	if err != nil {
+		return nil, err
+	}
+	page := v5emb.NewWithConfig(swgui.Config{
+		SettingsUI: map[string]string{
+			// The client every installation has, so that a person only types
+			// a user name and a password.
+			"persistAuthorization": "false",
+			"docExpansion":         `"list"`,
+			"validatorUrl":         "null",
+		},
+	})("ks-apiserver", DocumentPath, PagePath)
+	return map[string]http.Handler{
+		"GET " + DocumentPath: constant(v2),
+		"GET /openapi/v2":     constant(v2),
+		"GET /openapi/v3":     constant(v3),
+		"GET " + PagePath:     secured(page),
+		"GET /swagger-ui":     http.RedirectHandler(PagePath, http.StatusMovedPermanently),
+	}, nil
+}
+
+func constant(body []byte) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(body)
+	})
+}
+
+// secured lets the page load nothing from elsewhere and be framed by nobody.
+// Swagger UI writes styles and one script into its page.
+func secured(page http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Referrer-Policy", "no-referrer")
+		page.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,241 @@
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+)
+
+// headerRequestID names a request in logs and answers; kube-apiserver's name.
+const headerRequestID = "Audit-Id"
+
+// tokenPath is where an Authorization header is client authentication.
+const tokenPath = "/oauth/token"
+
+// slow is when a request is logged whatever its outcome.
+const slow = time.Second
+
+// filters is the chain in front of the routes.
+type filters struct {
+	next          http.Handler
+	authenticator authenticator.Request
+	authorizer    authorizer.UnconditionalAuthorizer
+	metrics       *metrics
+	inFlight      chan struct{}
+	maxBody       int64
+}
+
+// ServeHTTP implements http.Handler.
+func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now()
+	answer := &recorder{ResponseWriter: w}
+	id := requestID(r)
+	w.Header().Set(headerRequestID, id)
+	call := &call{}
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			if panicked == http.ErrAbortHandler { //nolint:errorlint // the sentinel of net/http, by identity
+				panic(panicked)
+			}
+			slog.ErrorContext(r.Context(), "panic", "id", id, "method", r.Method, "path", r.URL.Path, "panic", panicked, "stack", string(debug.Stack()))
+			if answer.code == 0 {
+				status.Write(answer, r, errors.New("panic"))
+			}
+		}
+		f.finish(r, call, answer, id, time.Since(started))
+	}()
+	f.limit(answer, r, call)
+}
+
+// call is what the chain learns of a request on its way down.
+type call struct {
+	user    string
+	pattern string // of the route, so that metrics have no label made of a path
+}
+
+// limit bounds the requests in flight and the bodies that are read. Watches
+// and upgrades last long and are not counted.
+func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
+	info, err := request.Parse(r)
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	if long := info.Verb == "watch" || info.Verb == "proxy" || r.Header.Get("Upgrade") != ""; !long && !exempt(info.Path) {
+		select {
+		case f.inFlight <- struct{}{}:
+			defer func() { <-f.inFlight }()
+		default:
+			f.metrics.rejected.Inc()
+			status.Write(w, r, tooMany())
+			return
+		}
+	}
+	if r.Body != nil && r.Body != http.NoBody {
+		if r.ContentLength > f.maxBody {
+			status.Write(w, r, status.TooLarge(f.maxBody))
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, f.maxBody)
+	}
+	f.identify(w, r, info, c)
+}
+
+// exempt are the probes, which have to answer when the server is busy.
+func exempt(path string) bool {
+	return path == "/livez" || path == "/readyz" || path == "/healthz"
+}
+
+func tooMany() error {
+	err := status.Unavailable(1, "the server serves as many requests as it can at the moment")
+	err.ErrStatus.Code, err.ErrStatus.Reason = http.StatusTooManyRequests, "TooManyRequests"
+	return err
+}
+
+// identify finds out who asks.
+func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
+	ctx := request.WithInfo(r.Context(), info)
+	if info.Path == tokenPath {
+		f.authorize(w, r.WithContext(ctx), info, c, nil)
+		return
+	}
+	if len(r.Header.Values("Authorization")) > 1 {
+		status.Write(w, r, status.BadRequest("there is more than one Authorization header"))
+		return
+	}
+	answer, found, err := f.authenticator.AuthenticateRequest(r)
+	if err != nil || !found {
+		f.metrics.refused.Inc()
+		refuse(w, r, err)
+		return
+	}
+	c.user = answer.User.GetName()
+	f.authorize(w, r.WithContext(kuberequest.WithUser(ctx, answer.User)), info, c, answer)
+}
+
+// refuse answers a request whose credentials were not accepted.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	var carried apierrors.APIStatus
+	code, description := "invalid_token", ""
+	switch {
+	case errors.As(err, &carried) && carried.Status().Code >= http.StatusInternalServerError:
+		status.Write(w, r, err)
+		return
+	case errors.Is(err, token.ErrNotReady):
+		status.Write(w, r, status.Unavailable(1, "the server is starting"))
+		return
+	case errors.Is(err, identity.ErrBusy):
+		status.Write(w, r, tooMany())
+		return
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		status.Write(w, r, err)
+		return
+	// The wording of the next two is known to clients of KubeSphere, which
+	// look for it to tell a login that is over from one that never was.
+	case errors.Is(err, token.ErrExpired):
+		description = "token is expired by the clock of the server"
+	case errors.Is(err, token.ErrInvalid):
+		description = "token signature is invalid"
+	case errors.Is(err, authn.ErrSessionEnded):
+		description = "the session has ended"
+	case errors.Is(err, authn.ErrNotActive):
+		description = "the user is not active"
+	case errors.Is(err, identity.ErrIncorrect):
+		description = "incorrect user name or password"
+	case errors.Is(err, authn.ErrUnsupported):
+		code, description = "invalid_request", "the Authorization header must be Bearer or Basic"
+	default:
+		description = "the credentials are not valid"
+	}
+	slog.InfoContext(r.Context(), "credentials refused", "reason", err, "path", r.URL.Path, "address", r.RemoteAddr)
+	w.Header().Set("WWW-Authenticate", `Bearer error="`+code+`", error_description="`+description+`"`)
+	status.Write(w, r, status.Unauthorized("Unauthorized: %s", description))
+}
+
+// authorize asks whether the caller may do this, and serves it if so.
+func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *request.Info, c *call, who *authenticator.Response) {
+	attributes := &authorizer.AttributesRecord{
+		Verb: info.Verb, Namespace: info.Namespace, APIGroup: info.APIGroup, APIVersion: info.APIVersion,
+		Resource: info.Resource, Subresource: info.Subresource, Name: info.Name,
+		ResourceRequest: info.IsResourceRequest, Path: info.Path,
+	}
+	if who != nil {
+		attributes.User = who.User
+	}
+	decision, _, err := f.authorizer.Authorize(r.Context(), attributes)
+	switch {
+	case err != nil:
+		status.Write(w, r, err)
+	case decision != authorizer.DecisionAllow && authz.IsAnonymous(attributes.User):
+		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials, see the WWW-Authenticate header"))
+	case decision != authorizer.DecisionAllow:
+		status.Write(w, r, forbidden(attributes))
+	default:
+		f.next.ServeHTTP(w, r)
+		c.pattern = r.Pattern
+	}
+}
+
+// forbidden is a 403 in kube-apiserver's words.
+func forbidden(a *authorizer.AttributesRecord) error {
+	resource := schema.GroupResource{Group: a.APIGroup, Resource: a.Resource}
+	if !a.ResourceRequest {
+		return status.Forbidden(schema.GroupResource{}, "", "User %q cannot %s path %q", a.User.GetName(), a.Verb, a.Path)
+	}
+	what := a.Resource
+	if a.Subresource != "" {
+		what += "/" + a.Subresource
+	}
+	where := "at the cluster scope"
+	if a.Namespace != "" {
+		where = "in the namespace \"" + a.Namespace + "\""
+	}
+	return status.Forbidden(resource, a.Name, "User %q cannot %s resource %q in API group %q %s", a.User.GetName(), a.Verb, what, a.APIGroup, where)
+}
+
+// requestID is the client's, when it is a plausible one, or a new one.
+func requestID(r *http.Request) string {
+	given := r.Header.Get(headerRequestID)
+	if len(given) > 0 && len(given) <= 64 && strings.Trim(given, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == "" {
+		return given
+	}
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // never fails
+	return hex.EncodeToString(random[:])
+}
+
+// finish counts and logs a request that has been answered.
+func (f *filters) finish(r *http.Request, c *call, answer *recorder, id string, took time.Duration) {
+	code := answer.code
+	if code == 0 {
+		code = http.StatusOK
+	}
+	f.metrics.observe(r.Method, c.pattern, code, took)
+	level := slog.LevelDebug
+	if (code >= http.StatusInternalServerError || took > slow && answer.hijacked == nil) && !exempt(r.URL.Path) {
+		level = slog.LevelInfo
+	}
+	if slog.Default().Enabled(r.Context(), level) {
+		slog.LogAttrs(r.Context(), level, "request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Int("code", code), slog.Int64("bytes", answer.bytes), slog.Duration("took", took), slog.String("user", c.user), slog.String("address", r.RemoteAddr))
+	}
+}

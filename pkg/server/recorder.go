@@ -1,0 +1,46 @@
+package server
+
+import (
+	"bufio"
+	"net"
+	"net/http"
+)
+
+// recorder notes the status and size of an answer on its way out.
+type recorder struct {
+	http.ResponseWriter
+	code     int
+	bytes    int64
+	hijacked net.Conn
+}
+
+func (r *recorder) WriteHeader(code int) {
+	if r.code == 0 && code >= http.StatusOK {
+		r.code = code
+	}
+	r.ResponseWriter.WriteHeader(code)
+}
+
+func (r *recorder) Write(data []byte) (int, error) {
+	if r.code == 0 {
+		r.code = http.StatusOK
+	}
+	n, err := r.ResponseWriter.Write(data)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// Flush implements http.Flusher for handlers that ask for it.
+func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Flush() }
+
+// Hijack implements http.Hijacker for handlers that upgrade the connection.
+func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffer, err := http.NewResponseController(r.ResponseWriter).Hijack()
+	if err == nil {
+		r.code, r.hijacked = http.StatusSwitchingProtocols, conn
+	}
+	return conn, buffer, err
+}

@@ -1,0 +1,189 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Timeouts and limits of connections, as kube-apiserver's.
+const (
+	readHeaderTimeout = 32 * time.Second
+	idleTimeout       = 90 * time.Second
+	maxHeaderBytes    = 1 << 20
+	maxStreams        = 250
+)
+
+// Options are what a server is made of. All fields are mandatory.
+type Options struct {
+	Config        config.Server
+	Groups        []route.Group
+	Authenticator authenticator.Request
+	Authorizer    authorizer.UnconditionalAuthorizer
+	// Ready are the conditions for requests to be sent to this server.
+	Ready    []Check
+	Registry *prometheus.Registry
+	// Handlers serve what is not an operation of the API: pages and documents.
+	Handlers map[string]http.Handler
+}
+
+// Server listens from the moment it is made, so that a taken port is known at
+// once, and serves when it runs.
+type Server struct {
+	options   Options
+	handler   http.Handler
+	plain     net.Listener
+	encrypted net.Listener
+	stopping  chan struct{}
+}
+
+// New listens on the configured ports.
+func New(ctx context.Context, options Options) (*Server, error) {
+	s := &Server{options: options, stopping: make(chan struct{})}
+	inFlight := make(chan struct{}, options.Config.MaxRequestsInFlight)
+	m, err := newMetrics(options.Registry, func() float64 { return float64(len(inFlight)) })
+	if err != nil {
+		return nil, err
+	}
+	mux, err := s.mux()
+	if err != nil {
+		return nil, err
+	}
+	s.handler = &filters{
+		next: mux, authenticator: options.Authenticator, authorizer: options.Authorizer,
+		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
+	}
+	if err := s.listen(ctx); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Server) mux() (*http.ServeMux, error) {
+	mux := http.NewServeMux()
+	if err := route.Mount(mux, s.options.Groups); err != nil {
+		return nil, err
+	}
+	for pattern, handler := range s.options.Handlers {
+		mux.Handle(pattern, handler)
+	}
+	alive := []Check{{Name: "ping", Err: func() error { return nil }}}
+	mux.Handle("GET /livez", healthHandler(alive))
+	mux.Handle("GET /healthz", healthHandler(alive))
+	stopping := Check{Name: "shutdown", Err: func() error {
+		select {
+		case <-s.stopping:
+			return errors.New("the server is stopping")
+		default:
+			return nil
+		}
+	}}
+	mux.Handle("GET /readyz", healthHandler(append([]Check{stopping}, s.options.Ready...)))
+	measured := promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{})
+	mux.Handle("GET /metrics", measured)
+	mux.Handle("GET /kapis/metrics", measured)
+	mux.Handle("/", route.Handler(func(_ http.ResponseWriter, r *http.Request) error {
+		return status.NotFound("the server does not have the path %s", r.URL.Path)
+	}))
+	return mux, nil
+}
+
+func (s *Server) listen(ctx context.Context) (err error) {
+	c := s.options.Config
+	if c.SecurePort != 0 {
+		certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSPrivateKey)
+		if err != nil {
+			return fmt.Errorf("TLS certificate: %w", err)
+		}
+		listener, err := listen(ctx, c.BindAddress, c.SecurePort, "--secure-port")
+		if err != nil {
+			return err
+		}
+		s.encrypted = tls.NewListener(listener, &tls.Config{
+			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		})
+	}
+	// Port 0 turns the plain port off only when there is another one.
+	if c.InsecurePort != 0 || c.SecurePort == 0 {
+		s.plain, err = listen(ctx, c.BindAddress, c.InsecurePort, "--insecure-port")
+	}
+	return err
+}
+
+func listen(ctx context.Context, address string, port int, flag string) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(address, strconv.Itoa(port)))
+	if err != nil {
+		return nil, fmt.Errorf("port %d cannot be used, choose another with %s: %w", port, flag, err)
+	}
+	return listener, nil
+}
+
+func (s *Server) close() {
+	for _, listener := range []net.Listener{s.plain, s.encrypted} {
+		if listener != nil {
+			_ = listener.Close()
+		}
+	}
+}
+
+// Address is where the server listens without TLS, nil if it does not.
+func (s *Server) Address() net.Addr {
+	if s.plain == nil {
+		return nil
+	}
+	return s.plain.Addr()
+}
+
+// Run serves until the context ends: then it says so on /readyz, finishes the
+// requests in flight within the configured time, and returns.
+func (s *Server) Run(ctx context.Context) error {
+	var servers []*http.Server
+	failed := make(chan error, 2)
+	var running sync.WaitGroup
+	for _, listener := range []net.Listener{s.plain, s.encrypted} {
+		if listener == nil {
+			continue
+		}
+		server := &http.Server{
+			Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+			HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+		}
+		servers = append(servers, server)
+		running.Go(func() {
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- err
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	close(s.stopping)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Config.ShutdownTimeout.Duration)
+	defer cancel()
+	for _, server := range servers {
+		if shutdown := server.Shutdown(grace); shutdown != nil {
+			_ = server.Close() // what did not finish in time
+		}
+	}
+	running.Wait()
+	return err
+}
