@@ -128,12 +128,13 @@ func newVersionCommand() *cobra.Command {
 }
 
 func newOpenAPICommand() *cobra.Command {
-	return &cobra.Command{
+	v3 := false
+	cmd := &cobra.Command{
 		Use:   "openapi",
-		Short: "Print the OpenAPI document (Swagger 2.0) of the API",
+		Short: "Print the OpenAPI document of the API",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			document, err := app.Document()
+			document, err := app.Document(v3)
 			if err != nil {
 				return err
 			}
@@ -141,4 +142,6 @@ func newOpenAPICommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&v3, "v3", false, "OpenAPI 3.0 instead of Swagger 2.0")
+	return cmd
 }

@@ -50,13 +50,16 @@ func Build() platform.Version {
 	return platform.Version{GitVersion: Version, GitMajor: major, GitMinor: minor, GitCommit: GitCommit, BuildDate: BuildDate}
 }
 
-// Document returns the Swagger 2.0 document of all operations. It needs no
-// configuration and no Kubernetes.
-func Document() ([]byte, error) {
+// Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
+// 3.0. It needs no configuration and no Kubernetes.
+func Document(v3 bool) ([]byte, error) {
 	groups := doors{oauth: &oauth.Handler{}, catalog: objects.NewCatalog(), config: config.Default()}.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return nil, err
+	}
+	if v3 {
+		return openapi.V3(document)
 	}
 	return openapi.Encode(document)
 }
@@ -64,7 +67,7 @@ func Document() ([]byte, error) {
 // publicPaths are the paths that need no rights: those of the operations
 // declared public, the token service, health, the document and its page.
 func publicPaths(groups []route.Group) authz.Public {
-	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, "/openapi/v2", "/openapi/v3", openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
+	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, openapi.DefinitionsPath, "/openapi/v2", "/openapi/v3", openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
 	for g := range groups {
 		for n := range groups[g].Routes {
 			if r := &groups[g].Routes[n]; r.Public {

@@ -39,8 +39,6 @@ func Swagger(groups []route.Group, version string) (*spec.Swagger, error) {
 	document := restfulspec.BuildSwagger(restfulspec.Config{
 		WebServices:                   services,
 		DisableCORS:                   true,
-		DefinitionNameHandler:         nil,
-		ModelTypeNameHandler:          nil,
 		PostBuildSwaggerObjectHandler: func(s *spec.Swagger) { describe(s, groups, version) },
 	})
 	for path := range document.Paths.Paths {
@@ -48,6 +46,15 @@ func Swagger(groups []route.Group, version string) (*spec.Swagger, error) {
 		for _, operation := range operations(&item) {
 			finish(operation, public[operation.ID], parameters[operation.ID])
 		}
+	}
+	for name, definition := range document.Definitions {
+		if len(definition.Type) == 0 {
+			definition.Typed("object", "")
+		}
+		if len(definition.Properties) == 0 && definition.AdditionalProperties == nil {
+			definition.AdditionalProperties = &spec.SchemaOrBool{Allows: true} // any object
+		}
+		document.Definitions[name] = definition
 	}
 	return document, nil
 }

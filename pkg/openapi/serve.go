@@ -1,34 +1,24 @@
 package openapi
 
 import (
-	"encoding/json"
 	"net/http"
 
 	"github.com/go-openapi/spec"
-	swgui "github.com/swaggest/swgui"
+	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
-	"k8s.io/kube-openapi/pkg/openapiconv"
-	kubespec "k8s.io/kube-openapi/pkg/validation/spec"
+
+	definitions "github.com/super-kubenetes/ks-apiserver/api/openapi-spec"
 )
 
 // DocumentPath is where the Swagger 2.0 document is served.
 const DocumentPath = "/apidocs.json"
 
+// DefinitionsPath is where the document of our custom resources is served, as
+// Kubernetes publishes them.
+const DefinitionsPath = "/apidocs-crds.json"
+
 // PagePath is where Swagger UI is served.
 const PagePath = "/swagger-ui/"
-
-// V3 converts a Swagger 2.0 document to OpenAPI 3.0.
-func V3(document *spec.Swagger) ([]byte, error) {
-	encoded, err := document.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	parsed := &kubespec.Swagger{}
-	if err := json.Unmarshal(encoded, parsed); err != nil {
-		return nil, err
-	}
-	return Encode(openapiconv.ConvertV2ToV3(parsed))
-}
 
 // Handlers serve the documents and the page that shows them.
 func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
@@ -41,20 +31,20 @@ func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
 		return nil, err
 	}
 	page := v5emb.NewWithConfig(swgui.Config{
+		ShowTopBar: true, // where one chooses between the two
 		SettingsUI: map[string]string{
-			// The client every installation has, so that a person only types
-			// a user name and a password.
-			"persistAuthorization": "false",
-			"docExpansion":         `"list"`,
-			"validatorUrl":         "null",
+			"docExpansion": `"list"`,
+			"validatorUrl": "null", // nothing is sent elsewhere
+			"urls":         `[{"name": "ks-apiserver", "url": "` + DocumentPath + `"}, {"name": "custom resources", "url": "` + DefinitionsPath + `"}]`,
 		},
 	})("ks-apiserver", DocumentPath, PagePath)
 	return map[string]http.Handler{
-		"GET " + DocumentPath: constant(v2),
-		"GET /openapi/v2":     constant(v2),
-		"GET /openapi/v3":     constant(v3),
-		"GET " + PagePath:     secured(page),
-		"GET /swagger-ui":     http.RedirectHandler(PagePath, http.StatusMovedPermanently),
+		"GET " + DocumentPath:    constant(v2),
+		"GET " + DefinitionsPath: constant(definitions.CustomResources),
+		"GET /openapi/v2":        constant(v2),
+		"GET /openapi/v3":        constant(v3),
+		"GET " + PagePath:        secured(page),
+		"GET /swagger-ui":        http.RedirectHandler(PagePath, http.StatusMovedPermanently),
 	}, nil
 }
 

@@ -27,6 +27,9 @@ type Version struct {
 	Kubernetes *version.Info `json:"kubernetes,omitempty"`
 }
 
+// Features are names of features with whether they are enabled.
+type Features map[string]bool
+
 // Handler serves version and configuration.
 type Handler struct {
 	Config *config.Config
@@ -47,7 +50,7 @@ func (h *Handler) Group() route.Group {
 			{
 				Method: http.MethodGet, Path: "/kapis/config.kubesphere.io/v1alpha2/configs/configz", ID: "getConfigz", Public: true,
 				Summary: "Which features are enabled", Handler: h.configz,
-				Responses: []route.Response{{Code: http.StatusOK, Description: "Feature names with whether they are enabled.", Model: map[string]bool{}}},
+				Responses: []route.Response{{Code: http.StatusOK, Description: "Feature names with whether they are enabled.", Model: Features{}}},
 			},
 		},
 	}
@@ -64,6 +67,6 @@ func (h *Handler) version(w http.ResponseWriter, _ *http.Request) error {
 // configz names what this server really serves: a feature whose section is
 // configured but which nothing here answers is not enabled.
 func (h *Handler) configz(w http.ResponseWriter, _ *http.Request) error {
-	status.WriteJSON(w, http.StatusOK, map[string]bool{"multicluster": h.Config.Multicluster.Enable})
+	status.WriteJSON(w, http.StatusOK, Features{"multicluster": h.Config.Multicluster.Enable})
 	return nil
 }

@@ -1,0 +1,90 @@
+# make run    a real embedded Kubernetes and ks-apiserver on 127.0.0.1:9090
+# make test   everything, including the tests on the embedded Kubernetes
+# Needed are Go, git and make; everything else is built from here.
+
+SHELL := /bin/sh
+export CGO_ENABLED ?= 0
+
+# The version of the KubeSphere API that is served; clients read major.minor.
+VERSION ?= v3.4.0
+COMMIT := $(shell git rev-parse HEAD 2>/dev/null)
+PACKAGE := github.com/super-kubenetes/ks-apiserver/pkg/app
+LDFLAGS := -s -w -X $(PACKAGE).Version=$(VERSION) -X $(PACKAGE).GitCommit=$(COMMIT)
+# The race detector needs a C compiler, which not every machine has.
+RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+GOTEST := $(if $(RACE),CGO_ENABLED=1) go test $(RACE)
+PORT ?= 9090
+IMAGE ?= ks-apiserver:$(VERSION)
+
+.PHONY: all build run test test-unit test-e2e test-devcluster test-deploy test-browser bench generate verify-generate lint image clean bin/ks-apiserver bin/devcluster
+
+all: build
+
+build: bin/ks-apiserver
+
+bin/ks-apiserver:
+	@mkdir -p bin
+	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
+
+# devcluster is the embedded Kubernetes; kubectl comes with it.
+bin/devcluster:
+	@hack/devcluster/build.sh bin
+
+bin/controller-gen:
+	go build -C hack/tools -o ../../bin/controller-gen sigs.k8s.io/controller-tools/cmd/controller-gen
+bin/oapi-codegen:
+	go build -C hack/tools/codegen -o ../../../bin/oapi-codegen github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
+bin/helm:
+	go build -C hack/tools/helm -o ../../../bin/helm $$(go -C hack/tools/helm list -f '{{.ImportPath}}' tool | grep cmd/helm)
+bin/golangci-lint:
+	go build -C hack/tools/lint -o ../../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+run: bin/ks-apiserver bin/devcluster
+	@PORT=$(PORT) hack/run.sh
+
+test: test-unit test-e2e test-devcluster test-deploy test-browser
+
+test-unit:
+	$(GOTEST) ./...
+
+# The embedded Kubernetes of the tests is not raced; the server in them is.
+test-e2e: bin/devcluster bin/ks-apiserver
+	go vet -tags e2e ./test/e2e
+	bin/devcluster up --quiet --nodes 3 --pods 60 -- $(if $(RACE),env CGO_ENABLED=1) go test $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
+
+test-devcluster: bin/devcluster
+	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl go test ./...
+
+test-deploy: bin/devcluster bin/helm
+	bin/devcluster up --quiet --nodes 3 -- go test -C test/deploy ./...
+
+test-browser: bin/devcluster bin/ks-apiserver
+	go vet -C test/browser ./...
+	bin/devcluster up --quiet --nodes 3 --pods 60 -- hack/with-server.sh go test -C test/browser -count=1 -v ./...
+
+bench: bin/ks-apiserver bin/devcluster
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+generate: bin/controller-gen bin/devcluster bin/oapi-codegen
+	bin/controller-gen object paths=./api/...
+	rm -f config/crds/*.yaml
+	bin/controller-gen crd paths=./api/... output:crd:dir=config/crds
+	go run ./cmd/ks-apiserver openapi > bin/swagger.json && mv bin/swagger.json api/ks-openapi-spec/swagger.json
+	go run ./cmd/ks-apiserver openapi --v3 > bin/openapi.json && mv bin/openapi.json api/ks-openapi-spec/openapi.json
+	bin/devcluster up --quiet --nodes 1 -- hack/crdspec/generate.sh api/openapi-spec/swagger.json
+	bin/oapi-codegen -config test/sdk/oapi-codegen.yaml api/ks-openapi-spec/openapi.json
+
+verify-generate: generate
+	@git diff --exit-code -- api config test/sdk && test -z "$$(git status --porcelain -- api config test/sdk)" || \
+		{ echo "generated files are not current: run make generate and commit the result" >&2; exit 1; }
+
+lint: bin/golangci-lint
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt on:" >&2; gofmt -l $$(git ls-files '*.go') >&2; exit 1; }
+	go mod tidy -diff
+	bin/golangci-lint run ./...
+
+image:
+	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMAGE) .
+
+clean:
+	rm -rf bin .cache

@@ -1,0 +1,66 @@
+// Command crdspec reads the OpenAPI document of a Kubernetes, as `kubectl get
+// --raw /openapi/v2` prints it, and writes the part about our custom resources.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+func main() {
+	if err := run(os.Stdin, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "crdspec:", err)
+		os.Exit(1)
+	}
+}
+
+func run(in io.Reader, out io.Writer) error {
+	var document map[string]any
+	if err := json.NewDecoder(in).Decode(&document); err != nil {
+		return err
+	}
+	all, _ := document["definitions"].(map[string]any)
+	paths := make(map[string]any)
+	for path, item := range document["paths"].(map[string]any) {
+		if group, found := strings.CutPrefix(path, "/apis/"); found && strings.Contains(strings.SplitN(group, "/", 2)[0], "kubesphere.io") {
+			paths[path] = item
+		}
+	}
+	if len(paths) == 0 {
+		return fmt.Errorf("the document has no paths of ours: are the custom resource definitions installed?")
+	}
+	kept := make(map[string]any)
+	keep(paths, all, kept)
+	document["paths"], document["definitions"] = paths, kept
+	delete(document, "security")
+	delete(document, "securityDefinitions")
+	// The version of the Kubernetes that served it says nothing about ours.
+	document["info"] = map[string]any{"title": "Custom resources of ks-apiserver", "version": "v1"}
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(document)
+}
+
+// keep copies every definition a value refers to, directly or not.
+func keep(value any, all, kept map[string]any) {
+	switch value := value.(type) {
+	case map[string]any:
+		if reference, isText := value["$ref"].(string); isText {
+			name := strings.TrimPrefix(reference, "#/definitions/")
+			if _, done := kept[name]; !done && all[name] != nil {
+				kept[name] = all[name]
+				keep(all[name], all, kept)
+			}
+		}
+		for _, inner := range value {
+			keep(inner, all, kept)
+		}
+	case []any:
+		for _, inner := range value {
+			keep(inner, all, kept)
+		}
+	}
+}

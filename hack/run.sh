@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Starts the embedded Kubernetes and ks-apiserver, tells how to use them, and
+# stops both on Ctrl-C. PORT is where ks-apiserver listens on 127.0.0.1.
+set -eu
+cd "$(dirname "$0")/.."
+PORT=${PORT:-9090}
+state=.cache/run
+mkdir -p "$state"
+
+if [ "${1:-}" != serve ]; then
+	if (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; then
+		echo "port $PORT of 127.0.0.1 is taken: choose another with 'make run PORT=…'" >&2
+		exit 1
+	fi
+	echo "starting Kubernetes …"
+	exec bin/devcluster up --nodes 3 --pods 60 --quiet -- "$0" serve
+fi
+
+echo "starting ks-apiserver …"
+cp "$KUBECONFIG" "$state/kubeconfig"
+# The well-known password is for this throw-away cluster only.
+KUBESPHERE_ADMIN_PASSWORD="${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}" \
+	bin/ks-apiserver --kubeconfig "$state/kubeconfig" --bind-address 127.0.0.1 --insecure-port "$PORT" 2>"$state/ks-apiserver.log" &
+server=$!
+trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; exit 0' INT TERM
+
+ready() { bin/kubectl --server "http://127.0.0.1:$PORT" get --raw /readyz >/dev/null 2>&1; }
+for _ in $(seq 120); do
+	kill -0 $server 2>/dev/null || { cat "$state/ks-apiserver.log" >&2; exit 1; }
+	ready && break
+	sleep 0.25
+done
+
+cat <<EOF
+
+ks-apiserver   http://127.0.0.1:$PORT   (log: $state/ks-apiserver.log)
+Swagger UI     http://127.0.0.1:$PORT/swagger-ui/
+kubeconfig     $state/kubeconfig   (bin/kubectl --kubeconfig $state/kubeconfig get nodes)
+
+Get a token:
+
+  curl -s -X POST http://127.0.0.1:$PORT/oauth/token \\
+    -H 'Content-Type: application/x-www-form-urlencoded' \\
+    --data-urlencode 'grant_type=password' \\
+    --data-urlencode 'username=admin' \\
+    --data-urlencode 'password=P@88w0rd' \\
+    --data-urlencode 'client_id=kubesphere' \\
+    --data-urlencode 'client_secret=kubesphere'
+
+List the nodes with it:
+
+  curl -s http://127.0.0.1:$PORT/kapis/resources.kubesphere.io/v1alpha3/nodes \\
+    -H "Authorization: Bearer \$TOKEN"
+
+Ctrl-C stops everything.
+EOF
+wait $server
