@@ -7,8 +7,10 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/app"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
@@ -77,8 +79,8 @@ func (f *flags) load(cmd *cobra.Command) (*config.Config, error) {
 	return effective, nil
 }
 
-// logTo sends our log and client-go's to one place. klog has one logger for
-// the whole process, which is why this is done here and nowhere else.
+// logTo sends our log and that of the Kubernetes libraries to one place. Theirs
+// have one logger for the whole process, which is why this is done here and nowhere else.
 func logTo(w io.Writer, debug bool) {
 	level := slog.LevelInfo
 	if debug {
@@ -87,6 +89,7 @@ func logTo(w io.Writer, debug bool) {
 	logger := slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(logger)
 	klog.SetSlogLogger(logger)
+	ctrllog.SetLogger(logr.FromSlogHandler(logger.Handler()))
 }
 
 func newConfigCommand(f *flags) *cobra.Command {

@@ -1,0 +1,120 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/app"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+)
+
+// adminPassword is the password of user admin on every cluster of the tests.
+const adminPassword = "P@88w0rd"
+
+// shared is the server most tests use.
+var shared *instance
+
+func TestMain(m *testing.M) {
+	if os.Getenv("KUBECONFIG") == "" {
+		fmt.Fprintln(os.Stderr, "KUBECONFIG is not set: run make test-e2e")
+		os.Exit(1)
+	}
+	ctrllog.SetLogger(logr.FromSlogHandler(slog.Default().Handler()))
+	var err error
+	if shared, err = start(func(*config.Config) {}); err == nil {
+		err = shared.waitReady(60 * time.Second)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := shared.stop(); err != nil {
+		fmt.Fprintln(os.Stderr, "stopping:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// instance is a running ks-apiserver.
+type instance struct {
+	url    string
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// start runs a server in this process, as the command would.
+func start(change func(*config.Config)) (*instance, error) {
+	c := config.Default()
+	c.Server.BindAddress, c.Server.InsecurePort = "127.0.0.1", 0
+	c.Kubernetes.KubeConfig = os.Getenv("KUBECONFIG")
+	c.Authentication.AdminPassword = adminPassword
+	change(c)
+	ctx, cancel := context.WithCancel(context.Background())
+	i := &instance{cancel: cancel, done: make(chan error, 1)}
+	listening := make(chan net.Addr, 1)
+	go func() {
+		i.done <- app.Run(ctx, app.Options{Config: c, Listening: func(address net.Addr) { listening <- address }})
+	}()
+	select {
+	case address := <-listening:
+		i.url = "http://" + address.String()
+		return i, nil
+	case err := <-i.done:
+		cancel()
+		return nil, fmt.Errorf("starting: %w", err)
+	}
+}
+
+func (i *instance) stop() error {
+	i.cancel()
+	select {
+	case err := <-i.done:
+		return err
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("the server does not stop")
+	}
+}
+
+func (i *instance) waitReady(timeout time.Duration) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		response, err := http.Get(i.url + "/readyz")
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("%s is not ready after %s: %v", i.url, timeout, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// run starts a server for one test.
+func run(t *testing.T, change func(*config.Config)) *instance {
+	t.Helper()
+	i, err := start(change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := i.stop(); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	})
+	return i
+}

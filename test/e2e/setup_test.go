@@ -1,0 +1,287 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+)
+
+// versions returns the resource versions of everything setup makes.
+func versions(t *testing.T, c client.Client) map[string]string {
+	t.Helper()
+	result := make(map[string]string)
+	for _, kind := range []string{"apiextensions.k8s.io/v1/CustomResourceDefinition", "iam.kubesphere.io/v1alpha2/GlobalRole", "iam.kubesphere.io/v1alpha2/GlobalRoleBinding", "iam.kubesphere.io/v1alpha2/User", "v1/Secret", "v1/Namespace"} {
+		n := strings.LastIndex(kind, "/")
+		all := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: kind[:n], Kind: kind[n+1:] + "List"}}
+		if err := c.List(t.Context(), all); err != nil {
+			t.Fatal(err)
+		}
+		for _, object := range all.Items {
+			result[kind+" "+object.Namespace+"/"+object.Name] = object.ResourceVersion
+		}
+	}
+	return result
+}
+
+func TestSecondStartChangesNothing(t *testing.T) {
+	c := kubernetes(t, "")
+	// What a person changes stays, and what a person deletes stays deleted.
+	role := &iamv1alpha2.GlobalRole{}
+	if err := c.Get(t.Context(), clientKey("platform-regular"), role); err != nil {
+		t.Fatal(err)
+	}
+	role.Rules = viewerRule("namespaces")
+	if err := c.Update(t.Context(), role); err != nil {
+		t.Fatal(err)
+	}
+	before := versions(t, c)
+	second := run(t, func(c *config.Config) { c.Authentication.AdminPassword = "another-password" })
+	if err := second.waitReady(30 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	after := versions(t, c)
+	for name, version := range before {
+		if after[name] != version {
+			t.Errorf("%s changed", name)
+		}
+	}
+	if len(after) != len(before) {
+		t.Errorf("%d objects before, %d after", len(before), len(after))
+	}
+	if r := second.token(t, passwordForm("admin", adminPassword)); r.code != 200 {
+		t.Errorf("the password of admin changed: %d %s", r.code, r.body)
+	}
+}
+
+// cluster is an embedded Kubernetes of one test.
+type cluster struct {
+	dir, kubeconfig string
+	port            string
+	process         *exec.Cmd
+}
+
+func newCluster(t *testing.T) *cluster {
+	t.Helper()
+	k := &cluster{dir: t.TempDir(), port: "0"}
+	k.kubeconfig = filepath.Join(k.dir, "kubeconfig")
+	t.Cleanup(k.stop)
+	return k
+}
+
+func (k *cluster) start(t *testing.T) {
+	t.Helper()
+	_ = os.Remove(k.kubeconfig)
+	k.process = exec.Command("../../bin/devcluster", "--quiet", "--nodes", "1", "--data-dir", filepath.Join(k.dir, "data"), "--kubeconfig", k.kubeconfig, "--port", k.port)
+	k.process.Stderr = os.Stderr
+	if err := k.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 60*time.Second, func() error {
+		content, err := os.ReadFile(k.kubeconfig)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(content)) {
+			if _, address, found := strings.Cut(line, "https://"); found {
+				k.port = strings.TrimSpace(address[strings.LastIndex(address, ":")+1:])
+			}
+		}
+		return nil
+	})
+}
+
+func (k *cluster) kill() {
+	if k.process != nil && k.process.Process != nil {
+		_ = k.process.Process.Signal(syscall.SIGKILL)
+		_ = k.process.Wait()
+		k.process = nil
+	}
+}
+
+func (k *cluster) stop() {
+	if k.process != nil && k.process.Process != nil {
+		_ = k.process.Process.Signal(syscall.SIGTERM)
+		_ = k.process.Wait()
+		k.process = nil
+	}
+}
+
+// The server listens before Kubernetes is there and while it is down, says why
+// it is not ready, and recovers by itself (ks#4482).
+func TestKubernetesComesAndGoes(t *testing.T) {
+	k := newCluster(t)
+	k.start(t) // once, for a kubeconfig with an address that will not change
+	kubeconfig, err := os.ReadFile(k.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := filepath.Join(k.dir, "copy")
+	if err := os.WriteFile(copied, kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	k.kill()
+
+	server := run(t, func(c *config.Config) {
+		c.Kubernetes.KubeConfig = copied
+		c.Objects.SyncTimeout = metav1.Duration{Duration: time.Second}
+	})
+	eventually(t, 5*time.Second, func() error {
+		r := server.get(t, "/readyz")
+		if r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes failed: ") || !strings.Contains(string(r.body), "refused") {
+			return fmt.Errorf("readyz: %d %s", r.code, r.body)
+		}
+		return nil
+	})
+	if r := server.get(t, "/livez"); r.code != 200 {
+		t.Errorf("livez: %d", r.code)
+	}
+	if r := server.token(t, passwordForm("admin", adminPassword)); r.code != 503 || decode[tokens](t, r).Error != "temporarily_unavailable" || r.header.Get("Retry-After") == "" {
+		t.Errorf("login without Kubernetes: %d %s", r.code, r.body)
+	}
+	if r := server.get(t, "/version"); r.code != 200 || strings.Contains(string(r.body), "kubernetes") {
+		t.Errorf("version without Kubernetes: %d %s", r.code, r.body)
+	}
+
+	k.start(t)
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	login := server.login(t)
+	path := viewer + "/nodes"
+	if r := server.get(t, path, bearer(login.AccessToken)); r.code != 200 || r.header.Get("Warning") != "" {
+		t.Fatalf("nodes: %d %v %s", r.code, r.header, r.body)
+	}
+
+	k.kill() // not gently
+	eventually(t, 15*time.Second, func() error {
+		r := server.get(t, "/readyz")
+		if r.code != 503 {
+			return fmt.Errorf("still ready")
+		}
+		r = server.get(t, path, bearer(login.AccessToken))
+		if r.code != 200 || !strings.Contains(r.header.Get("Warning"), "out of date") {
+			return fmt.Errorf("reading from memory: %d %v %.200s", r.code, r.header, r.body)
+		}
+		return nil
+	})
+	if r := server.token(t, passwordForm("admin", adminPassword)); r.code != 503 {
+		t.Errorf("login without Kubernetes: %d %s", r.code, r.body)
+	}
+
+	k.start(t)
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 60*time.Second, func() error {
+		r := server.get(t, path, bearer(login.AccessToken))
+		if r.code != 200 || r.header.Get("Warning") != "" {
+			return fmt.Errorf("after the restart: %d %v", r.code, r.header)
+		}
+		return nil
+	})
+	server.login(t)
+}
+
+// A password nobody configured is generated, kept in a Secret, and works.
+func TestGeneratedAdminPassword(t *testing.T) {
+	k := newCluster(t)
+	k.start(t)
+	server := run(t, func(c *config.Config) {
+		c.Kubernetes.KubeConfig = k.kubeconfig
+		c.Authentication.AdminPassword = ""
+	})
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if r := server.token(t, passwordForm("admin", adminPassword)); r.code != 400 {
+		t.Errorf("the well-known password is accepted: %d", r.code)
+	}
+	secret := &corev1.Secret{}
+	if err := kubernetes(t, k.kubeconfig).Get(t.Context(), client.ObjectKey{Namespace: "kubesphere-system", Name: "ks-admin-password"}, secret); err != nil {
+		t.Fatal(err)
+	}
+	if r := server.token(t, passwordForm("admin", string(secret.Data["password"]))); r.code != 200 {
+		t.Errorf("the generated password: %d %s", r.code, r.body)
+	}
+}
+
+// On a cluster that has KubeSphere 3.x, its definitions, users and roles are
+// used as they are.
+func TestExistingKubeSphere(t *testing.T) {
+	k := newCluster(t)
+	k.start(t)
+	apply := exec.CommandContext(t.Context(), "../../bin/kubectl", "--kubeconfig", k.kubeconfig, "apply", "--server-side", "-f", "testdata/kubesphere-3.4/crds.yaml")
+	if output, err := apply.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	eventually(t, 20*time.Second, func() error {
+		apply := exec.CommandContext(t.Context(), "../../bin/kubectl", "--kubeconfig", k.kubeconfig, "apply", "--server-side", "-f", "testdata/kubesphere-3.4/objects.yaml")
+		output, err := apply.CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("%w\n%s", err, output)
+		}
+		return nil
+	})
+	c := kubernetes(t, k.kubeconfig)
+	existing := func() map[string]string {
+		result := make(map[string]string)
+		for name, kind := range map[string]string{"users.iam.kubesphere.io": "CustomResourceDefinition", "globalroles.iam.kubesphere.io": "CustomResourceDefinition"} {
+			object := &unstructured.Unstructured{}
+			object.SetAPIVersion("apiextensions.k8s.io/v1")
+			object.SetKind(kind)
+			if err := c.Get(context.Background(), clientKey(name), object); err != nil {
+				t.Fatal(err)
+			}
+			result[name] = fmt.Sprint(object.GetGeneration())
+		}
+		for name, object := range map[string]client.Object{
+			"admin": &iamv1alpha2.User{}, "zhang": &iamv1alpha2.User{}, "platform-admin": &iamv1alpha2.GlobalRole{}, "authenticated": &iamv1alpha2.GlobalRole{},
+		} {
+			if err := c.Get(context.Background(), clientKey(name), object); err != nil {
+				t.Fatal(err)
+			}
+			result[fmt.Sprintf("%T %s", object, name)] = object.GetResourceVersion()
+		}
+		return result
+	}
+	before := existing()
+	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	after := existing()
+	for name, version := range before {
+		if after[name] != version {
+			t.Errorf("%s changed", name)
+		}
+	}
+	// The hashes are KubeSphere's: bcrypt of the passwords in the fixture.
+	admin := decode[tokens](t, server.token(t, passwordForm("admin", "P@88w0rd-3.4")))
+	if r := server.get(t, viewer+"/users", bearer(admin.AccessToken)); r.code != 200 || *decode[list](t, r).TotalItems != 3 {
+		t.Errorf("users: %d %s", r.code, r.body)
+	}
+	if r := server.token(t, passwordForm("zhang", "Zhang-3.4")); r.code != 200 {
+		t.Errorf("zhang: %d %s", r.code, r.body)
+	} else if r := server.get(t, viewer+"/nodes", bearer(decode[tokens](t, r).AccessToken)); r.code != 200 {
+		t.Errorf("what the existing role authenticated allows: %d %s", r.code, r.body)
+	}
+	if r := server.token(t, passwordForm("li", "Li-3.4")); r.code != 400 {
+		t.Errorf("a disabled user logs in: %d", r.code)
+	}
+}
