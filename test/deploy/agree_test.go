@@ -60,17 +60,6 @@ func normalise(t *testing.T, o object) {
 		// The chart's checksum of the configuration; the base is applied by a
 		// tool that can't compute one.
 		delete(field[object](t, pod, "metadata"), "annotations")
-		// The chart is told the Secret's name, the base looks for a fixed one.
-		for _, c := range field[[]any](t, field[object](t, pod, "spec"), "containers") {
-			container, ok := c.(object)
-			if !ok {
-				t.Fatalf("not a container: %v", c)
-			}
-			container["env"] = slices.DeleteFunc(field[[]any](t, container, "env"), func(e any) bool {
-				variable, ok := e.(object)
-				return ok && variable["name"] == "KUBESPHERE_ADMIN_PASSWORD"
-			})
-		}
 	}
 }
 

@@ -7,6 +7,7 @@
 //
 //	bin/devcluster up -- go test -C test/deploy ./...
 //
-// $KUBECONFIG names the cluster; $KUBECTL and $HELM the binaries, by default
-// those in bin/. A missing one is a failure: a deployment nobody tested isn't one.
+// $KUBECONFIG names the cluster; $KUBECTL, $HELM and $KS_APISERVER the binaries, by
+// default those in bin/. A missing one is a failure: a deployment nobody tested
+// isn't one.
 package deploy

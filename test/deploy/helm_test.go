@@ -14,7 +14,7 @@ func TestChartIsAccepted(t *testing.T) {
 	}{
 		{
 			name: "defaults",
-			want: []string{"type: ClusterIP", "image: \"ks-apiserver:0.1.0\"", "replicas: 2"},
+			want: []string{"type: ClusterIP", "image: \"ks-apiserver:v3.4.0\"", "replicas: 2"},
 		},
 		{
 			name: "node port of its own choice",

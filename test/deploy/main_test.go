@@ -25,6 +25,7 @@ const commandTimeout = 2 * time.Minute
 var (
 	kubectlPath = tool("KUBECTL", "../../bin/kubectl")
 	helmPath    = tool("HELM", "../../bin/helm")
+	serverPath  = tool("KS_APISERVER", "../../bin/ks-apiserver")
 )
 
 // TestMain installs the base once: all tests look at the same installation.
@@ -40,9 +41,9 @@ func install(ctx context.Context) error {
 	if os.Getenv("KUBECONFIG") == "" {
 		return errors.New("no KUBECONFIG: run this as bin/devcluster up -- go test -C test/deploy")
 	}
-	for _, path := range []string{kubectlPath, helmPath} {
+	for _, path := range []string{kubectlPath, helmPath, serverPath} {
 		if _, err := os.Stat(path); err != nil {
-			return fmt.Errorf("a tool is missing: %w", err)
+			return fmt.Errorf("a binary is missing: %w", err)
 		}
 	}
 	// A warning is a deprecated version or a field the API doesn't know.
