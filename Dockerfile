@@ -10,9 +10,14 @@ RUN go mod download
 COPY . .
 ARG TARGETOS
 ARG TARGETARCH
-ARG VERSION=dev
-RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
-    go build -trimpath -ldflags "-s -w -X main.version=$VERSION" \
+# The version of the KubeSphere API, which the console asks for; the commit is
+# not known here, .git stays outside.
+ARG VERSION=v3.4.0
+ARG COMMIT=
+ARG BUILD_DATE=
+RUN package=github.com/super-kubenetes/ks-apiserver/pkg/app && \
+    CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH go build -trimpath \
+    -ldflags "-s -w -X $package.Version=$VERSION -X $package.GitCommit=$COMMIT -X $package.BuildDate=$BUILD_DATE" \
     -o /out/ks-apiserver ./cmd/ks-apiserver
 
 # Nothing but the server: no shell, no package to patch.
