@@ -116,7 +116,8 @@ func openSections() chromedp.Action[chromedp.Void] {
 		`document.querySelectorAll('.opblock-tag[data-is-open="false"]').forEach(section => section.click())`)
 }
 
-// takeScreenshot writes a picture of the operation and its answer.
+// takeScreenshot writes a picture of the answer; the operation's many parameters
+// above it would leave no room.
 func takeScreenshot(t *testing.T, tab context.Context, file string) {
 	t.Helper()
 	// The curl command shown has the token of this login; pictures are published.
@@ -126,7 +127,7 @@ func takeScreenshot(t *testing.T, tab context.Context, file string) {
 		while (texts.nextNode()) {
 			texts.currentNode.data = texts.currentNode.data.replace(/Bearer [\w.-]+/g, 'Bearer ...');
 		}
-		operation.scrollIntoView();
+		operation.querySelector('.btn.execute').scrollIntoView();
 	}`, operation)
 	if err := chromedp.Do(tab, chromedp.Evaluate[chromedp.Void](prepare)); err != nil {
 		t.Fatalf("prepare the screenshot: %v", err)
