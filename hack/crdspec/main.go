@@ -32,9 +32,13 @@ func run(in io.Reader, out io.Writer) error {
 	if len(paths) == 0 {
 		return fmt.Errorf("the document has no paths of ours: are the custom resource definitions installed?")
 	}
-	kept := make(map[string]any)
-	keep(paths, all, kept)
-	document["paths"], document["definitions"] = paths, kept
+	parameters, _ := document["parameters"].(map[string]any)
+	k := keeper{
+		all:  map[string]map[string]any{"definitions": all, "parameters": parameters},
+		kept: map[string]map[string]any{"definitions": {}, "parameters": {}},
+	}
+	k.keep(paths)
+	document["paths"], document["definitions"], document["parameters"] = paths, k.kept["definitions"], k.kept["parameters"]
 	delete(document, "security")
 	delete(document, "securityDefinitions")
 	// The version of the Kubernetes that served it says nothing about ours.
@@ -44,23 +48,27 @@ func run(in io.Reader, out io.Writer) error {
 	return encoder.Encode(document)
 }
 
-// keep copies every definition a value refers to, directly or not.
-func keep(value any, all, kept map[string]any) {
+// keeper copies what is referred to, directly or not.
+type keeper struct {
+	all, kept map[string]map[string]any // by section and name
+}
+
+func (k keeper) keep(value any) {
 	switch value := value.(type) {
 	case map[string]any:
 		if reference, isText := value["$ref"].(string); isText {
-			name := strings.TrimPrefix(reference, "#/definitions/")
-			if _, done := kept[name]; !done && all[name] != nil {
-				kept[name] = all[name]
-				keep(all[name], all, kept)
+			section, name, _ := strings.Cut(strings.TrimPrefix(reference, "#/"), "/")
+			if _, done := k.kept[section][name]; !done && k.all[section][name] != nil {
+				k.kept[section][name] = k.all[section][name]
+				k.keep(k.all[section][name])
 			}
 		}
 		for _, inner := range value {
-			keep(inner, all, kept)
+			k.keep(inner)
 		}
 	case []any:
 		for _, inner := range value {
-			keep(inner, all, kept)
+			k.keep(inner)
 		}
 	}
 }

@@ -183,6 +183,22 @@ func Encode(document any) ([]byte, error) {
 	if err := json.Unmarshal(encoded, &generic); err != nil {
 		return nil, err
 	}
+	addScopes(generic)
 	indented, err := json.MarshalIndent(generic, "", "  ")
 	return append(indented, '\n'), err
+}
+
+// addScopes adds the empty lists of scopes that the specifications require of
+// OAuth flows and the encoders of both documents leave out.
+func addScopes(value any) {
+	object, isObject := value.(map[string]any)
+	if !isObject {
+		return
+	}
+	if object["tokenUrl"] != nil && object["scopes"] == nil {
+		object["scopes"] = map[string]any{}
+	}
+	for _, inner := range object {
+		addScopes(inner)
+	}
 }
