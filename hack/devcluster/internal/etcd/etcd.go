@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -19,9 +20,12 @@ import (
 // socket address can hold.
 const maxSocketPath = 80
 
+// startStopTimeout is for ending an etcd that did not start.
+const startStopTimeout = time.Second
+
 // Options say where the data lives and how careful to be with it.
 type Options struct {
-	// Dir holds the database and the write-ahead log.
+	// Dir, an absolute path, holds the database and the write-ahead log.
 	Dir string
 	// Log receives errors.
 	Log io.Writer
@@ -38,13 +42,13 @@ type Server struct {
 
 // Start starts etcd and returns when it serves.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	socketDir, err := makeSocketDir()
+	socketDir, err := makeSocketDir(opts.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for etcd's sockets: %w", err)
 	}
 	s := &Server{socketDir: socketDir, endpoint: "unix://" + filepath.Join(socketDir, "c")}
 	if err := s.start(ctx, opts); err != nil {
-		s.Stop()
+		s.Stop(startStopTimeout)
 		return nil, fmt.Errorf("start etcd: %w", err)
 	}
 	return s, nil
@@ -94,22 +98,30 @@ func (s *Server) Endpoint() string { return s.endpoint }
 // Client speaks to etcd without going through its socket.
 func (s *Server) Client() *clientv3.Client { return v3client.New(s.etcd.Server) }
 
-// Stop ends etcd; everything acknowledged is on disk afterwards.
-func (s *Server) Stop() {
+// Stop ends etcd. Requests that are still open may keep it from ending in time;
+// that is no loss, because what is acknowledged has long been written.
+func (s *Server) Stop(timeout time.Duration) {
 	if s.etcd != nil {
-		s.etcd.Close()
+		closed := make(chan struct{})
+		go func() {
+			s.etcd.Close()
+			close(closed)
+		}()
+		select {
+		case <-closed:
+		case <-time.After(timeout):
+		}
 	}
 	// Nothing but two dead sockets is left in there.
 	_ = os.RemoveAll(s.socketDir)
 }
 
-func makeSocketDir() (string, error) {
-	dir, err := os.MkdirTemp("", "devcluster")
-	if err != nil || len(dir) <= maxSocketPath {
-		return dir, err
-	}
-	if err := os.Remove(dir); err != nil {
-		return "", err
+// makeSocketDir makes a directory next to the data, where a start after a crash
+// finds the old sockets and replaces them, unless its path is too long.
+func makeSocketDir(data string) (string, error) {
+	dir := filepath.Join(filepath.Dir(data), "sockets")
+	if len(dir) <= maxSocketPath {
+		return dir, os.MkdirAll(dir, 0o700)
 	}
 	return os.MkdirTemp("/tmp", "devcluster")
 }
