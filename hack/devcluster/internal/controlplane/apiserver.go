@@ -33,7 +33,9 @@ func (a *APIServer) Run(ctx context.Context) error {
 		"--endpoint-reconciler-type=none",
 		"--etcd-servers=" + a.EtcdEndpoint,
 		"--service-cluster-ip-range=10.96.0.0/16",
-		"--authorization-mode=Node,RBAC",
+		// Not Node as well: there are no kubelets to restrict, and it would
+		// keep another copy of every pod.
+		"--authorization-mode=RBAC",
 		"--allow-privileged=true",
 		"--profiling=false",
 		"--shutdown-delay-duration=0s",

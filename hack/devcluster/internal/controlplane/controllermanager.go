@@ -27,6 +27,8 @@ func (c *ControllerManager) Run(ctx context.Context) error {
 		"--kubeconfig=" + c.Kubeconfig,
 		"--secure-port=0",
 		"--leader-elect=false",
+		// There is nothing to attach, and it looks at every pod to find out.
+		"--controllers=*,-persistentvolume-attach-detach-controller",
 		"--use-service-account-credentials=true",
 		"--root-ca-file=" + c.PKI.Cert(pki.CA),
 		"--service-account-private-key-file=" + c.PKI.Key(pki.ServiceAccount),

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/kwok/kustomize/stage/node/fast"
 	leaseheartbeat "sigs.k8s.io/kwok/kustomize/stage/node/heartbeat-with-lease"
@@ -70,7 +71,11 @@ func newController(opts Options) (*controllers.Controller, error) {
 	if err != nil {
 		return nil, err
 	}
-	typed, err := kubernetes.NewForConfig(restConfig)
+	typedConfig := rest.CopyConfig(restConfig)
+	typedConfig.ContentType = runtime.ContentTypeProtobuf
+	typedConfig.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	typedConfig.Wrap(withoutStaticPods)
+	typed, err := kubernetes.NewForConfig(typedConfig)
 	if err != nil {
 		return nil, err
 	}

@@ -19,10 +19,6 @@ import (
 // kubeletIP is the address of every node: the fake kubelet's.
 const kubeletIP = "127.0.0.1"
 
-// StaticLabel marks nodes whose kubelet nobody plays: pods on them have been
-// running since they were written and will not change.
-const StaticLabel = "devcluster/static"
-
 // Ensure makes nodes node-0 to node-(count-1) as far as they are missing, and
 // tells every node of the cluster where its kubelet listens now. It reports
 // whether there are static nodes.
@@ -119,11 +115,14 @@ func Registered(name string, i int) *corev1.Node {
 	}
 }
 
-// WaitReady returns when count nodes are Ready.
+// WaitReady returns when count nodes with a kubelet are Ready.
 func WaitReady(ctx context.Context, client kubernetes.Interface, count int) error {
 	ready := 0
 	err := wait.PollUntilContextCancel(ctx, 50*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+		nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{
+			// Static nodes have always been ready, and may be a thousand.
+			LabelSelector: "!" + StaticLabel, ResourceVersion: "0",
+		})
 		if err != nil {
 			return false, err
 		}

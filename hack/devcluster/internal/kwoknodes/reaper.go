@@ -17,8 +17,8 @@ import (
 // retryDelay is the pause after a watch could not be opened.
 const retryDelay = time.Second
 
-// Reaper finishes the deletion of pods, which a kubelet would do: kube-apiserver
-// only marks a pod that is bound to a node. KWOK does it for its own nodes.
+// Reaper finishes the deletion of static pods, which a kubelet would do:
+// kube-apiserver only marks a pod that is bound to a node.
 type Reaper struct {
 	client metadata.Interface
 }
@@ -44,7 +44,7 @@ func (r *Reaper) Run(ctx context.Context) error {
 func (r *Reaper) watch(ctx context.Context) error {
 	pods := r.client.Resource(corev1.SchemeGroupVersion.WithResource("pods"))
 	// Without a version the watch begins with all the pods there are.
-	watcher, err := pods.Watch(ctx, metav1.ListOptions{})
+	watcher, err := pods.Watch(ctx, metav1.ListOptions{LabelSelector: StaticLabel})
 	if err != nil {
 		return fmt.Errorf("watch pods: %w", err)
 	}

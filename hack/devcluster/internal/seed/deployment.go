@@ -3,6 +3,7 @@ package seed
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"strconv"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 )
+
+// hashLabel tells the replica sets of a deployment apart.
+const hashLabel = appsv1.DefaultDeploymentUniqueLabelKey
 
 // deployment is as it will be sent to kube-apiserver.
 func deployment(w workload) *appsv1.Deployment {
@@ -104,9 +108,9 @@ func (r *rollout) newReplicaSet() *appsv1.ReplicaSet {
 			TerminatingReplicas:  new(int32),
 		},
 	}
-	rs.Labels = withHash(d.Spec.Template.Labels, r.hash)
-	rs.Spec.Template.Labels = withHash(rs.Spec.Template.Labels, r.hash)
-	rs.Spec.Selector.MatchLabels = withHash(rs.Spec.Selector.MatchLabels, r.hash)
+	rs.Labels = with(d.Spec.Template.Labels, hashLabel, r.hash)
+	rs.Spec.Template.Labels = with(rs.Spec.Template.Labels, hashLabel, r.hash)
+	rs.Spec.Selector.MatchLabels = with(rs.Spec.Selector.MatchLabels, hashLabel, r.hash)
 	stamp(rs, r.created)
 	rs.ManagedFields = managedFields(rs, "kube-controller-manager", "kube-controller-manager", r.created)
 	return rs
@@ -123,12 +127,10 @@ func templateHash(w workload) string {
 	return rand.SafeEncodeString(fmt.Sprint(h.Sum32()))
 }
 
-func withHash(labels map[string]string, hash string) map[string]string {
-	out := make(map[string]string, len(labels)+1)
-	for k, v := range labels {
-		out[k] = v
-	}
-	out[appsv1.DefaultDeploymentUniqueLabelKey] = hash
+// with is a copy of labels with one more.
+func with(labels map[string]string, key, value string) map[string]string {
+	out := maps.Clone(labels)
+	out[key] = value
 	return out
 }
 

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+
+	"github.com/super-kubenetes/ks-apiserver/hack/devcluster/internal/kwoknodes"
 )
 
 // podFactory makes the pods of one replica set; what they share is made once.
@@ -22,7 +24,7 @@ func newPodFactory(r *rollout) *podFactory {
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:    r.replicaSet.Namespace,
 			GenerateName: r.replicaSet.Name + "-",
-			Labels:       r.replicaSet.Spec.Template.Labels,
+			Labels:       with(r.replicaSet.Spec.Template.Labels, kwoknodes.StaticLabel, "true"),
 			Annotations:  r.replicaSet.Spec.Template.Annotations,
 			OwnerReferences: []metav1.OwnerReference{
 				*metav1.NewControllerRef(r.replicaSet, appsv1.SchemeGroupVersion.WithKind("ReplicaSet")),
