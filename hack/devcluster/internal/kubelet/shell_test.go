@@ -1,0 +1,108 @@
+package kubelet
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
+)
+
+func testPod() *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "web-1"},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name:         "app",
+			Env:          []corev1.EnvVar{{Name: "COLOUR", Value: "green"}},
+			VolumeMounts: []corev1.VolumeMount{{Name: "data", MountPath: "/data"}},
+		}}},
+	}
+}
+
+func TestShell(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		argv   []string
+		in     string
+		out    string
+		errOut string
+		code   int
+	}{
+		{name: "echo", argv: []string{"echo", "a", "b  c"}, out: "a b  c\n"},
+		{name: "echo without newline", argv: []string{"/bin/echo", "-n", "a"}, out: "a"},
+		{name: "no expansion without a shell", argv: []string{"echo", "$COLOUR"}, out: "$COLOUR\n"},
+		{name: "expansion", argv: []string{"sh", "-c", `echo $COLOUR "${COLOUR}s" '$COLOUR' \$COLOUR $ $none.`},
+			out: "green greens $COLOUR $COLOUR $ .\n"},
+		{name: "assignment", argv: []string{"bash", "-lc", "A='x y'; B=$A; echo $B"}, out: "x y\n"},
+		{name: "and", argv: []string{"sh", "-c", "false && echo no; true && echo yes"}, out: "yes\n"},
+		{name: "or", argv: []string{"sh", "-c", "false || echo yes; true || echo no"}, out: "yes\n"},
+		{name: "status", argv: []string{"sh", "-c", "false; echo $?"}, out: "1\n"},
+		{name: "exit", argv: []string{"sh", "-c", "exit 7; echo no"}, code: 7},
+		{name: "last command decides", argv: []string{"sh", "-c", "true; false"}, code: 1},
+		{name: "comment", argv: []string{"sh", "-c", "# nothing\necho a#b"}, out: "a#b\n"},
+		{name: "cat input", argv: []string{"cat"}, in: "x\ny", out: "x\ny"},
+		{name: "cat file", argv: []string{"cat", "/etc/hostname"}, out: "web-1\n"},
+		{name: "cat missing", argv: []string{"cat", "/etc/shadow"}, errOut: "can't open", code: 1},
+		{name: "ls", argv: []string{"ls", "/"}, out: "bin\ndata\ndev\netc\nroot\ntmp\nusr\nvar\n"},
+		{name: "ls empty", argv: []string{"ls", "-la", "/data"}},
+		{name: "ls missing", argv: []string{"ls", "/home"}, errOut: "No such file", code: 1},
+		{name: "cd", argv: []string{"sh", "-c", "cd etc && pwd && ls hosts"}, out: "/etc\nhosts\n"},
+		{name: "printenv", argv: []string{"printenv", "COLOUR"}, out: "green\n"},
+		{name: "seq", argv: []string{"seq", "3"}, out: "1\n2\n3\n"},
+		{name: "wc", argv: []string{"wc"}, in: "a\nb\n", out: "2 lines 4 bytes\n"},
+		{name: "unknown", argv: []string{"rm", "-rf", "/"}, errOut: "rm: not found", code: 127},
+		{name: "no pipes", argv: []string{"sh", "-c", "echo a | cat"}, errOut: "more than this toy shell", code: 2},
+		{name: "unterminated", argv: []string{"sh", "-c", "echo 'a"}, errOut: "unterminated", code: 2},
+		{name: "no terminal", argv: []string{"stty", "size"}, errOut: "Not a tty", code: 1},
+		{name: "script on input", argv: []string{"sh"}, in: "echo one\nexit 4\necho two\n", out: "one\n", code: 4},
+		{name: "command reads the rest", argv: []string{"sh"}, in: "cat\nrest\n", out: "rest\n"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var out, errOut bytes.Buffer
+			sh := newShell(testPod(), "app", streams{in: strings.NewReader(test.in), out: &out, errOut: &errOut})
+			if code := sh.run(t.Context(), test.argv); code != test.code {
+				t.Errorf("exit code %d instead of %d", code, test.code)
+			}
+			if out.String() != test.out {
+				t.Errorf("output %q instead of %q", out.String(), test.out)
+			}
+			if !strings.Contains(errOut.String(), test.errOut) || test.errOut == "" && errOut.Len() > 0 {
+				t.Errorf("error output %q instead of %q", errOut.String(), test.errOut)
+			}
+		})
+	}
+}
+
+func TestTerminal(t *testing.T) {
+	var out bytes.Buffer
+	in, typist := io.Pipe()
+	sh := newShell(testPod(), "app", streams{in: in, out: &out, tty: true})
+	sizes := make(chan remotecommand.TerminalSize, 1)
+	sizes <- remotecommand.TerminalSize{Width: 99, Height: 33}
+	go sh.size.follow(t.Context(), sizes)
+	go func() {
+		// An error here is a shell that ended early, which the code tells.
+		_, _ = io.WriteString(typist, "stty sizf\x7fe\rexit 3\r")
+	}()
+	if code := sh.run(t.Context(), []string{"bash"}); code != 3 {
+		t.Errorf("exit code %d instead of 3", code)
+	}
+	if !strings.Contains(out.String(), "33 99\r\n") {
+		t.Errorf("no size in %q", out.String())
+	}
+}
+
+func TestSleepEndsWithTheSession(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	sh := newShell(testPod(), "app", streams{})
+	if code := sh.run(ctx, []string{"sleep", "60"}); code == 0 || time.Since(begin) > 10*time.Second {
+		t.Errorf("exit code %d after %v", code, time.Since(begin))
+	}
+}
