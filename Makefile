@@ -35,7 +35,7 @@ bin/controller-gen:
 bin/oapi-codegen:
 	go build -C hack/tools/codegen -o ../../../bin/oapi-codegen github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 bin/helm:
-	go build -C hack/tools/helm -o ../../../bin/helm $$(go -C hack/tools/helm list -f '{{.ImportPath}}' tool | grep cmd/helm)
+	go build -C hack/tools/helm -o ../../../bin/helm helm.sh/helm/v4/cmd/helm
 bin/golangci-lint:
 	go build -C hack/tools/lint -o ../../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
@@ -55,8 +55,8 @@ test-e2e: bin/devcluster bin/ks-apiserver
 test-devcluster: bin/devcluster
 	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl go test ./...
 
-test-deploy: bin/devcluster bin/helm
-	bin/devcluster up --quiet --nodes 3 -- go test -C test/deploy ./...
+test-deploy: bin/devcluster bin/helm bin/ks-apiserver
+	bin/devcluster up --quiet --nodes 3 -- go test -C test/deploy -count=1 ./...
 
 test-browser: bin/devcluster bin/ks-apiserver
 	go vet -C test/browser ./...
@@ -82,6 +82,8 @@ lint: bin/golangci-lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "run gofmt on:" >&2; gofmt -l $$(git ls-files '*.go') >&2; exit 1; }
 	go mod tidy -diff
 	bin/golangci-lint run ./...
+	cd test/deploy && ../../bin/golangci-lint run ./...
+	cd test/browser && ../../bin/golangci-lint run ./...
 
 image:
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMAGE) .

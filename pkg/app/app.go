@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
@@ -101,7 +102,7 @@ func Run(ctx context.Context, options Options) error {
 func (a *app) prepare(ctx context.Context) {
 	a.setup.Run(ctx)
 	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
-		a.cache.Pin(a.catalog.Type(resource))
+		a.cache.Pin(a.catalog.Type(resource)) //nolint:contextcheck // a type outlives who asked for it
 	}
 }
 
@@ -193,6 +194,16 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	handlers, err := openapi.Handlers(document)
 	if err != nil {
 		return err
+	}
+	proxy, err := kubeproxy.New(a.rest)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
+		handlers[path] = proxy
+	}
+	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
+		handlers[path] = proxy.Documents(handlers[path])
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

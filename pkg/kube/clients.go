@@ -21,6 +21,11 @@ import (
 // Namespace is where ks-apiserver runs and keeps its own objects.
 const Namespace = "kubesphere-system"
 
+// AuthorizedGroup is the group every request forwarded to kube-apiserver is a
+// member of. It is bound to cluster-admin, since what a user may do was decided
+// here; nobody but this server may impersonate it.
+const AuthorizedGroup = "kubesphere:authorized"
+
 // FieldManager is the name kube-apiserver records for what this server writes.
 const FieldManager = "ks-apiserver"
 

@@ -63,7 +63,7 @@ func (c *Cache) Run(ctx context.Context) {
 	c.mu.Lock()
 	c.run = ctx
 	for _, f := range c.feeds {
-		c.start(f)
+		c.start(f) //nolint:contextcheck // it is kept in c.run
 	}
 	c.mu.Unlock()
 	c.stopIdle(ctx)
@@ -136,7 +136,7 @@ type View struct {
 // Kubernetes does not have the type, and with 503 when it does not answer.
 func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
 	c.mu.Lock()
-	f := c.feed(kind)
+	f := c.feed(kind) //nolint:contextcheck // a type outlives who asked for it first
 	c.mu.Unlock()
 	select {
 	case <-f.synced:

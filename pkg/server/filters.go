@@ -51,7 +51,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
 	call := &call{}
-	defer func() {
+	defer func() { //nolint:contextcheck // it is the request's
 		if panicked := recover(); panicked != nil {
 			if panicked == http.ErrAbortHandler { //nolint:errorlint // the sentinel of net/http, by identity
 				panic(panicked)
@@ -69,6 +69,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // call is what the chain learns of a request on its way down.
 type call struct {
 	user    string
+	long    bool   // a watch, a log or an upgraded connection: it may take any time
 	pattern string // of the route, so that metrics have no label made of a path
 }
 
@@ -80,7 +81,8 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		status.Write(w, r, err)
 		return
 	}
-	if long := info.Verb == "watch" || info.Verb == "proxy" || r.Header.Get("Upgrade") != ""; !long && !exempt(info.Path) {
+	c.long = info.Verb == "watch" || info.Verb == "proxy" || info.Subresource == "log" || info.Subresource == "proxy" || r.Header.Get("Upgrade") != ""
+	if !c.long && !exempt(info.Path) {
 		select {
 		case f.inFlight <- struct{}{}:
 			defer func() { <-f.inFlight }()
@@ -90,7 +92,8 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 			return
 		}
 	}
-	if r.Body != nil && r.Body != http.NoBody {
+	// What goes to kube-apiserver is streamed, and bounded there.
+	if r.Body != nil && r.Body != http.NoBody && !info.Kubernetes {
 		if r.ContentLength > f.maxBody {
 			status.Write(w, r, status.TooLarge(f.maxBody))
 			return
@@ -231,7 +234,7 @@ func (f *filters) finish(r *http.Request, c *call, answer *recorder, id string, 
 	}
 	f.metrics.observe(r.Method, c.pattern, code, took)
 	level := slog.LevelDebug
-	if (code >= http.StatusInternalServerError || took > slow && answer.hijacked == nil) && !exempt(r.URL.Path) {
+	if (code >= http.StatusInternalServerError || took > slow && !c.long) && !exempt(r.URL.Path) {
 		level = slog.LevelInfo
 	}
 	if slog.Default().Enabled(r.Context(), level) {

@@ -9,9 +9,8 @@ import (
 // recorder notes the status and size of an answer on its way out.
 type recorder struct {
 	http.ResponseWriter
-	code     int
-	bytes    int64
-	hijacked net.Conn
+	code  int
+	bytes int64
 }
 
 func (r *recorder) WriteHeader(code int) {
@@ -40,7 +39,7 @@ func (r *recorder) Flush() { _ = http.NewResponseController(r.ResponseWriter).Fl
 func (r *recorder) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffer, err := http.NewResponseController(r.ResponseWriter).Hijack()
 	if err == nil {
-		r.code, r.hijacked = http.StatusSwitchingProtocols, conn
+		r.code = http.StatusSwitchingProtocols
 	}
 	return conn, buffer, err
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,6 +83,7 @@ func (s *Setup) once(ctx context.Context) error {
 		{"namespace", s.namespace},
 		{"custom resource definitions", s.definitions},
 		{"built-in roles", s.roles},
+		{"binding of forwarded requests", s.authorized},
 		{"first user and OAuth client", s.firstStart},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -92,11 +94,12 @@ func (s *Setup) once(ctx context.Context) error {
 }
 
 func (s *Setup) namespace(ctx context.Context) error {
-	err := s.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: kube.Namespace}}, client.FieldOwner(kube.FieldManager))
-	if apierrors.IsAlreadyExists(err) {
-		return nil
+	// In a pod it is there, and creating namespaces is no right of ours.
+	err := s.Client.Get(ctx, client.ObjectKey{Name: kube.Namespace}, &corev1.Namespace{})
+	if !apierrors.IsNotFound(err) {
+		return err
 	}
-	return err
+	return s.create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: kube.Namespace}})
 }
 
 // definitions installs the CRDs and waits until they are served.
@@ -150,6 +153,22 @@ func (s *Setup) roles(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// authorized binds the group of forwarded requests to cluster-admin. The
+// manifests of a deployment do so as well, and the rights they give us do not
+// suffice to do it here: then there is nothing to do.
+func (s *Setup) authorized(ctx context.Context) error {
+	err := s.create(ctx, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "kubesphere-authorized", Labels: map[string]string{managedBy: managedByValue}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: kube.AuthorizedGroup}},
+	})
+	if apierrors.IsForbidden(err) {
+		slog.DebugContext(ctx, "the binding of forwarded requests is left to the manifests", "reason", err)
+		return nil
+	}
+	return err
 }
 
 // apply brings an object up to date by server-side apply. An object somebody

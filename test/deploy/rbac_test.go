@@ -49,7 +49,7 @@ func TestRights(t *testing.T) {
 		{server, "update", "leases.coordination.k8s.io", "kubesphere-system", "", true},
 		{server, "create", "configmaps", "kubesphere-system", "", true},
 		{server, "create", "events", "kubesphere-system", "", true},
-		{server, "create", "namespaces", "", "", true},
+		{server, "create", "namespaces", "", "", false},
 		// It acts as its users, whose name, groups, uid and extra are anything.
 		{server, "impersonate", "users", "", "", true},
 		{server, "impersonate", "groups", "", "", true},

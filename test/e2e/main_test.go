@@ -9,10 +9,12 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/client-go/util/cert"
 	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/app"
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) {
 	}
 	ctrllog.SetLogger(logr.FromSlogHandler(slog.Default().Handler()))
 	var err error
-	if shared, err = start(func(*config.Config) {}); err == nil {
+	if shared, err = startTLS(); err == nil {
 		err = shared.waitReady(60 * time.Second)
 	}
 	if err != nil {
@@ -47,11 +49,55 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// startTLS starts a server that also speaks HTTPS: kubectl sends tokens to
+// nothing else.
+func startTLS() (*instance, error) {
+	certificate, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "ks-apiserver-e2e")
+	if err != nil {
+		return nil, err
+	}
+	for name, content := range map[string][]byte{"tls.crt": certificate, "tls.key": key} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	plain, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	i, err := start(func(c *config.Config) {
+		c.Server.InsecurePort = plain
+		c.Server.SecurePort, c.Server.TLSCertFile, c.Server.TLSPrivateKey = port, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	})
+	if err == nil {
+		i.secure, i.certificate = fmt.Sprintf("https://127.0.0.1:%d", port), filepath.Join(dir, "tls.crt")
+	}
+	return i, err
+}
+
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+}
+
 // instance is a running ks-apiserver.
 type instance struct {
-	url    string
-	cancel context.CancelFunc
-	done   chan error
+	url         string
+	secure      string // the same over HTTPS
+	certificate string // file of the certificate for it
+	cancel      context.CancelFunc
+	done        chan error
 }
 
 // start runs a server in this process, as the command would.

@@ -1,0 +1,157 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// kubectl runs the real kubectl through the server.
+func kubectl(t *testing.T, token, stdin string, args ...string) (string, error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "../../bin/kubectl", append([]string{"--server", shared.secure, "--certificate-authority", shared.certificate, "--token", token, "--cache-dir", t.TempDir()}, args...)...)
+	// A kubeconfig of the cluster itself would give rights the token does not.
+	command.Env = append(os.Environ(), "KUBECONFIG="+filepath.Join(t.TempDir(), "none"))
+	command.Stdin = strings.NewReader(stdin)
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+const toolbox = `
+apiVersion: v1
+kind: Pod
+metadata: {name: toolbox, namespace: default, labels: {app: toolbox}}
+spec: {containers: [{name: main, image: "busybox:1"}]}
+`
+
+// An administrator works with kubectl through the server as directly.
+func TestKubectl(t *testing.T) {
+	token := shared.login(t).AccessToken
+	for _, step := range []struct {
+		args  string
+		stdin string
+		want  string
+	}{
+		{"get nodes", "", "node-0"},
+		{"api-resources --api-group=iam.kubesphere.io", "", "globalroles"},
+		{"explain deployment.spec.replicas", "", "KIND:       Deployment"},
+		{"auth whoami", "", "admin"},
+		{"auth can-i delete nodes", "", "yes"},
+		{"get users", "", "admin@kubesphere.io"},
+		{"create namespace proxied", "", "namespace/proxied created"},
+		{"apply --server-side -f -", toolbox, "pod/toolbox serverside-applied"},
+		{"wait --for=condition=Ready pod/toolbox --timeout=60s", "", "condition met"},
+		{"get pods -l app=toolbox -o name", "", "pod/toolbox"},
+		{"get pod toolbox --show-managed-fields -o jsonpath={.metadata.managedFields[0].manager}", "", "kubectl"},
+		{"logs toolbox --tail=2", "", "\n"},
+		{"exec toolbox -- echo over-websocket", "", "over-websocket"},
+		{"label pod toolbox tier=tools", "", "labeled"},
+		{"patch pod toolbox --type=json -p [{\"op\":\"remove\",\"path\":\"/metadata/labels/tier\"}]", "", "patched"},
+		{"get --raw /api/v1/namespaces/default/pods/toolbox", "", `"kind":"Pod"`},
+		{"delete pod toolbox --now", "", "deleted"},
+		{"delete namespace proxied", "", "deleted"},
+	} {
+		output, err := kubectl(t, token, step.stdin, strings.Fields(step.args)...)
+		if err != nil || !strings.Contains(output, step.want) {
+			t.Errorf("kubectl %s: %v\n%.600s\nwant %q", step.args, err, output, step.want)
+		}
+	}
+}
+
+func TestKubectlWithoutRights(t *testing.T) {
+	token := user(t, "no-kubectl")
+	for _, args := range []string{"get pods", "get secrets -A", "delete node node-0", "create namespace x", "get --raw /metrics"} {
+		output, err := kubectl(t, token, "", strings.Fields(args)...)
+		if err == nil || !strings.Contains(strings.ToLower(output), "forbidden") {
+			t.Errorf("kubectl %s: %v\n%.300s", args, err, output)
+		}
+	}
+	if output, err := kubectl(t, token, "", "api-resources"); err != nil || !strings.Contains(output, "deployments") {
+		t.Errorf("discovery: %v\n%.300s", err, output)
+	}
+}
+
+// Kubernetes sees the person, whatever identity the client claims
+// (CVE-2021-31999, capsule-proxy#188).
+func TestIdentityCannotBeClaimed(t *testing.T) {
+	token := shared.login(t).AccessToken
+	review := `{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`
+	got := shared.do(t, http.MethodPost, "/apis/authentication.k8s.io/v1/selfsubjectreviews", strings.NewReader(review),
+		bearer(token), header("Content-Type", "application/json"),
+		header("Impersonate-User", "somebody"), header("Impersonate-Group", "system:masters"), header("Impersonate-Uid", "1"), header("Impersonate-Extra-Scopes", "all"),
+		header("X-Remote-User", "somebody"), header("X-Remote-Group", "system:masters"),
+		header("Connection", "Impersonate-User, Impersonate-Group, Authorization"), header("Cookie", "a=b"))
+	who := decode[authenticationv1.SelfSubjectReview](t, got).Status.UserInfo
+	if got.code != 201 || who.Username != "admin" || who.UID != "" || len(who.Extra) != 0 || strings.Contains(strings.Join(who.Groups, " "), "masters") {
+		t.Errorf("got %d %+v", got.code, who)
+	}
+}
+
+// What is authorised is what is forwarded.
+func TestProxyPathTricks(t *testing.T) {
+	token := user(t, "path-tricks")
+	for _, path := range []string{
+		"/api/v1/namespaces/default/pods/..%2f..%2f..%2fsecrets", "/api/v1/../v1/secrets", "/api//v1/secrets", "/api/v1/namespaces/%2e%2e/secrets",
+		"/api/v1/secrets/", "/api/v1/secrets?x=/healthz", "/apis/../api/v1/secrets", "/api/v1/secrets;x", "/version/../api/v1/secrets", "/api/v1/watch/secrets",
+	} {
+		if r := shared.get(t, path, bearer(token), header("X-HTTP-Method-Override", "HEAD"), header("X-Original-Url", "/version")); r.code != 403 && r.code != 400 {
+			t.Errorf("%s: %d %.200s", path, r.code, r.body)
+		}
+	}
+	if r := shared.get(t, "/api/v1/nodes"); r.code != 401 {
+		t.Errorf("without a token: %d", r.code)
+	}
+	// Kubernetes' own errors pass unchanged.
+	admin := shared.login(t).AccessToken
+	got := shared.get(t, "/api/v1/namespaces/default/pods/none", bearer(admin))
+	if status := decode[metav1.Status](t, got); got.code != 404 || status.Message != `pods "none" not found` || status.Details.Kind != "pods" {
+		t.Errorf("got %d %s", got.code, got.body)
+	}
+}
+
+// A watch delivers changes as they happen, and ends with the client.
+func TestWatchThroughProxy(t *testing.T) {
+	token := shared.login(t).AccessToken
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, shared.url+"/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+token)
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	seen := make(chan string)
+	go func() {
+		lines := bufio.NewScanner(response.Body)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), `"watched"`) {
+				seen <- lines.Text()
+				return
+			}
+		}
+	}()
+	if output, err := kubectl(t, token, "", "create", "configmap", "watched"); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	select {
+	case event := <-seen:
+		if !strings.HasPrefix(event, `{"type":"ADDED"`) {
+			t.Errorf("got %.100s", event)
+		}
+	case <-time.After(2 * time.Second):
+		t.Error("the change did not arrive")
+	}
+}
