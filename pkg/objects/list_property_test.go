@@ -88,10 +88,14 @@ func anyCondition(t *rapid.T) condition {
 		return of("spec.nodeName"+operator+wanted, func(s sample) bool { return (s.node == wanted) != negated })
 	case "ownerKind":
 		wanted := anyKind.Draw(t, "wanted")
-		return of(wanted, func(s sample) bool { return slices.ContainsFunc(s.owners, func(o owner) bool { return o.Kind == wanted }) })
+		return of(wanted, func(s sample) bool {
+			return slices.ContainsFunc(s.owners, func(o owner) bool { return o.Kind == wanted })
+		})
 	case "ownerReference":
 		wanted := anyUID.Draw(t, "wanted")
-		return of(wanted, func(s sample) bool { return slices.ContainsFunc(s.owners, func(o owner) bool { return o.UID == wanted }) })
+		return of(wanted, func(s sample) bool {
+			return slices.ContainsFunc(s.owners, func(o owner) bool { return o.UID == wanted })
+		})
 	case "status":
 		wanted := rapid.SampledFrom([]string{"running", "Waiting", "COMPLETED", "error", ""}).Draw(t, "wanted")
 		return of(wanted, func(s sample) bool { return strings.EqualFold(statuses[s.phase], wanted) })

@@ -216,10 +216,11 @@ func annotations(i *Item) labels.Labels {
 	return pairs
 }
 
-// fieldTest compares the value at a dotted path of the object.
+// fieldTest compares the value at a dotted path of the object, as callers see
+// it who may not read secrets: what a filter tells apart, it reveals.
 func fieldTest(path, wanted string, negated bool) func(*Item) bool {
 	return func(i *Item) bool {
-		value := i.Field(path)
+		value := gjson.Get(i.Shown(false), path)
 		return (value.Exists() && value.String() == wanted) != negated
 	}
 }
