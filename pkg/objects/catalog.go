@@ -63,7 +63,7 @@ func NewCatalog() *Catalog {
 		c.cluster(iam, resource, kind)
 	}
 	sessions := c.types["sessions"]
-	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce")
+	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", lastApplied)
 	return c
 }
 
