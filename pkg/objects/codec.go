@@ -85,7 +85,7 @@ func (c codec) decodeList(data []byte, into *objectList) error {
 	into.ResourceVersion = metadata.Get("resourceVersion").String()
 	into.Continue = metadata.Get("continue").String()
 	var err error
-	gjson.Get(text, "items").ForEach(func(_, value gjson.Result) bool {
+	eachOf(gjson.Get(text, "items"), func(_, value gjson.Result) bool {
 		var decoded object
 		decoded, err = c.decodeObject(value.Raw)
 		into.Items = append(into.Items, decoded)

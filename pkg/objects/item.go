@@ -122,7 +122,7 @@ func newItem(t *Type, object string) (*Item, error) {
 		case "creationTimestamp":
 			item.created = seconds(value.String())
 		case "labels":
-			value.ForEach(func(key, value gjson.Result) bool {
+			eachOf(value, func(key, value gjson.Result) bool {
 				item.labels = append(item.labels, key.String(), value.String())
 				return true
 			})
@@ -140,6 +140,14 @@ func newItem(t *Type, object string) (*Item, error) {
 		item.masked = t.mask(item.json)
 	}
 	return item, nil
+}
+
+// eachOf calls visit for what an object or array holds, and not, as gjson
+// does, once for a null.
+func eachOf(list gjson.Result, visit func(key, value gjson.Result) bool) {
+	if list.Type == gjson.JSON {
+		list.ForEach(visit)
+	}
 }
 
 // withKind adds kind and apiVersion, which kube-apiserver leaves out of the

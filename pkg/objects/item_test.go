@@ -180,7 +180,6 @@ func FuzzItem(f *testing.F) {
 	f.Add(`{"metadata":{"name":"a","labels":{"a":"b"},"managedFields":[{}]},"spec":{"password":"x"},"data":{"a":"b"}}`)
 	f.Add(`{"metadata":null,"spec":[],"status":{"conditions":{},"initContainerStatuses":[null,{"state":{"terminated":1}}]}}`)
 	f.Add(`{"kind":1,"metadata":{"labels":["a"],"annotations":7},"data":[],"stringData":"x"}`)
-	f.Add(realPod(1, true))
 	catalog := NewCatalog()
 	resources := catalog.Resources()
 	f.Fuzz(func(t *testing.T, text string) {

@@ -209,7 +209,7 @@ func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 
 func annotations(i *Item) labels.Labels {
 	var pairs labelPairs
-	i.Field("metadata.annotations").ForEach(func(key, value gjson.Result) bool {
+	eachOf(i.Field("metadata.annotations"), func(key, value gjson.Result) bool {
 		pairs = append(pairs, key.String(), value.String())
 		return true
 	})
