@@ -16,7 +16,7 @@ GOTEST := $(if $(RACE),CGO_ENABLED=1) go test $(RACE)
 PORT ?= 9090
 IMAGE ?= ks-apiserver:$(VERSION)
 
-.PHONY: all build run test test-unit test-e2e test-devcluster test-deploy test-browser bench generate verify-generate lint image clean bin/ks-apiserver bin/devcluster
+.PHONY: all build run test test-unit test-e2e test-devcluster test-deploy test-browser bench bench-units generate verify-generate lint image clean bin/ks-apiserver bin/devcluster
 
 all: build
 
@@ -62,7 +62,15 @@ test-browser: bin/devcluster bin/ks-apiserver
 	go vet -C test/browser ./...
 	bin/devcluster up --quiet --nodes 3 --pods 60 -- hack/with-server.sh go test -C test/browser -count=1 -v ./...
 
+# Ratios against a bare net/http server that sends the same bytes, over a real
+# kube-apiserver with PODS pods.
+PODS ?= 10000
 bench: bin/ks-apiserver bin/devcluster
+	go build -o bin/bench ./hack/bench
+	bin/devcluster up --quiet --pods $(PODS) -- bin/bench
+
+# The benchmarks next to the code.
+bench-units:
 	go test -run '^$$' -bench . -benchmem ./pkg/...
 
 generate: bin/controller-gen bin/devcluster bin/oapi-codegen

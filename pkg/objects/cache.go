@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -38,7 +39,7 @@ type Options struct {
 type Cache struct {
 	options Options
 
-	mu    sync.Mutex
+	mu    sync.RWMutex
 	run   context.Context // nil until Run
 	feeds map[schema.GroupVersionResource]*feed
 }
@@ -93,7 +94,7 @@ func (c *Cache) stopIdle(ctx context.Context) {
 		oldest := c.options.Now().Add(-c.options.IdleTimeout)
 		c.mu.Lock()
 		for key, f := range c.feeds {
-			if !f.pinned && f.lastUse.Before(oldest) {
+			if !f.pinned && f.lastUse.Load() < oldest.UnixNano() {
 				slog.InfoContext(ctx, "nobody asks for this type any more", "resource", key.String())
 				f.stop()
 				delete(c.feeds, key)
@@ -120,8 +121,24 @@ func (c *Cache) feed(kind *Type) *feed {
 			c.start(f)
 		}
 	}
-	f.lastUse = c.options.Now()
+	f.lastUse.Store(c.options.Now().UnixNano())
 	return f
+}
+
+// used returns the feed of a type and notes that somebody asked for it.
+func (c *Cache) used(kind *Type) *feed {
+	c.mu.RLock()
+	f, found := c.feeds[kind.GroupVersionResource]
+	if found {
+		f.lastUse.Store(c.options.Now().UnixNano())
+	}
+	c.mu.RUnlock()
+	if found {
+		return f
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.feed(kind)
 }
 
 // View is the state of a type as far as it is known.
@@ -135,9 +152,7 @@ type View struct {
 // a type that is read for the first time. It fails with status 404 when
 // Kubernetes does not have the type, and with 503 when it does not answer.
 func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
-	c.mu.Lock()
-	f := c.feed(kind) //nolint:contextcheck // a type outlives who asked for it first
-	c.mu.Unlock()
+	f := c.used(kind) //nolint:contextcheck // a type outlives who asked for it first
 	select {
 	case <-f.synced:
 	default:
@@ -157,9 +172,9 @@ func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
 
 // Synced reports why a type has not been read yet; nil when it has.
 func (c *Cache) Synced(kind *Type) error {
-	c.mu.Lock()
+	c.mu.RLock()
 	f, found := c.feeds[kind.GroupVersionResource]
-	c.mu.Unlock()
+	c.mu.RUnlock()
 	if !found {
 		return fmt.Errorf("%s: not started", kind.Resource)
 	}
@@ -203,16 +218,16 @@ type feed struct {
 	stop    context.CancelFunc
 	stopped chan struct{}
 	pinned  bool
-	lastUse time.Time
+	lastUse atomic.Int64 // in Unix nanoseconds
 
-	mu  sync.Mutex
-	err error // of the last attempt to read; nil while it works
+	err atomic.Pointer[error] // of the last attempt to read; nil while it works
 }
 
 func (f *feed) failure() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.err
+	if err := f.err.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 func (f *feed) note(err error) {
@@ -220,9 +235,11 @@ func (f *feed) note(err error) {
 	if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) || errors.Is(err, context.Canceled) {
 		return
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.err = err
+	if err == nil {
+		f.err.Store(nil)
+		return
+	}
+	f.err.Store(&err)
 }
 
 // start runs the reflector of a feed.

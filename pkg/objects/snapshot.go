@@ -17,6 +17,7 @@ type Snapshot struct {
 	all        *index
 	namespaces *btree.Map[string, *index]
 	remembered memory
+	named      namedOrders
 }
 
 // Page is a part of a list.
@@ -60,16 +61,20 @@ func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
 	if !found {
 		return s.store.withOrder(q.SortBy).List(namespace, q)
 	}
-	match, err := s.store.kind.matcher(q)
+	part, rest := s.store.kind.namePart(q)
+	match, err := s.store.kind.matcher(rest)
 	if err != nil {
 		return result, err
 	}
-	if match == nil {
+	if match == nil && part == "" {
 		result.Total = items.Len()
 		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
 		return result, nil
 	}
 	matching := s.remembered.get(namespace+"\x00"+q.Raw, func() []*Item {
+		if part != "" {
+			return s.named.of(namespace, s.store.kind.order(q.SortBy), q.Ascending, items).containing(part, match)
+		}
 		return filtered(items, q.Ascending, match)
 	})
 	result.Total = len(matching)
@@ -136,4 +141,37 @@ func (m *memory) get(key string, compute func() []*Item) []*Item {
 	// Computed outside of the lock, by the first of those who ask for it.
 	entry.once.Do(func() { entry.items = compute() })
 	return entry.items
+}
+
+// namedOrders are the names of the orders that were searched, each put
+// together by the first who searches it.
+type namedOrders struct {
+	mu     sync.Mutex
+	orders map[namedOrder]*namedEntry
+}
+
+type namedOrder struct {
+	namespace, order string
+	ascending        bool
+}
+
+type namedEntry struct {
+	once  sync.Once
+	names *names
+}
+
+func (o *namedOrders) of(namespace, order string, ascending bool, items *tree) *names {
+	key := namedOrder{namespace, order, ascending}
+	o.mu.Lock()
+	entry, found := o.orders[key]
+	if !found {
+		if o.orders == nil {
+			o.orders = make(map[namedOrder]*namedEntry)
+		}
+		entry = &namedEntry{}
+		o.orders[key] = entry
+	}
+	o.mu.Unlock()
+	entry.once.Do(func() { entry.names = newNames(items, ascending) })
+	return entry.names
 }

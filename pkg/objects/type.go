@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -149,6 +150,18 @@ func anyEquals(list gjson.Result, wanted string) bool {
 		return !found
 	})
 	return found
+}
+
+// namePart takes the filter by a part of the name out of a query, "" when it
+// has none: names are searched in a faster way than object by object.
+func (t *Type) namePart(q *query.Query) (string, *query.Query) {
+	n := slices.IndexFunc(q.Filters, func(f query.Filter) bool { return f.Key == "name" })
+	if n < 0 || q.Filters[n].Value == "" || t.column("name") >= 0 {
+		return "", q
+	}
+	rest := *q
+	rest.Filters = slices.Delete(slices.Clone(q.Filters), n, n+1)
+	return q.Filters[n].Value, &rest
 }
 
 // matcher returns the conjunction of everything a query filters by; nil when

@@ -5,12 +5,18 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 )
 
 // chunk is how much of an answer is put together before it is sent, in bytes.
-const chunk = 256 << 10
+// It is about what a processor keeps close to itself.
+const chunk = 64 << 10
+
+// buffers are what answers are put together in. Objects are a few kilobytes,
+// so that a buffer stays near the size of a chunk.
+var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, chunk+chunk/4)) }}
 
 // writeList writes {"items":[…],"totalItems":N} from the stored bytes of the
 // objects: nothing is encoded, and a large list is never whole in memory.
@@ -32,9 +38,12 @@ func writeList(w http.ResponseWriter, page objects.Page, secrets, pretty bool) e
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Content-Length", strconv.Itoa(size))
-	var b bytes.Buffer
-	b.Grow(min(size, chunk+chunk/4))
-	if err := appendList(&b, page, secrets, func() error {
+	b := buffers.Get().(*bytes.Buffer)
+	defer func() {
+		b.Reset()
+		buffers.Put(b)
+	}()
+	if err := appendList(b, page, secrets, func() error {
 		if b.Len() < chunk {
 			return nil
 		}
