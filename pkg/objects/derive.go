@@ -23,6 +23,12 @@ func deploymentStatus(o gjson.Result) string {
 	return "updating"
 }
 
+// nodeConditions are the conditions of a node with what they are when all is
+// well. Others have meanings only who sets them knows.
+var nodeConditions = map[string]string{
+	"Ready": "True", "MemoryPressure": "False", "DiskPressure": "False", "PIDPressure": "False", "NetworkUnavailable": "False",
+}
+
 // nodeStatus is unschedulable, warning when a condition is not as it should
 // be, or running.
 func nodeStatus(o gjson.Result) string {
@@ -31,11 +37,8 @@ func nodeStatus(o gjson.Result) string {
 	}
 	result := "running"
 	o.Get("status.conditions").ForEach(func(_, condition gjson.Result) bool {
-		expected := "False" // MemoryPressure, DiskPressure, PIDPressure, NetworkUnavailable …
-		if kind := condition.Get("type").Str; kind == "Ready" {
-			expected = "True"
-		}
-		if condition.Get("status").Str != expected {
+		expected, known := nodeConditions[condition.Get("type").Str]
+		if known && condition.Get("status").Str != expected {
 			result = "warning"
 		}
 		return result == "running"
@@ -59,60 +62,81 @@ func podStatus(o gjson.Result) string {
 	return "Error"
 }
 
-// podReason follows the printer of `kubectl get pods`.
+// podReason follows the printer of `kubectl get pods`, of Kubernetes 1.37.
 func podReason(o gjson.Result) string {
-	reason := o.Get("status.phase").Str
+	phase := o.Get("status.phase").Str
+	reason := phase
 	if why := o.Get("status.reason").Str; why != "" {
 		reason = why
 	}
-	if reason == "Pending" && o.Get(`status.conditions.#(type=="PodScheduled").reason`).Str == "SchedulingGated" {
+	if o.Get(`status.conditions.#(type=="PodScheduled").reason`).Str == "SchedulingGated" {
 		reason = "SchedulingGated"
 	}
-	initializing, initReason := podInitializing(o)
-	if initializing {
-		reason = initReason
-	} else {
+	initializing := podInitReason(o)
+	if initializing != "" {
+		reason = initializing
+	}
+	// A pod is initialized once; that a sidecar starts again changes nothing.
+	if initializing == "" || podCondition(o, "Initialized") {
 		reason = podContainersReason(o, reason)
 	}
 	if o.Get("metadata.deletionTimestamp").Exists() {
-		if o.Get("status.reason").Str == "NodeLost" {
+		switch {
+		case o.Get("status.reason").Str == "NodeLost":
 			return "Unknown"
+		case phase != "Succeeded" && phase != "Failed":
+			return "Terminating"
 		}
-		return "Terminating"
 	}
 	return reason
 }
 
-func podInitializing(o gjson.Result) (bool, string) {
-	initializing, reason := false, ""
-	total := o.Get("spec.initContainers.#").String()
-	n := 0
-	o.Get("status.initContainerStatuses").ForEach(func(_, container gjson.Result) bool {
-		n++
+func podCondition(o gjson.Result, kind string) bool {
+	return o.Get(`status.conditions.#(type=="`+kind+`").status`).Str == "True"
+}
+
+// podInitReason says which init container keeps a pod from starting; empty
+// when none does.
+func podInitReason(o gjson.Result) string {
+	for n, container := range o.Get("status.initContainerStatuses").Array() {
 		terminated := container.Get("state.terminated")
 		waiting := container.Get("state.waiting.reason").Str
 		switch {
 		case terminated.Exists() && terminated.Get("exitCode").Int() == 0:
-			return true
-		case container.Get("started").Bool() && container.Get("state.running").Exists():
-			return true // a sidecar that runs
-		case terminated.Exists() && terminated.Get("reason").Str != "":
-			reason = "Init:" + terminated.Get("reason").Str
+		case container.Get("started").Bool() && isSidecar(o, container.Get("name").Str):
 		case terminated.Exists():
-			reason = "Init:ExitCode:" + terminated.Get("exitCode").Raw
+			return "Init:" + terminatedReason(terminated)
 		case waiting != "" && waiting != "PodInitializing":
-			reason = "Init:" + waiting
+			return "Init:" + waiting
 		default:
-			reason = "Init:" + strconv.Itoa(n-1) + "/" + total
+			return "Init:" + strconv.Itoa(n) + "/" + o.Get("spec.initContainers.#").String()
 		}
-		initializing = true
-		return false
-	})
-	return initializing, reason
+	}
+	return ""
+}
+
+// isSidecar reports whether an init container goes on beside the others.
+func isSidecar(o gjson.Result, name string) bool {
+	for _, container := range o.Get("spec.initContainers").Array() {
+		if container.Get("name").Str == name {
+			return container.Get("restartPolicy").Str == "Always"
+		}
+	}
+	return false
+}
+
+func terminatedReason(terminated gjson.Result) string {
+	if reason := terminated.Get("reason").Str; reason != "" {
+		return reason
+	}
+	if signal := terminated.Get("signal"); signal.Int() != 0 {
+		return "Signal:" + signal.Raw
+	}
+	return "ExitCode:" + terminated.Get("exitCode").Raw
 }
 
 func podContainersReason(o gjson.Result, reason string) string {
-	running := false
+	running, failure := false, ""
 	containers := o.Get("status.containerStatuses").Array()
 	for n := len(containers) - 1; n >= 0; n-- {
 		container := containers[n]
@@ -120,21 +144,24 @@ func podContainersReason(o gjson.Result, reason string) string {
 		switch {
 		case waiting != "":
 			reason = waiting
-		case terminated.Get("reason").Str != "":
-			reason = terminated.Get("reason").Str
-		case terminated.Exists() && terminated.Get("signal").Int() != 0:
-			reason = "Signal:" + terminated.Get("signal").Raw
 		case terminated.Exists():
-			reason = "ExitCode:" + terminated.Get("exitCode").Raw
+			reason = terminatedReason(terminated)
+			if terminated.Get("exitCode").Int() != 0 {
+				failure = reason
+			}
 		case container.Get("ready").Bool() && container.Get("state.running").Exists():
 			running = true
 		}
 	}
-	if reason == "Completed" && running {
-		reason = "NotReady"
-		if o.Get(`status.conditions.#(type=="Ready").status`).Str == "True" {
-			reason = "Running"
-		}
+	switch {
+	case reason != "Completed":
+		return reason
+	case running && podCondition(o, "Ready"):
+		return "Running"
+	case failure != "":
+		return failure
+	case running:
+		return "NotReady"
 	}
 	return reason
 }
