@@ -110,21 +110,28 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 	return q, ignored, nil
 }
 
+// encode puts the length before each value, so that no value can look like
+// the next one.
 func (q *Query) encode(values url.Values) string {
-	var b strings.Builder
-	b.WriteString(q.SortBy)
-	if q.Ascending {
-		b.WriteString("\x00asc")
-	}
 	last := func(key string) string {
 		if all := values[key]; len(all) > 0 {
 			return all[len(all)-1]
 		}
 		return ""
 	}
-	b.WriteString("\x00" + last(LabelSelector) + "\x00" + last(FieldSelector))
+	var b strings.Builder
+	add := func(value string) {
+		b.WriteString(strconv.Itoa(len(value)))
+		b.WriteByte(':')
+		b.WriteString(value)
+	}
+	add(q.SortBy)
+	add(strconv.FormatBool(q.Ascending))
+	add(last(LabelSelector))
+	add(last(FieldSelector))
 	for _, f := range q.Filters {
-		b.WriteString("\x00" + f.Key + "\x01" + f.Value)
+		add(f.Key)
+		add(f.Value)
 	}
 	return b.String()
 }
