@@ -1,0 +1,308 @@
+package objects
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/rest"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+)
+
+// stub is as much of kube-apiserver as a reflector needs: one list of pods and
+// watches that send what a test tells them. Other types do not exist.
+type stub struct {
+	*httptest.Server
+	mu      sync.Mutex
+	pods    []string
+	hold    chan struct{} // when not nil, lists wait for it
+	lists   int
+	ended   int // watches whose client went away
+	watches []chan string
+}
+
+func newStub(t *testing.T, pods ...string) *stub {
+	s := &stub{pods: pods}
+	s.Server = httptest.NewServer(s)
+	t.Cleanup(func() {
+		s.CloseClientConnections()
+		s.Close()
+	})
+	return s
+}
+
+func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.URL.Path != "/api/v1/pods":
+		refuse(w, http.StatusNotFound, "NotFound")
+	case r.URL.Query().Get("sendInitialEvents") == "true": // as a Kubernetes without WatchList
+		refuse(w, http.StatusUnprocessableEntity, "Invalid")
+	case r.URL.Query().Get("watch") == "true":
+		s.watch(w, r)
+	default:
+		s.mu.Lock()
+		s.lists++
+		hold := s.hold
+		body := `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[` + strings.Join(s.pods, ",") + `]}`
+		s.mu.Unlock()
+		if hold != nil {
+			select {
+			case <-hold:
+			case <-r.Context().Done():
+				return
+			}
+		}
+		_, _ = w.Write([]byte(body))
+	}
+}
+
+func (s *stub) watch(w http.ResponseWriter, r *http.Request) {
+	events := make(chan string, 16)
+	s.mu.Lock()
+	s.watches = append(s.watches, events)
+	s.mu.Unlock()
+	_ = http.NewResponseController(w).Flush()
+	for {
+		select {
+		case <-r.Context().Done():
+			s.mu.Lock()
+			s.ended++
+			s.mu.Unlock()
+			return
+		case event := <-events:
+			_, _ = w.Write([]byte(event + "\n"))
+			_ = http.NewResponseController(w).Flush()
+		}
+	}
+}
+
+func refuse(w http.ResponseWriter, code int, reason string) {
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]any{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code})
+}
+
+// send gives an event to the newest watch, for which it waits.
+func (s *stub) send(t *testing.T, kind, object string) {
+	t.Helper()
+	eventually(t, "there is no watch", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.watches) == 0 {
+			return false
+		}
+		s.watches[len(s.watches)-1] <- `{"type":"` + kind + `","object":` + object + `}`
+		return true
+	})
+}
+
+func podJSON(name, version string) string {
+	return fmt.Sprintf(`{"kind":"Pod","apiVersion":"v1","metadata":{"name":%q,"namespace":"n","uid":%q,"resourceVersion":%q},"status":{"phase":"Running"}}`, name, name, version)
+}
+
+func eventually(t *testing.T, problem string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatal(problem)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// runCache returns a running cache that stops with the test.
+func runCache(t *testing.T, options Options) *Cache {
+	t.Helper()
+	c, err := NewCache(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		c.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-stopped
+	})
+	return c
+}
+
+func podNames(t *testing.T, c *Cache) []string {
+	t.Helper()
+	view, err := c.View(t.Context(), NewCatalog().Type("pods"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := view.List("", &query.Query{Page: 1, Limit: query.Unlimited, SortBy: "name", Ascending: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var result []string
+	for _, item := range page.Items {
+		result = append(result, item.Name()+"@"+item.ResourceVersion())
+	}
+	return result
+}
+
+func TestCacheFollows(t *testing.T) {
+	server := newStub(t, podJSON("a", "1"), podJSON("b", "2"))
+	c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
+	if got := podNames(t, c); !slices.Equal(got, []string{"a@1", "b@2"}) {
+		t.Fatalf("after the list: %v", got)
+	}
+	server.send(t, "ADDED", podJSON("c", "11"))
+	server.send(t, "MODIFIED", podJSON("a", "12"))
+	server.send(t, "DELETED", podJSON("b", "13"))
+	server.send(t, "BOOKMARK", `{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"14"}}`)
+	want := []string{"a@12", "c@11"}
+	eventually(t, "the events did not arrive", func() bool { return slices.Equal(podNames(t, c), want) })
+
+	// A watch that is too old is answered with a new list, and nothing is stale.
+	server.mu.Lock()
+	server.pods = []string{podJSON("d", "20")}
+	server.mu.Unlock()
+	server.send(t, "ERROR", `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}`)
+	eventually(t, "there was no new list", func() bool { return slices.Equal(podNames(t, c), []string{"d@20"}) })
+	if view, err := c.View(t.Context(), NewCatalog().Type("pods")); err != nil || view.Stale != "" {
+		t.Errorf("stale %q, %v", view.Stale, err)
+	}
+}
+
+func TestCacheFirstRead(t *testing.T) {
+	pods := NewCatalog().Type("pods")
+	t.Run("waits for the list", func(t *testing.T) {
+		server := newStub(t, podJSON("a", "1"))
+		server.hold = make(chan struct{})
+		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
+		time.AfterFunc(100*time.Millisecond, func() { close(server.hold) })
+		var readers sync.WaitGroup
+		for range 8 {
+			readers.Go(func() {
+				if got := podNames(t, c); !slices.Equal(got, []string{"a@1"}) {
+					t.Errorf("got %v", got)
+				}
+			})
+		}
+		readers.Wait()
+		if server.lists != 1 {
+			t.Errorf("%d lists for one type", server.lists)
+		}
+	})
+	t.Run("503 after SyncTimeout", func(t *testing.T) {
+		server := newStub(t)
+		server.hold = make(chan struct{})
+		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}, SyncTimeout: 80 * time.Millisecond})
+		started := time.Now()
+		_, err := c.View(t.Context(), pods)
+		if !apierrors.IsServiceUnavailable(err) || time.Since(started) > 5*time.Second {
+			t.Errorf("%v after %s", err, time.Since(started))
+		}
+		if seconds, asked := apierrors.SuggestsClientDelay(err); !asked || seconds == 0 {
+			t.Errorf("no Retry-After: %v", err)
+		}
+		if err := c.Synced(pods); err == nil {
+			t.Error("it says it was read")
+		}
+	})
+	t.Run("503 while nothing answers", func(t *testing.T) {
+		server := newStub(t)
+		server.Close()
+		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}, SyncTimeout: 50 * time.Millisecond})
+		if _, err := c.View(t.Context(), pods); !apierrors.IsServiceUnavailable(err) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("404 for a type that is not installed, at once", func(t *testing.T) {
+		server := newStub(t)
+		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
+		started := time.Now()
+		for range 2 {
+			if _, err := c.View(t.Context(), NewCatalog().Type("globalroles")); !apierrors.IsNotFound(err) {
+				t.Errorf("got %v", err)
+			}
+		}
+		if took := time.Since(started); took > 5*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+	t.Run("ends with its caller", func(t *testing.T) {
+		server := newStub(t)
+		server.hold = make(chan struct{})
+		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if _, err := c.View(ctx, pods); err != context.DeadlineExceeded { //nolint:errorlint // as it is
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("options are checked", func(t *testing.T) {
+		if _, err := NewCache(Options{}); err == nil {
+			t.Error("a cache without Config")
+		}
+	})
+}
+
+func TestCacheStale(t *testing.T) {
+	server := newStub(t, podJSON("a", "1"))
+	c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
+	if got := podNames(t, c); len(got) != 1 {
+		t.Fatal(got)
+	}
+	server.CloseClientConnections()
+	server.Listener.Close()
+	eventually(t, "the view never says that it may be old", func() bool {
+		view, err := c.View(t.Context(), NewCatalog().Type("pods"))
+		if err != nil || view.Len() != 1 {
+			t.Fatalf("the list is lost: %v", err)
+		}
+		return view.Stale != ""
+	})
+}
+
+// TestCacheIdle: a type nobody asks for is dropped, one that is pinned stays,
+// and one that is asked for again is read again.
+func TestCacheIdle(t *testing.T) {
+	pods := NewCatalog().Type("pods")
+	for _, pinned := range []bool{false, true} {
+		t.Run(fmt.Sprintf("pinned %v", pinned), func(t *testing.T) {
+			server := newStub(t, podJSON("a", "1"))
+			c := runCache(t, Options{Config: &rest.Config{Host: server.URL}, IdleTimeout: 200 * time.Millisecond})
+			if pinned {
+				c.Pin(pods)
+			}
+			if got := podNames(t, c); len(got) != 1 {
+				t.Fatal(got)
+			}
+			if pinned {
+				time.Sleep(500 * time.Millisecond)
+				if err := c.Synced(pods); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			eventually(t, "the type is still kept", func() bool { return c.Synced(pods) != nil })
+			// The reflector may have been between its list and its watch.
+			eventually(t, "its watch goes on", func() bool {
+				server.mu.Lock()
+				defer server.mu.Unlock()
+				return server.ended == len(server.watches)
+			})
+			if got := podNames(t, c); len(got) != 1 || server.lists != 2 {
+				t.Errorf("%v after %d lists", got, server.lists)
+			}
+		})
+	}
+}
