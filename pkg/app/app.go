@@ -61,6 +61,7 @@ type app struct {
 	client    client.Client
 	monitor   *kube.Monitor
 	catalog   *objects.Catalog
+	types     *objects.Resolver
 	cache     *objects.Cache
 	directory *iam.Directory
 	keys      *token.SecretKeys
@@ -167,6 +168,7 @@ func (a *app) connect(c *config.Config) (err error) {
 	}); err != nil {
 		return err
 	}
+	a.types = &objects.Resolver{Catalog: a.catalog, Discovery: asked, Now: time.Now}
 	a.directory = &iam.Directory{Cache: a.cache, Catalog: a.catalog, Client: a.client}
 	return nil
 }
@@ -184,7 +186,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
-		cache: a.cache, catalog: a.catalog, authorizer: decide, config: c, kubernetes: a.monitor.Version,
+		cache: a.cache, types: a.types, authorizer: decide, config: c, kubernetes: a.monitor.Version,
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)

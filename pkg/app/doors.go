@@ -28,7 +28,7 @@ var (
 type doors struct {
 	oauth      *oauth.Handler
 	cache      *objects.Cache
-	catalog    *objects.Catalog
+	types      *objects.Resolver
 	authorizer authorizer.UnconditionalAuthorizer
 	config     *config.Config
 	kubernetes func() *version.Info
@@ -38,7 +38,7 @@ type doors struct {
 func (d doors) groups() []route.Group {
 	return []route.Group{
 		d.oauth.Group(),
-		(&resources.Handler{Cache: d.cache, Catalog: d.catalog, Authorizer: d.authorizer}).Group(),
+		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer}).Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
 	}
 }
@@ -53,7 +53,7 @@ func Build() platform.Version {
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
 // 3.0. It needs no configuration and no Kubernetes.
 func Document(v3 bool) ([]byte, error) {
-	groups := doors{oauth: &oauth.Handler{}, catalog: objects.NewCatalog(), config: config.Default()}.groups()
+	groups := doors{oauth: &oauth.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return nil, err

@@ -96,8 +96,7 @@ func (c *Cache) stopIdle(ctx context.Context) {
 		for key, f := range c.feeds {
 			if !f.pinned && f.lastUse.Load() < oldest.UnixNano() {
 				slog.InfoContext(ctx, "nobody asks for this type any more", "resource", key.String())
-				f.stop()
-				delete(c.feeds, key)
+				c.stopFeed(f)
 			}
 		}
 		c.mu.Unlock()
@@ -114,6 +113,10 @@ func (c *Cache) Pin(kind *Type) {
 // feed returns the feed of a type, which it creates and starts if needed.
 func (c *Cache) feed(kind *Type) *feed {
 	f, found := c.feeds[kind.GroupVersionResource]
+	if found && !f.store.kind.same(kind) { // it was deleted and installed anew
+		c.stopFeed(f)
+		found = false
+	}
 	if !found {
 		f = &feed{store: newStore(kind), synced: make(chan struct{})}
 		c.feeds[kind.GroupVersionResource] = f
@@ -129,6 +132,7 @@ func (c *Cache) feed(kind *Type) *feed {
 func (c *Cache) used(kind *Type) *feed {
 	c.mu.RLock()
 	f, found := c.feeds[kind.GroupVersionResource]
+	found = found && f.store.kind.same(kind)
 	if found {
 		f.lastUse.Store(c.options.Now().UnixNano())
 	}
@@ -163,6 +167,7 @@ func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
 	view := View{Snapshot: f.store.Snapshot()}
 	if err := f.failure(); err != nil {
 		if apierrors.IsNotFound(err) {
+			c.forget(f)
 			return View{}, status.NotFound("the cluster does not have the resource type %s", kind.GroupResource())
 		}
 		view.Stale = "Kubernetes does not answer, the list may be out of date"
@@ -204,10 +209,28 @@ func (c *Cache) wait(ctx context.Context, f *feed) error {
 			return status.Unavailable(5, "%s cannot be read from Kubernetes at the moment", f.store.kind.Resource)
 		case <-poll.C:
 			if err := f.failure(); apierrors.IsNotFound(err) {
+				c.forget(f)
 				return status.NotFound("the cluster does not have the resource type %s", f.store.kind.GroupResource())
 			}
 		}
 	}
+}
+
+// forget gives back the memory of a type the cluster does not have any more.
+// Should it come back, it is read anew.
+func (c *Cache) forget(f *feed) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if key := f.store.kind.GroupVersionResource; !f.pinned && c.feeds[key] == f {
+		c.stopFeed(f)
+	}
+}
+
+func (c *Cache) stopFeed(f *feed) {
+	if f.stop != nil {
+		f.stop()
+	}
+	delete(c.feeds, f.store.kind.GroupVersionResource)
 }
 
 // feed keeps one store up to date.

@@ -28,42 +28,12 @@ func (c *Catalog) Resources() []string {
 // NewCatalog returns the table of types.
 func NewCatalog() *Catalog {
 	c := &Catalog{types: make(map[string]*Type)}
-	core := schema.GroupVersion{Version: "v1"}
-	apps := schema.GroupVersion{Group: "apps", Version: "v1"}
-	iam := schema.GroupVersion{Group: "iam.kubesphere.io", Version: "v1alpha2"}
-
-	c.cluster(core, "nodes", "Node", textColumn("status", nodeStatus))
-	c.cluster(core, "namespaces", "Namespace", pathColumn("status", "status.phase"))
-	c.namespaced(core, "pods", "Pod",
-		textColumn("status", podStatus),
-		pathColumn("phase", "status.phase"),
-		pathColumn("nodeName", "spec.nodeName"),
-		timeColumn("startTime", func(o gjson.Result) int64 { return seconds(o.Get("status.startTime").Str) }),
-	)
-	c.namespaced(apps, "deployments", "Deployment",
-		textColumn("status", deploymentStatus),
-		timeColumn("updateTime", lastUpdate("lastUpdateTime")),
-	)
-	c.namespaced(core, "services", "Service")
-	c.namespaced(core, "configmaps", "ConfigMap").clean = cleanConfigMap
-	secrets := c.namespaced(core, "secrets", "Secret", pathColumn("type", "type"))
-	secrets.remove = append(secrets.remove, lastApplied)
-	secrets.mask = maskSecret
-	users := c.cluster(iam, "users", "User",
-		Column{Name: "email", Derive: path("spec.email"), Match: exactly},
-		pathColumn("status", "status.state"),
-	)
-	users.remove = append(users.remove, "spec.password", lastApplied)
-	for resource, kind := range map[string]string{
-		"globalroles": "GlobalRole", "globalrolebindings": "GlobalRoleBinding",
-		"workspaceroles": "WorkspaceRole", "workspacerolebindings": "WorkspaceRoleBinding",
-		"groups": "Group", "groupbindings": "GroupBinding", "loginrecords": "LoginRecord",
-		"sessions": "Session",
-	} {
-		c.cluster(iam, resource, kind)
-	}
-	sessions := c.types["sessions"]
-	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", lastApplied)
+	c.addCore()
+	c.addWorkloads()
+	c.addNetworking()
+	c.addStorage()
+	c.addRBAC()
+	c.addPlatform()
 	return c
 }
 
@@ -78,6 +48,27 @@ func (c *Catalog) namespaced(gv schema.GroupVersion, resource, kind string, colu
 	t.Namespaced = true
 	return t
 }
+
+// separator stands between the parts of a column with several; no name has it.
+const separator = "\x00"
+
+// elements are the texts of a list, each between separators.
+func elements(at string) func(gjson.Result) Value {
+	return func(o gjson.Result) Value {
+		text := ""
+		o.Get(at).ForEach(func(_, value gjson.Result) bool {
+			text += separator + value.String()
+			return true
+		})
+		return Value{Text: text + separator}
+	}
+}
+
+func element(value Value, wanted string) bool {
+	return wanted != "" && strings.Contains(value.Text, separator+wanted+separator)
+}
+
+func containing(value Value, wanted string) bool { return strings.Contains(value.Text, wanted) }
 
 func exactly(value Value, wanted string) bool { return value.Text == wanted }
 
@@ -100,6 +91,11 @@ func textColumn(name string, derive func(gjson.Result) string) Column {
 // timeColumn is a time in Unix seconds, to sort by.
 func timeColumn(name string, derive func(gjson.Result) int64) Column {
 	return Column{Name: name, Derive: func(o gjson.Result) Value { return Value{Number: derive(o)} }}
+}
+
+// timeAt is the time at a path, in Unix seconds.
+func timeAt(at string) func(gjson.Result) int64 {
+	return func(o gjson.Result) int64 { return seconds(o.Get(at).Str) }
 }
 
 // lastUpdate is the latest of the creation and the given time of the

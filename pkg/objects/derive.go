@@ -23,6 +23,54 @@ func deploymentStatus(o gjson.Result) string {
 	return "updating"
 }
 
+// daemonSetStatus is stopped, running or updating.
+func daemonSetStatus(o gjson.Result) string {
+	wanted, ready := o.Get("status.desiredNumberScheduled").Int(), o.Get("status.numberReady").Int()
+	switch {
+	case wanted == 0 && ready == 0:
+		return "stopped"
+	case wanted == ready:
+		return "running"
+	}
+	return "updating"
+}
+
+// jobStatus is completed, failed or running.
+func jobStatus(o gjson.Result) string {
+	result := "running"
+	o.Get("status.conditions").ForEach(func(_, condition gjson.Result) bool {
+		if condition.Get("status").Str == "True" {
+			switch condition.Get("type").Str {
+			case "Complete":
+				result = "completed"
+			case "Failed":
+				result = "failed"
+			}
+		}
+		return true
+	})
+	return result
+}
+
+// cronJobStatus is paused or running.
+func cronJobStatus(o gjson.Result) string {
+	if o.Get("spec.suspend").Bool() {
+		return "paused"
+	}
+	return "running"
+}
+
+// snapshotStatus is creating, ready or deleting.
+func snapshotStatus(o gjson.Result) string {
+	switch {
+	case o.Get("metadata.deletionTimestamp").Exists():
+		return "deleting"
+	case o.Get("status.readyToUse").Bool():
+		return "ready"
+	}
+	return "creating"
+}
+
 // nodeConditions are the conditions of a node with what they are when all is
 // well. Others have meanings only who sets them knows.
 var nodeConditions = map[string]string{

@@ -26,6 +26,12 @@ type Type struct {
 	mask func(object string) string
 }
 
+// same reports whether two types with the same group, version and resource are
+// the same: a definition may be deleted and installed anew with another scope.
+func (t *Type) same(other *Type) bool {
+	return t.Kind == other.Kind && t.Namespaced == other.Namespaced
+}
+
 // Column is a value derived from an object.
 type Column struct {
 	// Name is the query parameter and the sort key of the column.

@@ -106,6 +106,14 @@ func Validate(groups []Group) error {
 				wrong("operationId %s is there twice", r.ID)
 			}
 			ids[r.ID] = true
+			seen := make(map[string]bool)
+			for _, p := range r.Parameters {
+				key := string(p.In) + " " + p.Name
+				if seen[key] {
+					wrong("%s parameter %s is there twice", p.In, p.Name)
+				}
+				seen[key] = true
+			}
 			for _, name := range pathParameters(group.Path(r)) {
 				if !r.documents(name) {
 					wrong("path parameter %s is not documented", name)

@@ -207,3 +207,55 @@ func TestPretty(t *testing.T) {
 		t.Errorf("pretty: %.100s\ncompact: %.100s", pretty.body, compact.body)
 	}
 }
+
+const gadgets = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gadgets.example.com}
+spec:
+  group: example.com
+  names: {kind: Gadget, listKind: GadgetList, plural: gadgets, singular: gadget}
+  scope: Namespaced
+  versions:
+  - {name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}
+`
+
+// Every type the cluster can list is served, the moment it is installed, and
+// no longer when it is gone.
+func TestTypesComeAndGo(t *testing.T) {
+	token := shared.login(t).AccessToken
+	admin := bearer(token)
+	for _, path := range []string{"/leases", "/endpointslices", "/events.events.k8s.io", "/priorityclasses", "/volumesnapshots", "/storageclasses", "/ingresses.networking.k8s.io"} {
+		if r := shared.get(t, viewer+path, admin); r.code != 200 {
+			t.Errorf("%s: %d %.200s", path, r.code, r.body)
+		}
+	}
+	if r := shared.get(t, viewer+"/gadgets", admin); r.code != 404 {
+		t.Errorf("before it is installed: %d", r.code)
+	}
+	for range 2 { // the second time it is a type that comes back
+		if output, err := kubectl(t, token, gadgets, "apply", "-f", "-"); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		gadget := `{"apiVersion":"example.com/v1","kind":"Gadget","metadata":{"name":"one","namespace":"default","labels":{"color":"red"}},"spec":{"size":3}}`
+		eventually(t, 10*time.Second, func() error {
+			if output, err := kubectl(t, token, gadget, "apply", "-f", "-"); err != nil {
+				return fmt.Errorf("%w\n%s", err, output)
+			}
+			return nil
+		})
+		for _, path := range []string{"/gadgets?labelSelector=color%3Dred", "/gadgets.example.com", "/namespaces/default/gadgets?fieldSelector=spec.size%3D3"} {
+			eventually(t, 5*time.Second, func() error {
+				r := shared.get(t, viewer+path, admin)
+				if r.code != 200 || *decode[list](t, r).TotalItems != 1 {
+					return fmt.Errorf("%s: %d %.200s", path, r.code, r.body)
+				}
+				return nil
+			})
+		}
+		if output, err := kubectl(t, token, "", "delete", "crd", "gadgets.example.com"); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		eventually(t, 15*time.Second, func() error { return expect(shared.get(t, viewer+"/gadgets", admin), 404) })
+	}
+}

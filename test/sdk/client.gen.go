@@ -248,20 +248,62 @@ type ListNamespacedResourcesParams struct {
 	// Alias Part of the alias, the annotation kubesphere.io/alias-name.
 	Alias *string `form:"alias,omitempty" json:"alias,omitempty"`
 
+	// DeletionPolicy Value of the column, of types that have it.
+	DeletionPolicy *string `form:"deletionPolicy,omitempty" json:"deletionPolicy,omitempty"`
+
+	// Driver Value of the column, of types that have it.
+	Driver *string `form:"driver,omitempty" json:"driver,omitempty"`
+
 	// Email Value of the column, of types that have it.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
 	// NodeName Value of the column, of types that have it.
 	NodeName *string `form:"nodeName,omitempty" json:"nodeName,omitempty"`
 
+	// PersistentVolumeClaimName Value of the column, of types that have it.
+	PersistentVolumeClaimName *string `form:"persistentVolumeClaimName,omitempty" json:"persistentVolumeClaimName,omitempty"`
+
 	// Phase Value of the column, of types that have it.
 	Phase *string `form:"phase,omitempty" json:"phase,omitempty"`
+
+	// PvcName Value of the column, of types that have it.
+	PvcName *string `form:"pvcName,omitempty" json:"pvcName,omitempty"`
+
+	// ReadyToUse Value of the column, of types that have it.
+	ReadyToUse *string `form:"readyToUse,omitempty" json:"readyToUse,omitempty"`
+
+	// Rolename Value of the column, of types that have it.
+	Rolename *string `form:"rolename,omitempty" json:"rolename,omitempty"`
 
 	// Status Value of the column, of types that have it.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
+	// StorageClassName Value of the column, of types that have it.
+	StorageClassName *string `form:"storageClassName,omitempty" json:"storageClassName,omitempty"`
+
+	// TargetKind Value of the column, of types that have it.
+	TargetKind *string `form:"targetKind,omitempty" json:"targetKind,omitempty"`
+
+	// TargetName Value of the column, of types that have it.
+	TargetName *string `form:"targetName,omitempty" json:"targetName,omitempty"`
+
 	// Type Value of the column, of types that have it.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// User Value of the column, of types that have it.
+	User *string `form:"user,omitempty" json:"user,omitempty"`
+
+	// VolumeSnapshotClassName Value of the column, of types that have it.
+	VolumeSnapshotClassName *string `form:"volumeSnapshotClassName,omitempty" json:"volumeSnapshotClassName,omitempty"`
+
+	// VolumeSnapshotName Value of the column, of types that have it.
+	VolumeSnapshotName *string `form:"volumeSnapshotName,omitempty" json:"volumeSnapshotName,omitempty"`
+
+	// VolumeSnapshotNamespace Value of the column, of types that have it.
+	VolumeSnapshotNamespace *string `form:"volumeSnapshotNamespace,omitempty" json:"volumeSnapshotNamespace,omitempty"`
+
+	// Workspace Value of the column, of types that have it.
+	Workspace *string `form:"workspace,omitempty" json:"workspace,omitempty"`
 
 	// Pretty Indent the answer.
 	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
@@ -317,20 +359,62 @@ type ListResourcesParams struct {
 	// Alias Part of the alias, the annotation kubesphere.io/alias-name.
 	Alias *string `form:"alias,omitempty" json:"alias,omitempty"`
 
+	// DeletionPolicy Value of the column, of types that have it.
+	DeletionPolicy *string `form:"deletionPolicy,omitempty" json:"deletionPolicy,omitempty"`
+
+	// Driver Value of the column, of types that have it.
+	Driver *string `form:"driver,omitempty" json:"driver,omitempty"`
+
 	// Email Value of the column, of types that have it.
 	Email *string `form:"email,omitempty" json:"email,omitempty"`
 
 	// NodeName Value of the column, of types that have it.
 	NodeName *string `form:"nodeName,omitempty" json:"nodeName,omitempty"`
 
+	// PersistentVolumeClaimName Value of the column, of types that have it.
+	PersistentVolumeClaimName *string `form:"persistentVolumeClaimName,omitempty" json:"persistentVolumeClaimName,omitempty"`
+
 	// Phase Value of the column, of types that have it.
 	Phase *string `form:"phase,omitempty" json:"phase,omitempty"`
+
+	// PvcName Value of the column, of types that have it.
+	PvcName *string `form:"pvcName,omitempty" json:"pvcName,omitempty"`
+
+	// ReadyToUse Value of the column, of types that have it.
+	ReadyToUse *string `form:"readyToUse,omitempty" json:"readyToUse,omitempty"`
+
+	// Rolename Value of the column, of types that have it.
+	Rolename *string `form:"rolename,omitempty" json:"rolename,omitempty"`
 
 	// Status Value of the column, of types that have it.
 	Status *string `form:"status,omitempty" json:"status,omitempty"`
 
+	// StorageClassName Value of the column, of types that have it.
+	StorageClassName *string `form:"storageClassName,omitempty" json:"storageClassName,omitempty"`
+
+	// TargetKind Value of the column, of types that have it.
+	TargetKind *string `form:"targetKind,omitempty" json:"targetKind,omitempty"`
+
+	// TargetName Value of the column, of types that have it.
+	TargetName *string `form:"targetName,omitempty" json:"targetName,omitempty"`
+
 	// Type Value of the column, of types that have it.
 	Type *string `form:"type,omitempty" json:"type,omitempty"`
+
+	// User Value of the column, of types that have it.
+	User *string `form:"user,omitempty" json:"user,omitempty"`
+
+	// VolumeSnapshotClassName Value of the column, of types that have it.
+	VolumeSnapshotClassName *string `form:"volumeSnapshotClassName,omitempty" json:"volumeSnapshotClassName,omitempty"`
+
+	// VolumeSnapshotName Value of the column, of types that have it.
+	VolumeSnapshotName *string `form:"volumeSnapshotName,omitempty" json:"volumeSnapshotName,omitempty"`
+
+	// VolumeSnapshotNamespace Value of the column, of types that have it.
+	VolumeSnapshotNamespace *string `form:"volumeSnapshotNamespace,omitempty" json:"volumeSnapshotNamespace,omitempty"`
+
+	// Workspace Value of the column, of types that have it.
+	Workspace *string `form:"workspace,omitempty" json:"workspace,omitempty"`
 
 	// Pretty Indent the answer.
 	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
@@ -929,6 +1013,30 @@ func NewListNamespacedResourcesRequest(server string, namespace string, resource
 
 		}
 
+		if params.DeletionPolicy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deletionPolicy", *params.DeletionPolicy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Driver != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "driver", *params.Driver, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Email != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -953,9 +1061,57 @@ func NewListNamespacedResourcesRequest(server string, namespace string, resource
 
 		}
 
+		if params.PersistentVolumeClaimName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "persistentVolumeClaimName", *params.PersistentVolumeClaimName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Phase != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "phase", *params.Phase, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PvcName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pvcName", *params.PvcName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ReadyToUse != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "readyToUse", *params.ReadyToUse, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Rolename != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rolename", *params.Rolename, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -977,9 +1133,105 @@ func NewListNamespacedResourcesRequest(server string, namespace string, resource
 
 		}
 
+		if params.StorageClassName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "storageClassName", *params.StorageClassName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TargetKind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "targetKind", *params.TargetKind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TargetName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "targetName", *params.TargetName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Type != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.VolumeSnapshotClassName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "volumeSnapshotClassName", *params.VolumeSnapshotClassName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.VolumeSnapshotName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "volumeSnapshotName", *params.VolumeSnapshotName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.VolumeSnapshotNamespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "volumeSnapshotNamespace", *params.VolumeSnapshotNamespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Workspace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "workspace", *params.Workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1293,6 +1545,30 @@ func NewListResourcesRequest(server string, resources string, params *ListResour
 
 		}
 
+		if params.DeletionPolicy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deletionPolicy", *params.DeletionPolicy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Driver != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "driver", *params.Driver, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Email != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "email", *params.Email, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -1317,9 +1593,57 @@ func NewListResourcesRequest(server string, resources string, params *ListResour
 
 		}
 
+		if params.PersistentVolumeClaimName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "persistentVolumeClaimName", *params.PersistentVolumeClaimName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Phase != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "phase", *params.Phase, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PvcName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pvcName", *params.PvcName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ReadyToUse != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "readyToUse", *params.ReadyToUse, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Rolename != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "rolename", *params.Rolename, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -1341,9 +1665,105 @@ func NewListResourcesRequest(server string, resources string, params *ListResour
 
 		}
 
+		if params.StorageClassName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "storageClassName", *params.StorageClassName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TargetKind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "targetKind", *params.TargetKind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TargetName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "targetName", *params.TargetName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Type != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.User != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user", *params.User, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.VolumeSnapshotClassName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "volumeSnapshotClassName", *params.VolumeSnapshotClassName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.VolumeSnapshotName != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "volumeSnapshotName", *params.VolumeSnapshotName, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.VolumeSnapshotNamespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "volumeSnapshotNamespace", *params.VolumeSnapshotNamespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Workspace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "workspace", *params.Workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -16,8 +16,9 @@ import (
 
 // Handler serves the viewer of resources.
 type Handler struct {
-	Cache   *objects.Cache
-	Catalog *objects.Catalog
+	Cache *objects.Cache
+	// Types finds the types that can be listed.
+	Types *objects.Resolver
 	// Authorizer decides whether the values of secrets are shown.
 	Authorizer authorizer.UnconditionalAuthorizer
 }
@@ -74,10 +75,10 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 // kind finds the type and namespace a path is about.
 func (h *Handler) kind(r *http.Request) (*objects.Type, string, error) {
 	resource, namespace := r.PathValue("resources"), r.PathValue("namespace")
-	kind := h.Catalog.Type(resource)
+	kind, err := h.Types.Type(r.Context(), resource)
 	switch {
-	case kind == nil:
-		return nil, "", status.NotFound("the resource type %q is not supported", resource)
+	case err != nil:
+		return nil, "", err
 	case namespace != "" && !kind.Namespaced:
 		return nil, "", status.NotFound("%s do not belong to a namespace", resource)
 	}

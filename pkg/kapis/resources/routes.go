@@ -25,7 +25,7 @@ const prefix = "/kapis/resources.kubesphere.io/v1alpha3"
 // Group declares the operations.
 func (h *Handler) Group() route.Group {
 	resources := route.Parameter{In: route.InPath, Name: "resources", Required: true,
-		Description: "Plural name of the resource type, such as nodes.", Values: slices.Sorted(slices.Values(h.Catalog.Resources()))}
+		Description: "Plural name of the resource type, such as nodes, or with its group, such as ingresses.networking.k8s.io. Every type the cluster can list is served.", Values: slices.Sorted(slices.Values(h.Types.Catalog.Resources()))}
 	name := route.Parameter{In: route.InPath, Name: "name", Required: true, Description: "Name of the object."}
 	namespace := route.Parameter{In: route.InPath, Name: "namespace", Required: true, Description: "Name of the namespace."}
 	pretty := route.Parameter{In: route.InQuery, Name: query.Pretty, Type: "boolean", Description: "Indent the answer."}
@@ -84,6 +84,9 @@ func (h *Handler) listParameters() []route.Parameter {
 		{In: route.InQuery, Name: "alias", Description: "Part of the alias, the annotation kubesphere.io/alias-name."},
 	}
 	for _, column := range slices.Sorted(maps.Keys(h.columns())) {
+		if slices.ContainsFunc(parameters, func(p route.Parameter) bool { return p.Name == column }) {
+			continue // a type's own meaning of a parameter all types have
+		}
 		parameters = append(parameters, route.Parameter{In: route.InQuery, Name: column, Description: "Value of the column, of types that have it."})
 	}
 	return parameters
@@ -91,8 +94,8 @@ func (h *Handler) listParameters() []route.Parameter {
 
 func (h *Handler) columns() map[string]bool {
 	names := make(map[string]bool)
-	for _, resource := range h.Catalog.Resources() {
-		kind := h.Catalog.Type(resource)
+	for _, resource := range h.Types.Catalog.Resources() {
+		kind := h.Types.Catalog.Type(resource)
 		for n := range kind.Columns {
 			if kind.Columns[n].Match != nil {
 				names[kind.Columns[n].Name] = true

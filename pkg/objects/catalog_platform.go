@@ -1,0 +1,31 @@
+package objects
+
+import "k8s.io/apimachinery/pkg/runtime/schema"
+
+// workspaceLabel names the workspace an object belongs to.
+const workspaceLabel = `metadata.labels.kubesphere\.io/workspace`
+
+// addPlatform adds the types of the platform itself.
+func (c *Catalog) addPlatform() {
+	iam := schema.GroupVersion{Group: "iam.kubesphere.io", Version: "v1alpha2"}
+	workspace := Column{Name: "workspace", Derive: path(workspaceLabel), Match: exactly}
+	users := c.cluster(iam, "users", "User",
+		Column{Name: "email", Derive: path("spec.email"), Match: exactly},
+		pathColumn("status", "status.state"),
+	)
+	users.remove = append(users.remove, "spec.password", lastApplied)
+	c.cluster(iam, "globalroles", "GlobalRole")
+	c.cluster(iam, "globalrolebindings", "GlobalRoleBinding")
+	c.cluster(iam, "workspaceroles", "WorkspaceRole", workspace)
+	c.cluster(iam, "workspacerolebindings", "WorkspaceRoleBinding", workspace, Column{Name: "rolename", Derive: path("roleRef.name"), Match: exactly})
+	c.cluster(iam, "groups", "Group", workspace)
+	c.cluster(iam, "groupbindings", "GroupBinding", workspace, Column{Name: "user", Derive: elements("users"), Match: element})
+	c.cluster(iam, "loginrecords", "LoginRecord", pathColumn("type", "spec.type"))
+	sessions := c.cluster(iam, "sessions", "Session", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
+	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", lastApplied)
+
+	c.cluster(schema.GroupVersion{Group: "tenant.kubesphere.io", Version: "v1alpha1"}, "workspaces", "Workspace")
+	c.cluster(schema.GroupVersion{Group: "tenant.kubesphere.io", Version: "v1alpha2"}, "workspacetemplates", "WorkspaceTemplate")
+	clusters := c.cluster(schema.GroupVersion{Group: "cluster.kubesphere.io", Version: "v1alpha1"}, "clusters", "Cluster")
+	clusters.remove = append(clusters.remove, "spec.connection.kubeconfig", "spec.connection.token", lastApplied)
+}
