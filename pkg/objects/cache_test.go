@@ -18,20 +18,23 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 )
 
+// pods is one value, as in a server: a cache takes another one for another type.
+var pods = NewCatalog().Type("pods")
+
 // stub is as much of kube-apiserver as a reflector needs: one list of pods and
 // watches that send what a test tells them. Other types do not exist.
 type stub struct {
 	*httptest.Server
 	mu      sync.Mutex
-	pods    []string
+	list    []string
 	hold    chan struct{} // when not nil, lists wait for it
 	lists   int
 	ended   int // watches whose client went away
 	watches []chan string
 }
 
-func newStub(t *testing.T, pods ...string) *stub {
-	s := &stub{pods: pods}
+func newStub(t *testing.T, list ...string) *stub {
+	s := &stub{list: list}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
@@ -53,7 +56,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		s.lists++
 		hold := s.hold
-		body := `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[` + strings.Join(s.pods, ",") + `]}`
+		body := `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"10"},"items":[` + strings.Join(s.list, ",") + `]}`
 		s.mu.Unlock()
 		if hold != nil {
 			select {
@@ -142,7 +145,7 @@ func runCache(t *testing.T, options Options) *Cache {
 
 func podNames(t *testing.T, c *Cache) []string {
 	t.Helper()
-	view, err := c.View(t.Context(), NewCatalog().Type("pods"))
+	view, err := c.View(t.Context(), pods)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,17 +175,16 @@ func TestCacheFollows(t *testing.T) {
 
 	// A watch that is too old is answered with a new list, and nothing is stale.
 	server.mu.Lock()
-	server.pods = []string{podJSON("d", "20")}
+	server.list = []string{podJSON("d", "20")}
 	server.mu.Unlock()
 	server.send(t, "ERROR", `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Expired","code":410}`)
 	eventually(t, "there was no new list", func() bool { return slices.Equal(podNames(t, c), []string{"d@20"}) })
-	if view, err := c.View(t.Context(), NewCatalog().Type("pods")); err != nil || view.Stale != "" {
+	if view, err := c.View(t.Context(), pods); err != nil || view.Stale != "" {
 		t.Errorf("stale %q, %v", view.Stale, err)
 	}
 }
 
 func TestCacheFirstRead(t *testing.T) {
-	pods := NewCatalog().Type("pods")
 	t.Run("waits for the list", func(t *testing.T) {
 		server := newStub(t, podJSON("a", "1"))
 		server.hold = make(chan struct{})
@@ -229,8 +231,9 @@ func TestCacheFirstRead(t *testing.T) {
 		server := newStub(t)
 		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 		started := time.Now()
+		missing := NewCatalog().Type("globalroles")
 		for range 2 {
-			if _, err := c.View(t.Context(), NewCatalog().Type("globalroles")); !apierrors.IsNotFound(err) {
+			if _, err := c.View(t.Context(), missing); !apierrors.IsNotFound(err) {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -264,7 +267,7 @@ func TestCacheStale(t *testing.T) {
 	server.CloseClientConnections()
 	server.Listener.Close()
 	eventually(t, "the view never says that it may be old", func() bool {
-		view, err := c.View(t.Context(), NewCatalog().Type("pods"))
+		view, err := c.View(t.Context(), pods)
 		if err != nil || view.Len() != 1 {
 			t.Fatalf("the list is lost: %v", err)
 		}
@@ -275,7 +278,6 @@ func TestCacheStale(t *testing.T) {
 // TestCacheIdle: a type nobody asks for is dropped, one that is pinned stays,
 // and one that is asked for again is read again.
 func TestCacheIdle(t *testing.T) {
-	pods := NewCatalog().Type("pods")
 	for _, pinned := range []bool{false, true} {
 		t.Run(fmt.Sprintf("pinned %v", pinned), func(t *testing.T) {
 			server := newStub(t, podJSON("a", "1"))
