@@ -146,7 +146,7 @@ func TestMemoryPerPod(t *testing.T) {
 		size += len(items[n].JSON())
 	}
 	store.replace(items)
-	items = nil
+	clear(items) // the store holds them, the test need not
 	for _, sortBy := range []string{"status", "phase", "nodeName", "startTime"} {
 		if _, err := store.Snapshot().List("", &query.Query{Page: 1, Limit: 1, SortBy: sortBy}); err != nil {
 			t.Fatal(err)
