@@ -80,6 +80,8 @@ func (r Rotation) Next(keys Keys, now time.Time, random io.Reader) (Keys, bool, 
 		}
 		next, changed = append(next, key), true
 	}
+	// Where a clock went back, the new key comes before one that is announced.
+	slices.SortStableFunc(next, byActiveFrom)
 	for len(next) > 1 && next[1].ActiveFrom.Add(r.Retain).Before(now) {
 		next, changed = next[1:], true
 	}
@@ -134,9 +136,11 @@ func DecodeKeys(data []byte) (Keys, error) {
 		}
 		keys[n] = Key{ID: key.ID, ActiveFrom: key.ActiveFrom, Private: private}
 	}
-	slices.SortStableFunc(keys, func(a, b Key) int { return a.ActiveFrom.Compare(b.ActiveFrom) })
+	slices.SortStableFunc(keys, byActiveFrom)
 	return keys, nil
 }
+
+func byActiveFrom(a, b Key) int { return a.ActiveFrom.Compare(b.ActiveFrom) }
 
 func decodePrivate(key storedKey) (*ecdsa.PrivateKey, error) {
 	if key.Algorithm != algorithm {
