@@ -9,13 +9,14 @@ func (c *Catalog) addCore() {
 	core := schema.GroupVersion{Version: "v1"}
 	c.cluster(core, "nodes", "Node", textColumn("status", nodeStatus))
 	c.cluster(core, "namespaces", "Namespace", pathColumn("status", "status.phase"))
-	c.namespaced(core, "pods", "Pod",
+	pods := c.namespaced(core, "pods", "Pod",
 		textColumn("status", podStatus),
 		pathColumn("phase", "status.phase"),
 		Column{Name: "nodeName", Derive: path("spec.nodeName"), Match: exactly},
 		Column{Name: "pvcName", Derive: elements("spec.volumes.#.persistentVolumeClaim.claimName"), Match: element},
 		timeColumn("startTime", timeAt("status.startTime")),
 	)
+	pods.demands = true
 	c.namespaced(core, "services", "Service")
 	c.namespaced(core, "serviceaccounts", "ServiceAccount")
 	c.namespaced(core, "configmaps", "ConfigMap").clean = cleanConfigMap

@@ -22,6 +22,7 @@ type Item struct {
 	created   int64 // Unix seconds
 	labels    labelPairs
 	columns   []Value // as Type.Columns
+	demand    *demand // of pods only
 }
 
 // JSON is the object in compact JSON, with kind and apiVersion, without
@@ -135,6 +136,9 @@ func newItem(t *Type, object string) (*Item, error) {
 		for n, column := range t.Columns {
 			item.columns[n] = column.Derive(object)
 		}
+	}
+	if t.demands {
+		item.demand = podDemand(gjson.Parse(item.json))
 	}
 	if t.mask != nil {
 		item.masked = t.mask(item.json)

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"container/list"
+	"strconv"
 	"sync"
 
 	"github.com/tidwall/btree"
@@ -27,6 +28,12 @@ type Page struct {
 	Total int
 	// Revision identifies the state the page was taken from.
 	Revision uint64
+}
+
+// Tag identifies the state among all states of all stores of all replicas, as
+// an entity tag (RFC 9110 §8.8.3) needs it.
+func (s *Snapshot) Tag() string {
+	return strconv.FormatUint(s.store.epoch, 36) + "-" + strconv.FormatUint(s.revision, 36)
 }
 
 // Revision grows with every change of the store.

@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 
@@ -10,7 +11,9 @@ import (
 // Store holds the objects of one type. A reflector writes to it; readers take
 // snapshots.
 type Store struct {
-	kind *Type
+	kind  *Type
+	usage *usage // of pods only
+	epoch uint64 // random, tells this store from the one of another replica
 
 	snapshot atomic.Pointer[Snapshot] // nil after a change, until a reader asks
 
@@ -24,7 +27,10 @@ type Store struct {
 }
 
 func newStore(kind *Type) *Store {
-	s := &Store{kind: kind, orders: []string{orderName, orderCreated}}
+	s := &Store{kind: kind, epoch: rand.Uint64(), orders: []string{orderName, orderCreated}} //nolint:gosec // told apart, not kept secret
+	if kind.demands {
+		s.usage = newUsage()
+	}
 	s.reset()
 	return s
 }
@@ -94,6 +100,9 @@ func (s *Store) replace(items []*Item) {
 		return
 	}
 	s.reset()
+	if s.usage != nil {
+		s.usage.replace(items)
+	}
 	for _, item := range items {
 		s.all.put(nil, item)
 		if s.kind.Namespaced {
@@ -113,6 +122,9 @@ func (s *Store) change(old, item *Item) {
 		s.all = s.all.clone(s.generation + 1)
 	}
 	s.all.put(old, item)
+	if s.usage != nil {
+		s.usage.change(old, item)
+	}
 	if s.kind.Namespaced {
 		namespace := ""
 		if item != nil {

@@ -20,6 +20,8 @@ type Type struct {
 	Columns []Column
 	// remove are the paths that are never kept.
 	remove []string
+	// demands is true for pods, whose demands are added up per node.
+	demands bool
 	// clean takes out what is never kept but has no fixed path; nil for nothing.
 	clean func(object string) string
 	// mask returns what callers see who may not read secrets.

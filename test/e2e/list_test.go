@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -258,4 +259,80 @@ func TestTypesComeAndGo(t *testing.T) {
 		}
 		eventually(t, 15*time.Second, func() error { return expect(shared.get(t, viewer+"/gadgets", admin), 404) })
 	}
+}
+
+// An unchanged list is not sent again; a changed one is.
+func TestNotModified(t *testing.T) {
+	token := shared.login(t).AccessToken
+	path := viewer + "/namespaces/default/services?limit=10"
+	first := shared.get(t, path, bearer(token))
+	tag := first.header.Get("ETag")
+	if first.code != 200 || tag == "" {
+		t.Fatalf("got %d %v", first.code, first.header)
+	}
+	if again := shared.get(t, path, bearer(token), header("If-None-Match", `"other", `+tag)); again.code != 304 || len(again.body) != 0 || again.header.Get("ETag") != tag {
+		t.Errorf("unchanged: %d %q %v", again.code, again.body, again.header)
+	}
+	if output, err := kubectl(t, token, "", "create", "service", "clusterip", "tagged", "--tcp=80"); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	eventually(t, time.Second, func() error {
+		return expect(shared.get(t, path, bearer(token), header("If-None-Match", tag)), 200)
+	})
+	if r := shared.get(t, path, header("If-None-Match", tag)); r.code != 401 {
+		t.Errorf("without a token: %d", r.code)
+	}
+}
+
+// Nodes show what their pods ask for, as kubectl adds it up.
+func TestNodeAnnotations(t *testing.T) {
+	c := kubernetes(t, "")
+	token := shared.login(t).AccessToken
+	eventually(t, 20*time.Second, func() error {
+		pods := &corev1.PodList{}
+		if err := c.List(t.Context(), pods); err != nil {
+			return err
+		}
+		want := make(map[string]*resource.Quantity)
+		for n := range pods.Items {
+			pod := &pods.Items[n]
+			if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+				continue
+			}
+			if want[pod.Spec.NodeName] == nil {
+				want[pod.Spec.NodeName] = &resource.Quantity{}
+			}
+			for _, container := range pod.Spec.Containers {
+				want[pod.Spec.NodeName].Add(*container.Resources.Requests.Cpu())
+			}
+		}
+		type node struct {
+			Metadata struct {
+				Name        string
+				Annotations map[string]string
+			}
+		}
+		nodes := decode[struct{ Items []node }](t, shared.get(t, viewer+"/nodes", bearer(token)))
+		positive := 0
+		for _, n := range nodes.Items {
+			got, err := resource.ParseQuantity(n.Metadata.Annotations["node.kubesphere.io/cpu-requests"])
+			if err != nil {
+				return fmt.Errorf("%s: %w", n.Metadata.Name, err)
+			}
+			if sum := want[n.Metadata.Name]; sum != nil && got.Cmp(*sum) != 0 || sum == nil && !got.IsZero() {
+				return fmt.Errorf("%s: requests %s, counted %s", n.Metadata.Name, &got, sum)
+			}
+			if got.Sign() > 0 && strings.HasSuffix(n.Metadata.Annotations["node.kubesphere.io/cpu-requests-fraction"], "%") {
+				positive++
+			}
+			single := decode[node](t, shared.get(t, viewer+"/nodes/"+n.Metadata.Name, bearer(token)))
+			if single.Metadata.Annotations["node.kubesphere.io/cpu-requests"] != n.Metadata.Annotations["node.kubesphere.io/cpu-requests"] {
+				return fmt.Errorf("%s: the object says %v", n.Metadata.Name, single.Metadata.Annotations)
+			}
+		}
+		if positive == 0 {
+			return fmt.Errorf("no node has requests")
+		}
+		return nil
+	})
 }

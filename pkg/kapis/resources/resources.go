@@ -42,14 +42,21 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	secrets := h.secretsShown(r, kind, namespace)
+	if unchanged(w, r, kind, view, secrets) {
+		return nil
+	}
 	page, err := view.List(namespace, &q)
 	if err != nil {
+		return err
+	}
+	if page.Items, err = h.annotated(r, kind, page.Items); err != nil {
 		return err
 	}
 	if view.Stale != "" {
 		warn(w, "%s", view.Stale)
 	}
-	return writeList(w, page, h.secretsShown(r, kind, namespace), q.Pretty)
+	return writeList(w, page, secrets, q.Pretty)
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
@@ -66,10 +73,44 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 	if item == nil {
 		return apierrors.NewNotFound(kind.GroupResource(), name)
 	}
+	items, err := h.annotated(r, kind, []*objects.Item{item})
+	if err != nil {
+		return err
+	}
 	if view.Stale != "" {
 		warn(w, "%s", view.Stale)
 	}
-	return writeObject(w, item.Shown(h.secretsShown(r, kind, namespace)), r.URL.Query().Has(query.Pretty))
+	return writeObject(w, items[0].Shown(h.secretsShown(r, kind, namespace)), r.URL.Query().Has(query.Pretty))
+}
+
+// unchanged sets the entity tag of a list and answers 304 when the client has
+// that state already, which a console that asks again and again mostly has.
+// The tag is of the type, whatever the page: the URL says the rest. Nodes show
+// sums of pods, whose state the tag of nodes does not know.
+func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view objects.View, secrets bool) bool {
+	if view.Stale != "" || kind.Group == "" && kind.Resource == "nodes" {
+		return false
+	}
+	tag := `W/"` + view.Tag()
+	if !secrets {
+		tag += "-masked"
+	}
+	tag += `"`
+	w.Header().Set("ETag", tag)
+	w.Header().Set("Cache-Control", "private, no-cache")
+	w.Header().Set("Vary", "Authorization")
+	for given := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
+		if strings.TrimSpace(given) == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return true
+		}
+	}
+	return false
+}
+
+// annotated adds to objects what is derived from others.
+func (h *Handler) annotated(r *http.Request, kind *objects.Type, items []*objects.Item) ([]*objects.Item, error) {
+	return h.Cache.Annotate(r.Context(), kind, h.Types.Catalog.Type("pods"), items)
 }
 
 // kind finds the type and namespace a path is about.

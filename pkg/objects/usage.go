@@ -1,0 +1,172 @@
+package objects
+
+import (
+	"encoding/json"
+	"strconv"
+	"sync"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	resourcehelper "k8s.io/component-helpers/resource"
+)
+
+// demand is what a pod asks of its node: CPU in thousandths, memory in bytes.
+type demand struct {
+	node                                                 string
+	cpuRequests, cpuLimits, memoryRequests, memoryLimits int64
+}
+
+// podDemand is what a pod asks of its node, nil when it has none or has ended.
+func podDemand(o gjson.Result) *demand {
+	phase, node := o.Get("status.phase").Str, o.Get("spec.nodeName").String()
+	if node == "" || phase == string(corev1.PodSucceeded) || phase == string(corev1.PodFailed) {
+		return nil
+	}
+	// Only what the sums need is decoded; the rules of adding it up, with init
+	// containers and sidecars, are Kubernetes' own.
+	pod := &corev1.Pod{}
+	pod.Spec.Containers = containers(o.Get("spec.containers"))
+	pod.Spec.InitContainers = containers(o.Get("spec.initContainers"))
+	if overhead := o.Get("spec.overhead"); overhead.IsObject() {
+		_ = json.Unmarshal([]byte(overhead.Raw), &pod.Spec.Overhead)
+	}
+	if total := o.Get("spec.resources"); total.IsObject() {
+		pod.Spec.Resources = &corev1.ResourceRequirements{}
+		_ = json.Unmarshal([]byte(total.Raw), pod.Spec.Resources)
+	}
+	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
+	return &demand{
+		node: node, cpuRequests: requests.Cpu().MilliValue(), cpuLimits: limits.Cpu().MilliValue(),
+		memoryRequests: requests.Memory().Value(), memoryLimits: limits.Memory().Value(),
+	}
+}
+
+func containers(list gjson.Result) []corev1.Container {
+	var result []corev1.Container
+	list.ForEach(func(_, value gjson.Result) bool {
+		container := corev1.Container{}
+		if resources := value.Get("resources"); resources.IsObject() {
+			_ = json.Unmarshal([]byte(resources.Raw), &container.Resources)
+		}
+		if policy := value.Get("restartPolicy").Str; policy != "" {
+			container.RestartPolicy = (*corev1.ContainerRestartPolicy)(&policy)
+		}
+		result = append(result, container)
+		return true
+	})
+	return result
+}
+
+// usage adds up what the pods of each node ask for, as pods come and go, and
+// remembers the nodes with the sums written into them.
+type usage struct {
+	mu    sync.Mutex
+	sums  map[string]demand
+	nodes map[string]annotated
+}
+
+// annotated is a node with its sums.
+type annotated struct {
+	plain, item *Item
+	sum         demand
+}
+
+func newUsage() *usage {
+	return &usage{sums: make(map[string]demand), nodes: make(map[string]annotated)}
+}
+
+// change takes a pod out and puts another in; either may be nil.
+func (u *usage) change(old, item *Item) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.add(old, -1)
+	u.add(item, 1)
+}
+
+func (u *usage) add(item *Item, sign int64) {
+	if item == nil || item.demand == nil {
+		return
+	}
+	d := item.demand
+	sum := u.sums[d.node]
+	sum.cpuRequests += sign * d.cpuRequests
+	sum.cpuLimits += sign * d.cpuLimits
+	sum.memoryRequests += sign * d.memoryRequests
+	sum.memoryLimits += sign * d.memoryLimits
+	if sum == (demand{}) {
+		delete(u.sums, d.node)
+		return
+	}
+	u.sums[d.node] = sum
+}
+
+// replace adds up a complete new state, which nobody sees half.
+func (u *usage) replace(items []*Item) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.sums = make(map[string]demand)
+	for _, item := range items {
+		u.add(item, 1)
+	}
+}
+
+// of returns a node with the annotations of what its pods ask for. A node is
+// written anew only when it or its sums have changed.
+func (u *usage) of(node *Item) *Item {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	sum := u.sums[node.name]
+	if known, found := u.nodes[node.name]; found && known.plain == node && known.sum == sum {
+		return known.item
+	}
+	written := *node
+	written.json = annotate(node.json, sum)
+	if len(u.nodes) > 2*len(u.sums)+1024 { // nodes that are gone
+		u.nodes = make(map[string]annotated)
+	}
+	u.nodes[node.name] = annotated{plain: node, item: &written, sum: sum}
+	return &written
+}
+
+// annotate adds the annotations the console shows of a node.
+func annotate(node string, sum demand) string {
+	allocatable := gjson.Get(node, "status.allocatable")
+	cpu, memory := quantity(allocatable.Get("cpu").Str), quantity(allocatable.Get("memory").Str)
+	values := make(map[string]string)
+	gjson.Get(node, "metadata.annotations").ForEach(func(key, value gjson.Result) bool {
+		values[key.String()] = value.String()
+		return true
+	})
+	for name, part := range map[string]struct {
+		text       string
+		used, have int64
+	}{
+		"cpu-requests":    {resource.NewMilliQuantity(sum.cpuRequests, resource.DecimalSI).String(), sum.cpuRequests, cpu.MilliValue()},
+		"cpu-limits":      {resource.NewMilliQuantity(sum.cpuLimits, resource.DecimalSI).String(), sum.cpuLimits, cpu.MilliValue()},
+		"memory-requests": {resource.NewQuantity(sum.memoryRequests, resource.BinarySI).String(), sum.memoryRequests, memory.Value()},
+		"memory-limits":   {resource.NewQuantity(sum.memoryLimits, resource.BinarySI).String(), sum.memoryLimits, memory.Value()},
+	} {
+		values["node.kubesphere.io/"+name] = part.text
+		fraction := 0.0
+		if part.have > 0 {
+			fraction = float64(part.used) / float64(part.have) * 100
+		}
+		values["node.kubesphere.io/"+name+"-fraction"] = strconv.Itoa(int(fraction)) + "%"
+	}
+	written, err := sjson.Set(node, "metadata.annotations", values)
+	if err != nil {
+		return node // as it was, rather than not at all
+	}
+	return written
+}
+
+func quantity(text string) resource.Quantity {
+	parsed, err := resource.ParseQuantity(text)
+	if err != nil {
+		return resource.Quantity{}
+	}
+	return parsed
+}
