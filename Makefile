@@ -14,6 +14,7 @@ LDFLAGS := -s -w -X $(PACKAGE).Version=$(VERSION) -X $(PACKAGE).GitCommit=$(COMM
 RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 GOTEST := $(if $(RACE),CGO_ENABLED=1) go test $(RACE)
 PORT ?= 9090
+SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
 
 .PHONY: all build run test test-unit test-e2e test-devcluster test-deploy test-browser bench bench-units generate verify-generate lint image clean bin/ks-apiserver bin/devcluster
@@ -40,7 +41,7 @@ bin/golangci-lint:
 	go build -C hack/tools/lint -o ../../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 run: bin/ks-apiserver bin/devcluster
-	@PORT=$(PORT) hack/run.sh
+	@PORT=$(PORT) SECURE_PORT=$(SECURE_PORT) hack/run.sh
 
 test: test-unit test-e2e test-devcluster test-deploy test-browser
 

@@ -1,17 +1,23 @@
 #!/usr/bin/env bash
 # Starts the embedded Kubernetes and ks-apiserver, tells how to use them, and
-# stops both on Ctrl-C. PORT is where ks-apiserver listens on 127.0.0.1.
+# stops both on Ctrl-C. ks-apiserver listens on PORT, and with TLS on
+# SECURE_PORT, of 127.0.0.1.
 set -eu
 cd "$(dirname "$0")/.."
 PORT=${PORT:-9090}
+SECURE_PORT=${SECURE_PORT:-9443}
 state=.cache/run
 mkdir -p "$state"
 
 if [ "${1:-}" != serve ]; then
-	if (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; then
-		echo "port $PORT of 127.0.0.1 is taken: choose another with 'make run PORT=…'" >&2
-		exit 1
-	fi
+	for variable in PORT SECURE_PORT; do
+		if (exec 3<>"/dev/tcp/127.0.0.1/${!variable}") 2>/dev/null; then
+			echo "port ${!variable} of 127.0.0.1 is taken: choose another with 'make run $variable=…'" >&2
+			exit 1
+		fi
+	done
+	# kubectl sends tokens over HTTPS only.
+	(cd "$state" && go run "$(go env GOROOT)/src/crypto/tls/generate_cert.go" --host 127.0.0.1,localhost --ecdsa-curve P256 --ca 2>/dev/null)
 	echo "starting Kubernetes …"
 	exec bin/devcluster up --nodes 3 --pods 60 --quiet -- "$0" serve
 fi
@@ -20,7 +26,8 @@ echo "starting ks-apiserver …"
 cp "$KUBECONFIG" "$state/kubeconfig"
 # The well-known password is for this throw-away cluster only.
 KUBESPHERE_ADMIN_PASSWORD="${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}" \
-	bin/ks-apiserver --kubeconfig "$state/kubeconfig" --bind-address 127.0.0.1 --insecure-port "$PORT" 2>"$state/ks-apiserver.log" &
+	bin/ks-apiserver --kubeconfig "$state/kubeconfig" --bind-address 127.0.0.1 --insecure-port "$PORT" \
+	--secure-port "$SECURE_PORT" --tls-cert-file "$state/cert.pem" --tls-private-key "$state/key.pem" 2>"$state/ks-apiserver.log" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; exit 0' INT TERM
 
@@ -51,6 +58,10 @@ List the nodes with it:
 
   curl -s http://127.0.0.1:$PORT/kapis/resources.kubesphere.io/v1alpha3/nodes \\
     -H "Authorization: Bearer \$TOKEN"
+
+Or use kubectl through the server:
+
+  bin/kubectl --server https://127.0.0.1:$SECURE_PORT --certificate-authority $state/cert.pem --token "\$TOKEN" get nodes
 
 Ctrl-C stops everything.
 EOF

@@ -31,6 +31,9 @@ const headerRequestID = "Audit-Id"
 // tokenPath is where an Authorization header is client authentication.
 const tokenPath = "/oauth/token"
 
+// requestTimeout bounds a request that is not meant to last; kube-apiserver's.
+const requestTimeout = time.Minute
+
 // slow is when a request is logged whatever its outcome.
 const slow = time.Second
 
@@ -83,6 +86,10 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 	}
 	c.long = info.Verb == "watch" || info.Verb == "proxy" || info.Subresource == "log" || info.Subresource == "proxy" || r.Header.Get("Upgrade") != ""
 	if !c.long && !exempt(info.Path) {
+		// A Kubernetes that hangs must not make us hang.
+		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+		defer cancel()
+		r = r.WithContext(ctx)
 		select {
 		case f.inFlight <- struct{}{}:
 			defer func() { <-f.inFlight }()
