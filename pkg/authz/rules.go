@@ -50,7 +50,7 @@ func nonResourceMatches(allowed []string, path string) bool {
 		if candidate == "*" || candidate == path {
 			return true
 		}
-		if prefix, found := strings.CutSuffix(candidate, "*"); found && strings.HasPrefix(path, prefix) {
+		if prefix := strings.TrimRight(candidate, "*"); prefix != candidate && strings.HasPrefix(path, prefix) {
 			return true
 		}
 	}
