@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/fields"
+
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -176,13 +179,28 @@ func (i *Info) refineVerb(query url.Values) {
 		if watch := query.Get("watch"); query.Has("watch") && watch != "false" && watch != "0" {
 			i.Verb = "watch"
 		}
-		if name, found := strings.CutPrefix(query.Get("fieldSelector"), "metadata.name="); found && !strings.ContainsAny(name, ",!=") {
-			i.Name = name
-		}
+		i.Name = selectedName(query.Get("fieldSelector"))
 	}
 	if i.Name == "" && i.Verb == "delete" {
 		i.Verb = "deletecollection"
 	}
+}
+
+// selectedName is the name a field selector asks for, so that a right to one
+// object suffices to list or watch it alone; "" when it asks for others too.
+func selectedName(selector string) string {
+	if selector == "" {
+		return ""
+	}
+	parsed, err := fields.ParseSelector(selector)
+	if err != nil {
+		return ""
+	}
+	name, found := parsed.RequiresExactMatch("metadata.name")
+	if !found || len(path.IsValidPathSegmentName(name)) > 0 {
+		return ""
+	}
+	return name
 }
 
 func splitPath(u *url.URL) ([]string, error) {

@@ -35,6 +35,8 @@ func TestParse(t *testing.T) {
 		{"cluster path of an unknown prefix", "GET", "/clusters/x/kapi/v1", Info{Verb: "get"}},
 		{"cluster without anything", "GET", "/kapis/clusters/x", Info{Cluster: "x", Verb: "get"}},
 		{"watch by query", "GET", "/api/v1/pods?watch=true", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "watch", Resource: "pods", Scope: ScopeCluster}},
+		{"list of one by name", "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn,metadata.name%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Name: "a", Scope: ScopeCluster}},
+		{"list of all but one", "GET", "/api/v1/pods?fieldSelector=metadata.name%21%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"delete all", "DELETE", "/api/v1/namespaces/a/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "deletecollection", Namespace: "a", Resource: "pods", Scope: ScopeNamespace}},
 		{"trailing slash", "GET", "/api/v1/pods/", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 	} {
@@ -82,7 +84,7 @@ func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"/api/v1/namespaces/a/pods/b/log", "/apis/apps/v1/deployments?watch=1", "/api/v1/namespaces/a/status", "/api/v1/watch/namespaces/a/pods",
 		"/api/v1/proxy/nodes/x", "/kapis/clusters/x/y/z", "/api/clusters/host/v1", "/clusters/host/api/v1", "/apis/a/b/namespaces/c/finalize",
-		"/api/v1/pods?fieldSelector=metadata.name=a", "/apis/g/v/workspaces/w/namespaces/n/pods",
+		"/api/v1/pods?fieldSelector=metadata.name=a", "/api/v1/pods?fieldSelector=spec.x%3Dy%2Cmetadata.name%3Da&watch=false", "/api/v1/pods?fieldSelector=metadata.name%3D..", "/apis/g/v/workspaces/w/namespaces/n/pods",
 	} {
 		f.Add("GET", seed)
 		f.Add("DELETE", seed)
