@@ -88,7 +88,7 @@ func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, e
 			return nil, nil
 		}
 	}
-	if name == "" || strings.ContainsAny(name, "/%?#\\") || len(name) > 253 {
+	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/%?#\\") || len(name) > 253 {
 		return nil, nil // no object can have such a name
 	}
 	return p.users.Get(ctx, name)
@@ -114,6 +114,9 @@ func (p *Passwords) compare(ctx context.Context, hash []byte, password string) (
 		candidate = []byte("x") // the same work for what cannot be right
 	}
 	err := bcrypt.CompareHashAndPassword(hash, candidate)
+	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) { // no hash at all, which is found at once
+		_ = bcrypt.CompareHashAndPassword(p.dummy, candidate)
+	}
 	return err == nil && fits, nil
 }
 
