@@ -157,7 +157,8 @@ func (i *Info) parseScope(current []string) {
 	if len(current) > 1 {
 		i.Name = current[1]
 	}
-	if len(current) > 2 {
+	// What follows the name in the legacy proxy paths is a path, no subresource.
+	if len(current) > 2 && i.Verb != "proxy" {
 		i.Subresource = current[2]
 	}
 	switch {
