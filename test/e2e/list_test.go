@@ -3,7 +3,11 @@
 package e2e
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 	"slices"
 	"strings"
@@ -335,4 +339,30 @@ func TestNodeAnnotations(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A large list is compressed for who accepts that, and is the same.
+func TestCompression(t *testing.T) {
+	token := shared.login(t).AccessToken
+	for path, large := range map[string]bool{viewer + "/pods?sortBy=name": true, viewer + "/pods?limit=1&sortBy=name": false} {
+		plain := shared.get(t, path, bearer(token), header("Accept-Encoding", "gzip;q=0, identity"))
+		got := shared.get(t, path, bearer(token), header("Accept-Encoding", "deflate, gzip"))
+		if compressed := got.header.Get("Content-Encoding") == "gzip"; compressed != large || plain.header.Get("Content-Encoding") != "" {
+			t.Fatalf("%s: %d bytes, %v", path, len(plain.body), got.header)
+		}
+		if !large {
+			continue
+		}
+		reader, err := gzip.NewReader(bytes.NewReader(got.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		unpacked, err := io.ReadAll(reader)
+		if err != nil || len(unpacked) < len(plain.body)*9/10 || len(got.body)*2 > len(plain.body) {
+			t.Errorf("%v: %d bytes plain, %d compressed, %d unpacked", err, len(plain.body), len(got.body), len(unpacked))
+		}
+		if _, err := json.Marshal(json.RawMessage(unpacked)); err != nil {
+			t.Error(err)
+		}
+	}
 }

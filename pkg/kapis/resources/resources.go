@@ -56,7 +56,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if view.Stale != "" {
 		warn(w, "%s", view.Stale)
 	}
-	return writeList(w, page, secrets, q.Pretty)
+	return writeList(w, r, page, secrets, q.Pretty)
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
@@ -98,7 +98,7 @@ func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view 
 	tag += `"`
 	w.Header().Set("ETag", tag)
 	w.Header().Set("Cache-Control", "private, no-cache")
-	w.Header().Set("Vary", "Authorization")
+	w.Header().Add("Vary", "Authorization")
 	for given := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		if strings.TrimSpace(given) == tag {
 			w.WriteHeader(http.StatusNotModified)

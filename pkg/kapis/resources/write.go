@@ -2,9 +2,12 @@ package resources
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
@@ -20,7 +23,7 @@ var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0,
 
 // writeList writes {"items":[…],"totalItems":N} from the stored bytes of the
 // objects: nothing is encoded, and a large list is never whole in memory.
-func writeList(w http.ResponseWriter, page objects.Page, secrets, pretty bool) error {
+func writeList(w http.ResponseWriter, r *http.Request, page objects.Page, secrets, pretty bool) error {
 	if pretty {
 		var whole bytes.Buffer
 		if err := appendList(&whole, page, secrets, func() error { return nil }); err != nil {
@@ -37,7 +40,20 @@ func writeList(w http.ResponseWriter, page objects.Page, secrets, pretty bool) e
 	}
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
-	header.Set("Content-Length", strconv.Itoa(size))
+	var out io.Writer = w
+	header.Add("Vary", "Accept-Encoding")
+	if size >= compressFrom && acceptsGzip(r) {
+		header.Set("Content-Encoding", "gzip")
+		compressed := compressors.Get().(*gzip.Writer)
+		compressed.Reset(w)
+		defer func() {
+			_ = compressed.Close()
+			compressors.Put(compressed)
+		}()
+		out = compressed
+	} else {
+		header.Set("Content-Length", strconv.Itoa(size))
+	}
 	b := buffers.Get().(*bytes.Buffer)
 	defer func() {
 		b.Reset()
@@ -47,14 +63,34 @@ func writeList(w http.ResponseWriter, page objects.Page, secrets, pretty bool) e
 		if b.Len() < chunk {
 			return nil
 		}
-		_, err := w.Write(b.Bytes())
+		_, err := out.Write(b.Bytes())
 		b.Reset()
 		return err
 	}); err != nil {
 		return nil //nolint:nilerr // the client went away, there is nobody to tell
 	}
-	_, _ = w.Write(b.Bytes())
+	_, _ = out.Write(b.Bytes())
 	return nil
+}
+
+// compressFrom is the size from which an answer is compressed, in bytes, and
+// the fastest level is used, as kube-apiserver does: below, and on a network
+// within a cluster, compressing costs more time than it saves.
+const compressFrom = 128 << 10
+
+var compressors = sync.Pool{New: func() any {
+	compressed, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+	return compressed
+}}
+
+func acceptsGzip(r *http.Request) bool {
+	for encoding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, quality, _ := strings.Cut(encoding, ";")
+		if strings.TrimSpace(name) == "gzip" && strings.ReplaceAll(quality, " ", "") != "q=0" {
+			return true
+		}
+	}
+	return false
 }
 
 // appendList calls full after each object.
