@@ -55,16 +55,20 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set(headerRequestID, id)
 	call := &call{}
 	defer func() { //nolint:contextcheck // it is the request's
-		if panicked := recover(); panicked != nil {
-			if panicked == http.ErrAbortHandler { //nolint:errorlint // the sentinel of net/http, by identity
-				panic(panicked)
-			}
+		panicked := recover()
+		aborted := panicked == http.ErrAbortHandler //nolint:errorlint // the sentinel of net/http, by identity
+		if panicked != nil && !aborted {
 			slog.ErrorContext(r.Context(), "panic", "id", id, "method", r.Method, "path", r.URL.Path, "panic", panicked, "stack", string(debug.Stack()))
 			if answer.code == 0 {
 				status.Write(answer, r, errors.New("panic"))
+			} else {
+				aborted = true // half an answer must not look like a whole one
 			}
 		}
 		f.finish(r, call, answer, id, time.Since(started))
+		if aborted {
+			panic(http.ErrAbortHandler)
+		}
 	}()
 	f.limit(answer, r, call)
 }
@@ -84,7 +88,7 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		status.Write(w, r, err)
 		return
 	}
-	c.long = info.Verb == "watch" || info.Verb == "proxy" || info.Subresource == "log" || info.Subresource == "proxy" || r.Header.Get("Upgrade") != ""
+	c.long = long(info)
 	if !c.long && !exempt(info.Path) {
 		// A Kubernetes that hangs must not make us hang.
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
@@ -108,6 +112,19 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		r.Body = http.MaxBytesReader(w, r.Body, f.maxBody)
 	}
 	f.identify(w, r, info, c)
+}
+
+// long are the watches, logs and connections of Kubernetes. What is served
+// here never is, whatever it claims: else a parameter would lift the limits.
+func long(info *request.Info) bool {
+	if !info.Kubernetes {
+		return false
+	}
+	switch info.Subresource {
+	case "attach", "exec", "log", "portforward", "proxy":
+		return true
+	}
+	return info.Verb == "watch" || info.Verb == "proxy"
 }
 
 // exempt are the probes, which have to answer when the server is busy.
