@@ -175,24 +175,6 @@ func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
 	return view, nil
 }
 
-// Annotate returns nodes with the annotations of what the pods on them ask for;
-// the items of any other type are returned as they are. It waits for the pods
-// to be read as View does.
-func (c *Cache) Annotate(ctx context.Context, kind, pods *Type, items []*Item) ([]*Item, error) {
-	if kind.Group != "" || kind.Resource != "nodes" || len(items) == 0 {
-		return items, nil
-	}
-	view, err := c.View(ctx, pods)
-	if err != nil {
-		return nil, err
-	}
-	result := make([]*Item, len(items))
-	for n, item := range items {
-		result[n] = view.store.usage.of(item)
-	}
-	return result, nil
-}
-
 // Synced reports why a type has not been read yet; nil when it has.
 func (c *Cache) Synced(kind *Type) error {
 	c.mu.RLock()

@@ -34,6 +34,9 @@ func NewCatalog() *Catalog {
 	c.addStorage()
 	c.addRBAC()
 	c.addPlatform()
+	for resource, a := range annotators() {
+		c.types[resource].annotator = &a
+	}
 	return c
 }
 

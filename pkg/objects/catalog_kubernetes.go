@@ -7,7 +7,7 @@ import (
 
 func (c *Catalog) addCore() {
 	core := schema.GroupVersion{Version: "v1"}
-	c.cluster(core, "nodes", "Node", textColumn("status", nodeStatus))
+	c.cluster(core, "nodes", "Node", textColumn("status", nodeStatus)).usage = true
 	c.cluster(core, "namespaces", "Namespace", pathColumn("status", "status.phase"))
 	pods := c.namespaced(core, "pods", "Pod",
 		textColumn("status", podStatus),
@@ -16,7 +16,7 @@ func (c *Catalog) addCore() {
 		Column{Name: "pvcName", Derive: elements("spec.volumes.#.persistentVolumeClaim.claimName"), Match: element},
 		timeColumn("startTime", timeAt("status.startTime")),
 	)
-	pods.demands = true
+	pods.demands, pods.keys = true, claimKeys
 	c.namespaced(core, "services", "Service")
 	c.namespaced(core, "serviceaccounts", "ServiceAccount")
 	c.namespaced(core, "configmaps", "ConfigMap").clean = cleanConfigMap
@@ -59,15 +59,17 @@ func (c *Catalog) addStorage() {
 	core := schema.GroupVersion{Version: "v1"}
 	class := Column{Name: "storageClassName", Derive: path("spec.storageClassName"), Match: exactly}
 	c.cluster(core, "persistentvolumes", "PersistentVolume", pathColumn("status", "status.phase"), class)
-	c.namespaced(core, "persistentvolumeclaims", "PersistentVolumeClaim", pathColumn("status", "status.phase"), class)
+	c.namespaced(core, "persistentvolumeclaims", "PersistentVolumeClaim", pathColumn("status", "status.phase"), class).keys = fieldKey("spec.storageClassName")
 	c.cluster(schema.GroupVersion{Group: "storage.k8s.io", Version: "v1"}, "storageclasses", "StorageClass")
 	snapshot := schema.GroupVersion{Group: "snapshot.storage.k8s.io", Version: "v1"}
-	c.namespaced(snapshot, "volumesnapshots", "VolumeSnapshot",
+	snapshots := c.namespaced(snapshot, "volumesnapshots", "VolumeSnapshot",
 		textColumn("status", snapshotStatus),
 		Column{Name: "volumeSnapshotClassName", Derive: path("spec.volumeSnapshotClassName"), Match: exactly},
 		Column{Name: "persistentVolumeClaimName", Derive: path("spec.source.persistentVolumeClaimName"), Match: exactly},
 	)
-	c.cluster(snapshot, "volumesnapshotclasses", "VolumeSnapshotClass", pathColumn("deletionPolicy", "deletionPolicy"), pathColumn("driver", "driver"))
+	snapshots.keys = fieldKey("spec.volumeSnapshotClassName")
+	c.cluster(snapshot, "volumesnapshotclasses", "VolumeSnapshotClass",
+		pathColumn("deletionPolicy", "deletionPolicy"), pathColumn("driver", "driver")).keys = fieldKey("driver")
 	c.cluster(snapshot, "volumesnapshotcontents", "VolumeSnapshotContent",
 		Column{Name: "volumeSnapshotClassName", Derive: path("spec.volumeSnapshotClassName"), Match: exactly},
 		Column{Name: "volumeSnapshotName", Derive: path("spec.volumeSnapshotRef.name"), Match: exactly},

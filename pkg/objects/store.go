@@ -11,9 +11,10 @@ import (
 // Store holds the objects of one type. A reflector writes to it; readers take
 // snapshots.
 type Store struct {
-	kind  *Type
-	usage *usage // of pods only
-	epoch uint64 // random, tells this store from the one of another replica
+	kind   *Type
+	usage  *usage  // of pods only
+	counts *counts // nil when nothing is counted
+	epoch  uint64  // random, tells this store from the one of another replica
 
 	snapshot atomic.Pointer[Snapshot] // nil after a change, until a reader asks
 
@@ -30,6 +31,9 @@ func newStore(kind *Type) *Store {
 	s := &Store{kind: kind, epoch: rand.Uint64(), orders: []string{orderName, orderCreated}} //nolint:gosec // told apart, not kept secret
 	if kind.demands {
 		s.usage = newUsage()
+	}
+	if kind.keys != nil {
+		s.counts = newCounts(kind.keys)
 	}
 	s.reset()
 	return s
@@ -103,6 +107,9 @@ func (s *Store) replace(items []*Item) {
 	if s.usage != nil {
 		s.usage.replace(items)
 	}
+	if s.counts != nil {
+		s.counts.replace(items)
+	}
 	for _, item := range items {
 		s.all.put(nil, item)
 		if s.kind.Namespaced {
@@ -124,6 +131,9 @@ func (s *Store) change(old, item *Item) {
 	s.all.put(old, item)
 	if s.usage != nil {
 		s.usage.change(old, item)
+	}
+	if s.counts != nil {
+		s.counts.change(old, item)
 	}
 	if s.kind.Namespaced {
 		namespace := ""

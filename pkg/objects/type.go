@@ -22,6 +22,12 @@ type Type struct {
 	remove []string
 	// demands is true for pods, whose demands are added up per node.
 	demands bool
+	// usage is true for nodes, which show those sums.
+	usage bool
+	// keys are what objects are counted by; nil for nothing.
+	keys func(*Item) []string
+	// annotator writes what is counted into objects; nil for nothing.
+	annotator *annotator
 	// clean takes out what is never kept but has no fixed path; nil for nothing.
 	clean func(object string) string
 	// mask returns what callers see who may not read secrets.

@@ -85,10 +85,10 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 
 // unchanged sets the entity tag of a list and answers 304 when the client has
 // that state already, which a console that asks again and again mostly has.
-// The tag is of the type, whatever the page: the URL says the rest. Nodes show
-// sums of pods, whose state the tag of nodes does not know.
+// The tag is of the type, whatever the page: the URL says the rest. Types
+// that show what depends on others have none: their state does not know.
 func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view objects.View, secrets bool) bool {
-	if view.Stale != "" || kind.Group == "" && kind.Resource == "nodes" {
+	if view.Stale != "" || kind.Related() {
 		return false
 	}
 	tag := `W/"` + view.Tag()
@@ -110,7 +110,7 @@ func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view 
 
 // annotated adds to objects what is derived from others.
 func (h *Handler) annotated(r *http.Request, kind *objects.Type, items []*objects.Item) ([]*objects.Item, error) {
-	return h.Cache.Annotate(r.Context(), kind, h.Types.Catalog.Type("pods"), items)
+	return h.Cache.Annotate(r.Context(), h.Types.Catalog, kind, items)
 }
 
 // kind finds the type and namespace a path is about.
