@@ -64,6 +64,10 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	q, _, err := query.Parse(r.URL.Query(), kind.Filters)
+	if err != nil {
+		return err
+	}
 	name := r.PathValue("name")
 	view, err := h.Cache.View(r.Context(), kind)
 	if err != nil {
@@ -80,7 +84,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 	if view.Stale != "" {
 		warn(w, "%s", view.Stale)
 	}
-	return writeObject(w, items[0].Shown(h.secretsShown(r, kind, namespace)), r.URL.Query().Has(query.Pretty))
+	return writeObject(w, items[0].Shown(h.secretsShown(r, kind, namespace)), q.Pretty)
 }
 
 // unchanged sets the entity tag of a list and answers 304 when the client has

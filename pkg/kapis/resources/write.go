@@ -86,8 +86,9 @@ var compressors = sync.Pool{New: func() any {
 func acceptsGzip(r *http.Request) bool {
 	for encoding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
 		name, quality, _ := strings.Cut(encoding, ";")
-		if strings.TrimSpace(name) == "gzip" && strings.ReplaceAll(quality, " ", "") != "q=0" {
-			return true
+		if strings.TrimSpace(name) == "gzip" {
+			weight, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+			return err != nil || weight > 0 // no weight is the highest
 		}
 	}
 	return false
