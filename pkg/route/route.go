@@ -91,7 +91,7 @@ func (g *Group) Path(r *Route) string {
 // Validate reports routes that are not fully documented or not unique.
 func Validate(groups []Group) error {
 	var problems []error
-	ids := make(map[string]bool)
+	ids, operations := make(map[string]bool), make(map[string]bool)
 	for g := range groups {
 		group := &groups[g]
 		for n := range group.Routes {
@@ -106,6 +106,11 @@ func Validate(groups []Group) error {
 				wrong("operationId %s is there twice", r.ID)
 			}
 			ids[r.ID] = true
+			operation := r.Method + " " + group.Path(r)
+			if operations[operation] {
+				wrong("the operation is there twice")
+			}
+			operations[operation] = true
 			seen := make(map[string]bool)
 			for _, p := range r.Parameters {
 				key := string(p.In) + " " + p.Name
