@@ -18,7 +18,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
-var errAway = errors.New("Kubernetes does not answer")
+var errAway = errors.New("no answer from Kubernetes")
 
 // world answers for everything an authenticator asks.
 type world struct {

@@ -68,7 +68,6 @@ func (w *world) get(t testing.TB, name string) *iamv1alpha2.Session {
 // the refresh that returned it, 0 being the first.
 func TestP8Rotation(t *testing.T) {
 	type step struct {
-		name   string
 		after  time.Duration // since the step before
 		use    int
 		client string // kubesphere when empty
