@@ -1,0 +1,169 @@
+package iam
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+)
+
+// newDirectory returns a directory over a cluster with the given objects by
+// the plural name of their type, and a channel of watch events for all types.
+func newDirectory(t *testing.T, lists map[string][]string) (*Directory, map[string]chan string) {
+	t.Helper()
+	events := map[string]chan string{}
+	for resource := range lists {
+		events[resource] = make(chan string)
+	}
+	cluster := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		resource := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+		list, found := lists[resource]
+		w.Header().Set("Content-Type", "application/json")
+		switch {
+		case !found:
+			w.WriteHeader(http.StatusNotFound)
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`))
+		case r.URL.Query().Get("sendInitialEvents") == "true":
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`))
+		case r.URL.Query().Get("watch") == "true":
+			for {
+				_ = http.NewResponseController(w).Flush()
+				select {
+				case <-r.Context().Done():
+					return
+				case event := <-events[resource]:
+					_, _ = w.Write([]byte(event + "\n"))
+				}
+			}
+		default:
+			_, _ = w.Write([]byte(`{"metadata":{"resourceVersion":"1"},"items":[` + strings.Join(list, ",") + `]}`))
+		}
+	}))
+	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: cluster.URL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		cache.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-stopped
+		cluster.CloseClientConnections()
+		cluster.Close()
+	})
+	scheme, err := kube.Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Directory{Cache: cache, Catalog: objects.NewCatalog(), Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+		&iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "admin"}, Spec: iamv1alpha2.UserSpec{EncryptedPassword: "hash"}},
+	).Build()}, events
+}
+
+func user(name, email, state string, groups ...string) string {
+	return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1"},"spec":{"email":%q,"password":"hash","groups":[%s]},"status":{"state":%q}}`, name, name, email, strings.Join(groups, ","), state)
+}
+
+func TestUsers(t *testing.T) {
+	d, _ := newDirectory(t, map[string][]string{"users": {
+		user("admin", "admin@example.com", "Active", `"a"`, `"b"`), user("bob", "bob@example.com", "Disabled"),
+		user("twin-1", "twin@example.com", "Active"), user("twin-2", "twin@example.com", "Active"),
+	}})
+	t.Run("by e-mail", func(t *testing.T) {
+		for email, want := range map[string]string{
+			"admin@example.com": "admin", "bob@example.com": "bob",
+			"ADMIN@example.com": "", "admin@example": "", "dmin@example.com": "",
+			"twin@example.com": "", // whose password is it?
+			"a\x00b@c":         "",
+		} {
+			if got, found := d.NameByEmail(t.Context(), email); got != want || found != (want != "") {
+				t.Errorf("%q: %q, %v, want %q", email, got, found, want)
+			}
+		}
+	})
+	t.Run("account", func(t *testing.T) {
+		got, found, err := d.Account(t.Context(), "admin")
+		if err != nil || !found || got.State != iamv1alpha2.UserActive || !slices.Equal(got.Groups, []string{"a", "b"}) || got.Name != "admin" {
+			t.Errorf("got %+v, %v, %v", got, found, err)
+		}
+		if got, found, err := d.Account(t.Context(), "nobody"); err != nil || found {
+			t.Errorf("nobody: %+v, %v, %v", got, found, err)
+		}
+	})
+	t.Run("with the password, from Kubernetes", func(t *testing.T) {
+		if got, err := d.Get(t.Context(), "admin"); err != nil || got.Spec.EncryptedPassword != "hash" {
+			t.Errorf("got %v, %v", got, err)
+		}
+		if got, err := d.Get(t.Context(), "nobody"); !apierrors.IsNotFound(err) || got != nil {
+			t.Errorf("nobody: %v, %v", got, err)
+		}
+	})
+}
+
+func role(name, version, verb string) string {
+	return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":%q},"rules":[{"verbs":[%q],"apiGroups":["*"],"resources":["*"]}]}`, name, name, version, verb)
+}
+
+// TestDecoded: objects are decoded once; a change decodes what changed.
+func TestDecoded(t *testing.T) {
+	d, events := newDirectory(t, map[string][]string{"globalroles": {role("a", "1", "get"), role("b", "2", "get")}, "globalrolebindings": {}})
+	first, err := d.GlobalRoles(t.Context())
+	if err != nil || len(first.Items) != 2 || first.Items[0].Name != "a" || first.Items[1].Rules[0].Verbs[0] != "get" {
+		t.Fatalf("got %+v, %v", first, err)
+	}
+	again, err := d.GlobalRoles(t.Context())
+	if err != nil || again.Revision != first.Revision || again.Items[0] != first.Items[0] {
+		t.Errorf("decoded twice: %v", err)
+	}
+	events["globalroles"] <- `{"type":"MODIFIED","object":` + role("b", "3", "delete") + `}`
+	deadline := time.Now().Add(20 * time.Second)
+	for again.Revision == first.Revision {
+		if time.Now().After(deadline) {
+			t.Fatal("the change does not arrive")
+		}
+		time.Sleep(time.Millisecond)
+		if again, err = d.GlobalRoles(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if again.Items[0] != first.Items[0] || again.Items[1] == first.Items[1] || again.Items[1].Rules[0].Verbs[0] != "delete" {
+		t.Errorf("after a change of b: %+v", again.Items)
+	}
+	if first.Items[1].Rules[0].Verbs[0] != "get" {
+		t.Error("what was handed out before has changed")
+	}
+	if bindings, err := d.GlobalRoleBindings(t.Context()); err != nil || len(bindings.Items) != 0 {
+		t.Errorf("bindings: %v, %v", bindings, err)
+	}
+}
+
+func TestDecodedProblems(t *testing.T) {
+	d, _ := newDirectory(t, map[string][]string{"globalroles": {`{"metadata":{"name":"odd"},"rules":"none"}`}})
+	if roles, err := d.GlobalRoles(t.Context()); err == nil || !strings.Contains(err.Error(), "GlobalRole odd") {
+		t.Errorf("a role that cannot be decoded: %v, %v", roles, err)
+	}
+	if _, err := d.GlobalRoleBindings(t.Context()); !apierrors.IsNotFound(err) {
+		t.Errorf("a type that is not installed: %v", err)
+	}
+	if _, found := d.NameByEmail(t.Context(), "a@b"); found {
+		t.Error("users are not installed")
+	}
+}
