@@ -84,10 +84,10 @@ func TestMount(t *testing.T) {
 	mux := http.NewServeMux()
 	groups := []Group{
 		documented(nil),
-		documented(func(g *Group, r *Route) {
+		documented(func(_ *Group, r *Route) {
 			r.ID, r.Method, r.Handler = "deleteThing", http.MethodDelete, answer("deleted ")
 		}),
-		documented(func(g *Group, r *Route) {
+		documented(func(_ *Group, r *Route) {
 			r.ID, r.Path, r.Handler = "failing", "/failing/{name}", func(http.ResponseWriter, *http.Request) error {
 				return errors.Join(errors.New("secret detail"), status.BadRequest("name is wrong"))
 			}

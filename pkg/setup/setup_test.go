@@ -207,7 +207,7 @@ func TestFirstUser(t *testing.T) {
 func TestRunTriesAgain(t *testing.T) {
 	cluster, attempts := newCluster(t), 0
 	c := interceptor.NewClient(cluster, interceptor.Funcs{
-		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+		Get: func(ctx context.Context, _ client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
 			if attempts++; attempts == 1 {
 				return apierrors.NewServiceUnavailable("etcd is away")
 			}
