@@ -179,10 +179,12 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.stopping)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Config.ShutdownTimeout.Duration)
 	defer cancel()
-	for _, server := range servers {
-		if shutdown := server.Shutdown(grace); shutdown != nil {
-			_ = server.Close() // what did not finish in time
-		}
+	for _, server := range servers { // at once: both have the whole time
+		running.Go(func() {
+			if shutdown := server.Shutdown(grace); shutdown != nil {
+				_ = server.Close() // what did not finish in time
+			}
+		})
 	}
 	running.Wait()
 	return err
