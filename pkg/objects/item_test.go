@@ -2,10 +2,11 @@ package objects
 
 import (
 	"encoding/json"
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 )
@@ -109,11 +110,11 @@ func TestFiltersDoNotRevealSecrets(t *testing.T) {
 		{"another type", "type=kubernetes.io/tls", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			q, _, err := query.Parse(url.Values{"fieldSelector": {test.selector}}, kind.Filters)
+			selector, err := fields.ParseSelector(test.selector)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if page, err := store.Snapshot().List("", &q); err != nil || page.Total != test.want {
+			if page, err := store.Snapshot().List("", &query.Query{Page: 1, Fields: selector, Raw: test.selector}); err != nil || page.Total != test.want {
 				t.Errorf("%d objects, %v, want %d", page.Total, err, test.want)
 			}
 		})

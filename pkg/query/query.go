@@ -28,6 +28,10 @@ const Unlimited = -1
 // maxSelectorLength bounds the work a single request can ask for, in bytes.
 const maxSelectorLength = 8 << 10
 
+// maxFields bounds the terms of a field selector, each of which reads every
+// object.
+const maxFields = 16
+
 // Filter keeps the objects for which the field Key has the value Value, in the
 // way the type of the object defines for that key.
 type Filter struct {
@@ -169,5 +173,21 @@ func parseFields(text string) (fields.Selector, error) {
 	if err != nil {
 		return nil, status.BadRequest("invalid fieldSelector: %v", err)
 	}
+	requirements := selector.Requirements()
+	if len(requirements) > maxFields {
+		return nil, status.BadRequest("fieldSelector has more than %d terms", maxFields)
+	}
+	for _, requirement := range requirements {
+		if strings.IndexFunc(requirement.Field, notInPath) >= 0 {
+			return nil, status.BadRequest("invalid fieldSelector: %q is not the path of a field", requirement.Field)
+		}
+	}
 	return selector, nil
+}
+
+// notInPath reports characters that a path of a field does not have. To the
+// list engine some of them are commands, each of which costs as much as the
+// whole object.
+func notInPath(c rune) bool {
+	return (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && !strings.ContainsRune(`._-/\`, c)
 }

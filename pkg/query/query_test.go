@@ -3,6 +3,7 @@ package query
 import (
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -51,7 +52,10 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for _, query := range []string{
 		"page=0", "page=-1", "page=x", "limit=-2", "limit=ten", "ascending=maybe", "labelSelector==", "labelSelector=a+in+(b",
-		"labelSelector=a||b", "labelSelector=a%3Db%3Dc", "fieldSelector=a", "page=9223372036854775807&limit=10",
+		"labelSelector=a||b", "labelSelector=a%3Db%3Dc", "fieldSelector=a",
+		// A few hundred bytes kept a processor busy for half a minute.
+		"fieldSelector=@pretty|@ugly|kind%3Dx", "fieldSelector=a.%23(b%3D%22c%22)%3Dx", "fieldSelector=a.*%3Dx", "fieldSelector=" + strings.Repeat("a!%3Db,", 17) + "c%3Dd",
+		"page=9223372036854775807&limit=10",
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
@@ -59,6 +63,17 @@ func TestParseRefuses(t *testing.T) {
 		}
 		if q, _, err := Parse(values, known); !apierrors.IsBadRequest(err) {
 			t.Errorf("%s: got %+v, %v, want 400", query, q, err)
+		}
+	}
+}
+
+func TestFieldSelector(t *testing.T) {
+	for _, text := range []string{
+		"metadata.name=a", "spec.nodeName!=node-1", "type=kubernetes.io/tls,metadata.namespace=n", `metadata.labels.app\.kubernetes\.io/name=a`,
+		"spec.containers.0.image=registry.example.com/a:1@sha256:0f", "a=*|#{}()",
+	} {
+		if q, _, err := Parse(url.Values{FieldSelector: {text}}, known); err != nil || q.Fields.Empty() {
+			t.Errorf("%s: %v", text, err)
 		}
 	}
 }
