@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 )
@@ -99,5 +100,21 @@ func TestRememberedOnce(t *testing.T) {
 	asked.Wait()
 	if computed != 1 {
 		t.Errorf("computed %d times", computed)
+	}
+}
+
+// TestManyNames: a URL of a megabyte, as large as there can be, is looked up
+// in a set. It was compared with every object, which took half a minute.
+func TestManyNames(t *testing.T) {
+	store := manyPods(10_000)
+	values := url.Values{"names": {strings.Repeat("a,", 400_000) + store.Snapshot().Get("team-00", "web-00000-7c9d8b6f5-x0000").Name()}}
+	q := parsed(t, store.kind, values)
+	started := time.Now()
+	page, err := store.Snapshot().List("", q)
+	if err != nil || page.Total != 1 {
+		t.Errorf("%d objects, %v", page.Total, err)
+	}
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }

@@ -79,7 +79,7 @@ func (t *Type) Sorts(key string) bool {
 
 // Filters reports whether the query parameter filters objects of this type.
 func (t *Type) Filters(key string) bool {
-	if _, found := metadataFilters[key]; found || key == "label" || key == "annotation" {
+	if _, found := metadataFilters[key]; found || key == "label" || key == "annotation" || key == "names" {
 		return true
 	}
 	n := t.column(key)
@@ -140,14 +140,6 @@ var metadataFilters = map[string]func(item *Item, wanted string) bool{
 	"name":      func(i *Item, wanted string) bool { return strings.Contains(i.name, wanted) },
 	"namespace": func(i *Item, wanted string) bool { return i.namespace == wanted },
 	"uid":       func(i *Item, wanted string) bool { return i.uid == wanted },
-	"names": func(i *Item, wanted string) bool {
-		for name := range strings.SplitSeq(wanted, ",") {
-			if name == i.name {
-				return true
-			}
-		}
-		return false
-	},
 	"alias": func(i *Item, wanted string) bool {
 		return strings.Contains(i.Field(`metadata.annotations.kubesphere\.io/alias-name`).String(), wanted)
 	},
@@ -224,6 +216,13 @@ func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 			return func(i *Item) bool { return selector.Matches(i.labels) }, nil
 		}
 		return func(i *Item) bool { return selector.Matches(annotations(i)) }, nil
+	}
+	if f.Key == "names" { // a set, since a URL has room for half a million
+		wanted := make(map[string]bool)
+		for name := range strings.SplitSeq(f.Value, ",") {
+			wanted[name] = true
+		}
+		return func(i *Item) bool { return wanted[i.name] }, nil
 	}
 	// A type's own filter comes before the one all types have.
 	if n := t.column(f.Key); n >= 0 && t.Columns[n].Match != nil {
