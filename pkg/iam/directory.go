@@ -3,7 +3,7 @@ package iam
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -126,18 +126,17 @@ func (d *Decoded[T]) of(ctx context.Context, cache *objects.Cache, kind *objects
 		}
 		if value == nil {
 			value = new(T)
-			if err = json.Unmarshal([]byte(item.JSON()), value); err != nil {
-				err = fmt.Errorf("%s %s: %w", kind.Kind, item.Name(), err)
-				return false
+			if err := json.Unmarshal([]byte(item.JSON()), value); err != nil {
+				// One bad object must not keep everybody out (ks#6149): it
+				// gives nothing until it is mended.
+				slog.ErrorContext(ctx, "left out, it cannot be read", "kind", kind.Kind, "name", item.Name(), "error", err)
+				return true
 			}
 		}
 		next.byItem[item] = value
 		next.Items = append(next.Items, value)
 		return true
 	})
-	if err != nil {
-		return Objects[T]{}, err
-	}
 	d.present.Store(next)
 	return next.Objects, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -57,7 +58,7 @@ func (s *Sessions) Create(ctx context.Context, user, oauthClient string) (*iamv1
 	secret := random[16:]
 	now := s.Now()
 	created := &iamv1alpha2.Session{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{iamv1alpha2.LabelUserReference: user}},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{iamv1alpha2.LabelUserReference: userLabel(user)}},
 		Spec: iamv1alpha2.SessionSpec{
 			User: user, Client: oauthClient,
 			RefreshTokenHash: hash(secret),
@@ -184,6 +185,16 @@ func derive(secret, nonce []byte) []byte {
 	return mac.Sum(nil)
 }
 
+// userLabel is the name of a user as the value of a label, which has at most 63
+// characters where the name of an object has 253.
+func userLabel(user string) string {
+	if len(validation.IsValidLabelValue(user)) == 0 {
+		return user
+	}
+	digest := sha256.Sum256([]byte(user))
+	return fmt.Sprintf("sha256-%x", digest[:20])
+}
+
 func hash(secret []byte) string {
 	digest := sha256.Sum256(secret)
 	return base64.RawURLEncoding.EncodeToString(digest[:])
@@ -210,7 +221,7 @@ func decode(refreshToken string) (name string, secret []byte, err error) {
 // EndOthers revokes all sessions of a user but one.
 func (s *Sessions) EndOthers(ctx context.Context, user, except, reason string) error {
 	sessions := &iamv1alpha2.SessionList{}
-	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: user}); err != nil {
+	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: userLabel(user)}); err != nil {
 		return err
 	}
 	var problems []error
