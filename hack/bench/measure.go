@@ -71,7 +71,7 @@ func measure(ctx context.Context, binary string, length time.Duration, connectio
 		{name: "nodes?limit=10", path: fixed(viewer + "/nodes?limit=10")},
 		{name: "pods?name=… (changing)", path: func(n int64) string { return fmt.Sprintf("%s/pods?limit=10&name=%d", viewer, n) }},
 		{name: "one object", path: fixed(viewer + "/namespaces/kube-system")},
-		{name: "403", path: fixed(viewer + "/nodes"), anyone: true},
+		{name: "no token (401)", path: fixed(viewer + "/nodes"), anyone: true},
 		{name: "all pods", path: fixed(viewer + "/pods?limit=-1")},
 	} {
 		if err := compare(ctx, ks, token, w, length, connections); err != nil {
