@@ -99,11 +99,18 @@ func Run(ctx context.Context, options Options) error {
 	return err
 }
 
-// prepare sets the cluster up and then reads what always has to be known.
+// prepare reads what always has to be known and sets the cluster up. Only the
+// types that setup may have to install first wait for it: reading the pods of a
+// large cluster takes longer than setting it up.
 func (a *app) prepare(ctx context.Context) {
+	a.pin(a.config.Objects.AlwaysOn) //nolint:contextcheck // a type outlives who asked for it
 	a.setup.Run(ctx)
-	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
-		a.cache.Pin(a.catalog.Type(resource)) //nolint:contextcheck // a type outlives who asked for it
+	a.pin(iam.Pinned()) //nolint:contextcheck // see above
+}
+
+func (a *app) pin(resources []string) {
+	for _, resource := range resources {
+		a.cache.Pin(a.catalog.Type(resource))
 	}
 }
 

@@ -26,8 +26,6 @@ type Page struct {
 	Items []*Item
 	// Total is the number of objects that match, on all pages.
 	Total int
-	// Revision identifies the state the page was taken from.
-	Revision uint64
 }
 
 // Tag identifies the state among all states of all stores of all replicas, as
@@ -56,7 +54,7 @@ func (s *Snapshot) All(yield func(*Item) bool) { s.all.orders[orderName].Scan(yi
 // objects; a filtered list is computed once and remembered for the life of the
 // snapshot, so that its other pages cost nothing.
 func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
-	result := Page{Revision: s.revision}
+	result := Page{}
 	where := s.all
 	if namespace != "" {
 		var found bool
