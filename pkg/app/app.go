@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/client-go/discovery"
@@ -175,9 +176,15 @@ func (a *app) connect(c *config.Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	a.types = &objects.Resolver{Catalog: a.catalog, Discovery: asked, Now: time.Now}
+	a.types = &objects.Resolver{Catalog: a.catalog, Discovery: asked, Now: time.Now, Definition: a.definition}
 	a.directory = &iam.Directory{Cache: a.cache, Catalog: a.catalog, Client: a.client}
 	return nil
+}
+
+// definition reads the definition of a custom resource.
+func (a *app) definition(ctx context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error) {
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	return definition, a.client.Get(ctx, client.ObjectKey{Name: name}, definition)
 }
 
 func (a *app) serve(ctx context.Context, c *config.Config) error {

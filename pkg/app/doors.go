@@ -2,6 +2,7 @@ package app
 
 import (
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -38,7 +39,7 @@ type doors struct {
 func (d doors) groups() []route.Group {
 	return []route.Group{
 		d.oauth.Group(),
-		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer}).Group(),
+		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Now: time.Now}).Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
 	}
 }
