@@ -40,7 +40,7 @@ func (r reader) Authorize(_ context.Context, a authorizer.Attributes) (authorize
 type sees struct{}
 
 func (sees) VisibleNamespaces(_ context.Context, who user.Info, action authz.Action) (authz.Visible, error) {
-	if who.GetName() != "member" {
+	if who == nil || who.GetName() != "member" {
 		return authz.Visible{All: true}, nil
 	}
 	if action.Group == "resources.kubesphere.io" { // the right is one in the group of the type
@@ -50,7 +50,7 @@ func (sees) VisibleNamespaces(_ context.Context, who user.Info, action authz.Act
 }
 
 func (sees) VisibleWorkspaces(_ context.Context, who user.Info) (authz.Visible, error) {
-	return authz.Visible{All: who.GetName() != "member", Names: sets.New("w")}, nil
+	return authz.Visible{All: who == nil || who.GetName() != "member", Names: sets.New("w")}, nil
 }
 
 // newDoor serves the operations over a cluster with the given objects, by the
