@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
@@ -60,6 +61,7 @@ type app struct {
 	config    *config.Config
 	rest      *rest.Config
 	client    client.Client
+	acting    client.Client // as the user of the context
 	monitor   *kube.Monitor
 	catalog   *objects.Catalog
 	types     *objects.Resolver
@@ -151,7 +153,7 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 		IdleTimeout: options.AccessTokenMaxAge.Duration + options.AccessTokenInactivityTimeout.Duration,
 	}
 	a.setup = &setup.Setup{
-		Client: a.client, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
+		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 	}
 	return a, a.serve(ctx, c)
 }
@@ -162,6 +164,9 @@ func (a *app) connect(c *config.Config) (err error) {
 		return err
 	}
 	if a.client, err = kube.NewClient(a.rest); err != nil {
+		return err
+	}
+	if a.acting, err = kube.NewClient(kube.Acting(a.rest)); err != nil {
 		return err
 	}
 	questions := rest.CopyConfig(a.rest)
@@ -193,14 +198,20 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
-	decide := a.authorizer(c.Authorization.Mode)
+	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
+	decide := a.authorizer(c.Authorization.Mode, rights)
+	proxy, err := kubeproxy.New(a.rest)
+	if err != nil {
+		return err
+	}
 	doors := doors{
+		proxy: proxy,
 		oauth: &oauth.Handler{
 			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
-		cache: a.cache, types: a.types, authorizer: decide, config: c, kubernetes: a.monitor.Version,
+		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)
@@ -208,10 +219,6 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	handlers, err := openapi.Handlers(document)
-	if err != nil {
-		return err
-	}
-	proxy, err := kubeproxy.New(a.rest)
 	if err != nil {
 		return err
 	}
@@ -232,14 +239,12 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	return err
 }
 
-func (a *app) authorizer(mode string) authorizer.UnconditionalAuthorizer {
-	switch mode {
-	case config.ModeAlwaysAllow:
-		return authorizerfactory.NewAlwaysAllowAuthorizer()
-	case config.ModeAlwaysDeny:
+// authorizer decides about all requests that are not public.
+func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return &authz.RBAC{Roles: a.directory}
+	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types)}, rights}
 }
 
 // checks are the conditions for being ready.

@@ -254,6 +254,9 @@ func (t *Type) Matcher(selection Selection) (func(*Item) bool, error) {
 	if namespace := selection.Namespace; namespace != "" {
 		match = both(func(i *Item) bool { return i.namespace == namespace }, match)
 	}
+	if only := selection.Only; only != nil {
+		match = both(func(i *Item) bool { return only.contains(t, i) }, match)
+	}
 	if match = both(match, selection.Match); match == nil {
 		match = func(*Item) bool { return true }
 	}

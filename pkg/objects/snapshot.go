@@ -74,6 +74,8 @@ type Selection struct {
 	// Namespace is empty for all.
 	Namespace string
 	*query.Query
+	// Only restricts the list to some namespaces or names; nil for none.
+	Only *Only
 	// Match further restricts the list; nil for no restriction.
 	Match func(*Item) bool
 	// Key tells Match from others, so that results can be remembered: equal
@@ -91,6 +93,9 @@ func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
 // the number of objects; a filtered list is computed once and remembered for
 // the life of the snapshot, so that its other pages cost nothing.
 func (s *Snapshot) Select(selection Selection) (Page, error) {
+	if selection.Only != nil {
+		return s.selectOnly(selection)
+	}
 	q, namespace := selection.Query, selection.Namespace
 	result := Page{}
 	where := s.all
@@ -126,13 +131,7 @@ func (s *Snapshot) Select(selection Selection) (Page, error) {
 		}
 		return filtered(items, q.Ascending, match)
 	})
-	result.Total = len(matching)
-	first := min(q.Offset(), len(matching))
-	last := len(matching)
-	if q.Limit != query.Unlimited {
-		last = min(first+q.Limit, last)
-	}
-	result.Items = matching[first:last]
+	result.Total, result.Items = len(matching), pageOf(matching, q)
 	return result, nil
 }
 

@@ -41,6 +41,16 @@ type Type struct {
 	mask func(object string) string
 }
 
+// Clean returns an object in JSON as it is shown here: without what is never
+// kept and, unless the caller may see secrets, with them masked.
+func (t *Type) Clean(object string, secrets bool) (string, error) {
+	item, err := newItem(t, object)
+	if err != nil {
+		return "", err
+	}
+	return item.Shown(secrets), nil
+}
+
 // same reports whether two types with the same group, version and resource are
 // the same: a definition may be deleted and installed anew with another scope.
 func (t *Type) same(other *Type) bool {

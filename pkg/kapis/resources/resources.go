@@ -10,6 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -23,7 +24,9 @@ type Handler struct {
 	Types *objects.Resolver
 	// Authorizer decides whether the values of secrets are shown.
 	Authorizer authorizer.UnconditionalAuthorizer
-	Now        func() time.Time
+	// Rights says which namespaces and workspaces a caller sees.
+	Rights Rights
+	Now    func() time.Time
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
@@ -31,12 +34,16 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return h.answer(w, r, kind, namespace, viewerEnvelope)
+	selection := objects.Selection{Namespace: namespace}
+	if selection.Only, err = h.visible(r, kind, namespace); err != nil {
+		return err
+	}
+	return h.answer(w, r, kind, selection, viewerEnvelope)
 }
 
 // answer serves a list, or its changes.
-func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.Type, namespace string, envelope envelope) error {
-	f, err := h.form(r, kind, namespace)
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.Type, selection objects.Selection, envelope envelope) error {
+	f, err := h.form(r, kind, selection.Namespace)
 	if err != nil {
 		return err
 	}
@@ -46,7 +53,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 		return err
 	}
 	f.projection = q.Projection
-	selection := objects.Selection{Namespace: namespace, Query: &q}
+	selection.Query = &q
 	if q.Watch != nil {
 		return h.watch(w, r, selection, f)
 	}
@@ -55,7 +62,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 		return err
 	}
 	w.Header().Set(headerVersion, listed.VersionText())
-	if unchanged(w, r, listed, f) {
+	if unchanged(w, r, listed, selection.Only, f) {
 		return nil
 	}
 	if listed.Stale != "" {
@@ -137,10 +144,14 @@ func (h *Handler) summary(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	// The path looks like the one of an object; what is answered is a list.
-	if err := h.mayList(r, kind, namespace); err != nil {
+	if err := h.mayList(r, kind); err != nil {
 		return err
 	}
-	total, counts, err := h.Cache.Counts(r.Context(), h.Types.Catalog, kind, objects.Selection{Namespace: namespace, Query: &q}, "status")
+	selection := objects.Selection{Namespace: namespace, Query: &q}
+	if selection.Only, err = h.visible(r, kind, namespace); err != nil {
+		return err
+	}
+	total, counts, err := h.Cache.Counts(r.Context(), h.Types.Catalog, kind, selection, "status")
 	if err != nil {
 		return err
 	}
@@ -153,13 +164,17 @@ func (h *Handler) summary(w http.ResponseWriter, r *http.Request) error {
 // The tag is of the type, whatever the page: the URL says the rest. Lists that
 // show what depends on other types have none, their state does not know, and
 // neither have tables, whose ages grow.
-func unchanged(w http.ResponseWriter, r *http.Request, listed objects.Listed, f form) bool {
+func unchanged(w http.ResponseWriter, r *http.Request, listed objects.Listed, only *objects.Only, f form) bool {
 	header := w.Header()
 	header.Add("Vary", "Accept")
 	if listed.Stale != "" || listed.Changing || f.as == asTable {
 		return false
 	}
-	tag := `W/"` + listed.Tag() + f.tag() + `"`
+	tag := `W/"` + listed.Tag() + f.tag()
+	if only != nil { // what is shown changes with the rights of the caller, too
+		tag += "-" + only.Key()
+	}
+	tag += `"`
 	header.Set("ETag", tag)
 	header.Set("Cache-Control", "private, no-cache")
 	header.Add("Vary", "Authorization")
@@ -201,23 +216,33 @@ func (h *Handler) secretsShown(r *http.Request, kind *objects.Type, namespace st
 	return err == nil && decision == authorizer.DecisionAllow
 }
 
-// mayList asks whether the caller may list objects of a type.
-func (h *Handler) mayList(r *http.Request, kind *objects.Type, namespace string) error {
-	who, _ := kuberequest.UserFrom(r.Context())
-	attributes := authorizer.AttributesRecord{
-		User: who, Verb: "list", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Resource: kind.Resource, Namespace: namespace, ResourceRequest: true,
-	}
-	if info := request.InfoFrom(r.Context()); info != nil {
-		attributes.APIGroup, attributes.APIVersion, attributes.Path = info.APIGroup, info.APIVersion, info.Path
-	}
-	decision, _, err := h.Authorizer.Authorize(r.Context(), attributes)
+// mayList asks whether the caller, who was allowed to get an object, may list
+// objects as well.
+func (h *Handler) mayList(r *http.Request, kind *objects.Type) error {
+	allowed, err := h.may(r, "list")
 	switch {
 	case err != nil:
 		return err
-	case decision != authorizer.DecisionAllow:
+	case !allowed:
 		return status.Forbidden(kind.GroupResource(), "", "listing them is not allowed")
 	}
 	return nil
+}
+
+// may asks whether the caller may do something with what the request is about.
+func (h *Handler) may(r *http.Request, verb string) (bool, error) {
+	who, found := kuberequest.UserFrom(r.Context())
+	info := request.InfoFrom(r.Context())
+	if !found || info == nil {
+		return false, nil
+	}
+	attributes := authz.AttributesOf(info)
+	attributes.User, attributes.Verb = who, verb
+	if verb == "list" && attributes.Name == "summary" {
+		attributes.Name = ""
+	}
+	decision, _, err := h.Authorizer.Authorize(r.Context(), attributes)
+	return decision == authorizer.DecisionAllow, err
 }
 
 // warn adds a warning kubectl and client-go print (RFC 7234 §5.5).

@@ -11,11 +11,8 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
-	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -56,7 +53,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 		warn(w, "%s", watching.Stale)
 	}
 	s := &stream{
-		handler: h, form: f, matches: matches, watching: watching, request: r, writer: w, control: http.NewResponseController(w),
+		handler: h, form: f, namespace: selection.Namespace, matches: matches, watching: watching, request: r, writer: w, control: http.NewResponseController(w),
 		bookmarks: selection.Watch.Bookmarks || f.events,
 	}
 	header := w.Header()
@@ -80,6 +77,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 type stream struct {
 	handler   *Handler
 	form      form
+	namespace string
 	matches   func(*objects.Item) bool
 	watching  *objects.Watch
 	request   *http.Request
@@ -259,14 +257,6 @@ func (s *stream) flush() error {
 // allowed asks again whether the caller may watch: rights that are taken away
 // end what they had allowed.
 func (s *stream) allowed() bool {
-	info := request.InfoFrom(s.request.Context())
-	who, found := kuberequest.UserFrom(s.request.Context())
-	if info == nil || !found {
-		return true // not behind the filters, which authorize
-	}
-	decision, _, err := s.handler.Authorizer.Authorize(s.request.Context(), authorizer.AttributesRecord{
-		User: who, Verb: info.Verb, Namespace: info.Namespace, APIGroup: info.APIGroup, APIVersion: info.APIVersion,
-		Resource: info.Resource, Subresource: info.Subresource, Name: info.Name, ResourceRequest: true, Path: info.Path,
-	})
-	return err == nil && decision == authorizer.DecisionAllow && s.form.secrets == s.handler.secretsShown(s.request, s.form.kind, info.Namespace)
+	allowed, err := s.handler.may(s.request, "watch")
+	return err == nil && allowed && s.form.secrets == s.handler.secretsShown(s.request, s.form.kind, s.namespace)
 }
