@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tidwall/gjson"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -159,14 +160,14 @@ func ordered(f float64) int64 {
 func columnKey(name string) string {
 	var b strings.Builder
 	for word := range strings.FieldsFuncSeq(name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }) {
-		if b.Len() == 0 {
-			if strings.ToUpper(word) == word {
-				word = strings.ToLower(word) // READY, CPU
-			} else {
-				word = strings.ToLower(word[:1]) + word[1:]
-			}
-		} else {
-			word = strings.ToUpper(word[:1]) + word[1:]
+		first, size := utf8.DecodeRuneInString(word)
+		switch {
+		case b.Len() > 0:
+			word = string(unicode.ToUpper(first)) + word[size:]
+		case strings.ToUpper(word) == word:
+			word = strings.ToLower(word) // READY, CPU
+		default:
+			word = string(unicode.ToLower(first)) + word[size:]
 		}
 		b.WriteString(word)
 	}

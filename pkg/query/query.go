@@ -54,6 +54,10 @@ const maxSelectorLength = 8 << 10
 // object.
 const maxFields = 16
 
+// maxTerms bounds the terms of a label selector, each of which looks at the
+// labels of every object.
+const maxTerms = 128
+
 // Filter keeps the objects for which the field Key has the value Value, in the
 // way the type of the object defines for that key.
 type Filter struct {

@@ -57,7 +57,7 @@ func TestParseRefuses(t *testing.T) {
 		// A few hundred bytes kept a processor busy for half a minute.
 		"fieldSelector=@pretty|@ugly|kind%3Dx", "fieldSelector=a.%23(b%3D%22c%22)%3Dx", "fieldSelector=a.*%3Dx", "fieldSelector=" + strings.Repeat("a!%3Db,", 17) + "c%3Dd",
 		"page=9223372036854775807&limit=10",
-		"sortBy=a,,b", "sortBy=-", "sortBy=a,b,c,d,e", "resourceVersion=x", "resourceVersion=-1", "resourceVersionMatch=Exact", "resourceVersionMatch=Newest&resourceVersion=1",
+		"labelSelector=" + strings.Repeat("a,", 130), "labelSelector=a" + strings.Repeat("|a", 130), "sortBy=a,,b", "sortBy=-", "sortBy=a,b,c,d,e", "resourceVersion=x", "resourceVersion=-1", "resourceVersionMatch=Exact", "resourceVersionMatch=Newest&resourceVersion=1",
 		"watch=true&timeoutSeconds=-1", "watch=true&sendInitialEvents=true", "watch=true&resourceVersion=1&resourceVersionMatch=Exact", "fields=a..b", "fields=,", "q=" + strings.Repeat("a+", 9),
 	} {
 		values, err := url.ParseQuery(query)
