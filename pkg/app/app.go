@@ -232,7 +232,7 @@ func (a *app) authorizer(mode string) authorizer.UnconditionalAuthorizer {
 	case config.ModeAlwaysDeny:
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return &authz.RBAC{Roles: a.directory}
+	return &authz.RBAC{Source: a.directory}
 }
 
 // checks are the conditions for being ready.

@@ -7,33 +7,25 @@ import (
 	"sync/atomic"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
-	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
-// Roles provides roles and bindings.
-type Roles interface {
-	GlobalRoles(ctx context.Context) (iam.Objects[iamv1alpha2.GlobalRole], error)
-	GlobalRoleBindings(ctx context.Context) (iam.Objects[iamv1alpha2.GlobalRoleBinding], error)
+// Source provides roles, bindings and namespaces. *iam.Directory is one.
+type Source interface {
+	Rights(ctx context.Context) (iam.Rights, error)
 }
 
-// RBAC decides by global roles. It implements authorizer.UnconditionalAuthorizer: a request
-// no rule permits gets no opinion, which means it is denied.
+// RBAC decides by the roles of the platform, of workspaces, of the cluster and
+// of namespaces. It implements authorizer.UnconditionalAuthorizer: a request no
+// rule permits gets no opinion, which means it is denied.
 type RBAC struct {
-	Roles Roles
+	Source Source
 
 	compiled atomic.Pointer[compiled]
 	mu       sync.Mutex
-}
-
-// compiled are the rules of every subject, of one state of roles and bindings.
-type compiled struct {
-	roles, bindings uint64 // revisions
-	users, groups   map[string][]*rbacv1.PolicyRule
 }
 
 // Authorize implements authorizer.UnconditionalAuthorizer.
@@ -42,88 +34,52 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 	if err != nil {
 		return authorizer.DecisionNoOpinion, "", err
 	}
-	if current.allows(a) {
+	if current.allows(scopeOf(a), a) {
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
 }
 
-func (c *compiled) allows(a authorizer.Attributes) bool {
-	who := a.GetUser()
-	if who == nil {
-		return false
-	}
-	for _, rule := range c.users[who.GetName()] {
-		if allows(rule, a) {
+func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
+	for g := range c.given(a.GetUser(), scope) {
+		if anyAllows(c.rules(g), a) {
 			return true
-		}
-	}
-	for _, group := range who.GetGroups() {
-		for _, rule := range c.groups[group] {
-			if allows(rule, a) {
-				return true
-			}
 		}
 	}
 	return false
 }
 
+func anyAllows(rules []rbacv1.PolicyRule, a authorizer.Attributes) bool {
+	for n := range rules {
+		if allows(&rules[n], a) {
+			return true
+		}
+	}
+	return false
+}
+
+// current is the state of everything as it is known now.
 func (r *RBAC) current(ctx context.Context) (*compiled, error) {
-	roles, err := r.Roles.GlobalRoles(ctx)
+	now, err := r.Source.Rights(ctx)
 	if err != nil {
 		return nil, err
 	}
-	bindings, err := r.Roles.GlobalRoleBindings(ctx)
-	if err != nil {
-		return nil, err
-	}
-	fresh := func(c *compiled) bool {
-		return c != nil && c.roles >= roles.Revision && c.bindings >= bindings.Revision
-	}
-	if known := r.compiled.Load(); fresh(known) {
+	if known := r.compiled.Load(); known != nil && known.from.Same(&now) {
 		return known, nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if known := r.compiled.Load(); fresh(known) {
+	// Asked for again: who waited for the lock must not go back in time.
+	if now, err = r.Source.Rights(ctx); err != nil {
+		return nil, err
+	}
+	known := r.compiled.Load()
+	if known != nil && known.from.Same(&now) {
 		return known, nil
 	}
-	next := compile(roles, bindings)
+	next := compile(known, now)
 	r.compiled.Store(next)
 	return next, nil
-}
-
-func compile(roles iam.Objects[iamv1alpha2.GlobalRole], bindings iam.Objects[iamv1alpha2.GlobalRoleBinding]) *compiled {
-	result := &compiled{
-		roles: roles.Revision, bindings: bindings.Revision,
-		users: make(map[string][]*rbacv1.PolicyRule), groups: make(map[string][]*rbacv1.PolicyRule),
-	}
-	byName := make(map[string]*iamv1alpha2.GlobalRole, len(roles.Items))
-	for _, role := range roles.Items {
-		byName[role.Name] = role
-	}
-	for _, binding := range bindings.Items {
-		role := byName[binding.RoleRef.Name]
-		if role == nil || binding.RoleRef.Kind != "GlobalRole" {
-			continue // a binding to a missing role gives nothing
-		}
-		for _, subject := range binding.Subjects {
-			into, name := result.users, subject.Name
-			switch subject.Kind {
-			case rbacv1.UserKind:
-			case rbacv1.GroupKind:
-				into = result.groups
-			case rbacv1.ServiceAccountKind:
-				name = serviceaccount.MakeUsername(subject.Namespace, subject.Name)
-			default:
-				continue
-			}
-			for n := range role.Rules {
-				into[name] = append(into[name], &role.Rules[n])
-			}
-		}
-	}
-	return result
 }
 
 // Public permits the paths everybody may use, logged in or not. A path that

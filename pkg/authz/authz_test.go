@@ -9,38 +9,44 @@ import (
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"pgregory.net/rapid"
 
-	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
-// directory provides roles and bindings a test sets.
+// directory provides roles, bindings and namespaces a test sets.
 type directory struct {
-	roles    iam.Objects[iamv1alpha2.GlobalRole]
-	bindings iam.Objects[iamv1alpha2.GlobalRoleBinding]
-	err      error
+	rights iam.Rights
+	err    error
 }
 
-func (d *directory) GlobalRoles(context.Context) (iam.Objects[iamv1alpha2.GlobalRole], error) {
-	return d.roles, d.err
+func (d *directory) Rights(context.Context) (iam.Rights, error) { return d.rights, d.err }
+
+// set makes the next state of one type; items are put in the order of names.
+func set[T any](of *iam.Objects[T], name func(*T) string, change func([]*T) []*T) {
+	items := change(slices.Clone(of.Items))
+	slices.SortStableFunc(items, func(a, b *T) int { return strings.Compare(name(a), name(b)) })
+	*of = iam.Objects[T]{Revision: of.Revision + 1, Items: items}
 }
 
-func (d *directory) GlobalRoleBindings(context.Context) (iam.Objects[iamv1alpha2.GlobalRoleBinding], error) {
-	return d.bindings, d.err
+func roleName(r *iam.Role) string       { return r.Name + "/" + r.Namespace }
+func bindingName(b *iam.Binding) string { return b.Name + "/" + b.Namespace }
+func nameOf(n *iam.Namespace) string    { return n.Name }
+
+func adding[T any](item *T) func([]*T) []*T {
+	return func(items []*T) []*T { return append(items, item) }
 }
 
 func (d *directory) role(name string, rules ...rbacv1.PolicyRule) {
-	d.roles.Items = append(d.roles.Items, &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules})
-	d.roles.Revision++
+	set(&d.rights.GlobalRoles, roleName, adding(&iam.Role{Name: name, Rules: rules}))
 }
 
 func (d *directory) bind(role string, subjects ...rbacv1.Subject) {
-	d.bindings.Items = append(d.bindings.Items, &iamv1alpha2.GlobalRoleBinding{RoleRef: rbacv1.RoleRef{Kind: "GlobalRole", Name: role}, Subjects: subjects})
-	d.bindings.Revision++
+	set(&d.rights.GlobalRoleBindings, bindingName, adding(&iam.Binding{
+		Name: fmt.Sprintf("b-%06d", len(d.rights.GlobalRoleBindings.Items)), RoleRef: rbacv1.RoleRef{Kind: "GlobalRole", Name: role}, Subjects: subjects,
+	}))
 }
 
 func allowed(t testing.TB, a authorizer.UnconditionalAuthorizer, request authorizer.Attributes) bool {
@@ -125,7 +131,7 @@ func TestRules(t *testing.T) {
 			d := &directory{}
 			d.role("r", test.rule)
 			d.bind("r", rbacv1.Subject{Kind: "User", Name: "u"})
-			if got := allowed(t, &RBAC{Roles: d}, test.request); got != test.want {
+			if got := allowed(t, &RBAC{Source: d}, test.request); got != test.want {
 				t.Errorf("allowed: %v", got)
 			}
 		})
@@ -161,7 +167,7 @@ func TestSubjects(t *testing.T) {
 			if request.User = test.who; test.who == nil {
 				request.User = nil
 			}
-			if got := allowed(t, &RBAC{Roles: d}, request); got != test.want {
+			if got := allowed(t, &RBAC{Source: d}, request); got != test.want {
 				t.Errorf("allowed: %v", got)
 			}
 		})
@@ -170,7 +176,7 @@ func TestSubjects(t *testing.T) {
 
 func TestBindings(t *testing.T) {
 	d := &directory{}
-	rbac := &RBAC{Roles: d}
+	rbac := &RBAC{Source: d}
 	request := path("get", "/a")
 	expect := func(want bool, why string) {
 		t.Helper()
@@ -183,13 +189,18 @@ func TestBindings(t *testing.T) {
 	expect(false, "a binding to a role that is missing")
 	d.role("r", rbacv1.PolicyRule{Verbs: []string{"get"}, NonResourceURLs: []string{"/a"}})
 	expect(true, "the role was created after its binding")
-	d.bindings.Items[0].RoleRef.Kind = "ClusterRole"
-	d.bindings.Revision++
+	kind := func(kind string) {
+		set(&d.rights.GlobalRoleBindings, bindingName, func(items []*iam.Binding) []*iam.Binding {
+			changed := *items[0]
+			changed.RoleRef.Kind = kind
+			return []*iam.Binding{&changed}
+		})
+	}
+	kind("ClusterRole")
 	expect(false, "the binding names another kind of role")
-	d.bindings.Items[0].RoleRef.Kind = "GlobalRole"
-	d.bindings.Revision++
+	kind("GlobalRole")
 	expect(true, "the binding was corrected")
-	d.roles.Items, d.roles.Revision = nil, d.roles.Revision+1
+	set(&d.rights.GlobalRoles, roleName, func([]*iam.Role) []*iam.Role { return nil })
 	expect(false, "the role was deleted")
 
 	d.err = errors.New("not read yet")
@@ -207,7 +218,7 @@ func TestPublicAndAnyOf(t *testing.T) {
 			t.Errorf("%q: allowed %v", path, got)
 		}
 	}
-	failing := &RBAC{Roles: &directory{err: errors.New("away")}}
+	failing := &RBAC{Source: &directory{err: errors.New("away")}}
 	if !allowed(t, AnyOf{public, failing}, authorizer.AttributesRecord{Path: "/healthz"}) {
 		t.Error("public paths need no roles")
 	}
@@ -241,7 +252,7 @@ func TestRulesEqualKubernetes(t *testing.T) {
 			subject := rapid.SampledFrom([]rbacv1.Subject{{Kind: "User", Name: "u"}, {Kind: "Group", Name: "g"}}).Draw(t, "subject")
 			d.bind(fmt.Sprint("r", n), subject)
 		}
-		rbac := &RBAC{Roles: d}
+		rbac := &RBAC{Source: d}
 		for range 20 {
 			request := authorizer.AttributesRecord{
 				User: &user.DefaultInfo{Name: "u", Groups: []string{"g"}}, Verb: rapid.SampledFrom([]string{"get", "list", "create", ""}).Draw(t, "verb"),

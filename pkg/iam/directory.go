@@ -2,10 +2,6 @@ package iam
 
 import (
 	"context"
-	"encoding/json"
-	"log/slog"
-	"sync"
-	"sync/atomic"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,12 +18,16 @@ type Directory struct {
 	// Client reads what the cache never keeps, such as password hashes.
 	Client client.Client
 
-	globalRoles        Decoded[iamv1alpha2.GlobalRole]
-	globalRoleBindings Decoded[iamv1alpha2.GlobalRoleBinding]
+	rights rights
 }
 
 // Pinned are the types that have to be known before anything can be decided.
-func Pinned() []string { return []string{"users", "globalroles", "globalrolebindings"} }
+func Pinned() []string {
+	return []string{
+		"users", "globalroles", "globalrolebindings", "workspaceroles", "workspacerolebindings",
+		"clusterroles", "clusterrolebindings", "roles", "rolebindings", "namespaces",
+	}
+}
 
 // Get reads a user, with the password hash, as it is stored now.
 func (d *Directory) Get(ctx context.Context, name string) (*iamv1alpha2.User, error) {
@@ -73,70 +73,4 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 		account.Groups = append(account.Groups, group.String())
 	}
 	return account, true, nil
-}
-
-// GlobalRoles returns all global roles with the revision they are of.
-func (d *Directory) GlobalRoles(ctx context.Context) (Objects[iamv1alpha2.GlobalRole], error) {
-	return d.globalRoles.of(ctx, d.Cache, d.Catalog.Type("globalroles"))
-}
-
-// GlobalRoleBindings returns all global role bindings with the revision they are of.
-func (d *Directory) GlobalRoleBindings(ctx context.Context) (Objects[iamv1alpha2.GlobalRoleBinding], error) {
-	return d.globalRoleBindings.of(ctx, d.Cache, d.Catalog.Type("globalrolebindings"))
-}
-
-// Objects are the typed objects of a snapshot. They must not be changed.
-type Objects[T any] struct {
-	Revision uint64
-	Items    []*T
-}
-
-// Decoded turns items into typed objects. An item is decoded once; a change
-// of one object does not decode the others again.
-type Decoded[T any] struct {
-	present atomic.Pointer[decoding[T]]
-	mu      sync.Mutex
-}
-
-type decoding[T any] struct {
-	Objects[T]
-	byItem map[*objects.Item]*T
-}
-
-func (d *Decoded[T]) of(ctx context.Context, cache *objects.Cache, kind *objects.Type) (Objects[T], error) {
-	view, err := cache.View(ctx, kind)
-	if err != nil {
-		return Objects[T]{}, err
-	}
-	if present := d.present.Load(); present != nil && present.Revision == view.Revision() {
-		return present.Objects, nil
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	before := d.present.Load()
-	if before != nil && before.Revision >= view.Revision() {
-		return before.Objects, nil
-	}
-	next := &decoding[T]{byItem: make(map[*objects.Item]*T, view.Len())}
-	next.Revision = view.Revision()
-	view.All(func(item *objects.Item) bool {
-		var value *T
-		if before != nil {
-			value = before.byItem[item]
-		}
-		if value == nil {
-			value = new(T)
-			if err := json.Unmarshal([]byte(item.JSON()), value); err != nil {
-				// One bad object must not keep everybody out (ks#6149): it
-				// gives nothing until it is mended.
-				slog.ErrorContext(ctx, "left out, it cannot be read", "kind", kind.Kind, "name", item.Name(), "error", err)
-				return true
-			}
-		}
-		next.byItem[item] = value
-		next.Items = append(next.Items, value)
-		return true
-	})
-	d.present.Store(next)
-	return next.Objects, nil
 }

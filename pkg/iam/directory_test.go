@@ -125,11 +125,15 @@ func role(name, version, verb string) string {
 // TestDecoded: objects are decoded once; a change decodes what changed.
 func TestDecoded(t *testing.T) {
 	d, events := newDirectory(t, map[string][]string{"globalroles": {role("a", "1", "get"), role("b", "2", "get")}, "globalrolebindings": {}})
-	first, err := d.GlobalRoles(t.Context())
+	globalRoles := func() (Objects[Role], error) {
+		all, err := d.Rights(t.Context())
+		return all.GlobalRoles, err
+	}
+	first, err := globalRoles()
 	if err != nil || len(first.Items) != 2 || first.Items[0].Name != "a" || first.Items[1].Rules[0].Verbs[0] != "get" {
 		t.Fatalf("got %+v, %v", first, err)
 	}
-	again, err := d.GlobalRoles(t.Context())
+	again, err := globalRoles()
 	if err != nil || again.Revision != first.Revision || again.Items[0] != first.Items[0] {
 		t.Errorf("decoded twice: %v", err)
 	}
@@ -140,7 +144,7 @@ func TestDecoded(t *testing.T) {
 			t.Fatal("the change does not arrive")
 		}
 		time.Sleep(time.Millisecond)
-		if again, err = d.GlobalRoles(t.Context()); err != nil {
+		if again, err = globalRoles(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -150,19 +154,20 @@ func TestDecoded(t *testing.T) {
 	if first.Items[1].Rules[0].Verbs[0] != "get" {
 		t.Error("what was handed out before has changed")
 	}
-	if bindings, err := d.GlobalRoleBindings(t.Context()); err != nil || len(bindings.Items) != 0 {
-		t.Errorf("bindings: %v, %v", bindings, err)
+	if all, err := d.Rights(t.Context()); err != nil || len(all.GlobalRoleBindings.Items) != 0 {
+		t.Errorf("bindings: %v, %v", all, err)
 	}
 }
 
 func TestDecodedProblems(t *testing.T) {
 	// ks#6149: one bad object took everything down.
 	d, _ := newDirectory(t, map[string][]string{"globalroles": {`{"metadata":{"name":"odd"},"rules":"none"}`, `{"metadata":{"name":"plain"},"rules":[]}`}})
-	if roles, err := d.GlobalRoles(t.Context()); err != nil || len(roles.Items) != 1 || roles.Items[0].Name != "plain" {
+	all, err := d.Rights(t.Context())
+	if roles := all.GlobalRoles.Items; err != nil || len(roles) != 1 || roles[0].Name != "plain" {
 		t.Errorf("a role that cannot be decoded: %v, %v", roles, err)
 	}
-	if _, err := d.GlobalRoleBindings(t.Context()); !apierrors.IsNotFound(err) {
-		t.Errorf("a type that is not installed: %v", err)
+	if len(all.GlobalRoleBindings.Items) != 0 {
+		t.Errorf("a type that is not installed: %v", all.GlobalRoleBindings)
 	}
 	if _, found := d.NameByEmail(t.Context(), "a@b"); found {
 		t.Error("users are not installed")

@@ -1,0 +1,281 @@
+package authz
+
+import (
+	"iter"
+	"maps"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+)
+
+// Kinds of roles.
+const (
+	kindGlobalRole    = "GlobalRole"
+	kindWorkspaceRole = "WorkspaceRole"
+	kindClusterRole   = "ClusterRole"
+	kindRole          = "Role"
+)
+
+// compiled is what is known of all subjects, of one state of everything it was
+// made from. It never changes: the next state shares what is the same.
+type compiled struct {
+	from       iam.Rights
+	roles      map[roleKey]*iam.Role
+	users      map[string]*access // by user name; service accounts by theirs
+	groups     map[string]*access
+	workspaces map[string]string   // of namespaces, by name
+	namespaces map[string][]string // of workspaces, by name
+}
+
+type roleKey struct{ kind, namespace, name string }
+
+// access is what bindings give to one subject.
+type access struct {
+	platform, cluster      []grant
+	workspaces, namespaces map[string][]grant // by name
+}
+
+// grant is a role given by a binding.
+type grant struct {
+	binding *iam.Binding
+	role    roleKey
+}
+
+// rules are those of the role, none when it does not exist. A role of one
+// workspace gives nothing in another: else who may change it there would rule here.
+func (c *compiled) rules(g grant) []rbacv1.PolicyRule {
+	role := c.roles[g.role]
+	if role == nil || g.role.kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != g.binding.Workspace {
+		return nil
+	}
+	return role.Rules
+}
+
+// given are all grants that count for somebody in a scope.
+func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
+	workspace := scope.Workspace
+	if scope.Namespace != "" {
+		workspace = c.workspaces[scope.Namespace]
+	}
+	return func(yield func(grant) bool) {
+		each := func(grants []grant) bool {
+			for _, g := range grants {
+				if !yield(g) {
+					return false
+				}
+			}
+			return true
+		}
+		for one := range c.accesses(who) {
+			if !each(one.platform) {
+				return
+			}
+			if scope == (Scope{}) {
+				continue
+			}
+			if !each(one.cluster) {
+				return
+			}
+			// No workspace is no name: it does not stand for all of them.
+			if workspace != "" && !each(one.workspaces[workspace]) {
+				return
+			}
+			if scope.Namespace != "" && !each(one.namespaces[scope.Namespace]) {
+				return
+			}
+		}
+	}
+}
+
+// accesses are those of a user and of the user's groups.
+func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
+	return func(yield func(*access) bool) {
+		if who == nil {
+			return
+		}
+		if own := c.users[who.GetName()]; own != nil && !yield(own) {
+			return
+		}
+		for _, group := range who.GetGroups() {
+			if shared := c.groups[group]; shared != nil && !yield(shared) {
+				return
+			}
+		}
+	}
+}
+
+// change is a next state while it is made. Maps and accesses are copied before
+// the first change and then belong to it.
+type change struct {
+	*compiled
+	owned         map[*access]bool
+	users, groups *subjects
+}
+
+// subjects are the accesses by name, copied before the first change.
+type subjects struct {
+	all    map[string]*access
+	copied bool
+}
+
+// compile makes the state of what is known now out of the one before. Its
+// cost is a walk over pointers plus what has changed.
+func compile(before *compiled, now iam.Rights) *compiled {
+	if before == nil {
+		before = &compiled{}
+	}
+	next := *before
+	next.from = now
+	c := &change{
+		compiled: &next, owned: make(map[*access]bool),
+		users: &subjects{all: before.users}, groups: &subjects{all: before.groups},
+	}
+	old := &before.from
+	c.changeRoles(kindGlobalRole, old.GlobalRoles, now.GlobalRoles)
+	c.changeRoles(kindWorkspaceRole, old.WorkspaceRoles, now.WorkspaceRoles)
+	c.changeRoles(kindClusterRole, old.ClusterRoles, now.ClusterRoles)
+	c.changeRoles(kindRole, old.Roles, now.Roles)
+	c.changeBindings(kindGlobalRole, old.GlobalRoleBindings, now.GlobalRoleBindings)
+	c.changeBindings(kindWorkspaceRole, old.WorkspaceRoleBindings, now.WorkspaceRoleBindings)
+	c.changeBindings(kindClusterRole, old.ClusterRoleBindings, now.ClusterRoleBindings)
+	c.changeBindings(kindRole, old.RoleBindings, now.RoleBindings)
+	c.changeNamespaces(old.Namespaces, now.Namespaces)
+	next.users, next.groups = c.users.all, c.groups.all
+	return &next
+}
+
+func (c *change) changeRoles(kind string, old, now iam.Objects[iam.Role]) {
+	if old.Revision == now.Revision {
+		return
+	}
+	c.roles = copied(c.roles)
+	iam.Changes(old, now, func(was, is *iam.Role) {
+		if was != nil {
+			delete(c.roles, roleKey{kind, was.Namespace, was.Name})
+		}
+		if is != nil {
+			c.roles[roleKey{kind, is.Namespace, is.Name}] = is
+		}
+	})
+}
+
+func (c *change) changeBindings(kind string, old, now iam.Objects[iam.Binding]) {
+	if old.Revision == now.Revision {
+		return
+	}
+	iam.Changes(old, now, func(was, is *iam.Binding) {
+		if was != nil {
+			c.each(kind, was, func(grants []grant, _ roleKey) []grant {
+				return slices.DeleteFunc(slices.Clone(grants), func(g grant) bool { return g.binding == was })
+			})
+		}
+		if is != nil {
+			c.each(kind, is, func(grants []grant, role roleKey) []grant {
+				return append(slices.Clip(grants), grant{binding: is, role: role})
+			})
+		}
+	})
+}
+
+// each changes what a binding gives to each of its subjects.
+func (c *change) each(kind string, binding *iam.Binding, update func([]grant, roleKey) []grant) {
+	ref := binding.RoleRef
+	role := roleKey{kind: ref.Kind, name: ref.Name}
+	switch {
+	case kind == kindRole && ref.Kind == kindRole:
+		role.namespace = binding.Namespace
+	case kind == kindRole && ref.Kind == kindClusterRole:
+	case kind == kindWorkspaceRole && binding.Workspace == "":
+		return // a binding in no workspace gives nothing
+	case ref.Kind != kind:
+		return
+	}
+	for _, subject := range binding.Subjects {
+		from, name := c.users, subject.Name
+		switch subject.Kind {
+		case rbacv1.UserKind:
+		case rbacv1.GroupKind:
+			from = c.groups
+		case rbacv1.ServiceAccountKind:
+			namespace := subject.Namespace
+			if namespace == "" { // one in the namespace of the binding
+				namespace = binding.Namespace
+			}
+			if namespace == "" {
+				continue
+			}
+			name = serviceaccount.MakeUsername(namespace, subject.Name)
+		default:
+			continue
+		}
+		one := c.access(from, name)
+		switch kind {
+		case kindGlobalRole:
+			one.platform = update(one.platform, role)
+		case kindClusterRole:
+			one.cluster = update(one.cluster, role)
+		case kindWorkspaceRole:
+			place(one.workspaces, binding.Workspace, update(one.workspaces[binding.Workspace], role))
+		case kindRole:
+			place(one.namespaces, binding.Namespace, update(one.namespaces[binding.Namespace], role))
+		}
+		if len(one.platform)+len(one.cluster)+len(one.workspaces)+len(one.namespaces) == 0 {
+			delete(from.all, name)
+		}
+	}
+}
+
+func place[T any](lists map[string][]T, name string, now []T) {
+	if len(now) == 0 {
+		delete(lists, name)
+		return
+	}
+	lists[name] = now
+}
+
+// access returns the access of a subject for writing.
+func (c *change) access(from *subjects, name string) *access {
+	if !from.copied {
+		from.all, from.copied = copied(from.all), true
+	}
+	one := from.all[name]
+	if one != nil && c.owned[one] {
+		return one
+	}
+	next := &access{workspaces: map[string][]grant{}, namespaces: map[string][]grant{}}
+	if one != nil {
+		next.platform, next.cluster = one.platform, one.cluster
+		next.workspaces, next.namespaces = maps.Clone(one.workspaces), maps.Clone(one.namespaces)
+	}
+	from.all[name] = next
+	c.owned[next] = true
+	return next
+}
+
+func (c *change) changeNamespaces(old, now iam.Objects[iam.Namespace]) {
+	if old.Revision == now.Revision {
+		return
+	}
+	c.workspaces, c.namespaces = copied(c.workspaces), copied(c.namespaces)
+	iam.Changes(old, now, func(was, is *iam.Namespace) {
+		if was != nil && was.Workspace != "" {
+			delete(c.workspaces, was.Name)
+			place(c.namespaces, was.Workspace, slices.DeleteFunc(slices.Clone(c.namespaces[was.Workspace]), func(name string) bool { return name == was.Name }))
+		}
+		if is != nil && is.Workspace != "" {
+			c.workspaces[is.Name] = is.Workspace
+			place(c.namespaces, is.Workspace, append(slices.Clip(c.namespaces[is.Workspace]), is.Name))
+		}
+	})
+}
+
+func copied[K comparable, V any](all map[K]V) map[K]V {
+	if all == nil {
+		return make(map[K]V)
+	}
+	return maps.Clone(all)
+}

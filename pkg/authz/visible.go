@@ -1,0 +1,98 @@
+package authz
+
+import (
+	"context"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+)
+
+// Visible are the names somebody may see: all, or some.
+type Visible struct {
+	All   bool
+	Names sets.Set[string]
+}
+
+// Has reports whether a name may be seen.
+func (v Visible) Has(name string) bool { return v.All || v.Names.Has(name) }
+
+// Action is what somebody wants to do to resources of a type.
+type Action struct {
+	Verb, Group, Resource, Subresource string
+}
+
+func (a Action) by(who user.Info) *authorizer.AttributesRecord {
+	return &authorizer.AttributesRecord{
+		User: who, Verb: a.Verb, APIGroup: a.Group, Resource: a.Resource, Subresource: a.Subresource, ResourceRequest: true,
+	}
+}
+
+// VisibleNamespaces are the namespaces in which somebody may do something. Who
+// has any role in a namespace may see the namespace itself.
+func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Action) (Visible, error) {
+	current, err := r.current(ctx)
+	if err != nil {
+		return Visible{}, err
+	}
+	a := action.by(who)
+	if current.allows(Scope{Cluster: ThisCluster}, a) {
+		return Visible{All: true}, nil
+	}
+	names := sets.New[string]()
+	itself := action.Resource == "namespaces" && action.Subresource == ""
+	for one := range current.accesses(who) {
+		for workspace, grants := range one.workspaces {
+			if current.allowedBy(grants, a) {
+				names.Insert(current.namespaces[workspace]...)
+			}
+		}
+		for namespace, grants := range one.namespaces {
+			if itself && current.exists(grants) || current.allowedBy(grants, a) {
+				names.Insert(namespace)
+			}
+		}
+	}
+	return Visible{Names: names}, nil
+}
+
+// VisibleWorkspaces are the workspaces somebody has a role in, or all for who
+// may list them on the platform.
+func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, error) {
+	current, err := r.current(ctx)
+	if err != nil {
+		return Visible{}, err
+	}
+	if current.allows(Scope{}, Action{Verb: "list", Group: "tenant.kubesphere.io", Resource: "workspaces"}.by(who)) {
+		return Visible{All: true}, nil
+	}
+	names := sets.New[string]()
+	for one := range current.accesses(who) {
+		for workspace, grants := range one.workspaces {
+			if current.exists(grants) {
+				names.Insert(workspace)
+			}
+		}
+	}
+	return Visible{Names: names}, nil
+}
+
+func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
+	for _, g := range grants {
+		if anyAllows(c.rules(g), a) {
+			return true
+		}
+	}
+	return false
+}
+
+// exists reports whether one of the grants is of a role that is there.
+func (c *compiled) exists(grants []grant) bool {
+	for _, g := range grants {
+		role := c.roles[g.role]
+		if role != nil && (g.role.kind != kindWorkspaceRole || role.Workspace == "" || role.Workspace == g.binding.Workspace) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,172 @@
+package iam
+
+import (
+	"context"
+	"encoding/json"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+)
+
+// Role is what decides of a GlobalRole, WorkspaceRole, ClusterRole or Role.
+type Role struct {
+	Name string
+	// Namespace and Workspace are empty for roles that belong to none.
+	Namespace, Workspace string
+	Rules                []rbacv1.PolicyRule
+}
+
+// Binding is what decides of the binding of a role.
+type Binding struct {
+	Name                 string
+	Namespace, Workspace string
+	RoleRef              rbacv1.RoleRef
+	Subjects             []rbacv1.Subject
+}
+
+// Namespace is what decides of a namespace.
+type Namespace struct {
+	Name string
+	// Workspace is the one it belongs to, empty for none.
+	Workspace string
+}
+
+// Rights is everything by which the rights of users are decided.
+type Rights struct {
+	GlobalRoles, WorkspaceRoles, ClusterRoles, Roles                             Objects[Role]
+	GlobalRoleBindings, WorkspaceRoleBindings, ClusterRoleBindings, RoleBindings Objects[Binding]
+	Namespaces                                                                   Objects[Namespace]
+}
+
+// Same reports whether two states are the same one.
+func (r *Rights) Same(other *Rights) bool {
+	return r.GlobalRoles.Revision == other.GlobalRoles.Revision && r.GlobalRoleBindings.Revision == other.GlobalRoleBindings.Revision &&
+		r.WorkspaceRoles.Revision == other.WorkspaceRoles.Revision && r.WorkspaceRoleBindings.Revision == other.WorkspaceRoleBindings.Revision &&
+		r.ClusterRoles.Revision == other.ClusterRoles.Revision && r.ClusterRoleBindings.Revision == other.ClusterRoleBindings.Revision &&
+		r.Roles.Revision == other.Roles.Revision && r.RoleBindings.Revision == other.RoleBindings.Revision &&
+		r.Namespaces.Revision == other.Namespaces.Revision
+}
+
+// rights are the values Rights is made of.
+type rights struct {
+	globalRoles, workspaceRoles, clusterRoles, roles                             decoded[Role]
+	globalRoleBindings, workspaceRoleBindings, clusterRoleBindings, roleBindings decoded[Binding]
+	namespaces                                                                   decoded[Namespace]
+}
+
+// Rights returns the present roles, bindings and namespaces. A type the
+// cluster does not have gives nobody anything.
+func (d *Directory) Rights(ctx context.Context) (Rights, error) {
+	from, result := &d.rights, Rights{}
+	for _, one := range [...]struct {
+		resource string
+		from     *decoded[Role]
+		into     *Objects[Role]
+	}{
+		{"globalroles", &from.globalRoles, &result.GlobalRoles},
+		{"workspaceroles", &from.workspaceRoles, &result.WorkspaceRoles},
+		{"clusterroles", &from.clusterRoles, &result.ClusterRoles},
+		{"roles", &from.roles, &result.Roles},
+	} {
+		if err := read(ctx, d, one.resource, one.from, decodeRole, one.into); err != nil {
+			return Rights{}, err
+		}
+	}
+	for _, one := range [...]struct {
+		resource string
+		from     *decoded[Binding]
+		into     *Objects[Binding]
+	}{
+		{"globalrolebindings", &from.globalRoleBindings, &result.GlobalRoleBindings},
+		{"workspacerolebindings", &from.workspaceRoleBindings, &result.WorkspaceRoleBindings},
+		{"clusterrolebindings", &from.clusterRoleBindings, &result.ClusterRoleBindings},
+		{"rolebindings", &from.roleBindings, &result.RoleBindings},
+	} {
+		if err := read(ctx, d, one.resource, one.from, decodeBinding, one.into); err != nil {
+			return Rights{}, err
+		}
+	}
+	err := read(ctx, d, "namespaces", &from.namespaces, decodeNamespace, &result.Namespaces)
+	return result, err
+}
+
+func read[T any](ctx context.Context, d *Directory, resource string, from *decoded[T], decode func(*objects.Item) (*T, error), into *Objects[T]) (err error) {
+	if *into, err = from.of(ctx, d.Cache, d.Catalog.Type(resource), decode); apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// stored are the fields of a role or binding that matter here.
+type stored struct {
+	Rules    []rbacv1.PolicyRule `json:"rules"`
+	RoleRef  rbacv1.RoleRef      `json:"roleRef"`
+	Subjects []rbacv1.Subject    `json:"subjects"`
+}
+
+func decodeRole(item *objects.Item) (*Role, error) {
+	var fields stored
+	if err := json.Unmarshal([]byte(item.JSON()), &fields); err != nil {
+		return nil, err
+	}
+	return &Role{
+		Name: item.Name(), Namespace: item.Namespace(), Workspace: item.Labels().Get(iamv1alpha2.LabelWorkspace), Rules: fields.Rules,
+	}, nil
+}
+
+func decodeBinding(item *objects.Item) (*Binding, error) {
+	var fields stored
+	if err := json.Unmarshal([]byte(item.JSON()), &fields); err != nil {
+		return nil, err
+	}
+	return &Binding{
+		Name: item.Name(), Namespace: item.Namespace(), Workspace: item.Labels().Get(iamv1alpha2.LabelWorkspace),
+		RoleRef: fields.RoleRef, Subjects: fields.Subjects,
+	}, nil
+}
+
+func decodeNamespace(item *objects.Item) (*Namespace, error) {
+	return &Namespace{Name: item.Name(), Workspace: item.Labels().Get(iamv1alpha2.LabelWorkspace)}, nil
+}
+
+// Changes calls visit for what differs between two states: with the value
+// before, nil for what was not there, and after, nil for what is gone.
+func Changes[T any, P interface {
+	*T
+	key() (name, namespace string)
+}](before, after Objects[T], visit func(was, is *T)) {
+	old, now := before.Items, after.Items
+	for len(old) > 0 || len(now) > 0 {
+		order := 0
+		switch {
+		case len(old) == 0:
+			order = 1
+		case len(now) == 0:
+			order = -1
+		case old[0] != now[0]:
+			name, namespace := P(old[0]).key()
+			otherName, otherNamespace := P(now[0]).key()
+			order = compareNames(name, namespace, otherName, otherNamespace)
+		}
+		switch {
+		case order < 0:
+			visit(old[0], nil)
+			old = old[1:]
+		case order > 0:
+			visit(nil, now[0])
+			now = now[1:]
+		default:
+			if old[0] != now[0] {
+				visit(old[0], now[0])
+			}
+			old, now = old[1:], now[1:]
+		}
+	}
+}
+
+func (r *Role) key() (name, namespace string)      { return r.Name, r.Namespace }
+func (b *Binding) key() (name, namespace string)   { return b.Name, b.Namespace }
+func (n *Namespace) key() (name, namespace string) { return n.Name, "" }
