@@ -76,8 +76,8 @@ func (b *Bindings) Set(ctx context.Context, place Place, user, role string) erro
 	}
 	has := func(one binding) bool { return one.role() == role }
 	if !slices.ContainsFunc(bound, has) {
-		if err := b.add(ctx, place, user, role); err != nil {
-			return fmt.Errorf("giving %s the role %s: %w", user, role, err)
+		if err := b.Add(ctx, place, user, role); err != nil {
+			return err
 		}
 	}
 	return b.takeAway(ctx, user, slices.DeleteFunc(bound, has))
@@ -97,17 +97,31 @@ func (b *Bindings) RemoveEverywhere(ctx context.Context, user string) error {
 	return b.removeSubject(ctx, rbacv1.UserKind, user)
 }
 
+// RemoveLeft takes the roles away that were given to somebody by this server
+// or KubeSphere, in all places: those with the label of the user.
+func (b *Bindings) RemoveLeft(ctx context.Context, user string) error {
+	return b.removeSubject(ctx, rbacv1.UserKind, user, client.MatchingLabels{iamv1alpha2.LabelUserReference: user})
+}
+
+// Add gives a user a role in a place, beside those he has.
+func (b *Bindings) Add(ctx context.Context, place Place, user, role string) error {
+	if err := b.add(ctx, place, user, role); err != nil {
+		return fmt.Errorf("giving %s the role %s: %w", user, role, err)
+	}
+	return nil
+}
+
 // RemoveGroupEverywhere takes all roles of a group away, in all places.
 func (b *Bindings) RemoveGroupEverywhere(ctx context.Context, group string) error {
 	return b.removeSubject(ctx, rbacv1.GroupKind, group)
 }
 
-func (b *Bindings) removeSubject(ctx context.Context, kind, name string) error {
+func (b *Bindings) removeSubject(ctx context.Context, kind, name string, options ...client.ListOption) error {
 	var problems []error
 	for _, list := range []client.ObjectList{
 		&iamv1alpha2.GlobalRoleBindingList{}, &iamv1alpha2.WorkspaceRoleBindingList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
 	} {
-		all, err := b.list(ctx, list)
+		all, err := b.list(ctx, list, options...)
 		if err != nil {
 			problems = append(problems, err)
 			continue

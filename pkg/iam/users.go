@@ -89,17 +89,17 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	}
 	// Somebody of that name may have been here before. What is left of his
 	// rights is none of the new user's.
-	if err := u.Bindings.RemoveEverywhere(ctx, created.Name); err != nil {
+	if err := u.Bindings.RemoveLeft(ctx, created.Name); err != nil {
 		return nil, err
 	}
 	if role != "" {
-		if err := u.Bindings.Set(ctx, Place{}, created.Name, role); err != nil {
+		if err := u.Bindings.Add(ctx, Place{}, created.Name, role); err != nil {
 			return nil, err
 		}
 	}
 	if err := u.Client.Create(ctx, created); err != nil {
 		if role != "" && !apierrors.IsAlreadyExists(err) {
-			err = errors.Join(err, u.Bindings.Remove(ctx, Place{}, created.Name))
+			err = errors.Join(err, u.Bindings.RemoveLeft(ctx, created.Name))
 		}
 		return nil, err
 	}

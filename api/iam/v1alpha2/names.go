@@ -9,6 +9,8 @@ const (
 	LabelRoleTemplate = "iam.kubesphere.io/role-template"
 	// LabelGroupReference names the group a binding or membership belongs to.
 	LabelGroupReference = "iam.kubesphere.io/group-ref"
+	// LabelGroupParent names the group a group is below.
+	LabelGroupParent = "iam.kubesphere.io/group-parent"
 	// LabelIdentityProvider names the identity provider a user comes from.
 	LabelIdentityProvider = "iam.kubesphere.io/identify-provider"
 	// LabelOriginUID is the user's name at its identity provider.
