@@ -22,6 +22,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
@@ -186,14 +187,15 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
-	decide := a.authorizer(c.Authorization.Mode)
+	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
+	decide := a.authorizer(c.Authorization.Mode, rights)
 	doors := doors{
 		oauth: &oauth.Handler{
 			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
-		cache: a.cache, types: a.types, authorizer: decide, config: c, kubernetes: a.monitor.Version,
+		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)
@@ -225,14 +227,12 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	return err
 }
 
-func (a *app) authorizer(mode string) authorizer.UnconditionalAuthorizer {
-	switch mode {
-	case config.ModeAlwaysAllow:
-		return authorizerfactory.NewAlwaysAllowAuthorizer()
-	case config.ModeAlwaysDeny:
+// authorizer decides about all requests that are not public.
+func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return &authz.RBAC{Source: a.directory}
+	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types)}, rights}
 }
 
 // checks are the conditions for being ready.

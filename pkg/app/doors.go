@@ -30,6 +30,7 @@ type doors struct {
 	cache      *objects.Cache
 	types      *objects.Resolver
 	authorizer authorizer.UnconditionalAuthorizer
+	rights     *authz.RBAC
 	config     *config.Config
 	kubernetes func() *version.Info
 }
@@ -38,7 +39,7 @@ type doors struct {
 func (d doors) groups() []route.Group {
 	return []route.Group{
 		d.oauth.Group(),
-		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer}).Group(),
+		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights}).Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/group"
@@ -15,6 +17,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
@@ -110,7 +113,7 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if claims.Session != "" {
 		extra[ExtraSession] = []string{claims.Session}
 	}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: account.Groups, Extra: extra}}, true, nil
+	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: groups(account.Groups), Extra: extra}}, true, nil
 }
 
 // basic authenticates by user name and password (RFC 7617).
@@ -128,7 +131,15 @@ func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 		return nil, false, err
 	}
 	r.Header.Del("Authorization")
-	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: known.Spec.Groups}}, true, nil
+	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: groups(known.Spec.Groups)}}, true, nil
+}
+
+// groups are those a User object may name. The ones Kubernetes and we ourselves
+// give have to be earned: a name in an object must make nobody system:masters.
+func groups(named []string) []string {
+	return slices.DeleteFunc(slices.Clone(named), func(group string) bool {
+		return len(group) >= len("system:") && strings.EqualFold(group[:len("system:")], "system:") || group == kube.AuthorizedGroup
+	})
 }
 
 var _ PasswordChecker = (*identity.Passwords)(nil)

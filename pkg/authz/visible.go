@@ -31,6 +31,9 @@ func (a Action) by(who user.Info) *authorizer.AttributesRecord {
 // VisibleNamespaces are the namespaces in which somebody may do something. Who
 // has any role in a namespace may see the namespace itself.
 func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Action) (Visible, error) {
+	if r.All {
+		return Visible{All: true}, nil
+	}
 	current, err := r.current(ctx)
 	if err != nil {
 		return Visible{}, err
@@ -59,6 +62,9 @@ func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Acti
 // VisibleWorkspaces are the workspaces somebody has a role in, or all for who
 // may list them on the platform.
 func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, error) {
+	if r.All {
+		return Visible{All: true}, nil
+	}
 	current, err := r.current(ctx)
 	if err != nil {
 		return Visible{}, err

@@ -82,13 +82,7 @@ func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
 		}
 		return filtered(items, q.Ascending, match)
 	})
-	result.Total = len(matching)
-	first := min(q.Offset(), len(matching))
-	last := len(matching)
-	if q.Limit != query.Unlimited {
-		last = min(first+q.Limit, last)
-	}
-	result.Items = matching[first:last]
+	result.Total, result.Items = len(matching), pageOf(matching, q)
 	return result, nil
 }
 

@@ -55,10 +55,16 @@ type Info struct {
 // globalResources are the resources that belong to the platform rather than to
 // one cluster, by API group.
 var globalResources = map[string]map[string]bool{
-	"iam.kubesphere.io":       {"users": true, "globalroles": true, "globalrolebindings": true},
-	"tenant.kubesphere.io":    {"workspaces": true, "clusters": true},
-	"cluster.kubesphere.io":   {"clusters": true},
-	"resources.kubesphere.io": {"clusters": true},
+	"iam.kubesphere.io": {
+		"users": true, "globalroles": true, "globalrolebindings": true, "workspaceroles": true, "workspacerolebindings": true,
+		"groups": true, "groupbindings": true, "rolebases": true, "loginrecords": true, "sessions": true,
+	},
+	"tenant.kubesphere.io":  {"workspaces": true, "workspacetemplates": true, "clusters": true},
+	"cluster.kubesphere.io": {"clusters": true},
+	"resources.kubesphere.io": {
+		"clusters": true, "users": true, "globalroles": true, "globalrolebindings": true, "workspaceroles": true, "workspacerolebindings": true,
+		"groups": true, "groupbindings": true, "rolebases": true, "loginrecords": true, "sessions": true, "workspaces": true, "workspacetemplates": true,
+	},
 	"notification.kubesphere.io": {
 		"configs": true, "receivers": true, "notificationmanagers": true, "routers": true, "silences": true,
 	},
@@ -161,8 +167,12 @@ func (i *Info) parseScope(current []string) {
 	if len(current) > 2 && i.Verb != "proxy" {
 		i.Subresource = current[2]
 	}
+	// What is done to a workspace by its name takes place in it.
+	if !i.Kubernetes && i.APIGroup == "tenant.kubesphere.io" && i.Resource == "workspacetemplates" {
+		i.Workspace = i.Name
+	}
 	switch {
-	case globalResources[i.APIGroup][i.Resource] && i.Workspace == "", globalResources[i.APIGroup][i.Resource] && i.Resource == "workspaces":
+	case globalResources[i.APIGroup][i.Resource] && i.Workspace == "":
 		i.Scope = ScopeGlobal
 	case i.Namespace != "":
 		i.Scope = ScopeNamespace

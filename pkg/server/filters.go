@@ -200,11 +200,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // authorize asks whether the caller may do this, and serves it if so.
 func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *request.Info, c *call, who *authenticator.Response) {
-	attributes := &authorizer.AttributesRecord{
-		Verb: info.Verb, Namespace: info.Namespace, APIGroup: info.APIGroup, APIVersion: info.APIVersion,
-		Resource: info.Resource, Subresource: info.Subresource, Name: info.Name,
-		ResourceRequest: info.IsResourceRequest, Path: info.Path,
-	}
+	attributes := authz.AttributesOf(info)
 	if who != nil {
 		attributes.User = who.User
 	}
@@ -223,7 +219,7 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 }
 
 // forbidden is a 403 in kube-apiserver's words.
-func forbidden(a *authorizer.AttributesRecord) error {
+func forbidden(a *authz.Attributes) error {
 	resource := schema.GroupResource{Group: a.APIGroup, Resource: a.Resource}
 	if !a.ResourceRequest {
 		return status.Forbidden(schema.GroupResource{}, "", "User %q cannot %s path %q", a.User.GetName(), a.Verb, a.Path)
@@ -233,8 +229,11 @@ func forbidden(a *authorizer.AttributesRecord) error {
 		what += "/" + a.Subresource
 	}
 	where := "at the cluster scope"
-	if a.Namespace != "" {
+	switch {
+	case a.Namespace != "":
 		where = "in the namespace \"" + a.Namespace + "\""
+	case a.Scope.Workspace != "":
+		where = "in the workspace \"" + a.Scope.Workspace + "\""
 	}
 	return status.Forbidden(resource, a.Name, "User %q cannot %s resource %q in API group %q %s", a.User.GetName(), a.Verb, what, a.APIGroup, where)
 }

@@ -21,6 +21,8 @@ type Handler struct {
 	Types *objects.Resolver
 	// Authorizer decides whether the values of secrets are shown.
 	Authorizer authorizer.UnconditionalAuthorizer
+	// Rights says which namespaces and workspaces a caller sees.
+	Rights Rights
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
@@ -42,11 +44,20 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	only, err := h.visible(r, kind, namespace)
+	if err != nil {
+		return err
+	}
 	secrets := h.secretsShown(r, kind, namespace)
-	if unchanged(w, r, kind, view, secrets) {
+	if unchanged(w, r, kind, view, only, secrets) {
 		return nil
 	}
-	page, err := view.List(namespace, &q)
+	var page objects.Page
+	if only != nil {
+		page, err = view.ListOnly(only, &q)
+	} else {
+		page, err = view.List(namespace, &q)
+	}
 	if err != nil {
 		return err
 	}
@@ -91,13 +102,16 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 // that state already, which a console that asks again and again mostly has.
 // The tag is of the type, whatever the page: the URL says the rest. Types
 // that show what depends on others have none: their state does not know.
-func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view objects.View, secrets bool) bool {
+func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view objects.View, only *objects.Only, secrets bool) bool {
 	if view.Stale != "" || kind.Related() {
 		return false
 	}
 	tag := `W/"` + view.Tag()
 	if !secrets {
 		tag += "-masked"
+	}
+	if only != nil { // what is shown changes with the rights of the caller, too
+		tag += "-" + only.Key()
 	}
 	tag += `"`
 	w.Header().Set("ETag", tag)

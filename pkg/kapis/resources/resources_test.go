@@ -15,11 +15,13 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
@@ -32,6 +34,23 @@ func (r reader) Authorize(_ context.Context, a authorizer.Attributes) (authorize
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
+}
+
+// sees says what callers see: "member" namespace n and workspace w, others all.
+type sees struct{}
+
+func (sees) VisibleNamespaces(_ context.Context, who user.Info, action authz.Action) (authz.Visible, error) {
+	if who == nil || who.GetName() != "member" {
+		return authz.Visible{All: true}, nil
+	}
+	if action.Group == "resources.kubesphere.io" { // the right is one in the group of the type
+		return authz.Visible{Names: sets.New[string]()}, nil
+	}
+	return authz.Visible{Names: sets.New("n", "missing")}, nil
+}
+
+func (sees) VisibleWorkspaces(_ context.Context, who user.Info) (authz.Visible, error) {
+	return authz.Visible{All: who == nil || who.GetName() != "member", Names: sets.New("w")}, nil
 }
 
 // newDoor serves the operations over a cluster with the given objects, by the
@@ -71,7 +90,7 @@ func newDoor(t testing.TB, lists map[string][]string) http.Handler {
 		cluster.CloseClientConnections()
 		cluster.Close()
 	})
-	h := &Handler{Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n")}
+	h := &Handler{Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}}
 	mux := http.NewServeMux()
 	if err := route.Mount(mux, []route.Group{h.Group()}); err != nil {
 		t.Fatal(err)

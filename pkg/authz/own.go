@@ -1,0 +1,81 @@
+package authz
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+)
+
+const (
+	groupIAM       = "iam.kubesphere.io"
+	groupTenant    = "tenant.kubesphere.io"
+	groupResources = "resources.kubesphere.io"
+)
+
+// Own permits what everybody may do who is logged in, whatever roles there are:
+// care for the own account, ask what one may do, and list what the answer
+// shows only as far as the caller may see it. Kubernetes' APIs are no way to
+// the own account: there a user object could be written as a whole.
+type Own struct {
+	// Filtered reports whether the cluster-wide list of a resource type shows
+	// the caller's namespaces only. No list does when it is nil.
+	Filtered func(ctx context.Context, resource string) bool
+}
+
+// Authorize implements authorizer.UnconditionalAuthorizer.
+func (o Own) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	if who := a.GetUser(); IsAnonymous(who) || !slices.Contains(who.GetGroups(), user.AllAuthenticated) || !a.IsResourceRequest() {
+		return authorizer.DecisionNoOpinion, "", nil
+	}
+	if strings.HasPrefix(a.GetPath(), "/kapis/") && o.platform(ctx, a) || strings.HasPrefix(a.GetPath(), "/api/") && ownNamespaces(a) {
+		return authorizer.DecisionAllow, "", nil
+	}
+	return authorizer.DecisionNoOpinion, "", nil
+}
+
+func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
+	self, verb := a.GetName() != "" && a.GetName() == a.GetUser().GetName(), a.GetVerb()
+	switch a.GetAPIGroup() {
+	case groupIAM:
+		switch a.GetResource() {
+		case "users":
+			return self && ownAccount(verb, a.GetSubresource())
+		case "clustermembers", "workspacemembers", "members":
+			return self && verb == "get"
+		case "accessreviews", "rulesreview":
+			return verb == "create" && a.GetSubresource() == ""
+		}
+	case groupTenant:
+		if a.GetResource() == "workspacemembers" {
+			return self && verb == "get"
+		}
+		return verb == "list" && slices.Contains([]string{"workspaces", "workspacetemplates", "namespaces", "clusters"}, a.GetResource())
+	case groupResources:
+		if a.GetResource() == "users" {
+			return self && verb == "get" && a.GetSubresource() == "kubeconfig"
+		}
+		return verb == "list" && a.GetNamespace() == "" && o.Filtered != nil && o.Filtered(ctx, a.GetResource())
+	}
+	return false
+}
+
+// ownAccount is what users may do to themselves; which fields they may change
+// is up to who serves it.
+func ownAccount(verb, subresource string) bool {
+	switch subresource {
+	case "":
+		return verb == "get" || verb == "update" || verb == "patch"
+	case "password":
+		return verb == "update"
+	}
+	return verb == "get"
+}
+
+// ownNamespaces is the list of namespaces, of which everybody sees the own.
+func ownNamespaces(a authorizer.Attributes) bool {
+	return (a.GetVerb() == "list" || a.GetVerb() == "watch") && a.GetAPIGroup() == "" && a.GetResource() == "namespaces" &&
+		a.GetNamespace() == "" && a.GetName() == "" && a.GetSubresource() == ""
+}

@@ -1,0 +1,81 @@
+package objects
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"slices"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+)
+
+// Only restricts a list to the objects of some namespaces or, of a type that
+// belongs to none, to those with some names.
+type Only struct {
+	names []string
+	key   string
+}
+
+// NewOnly returns a restriction to names, in any order.
+func NewOnly(names []string) *Only {
+	o := &Only{names: slices.Compact(slices.Sorted(slices.Values(names)))}
+	digest := sha256.New()
+	for _, name := range o.names {
+		_, _ = digest.Write([]byte(name + "\x00"))
+	}
+	o.key = base64.RawURLEncoding.EncodeToString(digest.Sum(nil))
+	return o
+}
+
+// Key identifies the names among all sets of names.
+func (o *Only) Key() string { return o.key }
+
+// ListOnly returns a page of the objects a restriction leaves, and their total.
+// It costs as much as there are such objects, once in the life of the snapshot.
+func (s *Snapshot) ListOnly(only *Only, q *query.Query) (Page, error) {
+	match, err := s.store.kind.matcher(q)
+	if err != nil {
+		return Page{}, err
+	}
+	matching := s.remembered.get("\x00only\x00"+only.key+"\x00"+q.Raw, func() []*Item {
+		items := s.only(only.names, match)
+		less := s.store.kind.less(s.store.kind.order(q.SortBy))
+		slices.SortFunc(items, func(a, b *Item) int {
+			if less(a, b) == q.Ascending {
+				return -1
+			}
+			return 1
+		})
+		return items
+	})
+	return Page{Total: len(matching), Items: pageOf(matching, q)}, nil
+}
+
+func (s *Snapshot) only(names []string, match func(*Item) bool) []*Item {
+	var items []*Item
+	take := func(item *Item) bool {
+		if match == nil || match(item) {
+			items = append(items, item)
+		}
+		return true
+	}
+	for _, name := range names {
+		if !s.store.kind.Namespaced {
+			if item := s.Get("", name); item != nil {
+				take(item)
+			}
+			continue
+		}
+		if where, found := s.namespaces.Get(name); found {
+			where.orders[orderName].Scan(take)
+		}
+	}
+	return items
+}
+
+func pageOf(items []*Item, q *query.Query) []*Item {
+	first, last := min(q.Offset(), len(items)), len(items)
+	if q.Limit != query.Unlimited {
+		last = min(first+q.Limit, last)
+	}
+	return items[first:last]
+}
