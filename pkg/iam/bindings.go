@@ -266,3 +266,11 @@ func (b binding) role() string { return b.ref.Name }
 func (b binding) names(kind, name string) bool {
 	return slices.ContainsFunc(*b.subjects, func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
 }
+
+// RulesOf returns the rules of a role somebody has, or a not-found error.
+func (b *Bindings) RulesOf(ctx context.Context, held Held) ([]rbacv1.PolicyRule, error) {
+	if held.Kind == "ClusterRole" {
+		return b.Rules(ctx, Place{Cluster: true}, held.Role)
+	}
+	return b.Rules(ctx, held.Place, held.Role)
+}

@@ -97,3 +97,33 @@ func (d *Directory) User(ctx context.Context, name string) (*objects.Item, error
 	}
 	return view.Get("", name), nil
 }
+
+// Held is a role somebody has in a place.
+type Held struct {
+	Place Place
+	// Kind and Role name the role: in namespaces it may be a ClusterRole.
+	Kind, Role string
+}
+
+// GroupRoles returns the roles a group has, in all places.
+func (d *Directory) GroupRoles(ctx context.Context, group string) ([]Held, error) {
+	rights, err := d.Rights(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var held []Held
+	for _, one := range []struct {
+		bindings []*Binding
+		cluster  bool
+	}{
+		{rights.GlobalRoleBindings.Items, false}, {rights.WorkspaceRoleBindings.Items, false},
+		{rights.ClusterRoleBindings.Items, true}, {rights.RoleBindings.Items, false},
+	} {
+		for _, b := range one.bindings {
+			if slices.ContainsFunc(b.Subjects, func(s rbacv1.Subject) bool { return s.Kind == rbacv1.GroupKind && s.Name == group }) {
+				held = append(held, Held{Place{one.cluster, b.Workspace, b.Namespace}, b.RoleRef.Kind, b.RoleRef.Name})
+			}
+		}
+	}
+	return held, nil
+}
