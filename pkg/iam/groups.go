@@ -131,7 +131,7 @@ func (g *Groups) Finish(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	return release(ctx, g.Client, &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	return Release(ctx, g.Client, &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: name}})
 }
 
 // Join makes a user a member of a group of a workspace and returns the
@@ -297,5 +297,5 @@ func deleteReleased(ctx context.Context, c client.Client, object client.Object) 
 	if len(object.GetFinalizers()) == 0 {
 		return nil
 	}
-	return release(ctx, c, object)
+	return Release(ctx, c, object)
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -235,15 +236,36 @@ func (u *Users) Finish(ctx context.Context, name string) error {
 		do   func() error
 	}{
 		{"sessions", func() error { return u.Sessions.Delete(ctx, name) }},
+		{"workspaces", func() error { return u.dismiss(ctx, name) }},
 		{"roles", func() error { return u.Bindings.RemoveEverywhere(ctx, name) }},
 		{"memberships", func() error { return leaveGroups(ctx, u.Client, name) }},
 		{"login records", func() error { return u.Client.DeleteAllOf(ctx, &iamv1alpha2.LoginRecord{}, records) }},
 	} {
 		if err := step.do(); err != nil {
-			return fmt.Errorf("deleting the %s of %s: %w", step.what, name, err)
+			return fmt.Errorf("removing the %s of user %s: %w", step.what, name, err)
 		}
 	}
-	return release(ctx, u.Client, &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	return Release(ctx, u.Client, &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: name}})
+}
+
+// dismiss takes the management of all workspaces from a user: a template that
+// names him would make him an administrator again.
+func (u *Users) dismiss(ctx context.Context, name string) error {
+	templates := &tenantv1alpha2.WorkspaceTemplateList{}
+	if err := u.Client.List(ctx, templates); err != nil {
+		return err
+	}
+	for n := range templates.Items {
+		template := &templates.Items[n]
+		if template.Spec.Template.Spec.Manager != name {
+			continue
+		}
+		template.Spec.Template.Spec.Manager = ""
+		if err := u.Client.Update(ctx, template); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (u *Users) emailFree(ctx context.Context, email, name string) error {
@@ -288,9 +310,9 @@ func addFinalizer(object client.Object, name string) bool {
 	return true
 }
 
-// release removes our finalizers of an object that is being deleted, and those
+// Release removes our finalizers of an object that is being deleted, and those
 // KubeSphere left.
-func release(ctx context.Context, c client.Client, object client.Object) error {
+func Release(ctx context.Context, c client.Client, object client.Object) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
 			return client.IgnoreNotFound(err)
