@@ -60,6 +60,7 @@ type app struct {
 	config    *config.Config
 	rest      *rest.Config
 	client    client.Client
+	acting    client.Client // as the user of the context
 	monitor   *kube.Monitor
 	catalog   *objects.Catalog
 	types     *objects.Resolver
@@ -151,7 +152,7 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 		IdleTimeout: options.AccessTokenMaxAge.Duration + options.AccessTokenInactivityTimeout.Duration,
 	}
 	a.setup = &setup.Setup{
-		Client: a.client, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
+		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 	}
 	return a, a.serve(ctx, c)
 }
@@ -162,6 +163,9 @@ func (a *app) connect(c *config.Config) (err error) {
 		return err
 	}
 	if a.client, err = kube.NewClient(a.rest); err != nil {
+		return err
+	}
+	if a.acting, err = kube.NewClient(kube.Acting(a.rest)); err != nil {
 		return err
 	}
 	questions := rest.CopyConfig(a.rest)

@@ -18,14 +18,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// headers of identity, which no client may set.
-const (
-	impersonate      = "Impersonate-"
-	impersonateUser  = "Impersonate-User"
-	impersonateGroup = "Impersonate-Group"
-	remote           = "X-Remote-"
-)
-
 // Proxy forwards requests to kube-apiserver.
 type Proxy struct {
 	target   *url.URL
@@ -113,30 +105,7 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	}
 	out.Host = p.target.Host
 	who, _ := kuberequest.UserFrom(r.In.Context())
-	identify(out.Header, who)
-}
-
-// identify replaces everything that says who sends a request by who does.
-func identify(header http.Header, who user.Info) {
-	for name := range header {
-		if hasPrefix(name, impersonate) || hasPrefix(name, remote) || hasPrefix(name, "X-Kubesphere-") {
-			header.Del(name)
-		}
-	}
-	header.Del("Authorization")
-	header.Del("Cookie")
-	header.Set(impersonateUser, who.GetName())
-	header.Set(impersonateGroup, kube.AuthorizedGroup)
-	for _, group := range who.GetGroups() {
-		// A name in a User object must not make somebody system:masters.
-		if !hasPrefix(group, "system:") && group != kube.AuthorizedGroup || group == user.AllAuthenticated || group == user.AllUnauthenticated {
-			header.Add(impersonateGroup, group)
-		}
-	}
-}
-
-func hasPrefix(text, prefix string) bool {
-	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+	kube.Impersonate(out.Header, who)
 }
 
 func fail(w http.ResponseWriter, r *http.Request, err error) {

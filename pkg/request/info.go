@@ -74,6 +74,10 @@ var globalResources = map[string]map[string]bool{
 // namespaces/{name} anything else is a resource in that namespace.
 var namespaceSubresources = map[string]bool{"status": true, "finalize": true}
 
+// connections are the subresources of a pod that change something however they
+// are asked for.
+var connections = map[string]bool{"exec": true, "attach": true, "portforward": true}
+
 // Parse describes a request, or says with a 400 error why its path is refused:
 // empty, "." and ".." segments and encoded slashes could be understood
 // differently by whoever serves the request next.
@@ -191,6 +195,11 @@ func (i *Info) refineVerb(query url.Values) {
 			i.Verb = "watch"
 		}
 		i.Name = selectedName(query.Get("fieldSelector"))
+	}
+	// Who may read a pod must not run commands in it by opening the connection
+	// with GET, as WebSockets do.
+	if i.Verb == "get" && i.Resource == "pods" && connections[i.Subresource] {
+		i.Verb = "create"
 	}
 	if i.Name == "" && i.Verb == "delete" {
 		i.Verb = "deletecollection"

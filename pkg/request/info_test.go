@@ -43,6 +43,7 @@ func TestParse(t *testing.T) {
 		{"list of one by name", "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn,metadata.name%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Name: "a", Scope: ScopeCluster}},
 		{"list of all but one", "GET", "/api/v1/pods?fieldSelector=metadata.name%21%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"delete all", "DELETE", "/api/v1/namespaces/a/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "deletecollection", Namespace: "a", Resource: "pods", Scope: ScopeNamespace}},
+		{"commands over a WebSocket", "GET", "/api/v1/namespaces/a/pods/b/exec", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "create", Namespace: "a", Resource: "pods", Name: "b", Subresource: "exec", Scope: ScopeNamespace}},
 		{"trailing slash", "GET", "/api/v1/pods/", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -31,12 +32,19 @@ const (
 	managedByValue = kube.FieldManager
 )
 
+// parallel bounds how many objects are written at a time: a server that starts
+// must not take the whole of kube-apiserver.
+const parallel = 16
+
 // errRunning is the state before the first attempt has ended.
 var errRunning = errors.New("the cluster is being prepared")
 
 // Setup prepares a cluster.
 type Setup struct {
 	Client client.Client
+	// Acting writes what this server is not the owner of, such as cluster roles,
+	// as one whose requests were authorized.
+	Acting client.Client
 	// AdminPassword is what user admin gets; one is generated when it is empty.
 	AdminPassword config.Secret
 	// ConfiguredClients are the OAuth clients of the configuration.
@@ -82,8 +90,8 @@ func (s *Setup) once(ctx context.Context) error {
 	}{
 		{"namespace", s.namespace},
 		{"custom resource definitions", s.definitions},
-		{"built-in roles", s.roles},
 		{"binding of forwarded requests", s.authorized},
+		{"built-in roles", s.roles},
 		{"first user and OAuth client", s.firstStart},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -108,17 +116,22 @@ func (s *Setup) definitions(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, definition := range all {
+	return atOnce(ctx, all, func(ctx context.Context, definition *unstructured.Unstructured) error {
 		if err := s.apply(ctx, definition); err != nil {
 			return err
 		}
+		return s.served(ctx, definition.GetName())
+	})
+}
+
+// atOnce does something to many objects, some of them at a time.
+func atOnce(ctx context.Context, all []*unstructured.Unstructured, do func(context.Context, *unstructured.Unstructured) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallel)
+	for _, object := range all {
+		group.Go(func() error { return do(ctx, object) })
 	}
-	for _, definition := range all {
-		if err := s.served(ctx, definition.GetName()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return group.Wait()
 }
 
 // served waits, for a bounded time, until a CRD is established.
@@ -147,12 +160,7 @@ func (s *Setup) roles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, object := range all {
-		if err := s.apply(ctx, object); err != nil {
-			return err
-		}
-	}
-	return nil
+	return atOnce(ctx, all, s.apply)
 }
 
 // authorized binds the group of forwarded requests to cluster-admin. The
@@ -172,26 +180,35 @@ func (s *Setup) authorized(ctx context.Context) error {
 }
 
 // apply brings an object up to date by server-side apply. An object somebody
-// else made, or the fields of ours that a person changed, stay as they are.
+// else made, or the fields of ours that a person changed, stay as they are;
+// annotations alone are added to what others made.
 func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) error {
-	labels := object.GetLabels()
-	if labels == nil {
-		labels = make(map[string]string)
+	c := s.Client
+	if object.GroupVersionKind().Group == rbacv1.GroupName {
+		c = s.Acting
 	}
-	labels[managedBy] = managedByValue
-	object.SetLabels(labels)
-
 	found := &unstructured.Unstructured{}
 	found.SetGroupVersionKind(object.GroupVersionKind())
-	err := s.Client.Get(ctx, client.ObjectKeyFromObject(object), found)
+	err := c.Get(ctx, client.ObjectKeyFromObject(object), found)
 	switch {
+	case annotates(object):
+		if err != nil {
+			return client.IgnoreNotFound(err)
+		}
 	case err == nil && found.GetLabels()[managedBy] != managedByValue:
 		slog.DebugContext(ctx, "left as it was found", "kind", object.GetKind(), "name", object.GetName())
 		return nil
 	case err != nil && !apierrors.IsNotFound(err):
 		return err
+	default:
+		labels := object.GetLabels()
+		if labels == nil {
+			labels = make(map[string]string)
+		}
+		labels[managedBy] = managedByValue
+		object.SetLabels(labels)
 	}
-	err = s.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(kube.FieldManager))
+	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(kube.FieldManager))
 	if apierrors.IsConflict(err) {
 		slog.InfoContext(ctx, "left as somebody changed it", "kind", object.GetKind(), "name", object.GetName(), "reason", err)
 		return nil
@@ -200,6 +217,11 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 		return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
 	}
 	return nil
+}
+
+// annotates reports whether an object has nothing but a name and annotations.
+func annotates(object *unstructured.Unstructured) bool {
+	return len(object.Object) == 3 && len(object.GetAnnotations()) > 0 && len(object.GetLabels()) == 0
 }
 
 // read decodes all objects of the files of a file system.

@@ -1,0 +1,66 @@
+package kube
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/client-go/rest"
+)
+
+// server is who this server is when it acts for nobody: the name in the audit
+// log for what it does to objects it is not the owner of.
+var server = &user.DefaultInfo{Name: FieldManager}
+
+// Impersonate replaces everything in a header that says who sends a request
+// by who does, as a member of the group of those whose requests were authorized.
+func Impersonate(header http.Header, who user.Info) {
+	for name := range header {
+		if hasPrefix(name, "Impersonate-") || hasPrefix(name, "X-Remote-") || hasPrefix(name, "X-Kubesphere-") {
+			header.Del(name)
+		}
+	}
+	header.Del("Authorization")
+	header.Del("Cookie")
+	header.Set("Impersonate-User", who.GetName())
+	header.Set("Impersonate-Group", AuthorizedGroup)
+	for _, group := range who.GetGroups() {
+		// A name in a User object must not make somebody system:masters.
+		if !hasPrefix(group, "system:") && group != AuthorizedGroup || group == user.AllAuthenticated || group == user.AllUnauthenticated {
+			header.Add("Impersonate-Group", group)
+		}
+	}
+}
+
+func hasPrefix(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
+}
+
+// Acting returns a configuration whose requests are made as the user in their
+// context, as WithCaller puts it there, or as this server when there is none.
+// Whoever uses it has authorized what is done: Kubernetes does not ask again.
+func Acting(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &acting{next: next} })
+	return config
+}
+
+// WithCaller returns a context whose requests are made as a user.
+func WithCaller(ctx context.Context, who user.Info) context.Context {
+	return kuberequest.WithUser(ctx, who)
+}
+
+type acting struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (a *acting) RoundTrip(r *http.Request) (*http.Response, error) {
+	who, found := kuberequest.UserFrom(r.Context())
+	if !found {
+		who = server
+	}
+	r = r.Clone(r.Context())
+	Impersonate(r.Header, who)
+	return a.next.RoundTrip(r)
+}
