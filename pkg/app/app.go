@@ -22,6 +22,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
@@ -190,6 +191,8 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	seen := *a.sessions
+	seen.Client = a.seen()
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
@@ -200,6 +203,11 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
+		accounts: newAccounts(a.seen(), a.directory, passwords, &seen),
+		kubeconfig: &kubeconfig.Handler{
+			Accounts: a.directory, Sessions: &seen, Tokens: tokens,
+			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
+		},
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)

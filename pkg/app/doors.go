@@ -8,6 +8,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
@@ -33,15 +34,17 @@ type doors struct {
 	rights     *authz.RBAC
 	config     *config.Config
 	kubernetes func() *version.Info
+	accounts   *accounts
+	kubeconfig *kubeconfig.Handler
 }
 
 // groups are all operations of the API.
 func (d doors) groups() []route.Group {
-	return []route.Group{
+	return append(d.accountGroups(), []route.Group{
 		d.oauth.Group(),
 		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights}).Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
-	}
+	}...)
 }
 
 // Build describes this binary.
@@ -54,7 +57,7 @@ func Build() platform.Version {
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
 // 3.0. It needs no configuration and no Kubernetes.
 func Document(v3 bool) ([]byte, error) {
-	groups := doors{oauth: &oauth.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
+	groups := doors{oauth: &oauth.Handler{}, accounts: &accounts{}, kubeconfig: &kubeconfig.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return nil, err

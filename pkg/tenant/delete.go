@@ -64,14 +64,10 @@ func (w *Workspaces) Finish(ctx context.Context, template *tenantv1alpha2.Worksp
 		return fmt.Errorf("namespaces of workspace %s: %w", template.Name, err)
 	}
 	of := client.MatchingLabels{iamv1alpha2.LabelWorkspace: template.Name}
-	for _, kind := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.GroupBinding{}, &iamv1alpha2.WorkspaceRole{}} {
+	for _, kind := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.GroupBinding{}, &iamv1alpha2.WorkspaceRole{}, &quotav1alpha2.ResourceQuota{}} {
 		if err := w.Client.DeleteAllOf(ctx, kind, of); err != nil {
 			return fmt.Errorf("%T of workspace %s: %w", kind, template.Name, err)
 		}
-	}
-	quota := &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: template.Name}}
-	if err := client.IgnoreNotFound(w.Client.Delete(ctx, quota)); err != nil {
-		return err
 	}
 	groups := &iamv1alpha2.GroupList{}
 	if err := w.Client.List(ctx, groups, of); err != nil {
