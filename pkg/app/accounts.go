@@ -1,6 +1,8 @@
 package app
 
 import (
+	"crypto/rand"
+	"os"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -60,4 +62,13 @@ func (d doors) accountGroups() []route.Group {
 // seen is a client whose writes are in the cache when they return.
 func (a *app) seen() client.Client {
 	return &objects.Client{Client: a.client, Cache: a.cache, Catalog: a.catalog}
+}
+
+// identityOf tells this process from all others.
+func identityOf() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + rand.Text()
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
@@ -70,6 +71,7 @@ type app struct {
 	keys      *token.SecretKeys
 	sessions  *session.Sessions
 	setup     *setup.Setup
+	reconcile *controllers.Controllers
 	server    *server.Server
 }
 
@@ -93,7 +95,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -154,6 +156,10 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 	}
 	a.setup = &setup.Setup{
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
+	}
+	a.reconcile = &controllers.Controllers{
+		Config: a.rest, Client: a.client, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
+		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
 	}
 	return a, a.serve(ctx, c)
 }

@@ -90,7 +90,7 @@ func (g *Groups) Delete(ctx context.Context, workspace, name string) error {
 	if err != nil {
 		return err
 	}
-	if group.DeletionTimestamp == nil && addFinalizer(group, iamv1alpha2.FinalizerGroup) {
+	if group.DeletionTimestamp == nil && AddFinalizer(group, iamv1alpha2.FinalizerGroup) {
 		if err := g.Client.Update(ctx, group); err != nil {
 			return err
 		}
@@ -206,12 +206,15 @@ func (g *Groups) Follow(ctx context.Context, user string) error {
 	if err != nil {
 		return err
 	}
+	exists := func(name string) bool {
+		return slices.ContainsFunc(groups.Items, func(g iamv1alpha2.Group) bool { return g.Name == name && g.DeletionTimestamp == nil })
+	}
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		found := &iamv1alpha2.User{}
 		if err := g.Client.Get(ctx, client.ObjectKey{Name: user}, found); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		wanted := Memberships(found.Spec.Groups, groups.Items, bound)
+		wanted := Memberships(found.Spec.Groups, exists, bound)
 		if slices.Equal(wanted, found.Spec.Groups) {
 			return nil
 		}
@@ -222,10 +225,8 @@ func (g *Groups) Follow(ctx context.Context, user string) error {
 
 // Memberships are the groups a user should have: those he has, without groups
 // he is not bound to, with those he is.
-func Memberships(has []string, groups []iamv1alpha2.Group, bound []iamv1alpha2.GroupBinding) []string {
-	exists := func(name string) bool {
-		return slices.ContainsFunc(groups, func(g iamv1alpha2.Group) bool { return g.Name == name && g.DeletionTimestamp == nil })
-	}
+// exists knows the groups there are.
+func Memberships(has []string, exists func(group string) bool, bound []iamv1alpha2.GroupBinding) []string {
 	is := func(name string) bool {
 		return slices.ContainsFunc(bound, func(b iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == name && b.DeletionTimestamp == nil })
 	}

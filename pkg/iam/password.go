@@ -69,7 +69,7 @@ func Complete(user *iamv1alpha2.User, now time.Time) (changed, password bool, er
 		changed = true
 		activate(user, now)
 	}
-	if addFinalizer(user, iamv1alpha2.FinalizerUser) {
+	if AddFinalizer(user, iamv1alpha2.FinalizerUser) {
 		changed = true
 	}
 	return changed, password, nil

@@ -74,7 +74,7 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 		store(created, hash, now)
 	}
 	activate(created, now)
-	addFinalizer(created, iamv1alpha2.FinalizerUser)
+	AddFinalizer(created, iamv1alpha2.FinalizerUser)
 
 	u.emails.Lock()
 	defer u.emails.Unlock()
@@ -213,7 +213,7 @@ func (u *Users) Delete(ctx context.Context, name string) error {
 		if err := u.Client.Get(ctx, client.ObjectKey{Name: name}, user); err != nil {
 			return err
 		}
-		if user.DeletionTimestamp == nil && addFinalizer(user, iamv1alpha2.FinalizerUser) {
+		if user.DeletionTimestamp == nil && AddFinalizer(user, iamv1alpha2.FinalizerUser) {
 			return u.Client.Update(ctx, user)
 		}
 		return nil
@@ -301,8 +301,8 @@ func validateEmail(email string) error {
 	return nil
 }
 
-// addFinalizer adds a finalizer; false when it was there.
-func addFinalizer(object client.Object, name string) bool {
+// AddFinalizer adds a finalizer to an object; false when it was there.
+func AddFinalizer(object client.Object, name string) bool {
 	if slices.Contains(object.GetFinalizers(), name) {
 		return false
 	}
