@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/client-go/discovery"
@@ -187,9 +188,15 @@ func (a *app) connect(c *config.Config) (err error) {
 	}); err != nil {
 		return err
 	}
-	a.types = &objects.Resolver{Catalog: a.catalog, Discovery: asked, Now: time.Now}
+	a.types = &objects.Resolver{Catalog: a.catalog, Discovery: asked, Now: time.Now, Definition: a.definition}
 	a.directory = &iam.Directory{Cache: a.cache, Catalog: a.catalog, Client: a.client}
 	return nil
+}
+
+// definition reads the definition of a custom resource.
+func (a *app) definition(ctx context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error) {
+	definition := &apiextensionsv1.CustomResourceDefinition{}
+	return definition, a.client.Get(ctx, client.ObjectKey{Name: name}, definition)
 }
 
 func (a *app) serve(ctx context.Context, c *config.Config) error {
@@ -202,7 +209,12 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
+	proxy, err := kubeproxy.New(a.rest)
+	if err != nil {
+		return err
+	}
 	doors := doors{
+		proxy: proxy,
 		oauth: &oauth.Handler{
 			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
@@ -221,10 +233,6 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 		return err
 	}
 	handlers, err := openapi.Handlers(document)
-	if err != nil {
-		return err
-	}
-	proxy, err := kubeproxy.New(a.rest)
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"net/http"
 	"strings"
+	"time"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -36,15 +39,34 @@ type doors struct {
 	kubernetes func() *version.Info
 	accounts   *accounts
 	kubeconfig *kubeconfig.Handler
+	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
 }
 
 // groups are all operations of the API.
 func (d doors) groups() []route.Group {
-	return append(d.accountGroups(), []route.Group{
+	viewer := &resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now}
+	groups := []route.Group{
 		d.oauth.Group(),
-		(&resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights}).Group(),
+		viewer.Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
-	}...)
+	}
+	groups = append(groups, d.accountGroups()...)
+	return append(groups, (&resources.Dynamic{
+		Handler: viewer, Kubernetes: d.proxy, MaxBodyBytes: d.config.Server.MaxBodyBytes, Reserved: served(groups),
+	}).Group())
+}
+
+// served are the API groups with a door of their own, and those of the platform
+// whose objects must not be written past the checks of theirs.
+func served(groups []route.Group) sets.Set[string] {
+	names := sets.New("iam.kubesphere.io", "tenant.kubesphere.io", "resources.kubesphere.io")
+	for g := range groups {
+		if rest, found := strings.CutPrefix(groups[g].Prefix, "/kapis/"); found {
+			name, _, _ := strings.Cut(rest, "/")
+			names.Insert(name)
+		}
+	}
+	return names
 }
 
 // Build describes this binary.

@@ -32,7 +32,7 @@ var manyPods = func() func(n int) *Store {
 				pod.name, pod.uid, pod.created = fmt.Sprintf("web-%05d-7c9d8b6f5-x%04x", k, k&0xffff), strconv.Itoa(k), 1700000000+int64(k)*37%86400000
 				all[k] = &pod
 			}
-			stores[n].replace(all)
+			stores[n].replace(all, 0)
 		}
 		return stores[n]
 	}
@@ -107,7 +107,7 @@ func BenchmarkUpdate(b *testing.B) {
 				pods = append(pods, item)
 				return true
 			})
-			store.replace(pods)
+			store.replace(pods, 0)
 			b.ReportAllocs()
 			for b.Loop() {
 				store.put(pods[rand.IntN(len(pods))])
@@ -145,7 +145,7 @@ func TestMemoryPerPod(t *testing.T) {
 		items[n] = mustItem(t, kind, realPod(n, true))
 		size += len(items[n].JSON())
 	}
-	store.replace(items)
+	store.replace(items, 0)
 	clear(items) // the store holds them, the test need not
 	for _, sortBy := range []string{"status", "phase", "nodeName", "startTime"} {
 		if _, err := store.Snapshot().List("", &query.Query{Page: 1, Limit: 1, SortBy: sortBy}); err != nil {

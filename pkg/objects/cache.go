@@ -67,7 +67,7 @@ func (c *Cache) Run(ctx context.Context) {
 		c.start(f) //nolint:contextcheck // it is kept in c.run
 	}
 	c.mu.Unlock()
-	c.stopIdle(ctx)
+	c.tend(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, f := range c.feeds {
@@ -77,29 +77,42 @@ func (c *Cache) Run(ctx context.Context) {
 	}
 }
 
-// stopIdle stops the types nobody asked for in a while, until the context ends.
-func (c *Cache) stopIdle(ctx context.Context) {
-	if c.options.IdleTimeout == 0 {
-		<-ctx.Done()
-		return
+// tend lets go of the past that nobody needs any more and stops the types
+// nobody asked for in a while, until the context ends.
+func (c *Cache) tend(ctx context.Context) {
+	trim := time.NewTicker(historyAge)
+	defer trim.Stop()
+	var idle <-chan time.Time
+	if c.options.IdleTimeout > 0 {
+		ticker := time.NewTicker(c.options.IdleTimeout / 4)
+		defer ticker.Stop()
+		idle = ticker.C
 	}
-	ticker := time.NewTicker(c.options.IdleTimeout / 4)
-	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-		}
-		oldest := c.options.Now().Add(-c.options.IdleTimeout)
-		c.mu.Lock()
-		for key, f := range c.feeds {
-			if !f.pinned && f.lastUse.Load() < oldest.UnixNano() {
-				slog.InfoContext(ctx, "nobody asks for this type any more", "resource", key.String())
-				c.stopFeed(f)
+		case <-trim.C:
+			c.mu.RLock()
+			for _, f := range c.feeds {
+				f.store.trim(c.options.Now())
 			}
+			c.mu.RUnlock()
+		case <-idle:
+			c.stopIdle(ctx)
 		}
-		c.mu.Unlock()
+	}
+}
+
+func (c *Cache) stopIdle(ctx context.Context) {
+	oldest := c.options.Now().Add(-c.options.IdleTimeout)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, f := range c.feeds {
+		if !f.pinned && f.watchers.Load() == 0 && f.lastUse.Load() < oldest.UnixNano() {
+			slog.InfoContext(ctx, "nobody asks for this type any more", "resource", key.String())
+			c.stopFeed(f)
+		}
 	}
 }
 
@@ -150,6 +163,8 @@ type View struct {
 	*Snapshot
 	// Stale says why the state may be old; empty when it is up to date.
 	Stale string
+
+	feed *feed
 }
 
 // View returns the present state of a type. It waits, for a bounded time, for
@@ -164,11 +179,23 @@ func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
 			return View{}, err
 		}
 	}
-	view := View{Snapshot: f.store.Snapshot()}
+	if floor := f.floor.Load(); f.store.version.Load() < floor {
+		// Somebody wrote through this server and reads again. Should that
+		// version never come, what there is has to do.
+		if err := f.store.reach(ctx, floor, ownWriteTimeout); ctx.Err() != nil {
+			return View{}, err
+		}
+	}
+	return c.view(f)
+}
+
+// view is the state of a feed that has been read.
+func (c *Cache) view(f *feed) (View, error) {
+	view := View{Snapshot: f.store.Snapshot(), feed: f}
 	if err := f.failure(); err != nil {
 		if apierrors.IsNotFound(err) {
 			c.forget(f)
-			return View{}, status.NotFound("the cluster does not have the resource type %s", kind.GroupResource())
+			return View{}, status.NotFound("the cluster does not have the resource type %s", f.store.kind.GroupResource())
 		}
 		view.Stale = "Kubernetes does not answer, the list may be out of date"
 	}
@@ -230,18 +257,21 @@ func (c *Cache) stopFeed(f *feed) {
 	if f.stop != nil {
 		f.stop()
 	}
+	f.store.close()
 	delete(c.feeds, f.store.kind.GroupVersionResource)
 }
 
 // feed keeps one store up to date.
 type feed struct {
-	store   *Store
-	synced  chan struct{} // closed when the store has been filled once
-	once    sync.Once
-	stop    context.CancelFunc
-	stopped chan struct{}
-	pinned  bool
-	lastUse atomic.Int64 // in Unix nanoseconds
+	store    *Store
+	synced   chan struct{} // closed when the store has been filled once
+	once     sync.Once
+	stop     context.CancelFunc
+	stopped  chan struct{}
+	pinned   bool
+	lastUse  atomic.Int64  // in Unix nanoseconds
+	watchers atomic.Int64  // how many follow it
+	floor    atomic.Uint64 // the version somebody wrote through this server
 
 	err atomic.Pointer[error] // of the last attempt to read; nil while it works
 }
@@ -275,7 +305,17 @@ func (c *Cache) start(f *feed) {
 		close(f.stopped)
 		return
 	}
-	reflector := cache.NewReflectorWithOptions(&listWatch{ctx: ctx, client: client, resource: f.store.kind.Resource, note: f.note}, nil,
+	note := func(err error) {
+		f.note(err)
+		if apierrors.IsNotFound(err) {
+			select {
+			case <-f.synced: // the type is gone: so is what there was of it
+				c.forget(f)
+			default: // whoever waits for it learns that there is none
+			}
+		}
+	}
+	reflector := cache.NewReflectorWithOptions(&listWatch{ctx: ctx, client: client, resource: f.store.kind.Resource, note: note}, nil,
 		sink{store: f.store, synced: func() { f.once.Do(func() { close(f.synced) }) }},
 		cache.ReflectorOptions{Name: f.store.kind.GroupResource().String(), TypeDescription: f.store.kind.Resource})
 	go func() {

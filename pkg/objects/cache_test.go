@@ -3,6 +3,7 @@ package objects
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,7 @@ type stub struct {
 	hold    chan struct{} // when not nil, lists wait for it
 	lists   int
 	ended   int // watches whose client went away
+	gone    bool
 	watches []chan string
 }
 
@@ -45,8 +47,11 @@ func newStub(t *testing.T, list ...string) *stub {
 
 func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
+	s.mu.Lock()
+	gone := s.gone
+	s.mu.Unlock()
 	switch {
-	case r.URL.Path != "/api/v1/pods":
+	case gone, r.URL.Path != "/api/v1/pods":
 		refuse(w, http.StatusNotFound, "NotFound")
 	case r.URL.Query().Get("sendInitialEvents") == "true": // as a Kubernetes without WatchList
 		refuse(w, http.StatusUnprocessableEntity, "Invalid")
@@ -306,5 +311,40 @@ func TestCacheIdle(t *testing.T) {
 				t.Errorf("%v after %d lists", got, server.lists)
 			}
 		})
+	}
+}
+
+// TestTypeGoes: a type whose definition is deleted is given up, with its
+// memory, whether anybody asks for it or not, and whoever watches it learns.
+func TestTypeGoes(t *testing.T) {
+	stub := newStub(t, podJSON("a", "1"))
+	c := runCache(t, Options{Config: &rest.Config{Host: stub.URL}})
+	watching, err := c.Watch(t.Context(), pods, parse(t, "watch=true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watching.Close(time.Now())
+	stub.mu.Lock()
+	stub.gone = true
+	stub.mu.Unlock()
+	stub.CloseClientConnections()
+	eventually(t, "the type is kept", func() bool {
+		c.mu.RLock()
+		defer c.mu.RUnlock()
+		return len(c.feeds) == 0
+	})
+	for {
+		if _, _, err := watching.Next(t.Context(), func(*Item) bool { return true }); err != nil {
+			if !errors.Is(err, ErrEnded) {
+				t.Error(err)
+			}
+			break
+		}
+	}
+	stub.mu.Lock()
+	stub.gone = false
+	stub.mu.Unlock()
+	if got := podNames(t, c); !slices.Equal(got, []string{"a@1"}) {
+		t.Errorf("after it came back: %v", got)
 	}
 }

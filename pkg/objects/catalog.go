@@ -34,6 +34,8 @@ func NewCatalog() *Catalog {
 	c.addStorage()
 	c.addRBAC()
 	c.addPlatform()
+	c.addRelations()
+	c.addTables()
 	for resource, a := range annotators() {
 		c.types[resource].annotator = &a
 	}
@@ -50,6 +52,34 @@ func (c *Catalog) namespaced(gv schema.GroupVersion, resource, kind string, colu
 	t := c.cluster(gv, resource, kind, columns...)
 	t.Namespaced = true
 	return t
+}
+
+// columnImages are the images of the containers, what a full-text search reads
+// beside names and labels.
+const columnImages = "images"
+
+// imagesColumn are the images of a pod or of the pods of a workload.
+func imagesColumn(podAt string) Column {
+	return Column{Name: columnImages, Match: containing, Derive: func(o gjson.Result) Value {
+		pod := o
+		if podAt != "" {
+			pod = o.Get(podAt)
+		}
+		var images string
+		add := func(_, container gjson.Result) bool {
+			image := container.Get("image").String()
+			switch {
+			case images == "":
+				images = image // most have one, whose text is a part of the object
+			case image != "":
+				images += separator + image
+			}
+			return true
+		}
+		eachOf(pod.Get("spec.containers"), add)
+		eachOf(pod.Get("spec.initContainers"), add)
+		return Value{Text: images}
+	}}
 }
 
 // separator stands between the parts of a column with several; no name has it.
@@ -89,6 +119,11 @@ func pathColumn(name, at string) Column {
 // textColumn is a text computed from the object, filtered by its value in any case.
 func textColumn(name string, derive func(gjson.Result) string) Column {
 	return Column{Name: name, Derive: func(o gjson.Result) Value { return Value{Text: derive(o)} }, Match: ignoringCase}
+}
+
+// numberColumn is a number, to sort by.
+func numberColumn(name string, derive func(gjson.Result) int64) Column {
+	return Column{Name: name, Derive: func(o gjson.Result) Value { return Value{Number: derive(o)} }}
 }
 
 // timeColumn is a time in Unix seconds, to sort by.

@@ -15,6 +15,8 @@ func (c *Catalog) addCore() {
 		Column{Name: "nodeName", Derive: path("spec.nodeName"), Match: exactly},
 		Column{Name: "pvcName", Derive: elements("spec.volumes.#.persistentVolumeClaim.claimName"), Match: element},
 		timeColumn("startTime", timeAt("status.startTime")),
+		numberColumn("restarts", podRestarts),
+		imagesColumn(""),
 	)
 	pods.demands, pods.keys = true, claimKeys
 	c.namespaced(core, "services", "Service")
@@ -35,14 +37,14 @@ func (c *Catalog) addWorkloads() {
 	apps := schema.GroupVersion{Group: "apps", Version: "v1"}
 	batch := schema.GroupVersion{Group: "batch", Version: "v1"}
 	c.namespaced(apps, "deployments", "Deployment",
-		textColumn("status", deploymentStatus), timeColumn("updateTime", lastUpdate("lastUpdateTime")))
-	c.namespaced(apps, "statefulsets", "StatefulSet", textColumn("status", deploymentStatus))
-	c.namespaced(apps, "daemonsets", "DaemonSet", textColumn("status", daemonSetStatus))
-	c.namespaced(apps, "replicasets", "ReplicaSet")
+		textColumn("status", deploymentStatus), timeColumn("updateTime", lastUpdate("lastUpdateTime")), imagesColumn("spec.template"))
+	c.namespaced(apps, "statefulsets", "StatefulSet", textColumn("status", deploymentStatus), imagesColumn("spec.template"))
+	c.namespaced(apps, "daemonsets", "DaemonSet", textColumn("status", daemonSetStatus), imagesColumn("spec.template"))
+	c.namespaced(apps, "replicasets", "ReplicaSet", imagesColumn("spec.template"))
 	c.namespaced(batch, "jobs", "Job",
-		textColumn("status", jobStatus), timeColumn("updateTime", lastUpdate("lastTransitionTime")))
+		textColumn("status", jobStatus), timeColumn("updateTime", lastUpdate("lastTransitionTime")), imagesColumn("spec.template"))
 	c.namespaced(batch, "cronjobs", "CronJob",
-		textColumn("status", cronJobStatus), timeColumn("lastScheduleTime", timeAt("status.lastScheduleTime")))
+		textColumn("status", cronJobStatus), timeColumn("lastScheduleTime", timeAt("status.lastScheduleTime")), imagesColumn("spec.jobTemplate.spec.template"))
 	c.namespaced(schema.GroupVersion{Group: "autoscaling", Version: "v2"}, "horizontalpodautoscalers", "HorizontalPodAutoscaler",
 		pathColumn("targetKind", "spec.scaleTargetRef.kind"),
 		Column{Name: "targetName", Derive: path("spec.scaleTargetRef.name"), Match: exactly},

@@ -126,13 +126,19 @@ func (s sink) Delete(value any) error {
 	return nil
 }
 
-func (s sink) Replace(values []any, _ string) error {
+func (s sink) Replace(values []any, version string) error {
 	items := make([]*Item, len(values))
 	for n, value := range values {
 		items[n] = value.(*object).item
 	}
-	s.store.replace(items)
+	s.store.replace(items, number(version))
 	s.synced()
+	return nil
+}
+
+// Bookmark implements cache.ReflectorBookmarkStore.
+func (s sink) Bookmark(version string) error {
+	s.store.advanced(number(version))
 	return nil
 }
 

@@ -213,3 +213,13 @@ func podContainersReason(o gjson.Result, reason string) string {
 	}
 	return reason
 }
+
+// podRestarts is how often the containers of a pod were started again.
+func podRestarts(o gjson.Result) int64 {
+	var restarts int64
+	o.Get("status.containerStatuses.#.restartCount").ForEach(func(_, count gjson.Result) bool {
+		restarts += count.Int()
+		return true
+	})
+	return restarts
+}

@@ -55,6 +55,22 @@ func (i *Item) Shown(secrets bool) string {
 	return i.json
 }
 
+// at returns the object as of a later version: what a watch tells of an object
+// that went.
+func (i *Item) at(version uint64) *Item {
+	written := *i
+	written.version = strconv.FormatUint(version, 10)
+	if changed, err := sjson.Set(i.json, "metadata.resourceVersion", written.version); err == nil {
+		written.json = changed
+	}
+	if i.masked != "" {
+		if changed, err := sjson.Set(i.masked, "metadata.resourceVersion", written.version); err == nil {
+			written.masked = changed
+		}
+	}
+	return &written
+}
+
 // Value is what a column holds: a number or a text. Columns are compared by
 // number first, so that a type uses one of the two for a column.
 type Value struct {

@@ -29,14 +29,34 @@ func NewOnly(names []string) *Only {
 // Key identifies the names among all sets of names.
 func (o *Only) Key() string { return o.key }
 
+// contains reports whether a restriction leaves an object.
+func (o *Only) contains(kind *Type, item *Item) bool {
+	name := item.name
+	if kind.Namespaced {
+		name = item.namespace
+	}
+	_, found := slices.BinarySearch(o.names, name)
+	return found
+}
+
 // ListOnly returns a page of the objects a restriction leaves, and their total.
-// It costs as much as there are such objects, once in the life of the snapshot.
 func (s *Snapshot) ListOnly(only *Only, q *query.Query) (Page, error) {
+	return s.selectOnly(Selection{Query: q, Only: only})
+}
+
+// selectOnly costs as much as there are objects the restriction leaves, once in
+// the life of the snapshot.
+func (s *Snapshot) selectOnly(selection Selection) (Page, error) {
+	q, only := selection.Query, selection.Only
 	match, err := s.store.kind.matcher(q)
 	if err != nil {
 		return Page{}, err
 	}
-	matching := s.remembered.get("\x00only\x00"+only.key+"\x00"+q.Raw, func() []*Item {
+	match = both(match, selection.Match)
+	if selection.Namespace != "" {
+		match = both(match, func(i *Item) bool { return i.namespace == selection.Namespace })
+	}
+	matching := s.remembered.get(selection.Namespace+"\x00only\x00"+only.key+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
 		items := s.only(only.names, match)
 		less := s.store.kind.less(s.store.kind.order(q.SortBy))
 		slices.SortFunc(items, func(a, b *Item) int {

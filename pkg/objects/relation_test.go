@@ -28,7 +28,7 @@ func TestCountsEqualRecount(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"put":     func(*rapid.T) { store.put(pod()) },
 			"remove":  func(*rapid.T) { store.remove(pod()) },
-			"replace": func(*rapid.T) { store.replace([]*Item{pod()}) },
+			"replace": func(*rapid.T) { store.replace([]*Item{pod()}, 0) },
 			"": func(t *rapid.T) {
 				recount := newCounts(claimKeys)
 				store.Snapshot().All(func(item *Item) bool {

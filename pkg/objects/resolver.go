@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -21,10 +24,21 @@ type Resolver struct {
 	Catalog   *Catalog
 	Discovery discovery.DiscoveryInterface
 	Now       func() time.Time
+	// Definition returns the definition of a custom resource by its name, such
+	// as widgets.example.com; types have no columns of their own when nil.
+	Definition func(ctx context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error)
 
-	mu    sync.Mutex
-	read  time.Time
-	found map[schema.GroupResource]*Type
+	mu        sync.Mutex
+	read      time.Time
+	found     map[schema.GroupResource]*Type        // in the version the cluster prefers
+	versions  map[schema.GroupVersionResource]*Type // in every version
+	described map[schema.GroupVersionResource]described
+}
+
+// described is a type with the columns of its definition.
+type described struct {
+	plain, full *Type
+	at          time.Time
 }
 
 // discoverAfter is how old an answer of discovery may be before a name that is
@@ -46,26 +60,78 @@ func (r *Resolver) Type(ctx context.Context, name string) (*Type, error) {
 			return known, nil
 		}
 	}
+	return r.ask(ctx, name, func() *Type { return r.lookup(resource, group, qualified) })
+}
+
+// Exactly returns the type of a group, version and plural name. It fails with
+// status 404 when the cluster has none.
+func (r *Resolver) Exactly(ctx context.Context, gvr schema.GroupVersionResource) (*Type, error) {
+	if known := r.Catalog.Type(gvr.Resource); known != nil && known.GroupVersionResource == gvr {
+		return known, nil
+	}
+	return r.ask(ctx, gvr.GroupResource().String(), func() *Type { return r.versions[gvr] })
+}
+
+// ask looks a type up among those discovered, and discovers again when it is
+// not there or that was long ago.
+func (r *Resolver) ask(ctx context.Context, name string, lookup func() *Type) (*Type, error) {
 	if r.Discovery == nil {
 		return nil, unknown(name)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	age := r.Now().Sub(r.read)
-	kind := r.lookup(resource, group, qualified)
+	kind := lookup()
 	if kind != nil && age < discoverAgain {
-		return kind, nil
+		return r.describe(ctx, kind), nil
 	}
 	if age >= discoverAfter {
 		if err := r.discover(ctx); err != nil && kind == nil {
 			return nil, err
 		}
-		kind = r.lookup(resource, group, qualified)
+		kind = lookup()
 	}
 	if kind == nil {
 		return nil, unknown(name)
 	}
-	return kind, nil
+	return r.describe(ctx, kind), nil
+}
+
+// describe adds the columns of the definition of a type, when it has one.
+func (r *Resolver) describe(ctx context.Context, kind *Type) *Type {
+	known, found := r.described[kind.GroupVersionResource]
+	if r.Definition == nil || found && known.plain == kind && r.Now().Sub(known.at) < discoverAgain {
+		return known.or(kind)
+	}
+	definition, err := r.Definition(ctx, kind.GroupResource().String())
+	next := described{plain: kind, full: kind, at: r.Now()}
+	switch {
+	case apierrors.IsNotFound(err): // a type of Kubernetes itself, or of an aggregated API
+	case err != nil:
+		slog.WarnContext(ctx, "the columns of a type are not known", "resource", kind.GroupResource().String(), "error", err)
+		return known.or(kind)
+	default:
+		for _, version := range definition.Spec.Versions {
+			if version.Name == kind.Version {
+				next.full = kind.withColumns(version.AdditionalPrinterColumns)
+			}
+		}
+	}
+	if found && known.plain == kind && known.full.described == next.full.described {
+		next.full = known.full // types that stay keep their identity
+	}
+	if r.described == nil {
+		r.described = make(map[schema.GroupVersionResource]described)
+	}
+	r.described[kind.GroupVersionResource] = next
+	return next.full
+}
+
+func (d described) or(kind *Type) *Type {
+	if d.full != nil && d.plain == kind {
+		return d.full
+	}
+	return kind
 }
 
 func unknown(name string) error {
@@ -73,18 +139,39 @@ func unknown(name string) error {
 }
 
 // lookup finds a type among those discovered. The same plural in several
-// groups means the group that comes first in the alphabet, always.
+// groups means the best known one: of Kubernetes itself, then of this
+// platform, then the group that comes first in the alphabet, always.
 func (r *Resolver) lookup(resource, group string, qualified bool) *Type {
 	if qualified {
 		return r.found[schema.GroupResource{Group: group, Resource: resource}]
 	}
 	var result *Type
 	for key, kind := range r.found {
-		if key.Resource == resource && (result == nil || key.Group < result.Group) {
+		if key.Resource != resource {
+			continue
+		}
+		if result == nil || cmp.Or(cmp.Compare(fame(key.Group), fame(result.Group)), cmp.Compare(key.Group, result.Group)) < 0 {
 			result = kind
 		}
 	}
 	return result
+}
+
+// fame orders groups: the smaller, the better known.
+func fame(group string) int {
+	switch {
+	case group == "":
+		return 0
+	case !strings.Contains(group, "."): // apps, batch
+		return 1
+	case group == "metrics.k8s.io": // shows what others are, under their names
+		return 5
+	case strings.HasSuffix(group, ".k8s.io"):
+		return 2
+	case strings.HasSuffix(group, ".kubesphere.io"):
+		return 3
+	}
+	return 4
 }
 
 // discover asks the cluster which types it has. Types that stay keep their
@@ -97,30 +184,44 @@ func (r *Resolver) discover(ctx context.Context) error {
 	if err != nil {
 		slog.WarnContext(ctx, "some APIs of the cluster cannot be discovered", "error", err)
 	}
-	next := make(map[schema.GroupResource]*Type)
+	next, versions := make(map[schema.GroupResource]*Type), make(map[schema.GroupVersionResource]*Type)
 	for _, list := range lists { // the preferred version of a group comes first
 		gv, err := schema.ParseGroupVersion(list.GroupVersion)
 		if err != nil {
 			continue
 		}
 		for _, resource := range list.APIResources {
-			r.add(next, gv, &resource)
+			kind := r.typeOf(gv, &resource)
+			if kind == nil {
+				continue
+			}
+			versions[kind.GroupVersionResource] = kind
+			if key := kind.GroupResource(); next[key] == nil {
+				next[key] = kind
+			}
 		}
 	}
-	r.found, r.read = next, r.Now()
+	r.found, r.versions, r.read = next, versions, r.Now()
 	return nil
 }
 
-func (r *Resolver) add(next map[schema.GroupResource]*Type, gv schema.GroupVersion, resource *metav1.APIResource) {
-	key := schema.GroupResource{Group: gv.Group, Resource: resource.Name}
+// typeOf is the type discovery describes, nil when it is a subresource or
+// cannot be listed and watched.
+func (r *Resolver) typeOf(gv schema.GroupVersion, resource *metav1.APIResource) *Type {
+	gvr := gv.WithResource(resource.Name)
+	if strings.Contains(resource.Name, "/") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "watch") {
+		return nil
+	}
 	known := r.Catalog.Type(resource.Name)
-	if strings.Contains(resource.Name, "/") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "watch") ||
-		next[key] != nil || known != nil && known.Group == gv.Group {
-		return
+	if known != nil && known.GroupVersionResource == gvr {
+		return known
 	}
-	if before := r.found[key]; before != nil && before.Version == gv.Version && before.Kind == resource.Kind && before.Namespaced == resource.Namespaced {
-		next[key] = before
-		return
+	if before := r.versions[gvr]; before != nil && before.Kind == resource.Kind && before.Namespaced == resource.Namespaced {
+		return before
 	}
-	next[key] = &Type{GroupVersionResource: gv.WithResource(resource.Name), Kind: resource.Kind, Namespaced: resource.Namespaced, remove: neverKept}
+	kind := &Type{GroupVersionResource: gvr, Kind: resource.Kind, Namespaced: resource.Namespaced, remove: neverKept}
+	if known != nil && known.Group == gv.Group { // another version of it has the same secrets
+		kind.remove, kind.clean, kind.mask = known.remove, known.clean, known.mask
+	}
+	return kind
 }

@@ -2,8 +2,10 @@ package objects
 
 import (
 	"container/list"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/btree"
 
@@ -15,8 +17,11 @@ import (
 type Snapshot struct {
 	store      *Store
 	revision   uint64
+	since      uint64        // the version of Kubernetes when it was taken
+	last       atomic.Uint64 // the latest version it was found to be the state of
 	all        *index
 	namespaces *btree.Map[string, *index]
+	asked      atomic.Int64 // when it was last kept for further pages, in Unix nanoseconds
 	remembered memory
 	named      namedOrders
 }
@@ -34,6 +39,21 @@ func (s *Snapshot) Tag() string {
 	return strconv.FormatUint(s.store.epoch, 36) + "-" + strconv.FormatUint(s.revision, 36)
 }
 
+// Version is the latest version of Kubernetes this is known to be the state of.
+// A watch from there on misses nothing.
+func (s *Snapshot) Version() uint64 {
+	version := s.store.version.Load()
+	if s.store.snapshot.Load() != s { // something has changed since
+		return max(s.since, s.last.Load())
+	}
+	for {
+		known := s.last.Load()
+		if known >= version || s.last.CompareAndSwap(known, version) {
+			return max(s.since, version)
+		}
+	}
+}
+
 // Revision grows with every change of the store.
 func (s *Snapshot) Revision() uint64 { return s.revision }
 
@@ -49,11 +69,34 @@ func (s *Snapshot) Get(namespace, name string) *Item {
 // All calls yield with every object in the order of names until it returns false.
 func (s *Snapshot) All(yield func(*Item) bool) { s.all.orders[orderName].Scan(yield) }
 
+// Selection is what a list is of.
+type Selection struct {
+	// Namespace is empty for all.
+	Namespace string
+	*query.Query
+	// Only restricts the list to some namespaces or names; nil for none.
+	Only *Only
+	// Match further restricts the list; nil for no restriction.
+	Match func(*Item) bool
+	// Key tells Match from others, so that results can be remembered: equal
+	// keys mean that equal objects match.
+	Key string
+}
+
 // List returns a page of the objects of a namespace, or of all namespaces when
-// it is empty. An unfiltered page costs the logarithm of the number of
-// objects; a filtered list is computed once and remembered for the life of the
-// snapshot, so that its other pages cost nothing.
+// it is empty.
 func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
+	return s.Select(Selection{Namespace: namespace, Query: q})
+}
+
+// Select returns a page of a list. An unfiltered page costs the logarithm of
+// the number of objects; a filtered list is computed once and remembered for
+// the life of the snapshot, so that its other pages cost nothing.
+func (s *Snapshot) Select(selection Selection) (Page, error) {
+	if selection.Only != nil {
+		return s.selectOnly(selection)
+	}
+	q, namespace := selection.Query, selection.Namespace
 	result := Page{}
 	where := s.all
 	if namespace != "" {
@@ -62,28 +105,65 @@ func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
 			return result, nil
 		}
 	}
-	items, found := where.orders[s.store.kind.order(q.SortBy)]
+	order := s.store.kind.order(q.SortBy)
+	items, found := where.orders[order]
 	if !found {
-		return s.store.withOrder(q.SortBy).List(namespace, q)
+		if s.store.snapshot.Load() != s { // of the past, which stays as it is
+			items = s.sorted(namespace, order, where)
+		} else {
+			return s.store.withOrder(q.SortBy).Select(selection)
+		}
 	}
 	part, rest := s.store.kind.namePart(q)
 	match, err := s.store.kind.matcher(rest)
 	if err != nil {
 		return result, err
 	}
+	match = both(match, selection.Match)
 	if match == nil && part == "" {
 		result.Total = items.Len()
 		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
 		return result, nil
 	}
-	matching := s.remembered.get(namespace+"\x00"+q.Raw, func() []*Item {
+	matching := s.remembered.get(namespace+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
 		if part != "" {
-			return s.named.of(namespace, s.store.kind.order(q.SortBy), q.Ascending, items).containing(part, match)
+			return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
 		}
 		return filtered(items, q.Ascending, match)
 	})
 	result.Total, result.Items = len(matching), pageOf(matching, q)
 	return result, nil
+}
+
+func both(a, b func(*Item) bool) func(*Item) bool {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(i *Item) bool { return a(i) && b(i) }
+}
+
+// sorted returns the objects in an order nobody had asked for when the
+// snapshot was taken.
+func (s *Snapshot) sorted(namespace, order string, where *index) *tree {
+	items := s.remembered.get(namespace+"\x00sorted\x00"+order, func() []*Item {
+		less := s.store.kind.less(order)
+		all := where.orders[orderName].Items()
+		slices.SortFunc(all, func(a, b *Item) int {
+			if less(a, b) {
+				return -1
+			}
+			return 1
+		})
+		return all
+	})
+	sorted := newTree(s.store.kind.less(order))
+	for _, item := range items {
+		sorted.Load(item)
+	}
+	return sorted
 }
 
 func filtered(items *tree, ascending bool, match func(*Item) bool) []*Item {

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -17,6 +18,7 @@ type Store struct {
 	epoch  uint64  // random, tells this store from the one of another replica
 
 	snapshot atomic.Pointer[Snapshot] // nil after a change, until a reader asks
+	version  atomic.Uint64            // of Kubernetes: every change up to it is here
 
 	mu         sync.Mutex
 	generation uint64 // of the snapshot taken last; indexes up to it are frozen
@@ -25,6 +27,11 @@ type Store struct {
 	all        *index
 	namespaces *btree.Map[string, *index]
 	shared     bool // namespaces belongs to a snapshot as well
+	filled     bool // a complete state has been stored
+	history    history
+	kept       []kept        // snapshots that pages were served from
+	wake       chan struct{} // closed when something changes; nil when nobody waits
+	closed     bool          // the type is not read any more
 }
 
 func newStore(kind *Type) *Store {
@@ -62,7 +69,7 @@ func (s *Store) take() *Snapshot {
 	}
 	s.generation++
 	s.shared = true
-	current := &Snapshot{store: s, revision: s.revision, all: s.all, namespaces: s.namespaces}
+	current := &Snapshot{store: s, revision: s.revision, since: s.version.Load(), all: s.all, namespaces: s.namespaces}
 	s.snapshot.Store(current)
 	return current
 }
@@ -74,7 +81,7 @@ func (s *Store) Revision() uint64 { return s.Snapshot().revision }
 func (s *Store) put(item *Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.change(s.get(item), item)
+	s.change(s.get(item), item, item.number())
 }
 
 // remove forgets an object.
@@ -82,15 +89,35 @@ func (s *Store) remove(item *Item) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old := s.get(item); old != nil {
-		s.change(old, nil)
+		s.change(old, nil, item.number())
+	} else {
+		s.advance(item.number())
 	}
 }
 
-// replace stores a complete new state. Objects that did not change keep their
-// items, so that a relist costs no memory.
-func (s *Store) replace(items []*Item) {
+// advanced notes that every change up to a version has been seen.
+func (s *Store) advanced(version uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.advance(version)
+	s.awake()
+}
+
+// advance raises the version. A present snapshot is the state of that version
+// as well: nothing of this type has changed up to it.
+func (s *Store) advance(version uint64) uint64 {
+	version = max(version, s.version.Load())
+	s.version.Store(version)
+	return version
+}
+
+// replace stores the complete state at a version. Objects that did not change
+// keep their items, so that a relist costs no memory.
+func (s *Store) replace(items []*Item, version uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.awake()
+	defer func() { s.filled = true }()
 	old := s.all.orders[orderName]
 	changed := len(items) != old.Len()
 	for n, item := range items {
@@ -101,8 +128,13 @@ func (s *Store) replace(items []*Item) {
 		}
 	}
 	if !changed {
+		if version = s.advance(version); !s.filled {
+			s.history.since = version
+		}
 		return
 	}
+	s.snapshot.Store(nil) // see change
+	s.recordReplace(old, items, version)
 	s.reset()
 	if s.usage != nil {
 		s.usage.replace(items)
@@ -124,7 +156,11 @@ func (s *Store) get(item *Item) *Item {
 	return known
 }
 
-func (s *Store) change(old, item *Item) {
+func (s *Store) change(old, item *Item, version uint64) {
+	// Before the version: no snapshot is ever taken for newer than it is.
+	s.snapshot.Store(nil)
+	s.record(old, item, s.advance(version))
+	defer s.awake()
 	if s.all.generation <= s.generation {
 		s.all = s.all.clone(s.generation + 1)
 	}
@@ -177,7 +213,8 @@ func (s *Store) changed() {
 
 // withOrder returns a snapshot whose objects are also ordered by a sort key.
 // The order is built when it is first asked for and kept up to date from then
-// on; how many there can be is bounded by the columns of the type.
+// on; how many there can be is bounded by the columns of the type and
+// maxCombined.
 func (s *Store) withOrder(sortBy string) *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -194,7 +231,33 @@ func (s *Store) withOrder(sortBy string) *Snapshot {
 		})
 		s.namespaces, s.shared = rebuilt, false
 		s.orders = append(s.orders, order)
+		s.dropOrder()
 		s.snapshot.Store(nil)
 	}
 	return s.take()
+}
+
+// dropOrder gives up the oldest order by several keys when there are too many:
+// clients can think of any number of them.
+func (s *Store) dropOrder() {
+	first, many := -1, 0
+	for n, order := range s.orders {
+		if !combined(order) {
+			continue
+		}
+		if many++; first < 0 {
+			first = n
+		}
+	}
+	if many <= maxCombined {
+		return
+	}
+	order := s.orders[first]
+	s.orders = slices.Delete(slices.Clone(s.orders), first, first+1)
+	// Every index has just been cloned for the order that was added.
+	delete(s.all.orders, order)
+	s.namespaces.Scan(func(_ string, where *index) bool {
+		delete(where.orders, order)
+		return true
+	})
 }

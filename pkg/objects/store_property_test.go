@@ -84,7 +84,7 @@ func TestStoreEqualsRebuild(t *testing.T) {
 					added := next(t)
 					fresh[added.namespace+"/"+added.name] = added
 				}
-				store.replace(slices.Collect(maps.Values(fresh)))
+				store.replace(slices.Collect(maps.Values(fresh)), 0)
 				for key, again := range fresh {
 					if known := model[key]; known != nil && known.uid == again.uid && known.version == again.version {
 						fresh[key] = known // what did not change keeps its item
@@ -94,7 +94,7 @@ func TestStoreEqualsRebuild(t *testing.T) {
 			},
 			"relist that changes nothing": func(t *rapid.T) {
 				before := store.Revision()
-				store.replace(slices.Collect(maps.Values(model)))
+				store.replace(slices.Collect(maps.Values(model)), 0)
 				if store.Revision() != before {
 					t.Fatal("the revision changed")
 				}
@@ -195,7 +195,7 @@ func TestConcurrentReaders(t *testing.T) {
 		case n%11 == 0:
 			store.remove(item(kind, s.json()))
 		case n%97 == 0:
-			store.replace([]*Item{item(kind, s.json())})
+			store.replace([]*Item{item(kind, s.json())}, 0)
 		default:
 			store.put(item(kind, s.json()))
 		}

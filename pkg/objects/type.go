@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,6 +27,12 @@ type Type struct {
 	usage bool
 	// keys are what objects are counted by; nil for nothing.
 	keys func(*Item) []string
+	// related are the filters that depend on objects of other types.
+	related map[string]*relation
+	// described identifies the columns of its definition.
+	described string
+	// printed are the columns of a table.
+	printed []printed
 	// annotator writes what is counted into objects; nil for nothing.
 	annotator *annotator
 	// clean takes out what is never kept but has no fixed path; nil for nothing.
@@ -34,10 +41,20 @@ type Type struct {
 	mask func(object string) string
 }
 
+// Clean returns an object in JSON as it is shown here: without what is never
+// kept and, unless the caller may see secrets, with them masked.
+func (t *Type) Clean(object string, secrets bool) (string, error) {
+	item, err := newItem(t, object)
+	if err != nil {
+		return "", err
+	}
+	return item.Shown(secrets), nil
+}
+
 // same reports whether two types with the same group, version and resource are
 // the same: a definition may be deleted and installed anew with another scope.
 func (t *Type) same(other *Type) bool {
-	return t.Kind == other.Kind && t.Namespaced == other.Namespaced
+	return t.Kind == other.Kind && t.Namespaced == other.Namespaced && t.described == other.described
 }
 
 // Column is a value derived from an object.
@@ -68,71 +85,16 @@ func (t *Type) column(name string) int {
 	return -1
 }
 
-// Sorts reports whether objects can be ordered by the key.
-func (t *Type) Sorts(key string) bool {
-	switch key {
-	case orderName, orderCreated, "createTime":
-		return true
-	}
-	return t.column(key) >= 0
-}
-
 // Filters reports whether the query parameter filters objects of this type.
 func (t *Type) Filters(key string) bool {
 	if _, found := metadataFilters[key]; found || key == "label" || key == "annotation" || key == "names" {
 		return true
 	}
+	if _, found := t.related[key]; found {
+		return true
+	}
 	n := t.column(key)
 	return n >= 0 && t.Columns[n].Match != nil
-}
-
-const (
-	orderName    = "name"
-	orderCreated = "creationTimestamp"
-)
-
-// order maps a sort key to the order that serves it. Keys a type does not
-// know mean the creation time, as they always did.
-func (t *Type) order(key string) string {
-	if key == orderName || t.column(key) >= 0 {
-		return key
-	}
-	return orderCreated
-}
-
-// less returns the strict order of a key: by its value, then by namespace and
-// name, so that equal values never make pages overlap.
-func (t *Type) less(order string) func(a, b *Item) bool {
-	switch order {
-	case orderName:
-		return func(a, b *Item) bool {
-			if a.name != b.name {
-				return a.name < b.name
-			}
-			return a.namespace < b.namespace
-		}
-	case orderCreated:
-		return func(a, b *Item) bool {
-			if a.created != b.created {
-				return a.created < b.created
-			}
-			return lessKey(a, b)
-		}
-	}
-	n := t.column(order)
-	return func(a, b *Item) bool {
-		if c := a.columns[n].compare(b.columns[n]); c != 0 {
-			return c < 0
-		}
-		return lessKey(a, b)
-	}
-}
-
-func lessKey(a, b *Item) bool {
-	if a.namespace != b.namespace {
-		return a.namespace < b.namespace
-	}
-	return a.name < b.name
 }
 
 // metadataFilters are the filters every type has.
@@ -158,6 +120,17 @@ func anyEquals(list gjson.Result, wanted string) bool {
 	return found
 }
 
+// FilterNames are the filters of the type beyond those all types have.
+func (t *Type) FilterNames() []string {
+	names := slices.Collect(maps.Keys(t.related))
+	for n := range t.Columns {
+		if t.Columns[n].Match != nil {
+			names = append(names, t.Columns[n].Name)
+		}
+	}
+	return names
+}
+
 // namePart takes the filter by a part of the name out of a query, "" when it
 // has none: names are searched in a faster way than object by object.
 func (t *Type) namePart(q *query.Query) (string, *query.Query) {
@@ -175,6 +148,9 @@ func (t *Type) namePart(q *query.Query) (string, *query.Query) {
 func (t *Type) matcher(q *query.Query) (func(*Item) bool, error) {
 	var tests []func(*Item) bool
 	for _, filter := range q.Filters {
+		if _, found := t.related[filter.Key]; found {
+			continue // see Cache.relate
+		}
 		test, err := t.filter(filter)
 		if err != nil {
 			return nil, err
@@ -183,6 +159,9 @@ func (t *Type) matcher(q *query.Query) (func(*Item) bool, error) {
 	}
 	if len(q.Labels) > 0 {
 		tests = append(tests, func(i *Item) bool { return q.Labels.Matches(i.labels) })
+	}
+	for _, word := range q.Text {
+		tests = append(tests, t.wordTest(word))
 	}
 	if q.Fields != nil && !q.Fields.Empty() {
 		for _, requirement := range q.Fields.Requirements() {
@@ -231,6 +210,26 @@ func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 	}
 	test := metadataFilters[f.Key]
 	return func(i *Item) bool { return test(i, f.Value) }, nil
+}
+
+// wordTest looks for a word in lower case in the name, namespace, labels and
+// images of an object.
+func (t *Type) wordTest(word string) func(*Item) bool {
+	images := t.column(columnImages)
+	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), word) }
+	return func(i *Item) bool {
+		if contains(i.name) || contains(i.namespace) || images >= 0 && contains(i.columns[images].Text) {
+			return true
+		}
+		for n := 0; n < len(i.labels); n += 2 {
+			// The text of a label is key=value, so that both can be in one word.
+			key, value := i.labels[n], i.labels[n+1]
+			if contains(key) || contains(value) || strings.Contains(word, "=") && contains(key+"="+value) {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 func annotations(i *Item) labels.Labels {

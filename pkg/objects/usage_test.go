@@ -36,9 +36,9 @@ func TestUsageEqualsRecount(t *testing.T) {
 			"replace": func(*rapid.T) {
 				first, second := pod(), pod()
 				if first.name == second.name {
-					store.replace([]*Item{first})
+					store.replace([]*Item{first}, 0)
 				} else {
-					store.replace([]*Item{first, second})
+					store.replace([]*Item{first, second}, 0)
 				}
 			},
 			"": func(t *rapid.T) {

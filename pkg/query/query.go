@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -20,6 +21,27 @@ const (
 	LabelSelector = "labelSelector"
 	FieldSelector = "fieldSelector"
 	Pretty        = "pretty"
+	// Text is searched for in names, namespaces, labels and images.
+	Text = "q"
+	// Fields are the paths of the fields that are answered.
+	Fields = "fields"
+	// ResourceVersion is a version of Kubernetes the answer must not be older
+	// than, or must be of when ResourceVersionMatch says Exact.
+	ResourceVersion      = "resourceVersion"
+	ResourceVersionMatch = "resourceVersionMatch"
+	// Watch asks for the changes instead of a list.
+	Watch               = "watch"
+	AllowWatchBookmarks = "allowWatchBookmarks"
+	SendInitialEvents   = "sendInitialEvents"
+	TimeoutSeconds      = "timeoutSeconds"
+	// IncludeObject says how much of each object a table carries.
+	IncludeObject = "includeObject"
+)
+
+// Values of ResourceVersionMatch, Kubernetes' own.
+const (
+	MatchExact        = "Exact"
+	MatchNotOlderThan = "NotOlderThan"
 )
 
 // Unlimited is the limit that asks for the whole list.
@@ -31,6 +53,10 @@ const maxSelectorLength = 8 << 10
 // maxFields bounds the terms of a field selector, each of which reads every
 // object.
 const maxFields = 16
+
+// maxTerms bounds the terms of a label selector, each of which looks at the
+// labels of every object.
+const maxTerms = 128
 
 // Filter keeps the objects for which the field Key has the value Value, in the
 // way the type of the object defines for that key.
@@ -44,10 +70,22 @@ type Query struct {
 	Page int
 	// Limit is the number of objects of a page; 0 asks for the total only.
 	Limit int
-	// SortBy names the order, creationTimestamp by default.
+	// SortBy names the order, creationTimestamp by default. Several keys are
+	// separated by commas; then, and when a key has the sign of descending
+	// order ("-restarts,name"), each key has its own direction.
 	SortBy string
 	// Ascending reverses the default, descending order.
 	Ascending bool
+	// Text are the words to search for, in lower case; each has to be found.
+	Text []string
+	// Projection is what is answered of each object; nil for all of it.
+	Projection *Projection
+	// ResourceVersion is 0 when any will do.
+	ResourceVersion uint64
+	// Exact asks for exactly that version.
+	Exact bool
+	// Watch is what is asked of a watch; nil for a list.
+	Watch *Watched
 	// Filters are sorted by key and all have to match.
 	Filters []Filter
 	// Labels is nil when every object matches.
@@ -59,6 +97,19 @@ type Query struct {
 	// Raw is the encoded form of the parameters that select and order objects:
 	// equal for equal lists, whatever the page.
 	Raw string
+}
+
+// Watched are the parameters of a watch.
+type Watched struct {
+	// Bookmarks asks for events that tell the version and nothing else.
+	Bookmarks bool
+	// Initial asks for the present state first. Without a version to start
+	// from it is sent in any case, as Kubernetes does.
+	Initial bool
+	// Resumed is true when there is a version to start from.
+	Resumed bool
+	// Timeout ends the watch; 0 when the client leaves it to the server.
+	Timeout time.Duration
 }
 
 // Offset is the index of the first object of the page.
@@ -74,6 +125,9 @@ func (q *Query) Offset() int {
 // that the client can be warned that they have no effect.
 func Parse(values url.Values, known func(key string) bool) (q Query, ignored []string, err error) {
 	q = Query{Page: 1, Limit: Unlimited, SortBy: "creationTimestamp"}
+	if err := q.parseWatch(values); err != nil {
+		return Query{}, nil, err
+	}
 	for key, all := range values {
 		// A parameter given twice keeps its last value, as existing clients expect.
 		value := all[len(all)-1]
@@ -84,7 +138,7 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.Limit, err = integer(key, value, Unlimited)
 		case SortBy:
 			if value != "" {
-				q.SortBy = value
+				q.SortBy, err = sortKeys(value)
 			}
 		case Ascending:
 			q.Ascending, err = boolean(key, value)
@@ -94,6 +148,13 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.Labels, err = ParseSelector(value)
 		case FieldSelector:
 			q.Fields, err = parseFields(value)
+		case Text:
+			q.Text, err = words(value)
+		case Fields:
+			q.Projection, err = ParseProjection(value)
+		case ResourceVersion:
+			q.ResourceVersion, err = version(value)
+		case ResourceVersionMatch, Watch, AllowWatchBookmarks, SendInitialEvents, TimeoutSeconds, IncludeObject:
 		default:
 			if known(key) {
 				q.Filters = append(q.Filters, Filter{key, value})
@@ -107,6 +168,15 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 	}
 	slices.SortFunc(q.Filters, func(a, b Filter) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(ignored)
+	if q.Signed() {
+		if values.Has(Ascending) {
+			ignored = append(ignored, Ascending)
+		}
+		q.Ascending = true
+		if key, descending := strings.CutPrefix(q.SortBy, "-"); descending && !strings.Contains(key, ",") {
+			q.SortBy, q.Ascending = key, false // as it is asked for in the plain form
+		}
+	}
 	q.Raw = q.encode(values)
 	if q.Limit > 0 && q.Page > (1<<53)/q.Limit {
 		return Query{}, nil, status.BadRequest("page %d is out of range", q.Page)
@@ -117,12 +187,6 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 // encode puts the length before each value, so that no value can look like
 // the next one.
 func (q *Query) encode(values url.Values) string {
-	last := func(key string) string {
-		if all := values[key]; len(all) > 0 {
-			return all[len(all)-1]
-		}
-		return ""
-	}
 	var b strings.Builder
 	add := func(value string) {
 		b.WriteString(strconv.Itoa(len(value)))
@@ -131,13 +195,51 @@ func (q *Query) encode(values url.Values) string {
 	}
 	add(q.SortBy)
 	add(strconv.FormatBool(q.Ascending))
-	add(last(LabelSelector))
-	add(last(FieldSelector))
+	add(last(values, LabelSelector))
+	add(last(values, FieldSelector))
+	add(strings.Join(q.Text, " "))
 	for _, f := range q.Filters {
 		add(f.Key)
 		add(f.Value)
 	}
 	return b.String()
+}
+
+// Signed reports whether each sort key has its own direction.
+func (q *Query) Signed() bool {
+	return strings.HasPrefix(q.SortBy, "-") || strings.Contains(q.SortBy, ",")
+}
+
+// maxSortKeys bounds the work of comparing two objects.
+const maxSortKeys = 4
+
+// sortKeys checks the keys of an order.
+func sortKeys(value string) (string, error) {
+	keys := strings.Split(value, ",")
+	if len(keys) > maxSortKeys {
+		return "", status.BadRequest("%s has more than %d keys", SortBy, maxSortKeys)
+	}
+	for n, key := range keys {
+		keys[n] = strings.TrimSpace(key)
+		if strings.TrimPrefix(keys[n], "-") == "" {
+			return "", status.BadRequest("invalid %s: %q is not a sort key", SortBy, key)
+		}
+	}
+	return strings.Join(keys, ","), nil
+}
+
+// maxWords bounds the words of a search, each of which reads every object.
+const maxWords = 8
+
+func words(text string) ([]string, error) {
+	if len(text) > maxSelectorLength {
+		return nil, status.BadRequest("%s is longer than %d bytes", Text, maxSelectorLength)
+	}
+	found := strings.Fields(strings.ToLower(text))
+	if len(found) > maxWords {
+		return nil, status.BadRequest("%s has more than %d words", Text, maxWords)
+	}
+	return found, nil
 }
 
 func integer(key, value string, least int) (int, error) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
@@ -56,6 +57,8 @@ func TestParseRefuses(t *testing.T) {
 		// A few hundred bytes kept a processor busy for half a minute.
 		"fieldSelector=@pretty|@ugly|kind%3Dx", "fieldSelector=a.%23(b%3D%22c%22)%3Dx", "fieldSelector=a.*%3Dx", "fieldSelector=" + strings.Repeat("a!%3Db,", 17) + "c%3Dd",
 		"page=9223372036854775807&limit=10",
+		"labelSelector=" + strings.Repeat("a,", 130), "labelSelector=a" + strings.Repeat("|a", 130), "sortBy=a,,b", "sortBy=-", "sortBy=a,b,c,d,e", "resourceVersion=x", "resourceVersion=-1", "resourceVersionMatch=Exact", "resourceVersionMatch=Newest&resourceVersion=1",
+		"watch=true&timeoutSeconds=-1", "watch=true&sendInitialEvents=true", "watch=true&resourceVersion=1&resourceVersionMatch=Exact", "fields=a..b", "fields=,", "q=" + strings.Repeat("a+", 9),
 	} {
 		values, err := url.ParseQuery(query)
 		if err != nil {
@@ -127,4 +130,76 @@ func FuzzParse(f *testing.F) {
 		}
 		q.Labels.Matches(labels.Set{"a": "b"})
 	})
+}
+
+func TestSortKeys(t *testing.T) {
+	for _, test := range []struct {
+		query, sortBy string
+		ascending     bool
+	}{
+		{"sortBy=name", "name", false},
+		{"sortBy=name&ascending=true", "name", true},
+		{"sortBy=-restarts,name", "-restarts,name", true},
+		{"sortBy=-restarts", "restarts", false},
+		{"sortBy=restarts,+name", "restarts,name", true}, // a plus is a space
+	} {
+		values, _ := url.ParseQuery(test.query)
+		q, _, err := Parse(values, known)
+		if err != nil || q.SortBy != test.sortBy || q.Ascending != test.ascending {
+			t.Errorf("%s: %+v, %v", test.query, q, err)
+		}
+	}
+	values, _ := url.ParseQuery("sortBy=-a&ascending=false")
+	if _, ignored, _ := Parse(values, known); !slices.Equal(ignored, []string{"ascending"}) {
+		t.Errorf("a direction that has no effect is not reported: %v", ignored)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	for _, test := range []struct {
+		query   string
+		want    *Watched
+		version uint64
+	}{
+		{"resourceVersion=7", nil, 7},
+		{"watch=false", nil, 0},
+		{"watch=0", nil, 0},
+		{"watch=true", &Watched{}, 0},
+		{"watch", &Watched{}, 0},
+		// What the request is authorized for is what is done: the first value.
+		{"watch=false&watch=true", nil, 0},
+		{"watch=1&resourceVersion=0", &Watched{}, 0},
+		{"watch=1&resourceVersion=12&timeoutSeconds=5&allowWatchBookmarks=true", &Watched{Bookmarks: true, Resumed: true, Timeout: 5 * time.Second}, 12},
+		{"watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", &Watched{Initial: true}, 0},
+	} {
+		values, _ := url.ParseQuery(test.query)
+		q, ignored, err := Parse(values, known)
+		if err != nil || len(ignored) > 0 || q.ResourceVersion != test.version || (q.Watch == nil) != (test.want == nil) || q.Watch != nil && *q.Watch != *test.want {
+			t.Errorf("%s: %+v, %v, %v", test.query, q.Watch, ignored, err)
+		}
+	}
+}
+
+func TestProjection(t *testing.T) {
+	const object = `{"kind":"Pod","metadata":{"name":"a","labels":{"app.kubernetes.io/name":"x","b":"c"}},"spec":{"containers":[{"name":"c","image":"i:1"},{"name":"d","image":"i:2"}],"n":null},"status":{"phase":"Running"}}`
+	for _, test := range []struct{ fields, want string }{
+		{"kind", `{"kind":"Pod"}`},
+		{"metadata.name,status.phase", `{"metadata":{"name":"a"},"status":{"phase":"Running"}}`},
+		{"status.phase, metadata.name", `{"metadata":{"name":"a"},"status":{"phase":"Running"}}`},
+		{"spec.containers.image", `{"spec":{"containers":[{"image":"i:1"},{"image":"i:2"}]}}`},
+		{`metadata.labels.app\.kubernetes\.io/name`, `{"metadata":{"labels":{"app.kubernetes.io/name":"x"}}}`},
+		{"metadata.labels,metadata.labels.b", `{"metadata":{"labels":{"app.kubernetes.io/name":"x","b":"c"}}}`},
+		{"metadata.labels.b,metadata.labels", `{"metadata":{"labels":{"app.kubernetes.io/name":"x","b":"c"}}}`},
+		{"spec.n.m,kind.name", `{"spec":{}}`},
+		{"nothing", `{}`},
+	} {
+		p, err := ParseProjection(test.fields)
+		if err != nil {
+			t.Errorf("%s: %v", test.fields, err)
+			continue
+		}
+		if got := p.Of(object); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.fields, got, test.want)
+		}
+	}
 }

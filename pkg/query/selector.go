@@ -40,12 +40,16 @@ func ParseSelector(text string) (Selector, error) {
 		return nil, status.BadRequest("labelSelector is longer than %d bytes", maxSelectorLength)
 	}
 	var selector Selector
+	count := 0
 	for _, term := range splitTerms(text) {
 		if strings.TrimSpace(term) == "" {
 			continue
 		}
 		var alternatives []labels.Selector
 		for alternative := range strings.SplitSeq(term, "|") {
+			if count++; count > maxTerms {
+				return nil, status.BadRequest("labelSelector has more than %d terms", maxTerms)
+			}
 			parsed, err := labels.Parse(alternative)
 			if err != nil {
 				return nil, status.BadRequest("invalid labelSelector: %v", err)

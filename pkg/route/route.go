@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -69,8 +72,11 @@ type Route struct {
 	// authorization are added where they apply.
 	Responses []Response
 	// Public operations need no credentials.
-	Public  bool
-	Handler Handler
+	Public bool
+	// Watchable operations stream changes when asked with watch=true: such a
+	// request may last.
+	Watchable bool
+	Handler   Handler
 }
 
 // Group is a set of operations below one prefix.
@@ -80,7 +86,10 @@ type Group struct {
 	// Tag groups the operations in the document.
 	Tag         string
 	Description string
-	Routes      []Route
+	// General groups have patterns for paths of other groups as well, which
+	// come first.
+	General bool
+	Routes  []Route
 }
 
 // Path is the full path of a route of the group.
@@ -148,32 +157,53 @@ func pathParameters(path string) []string {
 	return names
 }
 
-// Mount registers the routes of groups with a mux. Paths of a group that no
-// route has are answered with 404, and methods no route has with 405, both as
-// a Status.
+// ErrUnserved is returned by operations of a general group for what they do not
+// serve: the request is answered as if the group were not there.
+var ErrUnserved = errors.New("not served here")
+
+// methods are those an operation may have.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+
+// Mount registers the routes of groups with a mux. Paths that nothing serves
+// are answered with 404, and methods a path does not have with 405, both as a
+// Status.
 func Mount(mux *http.ServeMux, groups []Group) error {
 	if err := Validate(groups); err != nil {
 		return err
 	}
-	methods := make(map[string][]string)
-	var paths []string
+	general := map[string]bool{"/": true}
+	unmatched := Handler(func(w http.ResponseWriter, r *http.Request) error {
+		var allowed []string
+		for _, method := range methods {
+			other := *r
+			other.Method = method
+			if _, pattern := mux.Handler(&other); pattern != "" && !general[pattern] {
+				allowed = append(allowed, method)
+			}
+		}
+		if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
+			return status.NotFound("the server does not have the path %s", r.URL.Path)
+		}
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return status.New(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "the method %s is not allowed here, %s is", r.Method, strings.Join(allowed, ", "))
+	})
 	for g := range groups {
 		for n := range groups[g].Routes {
 			r := &groups[g].Routes[n]
-			path := groups[g].Path(r)
-			mux.Handle(r.Method+" "+path, r.Handler)
-			if methods[path] == nil {
-				paths = append(paths, path)
+			pattern, handler := r.Method+" "+groups[g].Path(r), r.Handler
+			if groups[g].General {
+				general[pattern] = true
+				handler = func(w http.ResponseWriter, request *http.Request) error {
+					err := r.Handler(w, request)
+					if errors.Is(err, ErrUnserved) {
+						return unmatched(w, request)
+					}
+					return err
+				}
 			}
-			methods[path] = append(methods[path], r.Method)
+			mux.Handle(pattern, handler)
 		}
 	}
-	for _, path := range paths {
-		allowed := strings.Join(methods[path], ", ")
-		mux.Handle(path, Handler(func(w http.ResponseWriter, r *http.Request) error {
-			w.Header().Set("Allow", allowed)
-			return status.New(http.StatusMethodNotAllowed, "MethodNotAllowed", "the method %s is not allowed here, %s is", r.Method, allowed)
-		}))
-	}
+	mux.Handle("/", unmatched)
 	return nil
 }

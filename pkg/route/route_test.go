@@ -105,7 +105,7 @@ func TestMount(t *testing.T) {
 		{"a route", "GET", "/kapis/a.io/v1/things/x", 200, "thing x", ""},
 		{"HEAD is GET", "HEAD", "/kapis/a.io/v1/things/x", 200, "thing x", ""}, // net/http drops the body
 		{"another method", "DELETE", "/kapis/a.io/v1/things/x", 200, "deleted x", ""},
-		{"a method no route has", "PUT", "/kapis/a.io/v1/things/x", 405, "the method PUT is not allowed here, GET, DELETE is", "GET, DELETE"},
+		{"a method no route has", "PUT", "/kapis/a.io/v1/things/x", 405, "the method PUT is not allowed here, GET, HEAD, DELETE is", "GET, HEAD, DELETE"},
 		{"a method nobody knows", "BREW", "/oauth/token", 405, "the method BREW is not allowed here", "POST"},
 		{"GET of what is only posted to", "GET", "/oauth/token", 405, "not allowed", "POST"},
 		{"an error of a handler", "GET", "/kapis/a.io/v1/failing/x", 400, "name is wrong", ""},

@@ -45,6 +45,11 @@ type filters struct {
 	metrics       *metrics
 	inFlight      chan struct{}
 	maxBody       int64
+	// watchable reports whether what is asked for is served here and streams
+	// changes.
+	watchable func(*http.Request) bool
+	// watches ends when the server stops, and all watches with it.
+	watches context.Context //nolint:containedctx // of the server, not of a request
 }
 
 // ServeHTTP implements http.Handler.
@@ -88,7 +93,13 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		status.Write(w, r, err)
 		return
 	}
-	c.long = long(info)
+	c.long = f.long(r, info)
+	if info.Verb == "watch" && c.long {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		defer context.AfterFunc(f.watches, cancel)()
+		r = r.WithContext(ctx)
+	}
 	if !c.long && !exempt(info.Path) {
 		// A Kubernetes that hangs must not make us hang.
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
@@ -114,11 +125,12 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 	f.identify(w, r, info, c)
 }
 
-// long are the watches, logs and connections of Kubernetes. What is served
-// here never is, whatever it claims: else a parameter would lift the limits.
-func long(info *request.Info) bool {
+// long are the watches, logs and connections of Kubernetes and our own watches.
+// Other requests never are, whatever they claim: else a parameter would lift
+// the limits.
+func (f *filters) long(r *http.Request, info *request.Info) bool {
 	if !info.Kubernetes {
-		return false
+		return info.Verb == "watch" && f.watchable(r)
 	}
 	switch info.Subresource {
 	case "attach", "exec", "log", "portforward", "proxy":

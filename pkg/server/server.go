@@ -18,7 +18,6 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
-	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // Timeouts and limits of connections, as kube-apiserver's.
@@ -50,11 +49,14 @@ type Server struct {
 	plain     net.Listener
 	encrypted net.Listener
 	stopping  chan struct{}
+	watches   context.Context //nolint:containedctx // ends all watches when the server stops
+	stop      context.CancelFunc
 }
 
 // New listens on the configured ports.
 func New(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{options: options, stopping: make(chan struct{})}
+	s.watches, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	inFlight := make(chan struct{}, options.Config.MaxRequestsInFlight)
 	m, err := newMetrics(options.Registry, func() float64 { return float64(len(inFlight)) })
 	if err != nil {
@@ -67,6 +69,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	s.handler = &filters{
 		next: mux, authenticator: options.Authenticator, authorizer: options.Authorizer,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
+		watchable: watchable(mux, options.Groups), watches: s.watches,
 	}
 	if err := s.listen(ctx); err != nil {
 		s.close()
@@ -98,10 +101,23 @@ func (s *Server) mux() (*http.ServeMux, error) {
 	measured := promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{})
 	mux.Handle("GET /metrics", measured)
 	mux.Handle("GET /kapis/metrics", measured)
-	mux.Handle("/", route.Handler(func(_ http.ResponseWriter, r *http.Request) error {
-		return status.NotFound("the server does not have the path %s", r.URL.Path)
-	}))
 	return mux, nil
+}
+
+// watchable reports whether a request is for an operation that streams changes.
+func watchable(mux *http.ServeMux, groups []route.Group) func(*http.Request) bool {
+	patterns := make(map[string]bool)
+	for g := range groups {
+		for n := range groups[g].Routes {
+			if r := &groups[g].Routes[n]; r.Watchable {
+				patterns[r.Method+" "+groups[g].Path(r)] = true
+			}
+		}
+	}
+	return func(r *http.Request) bool {
+		_, pattern := mux.Handler(r)
+		return patterns[pattern]
+	}
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {
@@ -177,6 +193,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	close(s.stopping)
+	s.stop() // clients watch another replica
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Config.ShutdownTimeout.Duration)
 	defer cancel()
 	for _, server := range servers { // at once: both have the whole time

@@ -208,7 +208,7 @@ func TestAuthorization(t *testing.T) {
 		wantStatus(t, ask(s, http.MethodGet, "/nowhere", "Authorization", "admin"), 404)
 		w := ask(s, http.MethodDelete, "/kapis/test.io/v1/a", "Authorization", "admin")
 		wantStatus(t, w, 405)
-		if allow := w.Header().Get("Allow"); allow != "GET, POST" {
+		if allow := w.Header().Get("Allow"); allow != "GET, HEAD, POST" {
 			t.Errorf("Allow %q", allow)
 		}
 	})

@@ -139,6 +139,7 @@ type object struct {
 	APIVersion string
 	Metadata   struct {
 		Name, Namespace, UID string
+		ResourceVersion      string
 		CreationTimestamp    string
 		ManagedFields        []any
 	}

@@ -4,13 +4,16 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -23,6 +26,7 @@ type Handler struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Rights says which namespaces and workspaces a caller sees.
 	Rights Rights
+	Now    func() time.Time
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
@@ -30,44 +34,64 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	selection := objects.Selection{Namespace: namespace}
+	if selection.Only, err = h.visible(r, kind, namespace); err != nil {
+		return err
+	}
+	return h.answer(w, r, kind, selection, viewerEnvelope)
+}
+
+// answer serves a list, or its changes.
+func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.Type, selection objects.Selection, envelope envelope) error {
+	f, err := h.form(r, kind, selection.Namespace)
 	if err != nil {
 		return err
+	}
+	f.envelope = envelope
+	q, err := h.query(w, r, kind)
+	if err != nil {
+		return err
+	}
+	f.projection = q.Projection
+	selection.Query = &q
+	if q.Watch != nil {
+		return h.watch(w, r, selection, f)
+	}
+	listed, err := h.Cache.List(r.Context(), h.Types.Catalog, kind, selection)
+	if err != nil {
+		return err
+	}
+	w.Header().Set(headerVersion, listed.VersionText())
+	if unchanged(w, r, listed, selection.Only, f) {
+		return nil
+	}
+	if listed.Stale != "" {
+		warn(w, "%s", listed.Stale)
+	}
+	return f.writeList(w, r, listed, &q)
+}
+
+// headerVersion tells the version of Kubernetes a list is of, for clients that
+// ask for further pages of it or watch from there.
+const headerVersion = "Resource-Version"
+
+// query reads the parameters of a list and warns of those without effect.
+func (h *Handler) query(w http.ResponseWriter, r *http.Request, kind *objects.Type) (query.Query, error) {
+	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	if err != nil {
+		return q, err
 	}
 	for _, name := range ignored {
 		warn(w, "the parameter %q has no effect on %s", name, kind.Resource)
 	}
-	if !kind.Sorts(q.SortBy) {
-		warn(w, "%s cannot be sorted by %q, they are sorted by creation time", kind.Resource, q.SortBy)
+	for _, key := range kind.Unsorted(q.SortBy) {
+		if q.Signed() {
+			warn(w, "%s cannot be sorted by %q", kind.Resource, key)
+		} else {
+			warn(w, "%s cannot be sorted by %q, they are sorted by creation time", kind.Resource, key)
+		}
 	}
-	view, err := h.Cache.View(r.Context(), kind)
-	if err != nil {
-		return err
-	}
-	only, err := h.visible(r, kind, namespace)
-	if err != nil {
-		return err
-	}
-	secrets := h.secretsShown(r, kind, namespace)
-	if unchanged(w, r, kind, view, only, secrets) {
-		return nil
-	}
-	var page objects.Page
-	if only != nil {
-		page, err = view.ListOnly(only, &q)
-	} else {
-		page, err = view.List(namespace, &q)
-	}
-	if err != nil {
-		return err
-	}
-	if page.Items, err = h.annotated(r, kind, page.Items); err != nil {
-		return err
-	}
-	if view.Stale != "" {
-		warn(w, "%s", view.Stale)
-	}
-	return writeList(w, r, page, secrets, q.Pretty)
+	return q, nil
 }
 
 func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
@@ -75,48 +99,85 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return h.object(w, r, kind, namespace, r.PathValue("name"))
+}
+
+// object serves one object.
+func (h *Handler) object(w http.ResponseWriter, r *http.Request, kind *objects.Type, namespace, name string) error {
+	f, err := h.form(r, kind, namespace)
+	if err != nil {
+		return err
+	}
 	q, _, err := query.Parse(r.URL.Query(), kind.Filters)
 	if err != nil {
 		return err
 	}
-	name := r.PathValue("name")
-	view, err := h.Cache.View(r.Context(), kind)
-	if err != nil {
-		return err
-	}
-	item := view.Get(namespace, name)
-	if item == nil {
-		return apierrors.NewNotFound(kind.GroupResource(), name)
-	}
-	items, err := h.annotated(r, kind, []*objects.Item{item})
+	f.projection = q.Projection
+	item, view, err := h.Cache.Object(r.Context(), h.Types.Catalog, kind, namespace, name, q.ResourceVersion)
 	if err != nil {
 		return err
 	}
 	if view.Stale != "" {
 		warn(w, "%s", view.Stale)
 	}
-	return writeObject(w, items[0].Shown(h.secretsShown(r, kind, namespace)), q.Pretty)
+	return f.writeObject(w, item, q.Pretty)
+}
+
+// summary counts the objects of a list by their status. An object that has
+// this name comes first: it could not be had in any other way.
+func (h *Handler) summary(w http.ResponseWriter, r *http.Request) error {
+	kind, namespace, err := h.kind(r)
+	if err != nil {
+		return err
+	}
+	q, err := h.query(w, r, kind)
+	if err != nil {
+		return err
+	}
+	if kind.Namespaced == (namespace != "") {
+		_, _, err := h.Cache.Object(r.Context(), h.Types.Catalog, kind, namespace, "summary", q.ResourceVersion)
+		if err == nil {
+			return h.object(w, r, kind, namespace, "summary")
+		}
+		if !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	// The path looks like the one of an object; what is answered is a list.
+	if err := h.mayList(r, kind); err != nil {
+		return err
+	}
+	selection := objects.Selection{Namespace: namespace, Query: &q}
+	if selection.Only, err = h.visible(r, kind, namespace); err != nil {
+		return err
+	}
+	total, counts, err := h.Cache.Counts(r.Context(), h.Types.Catalog, kind, selection, "status")
+	if err != nil {
+		return err
+	}
+	status.WriteJSON(w, http.StatusOK, Summary{TotalItems: total, Status: counts})
+	return nil
 }
 
 // unchanged sets the entity tag of a list and answers 304 when the client has
 // that state already, which a console that asks again and again mostly has.
-// The tag is of the type, whatever the page: the URL says the rest. Types
-// that show what depends on others have none: their state does not know.
-func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view objects.View, only *objects.Only, secrets bool) bool {
-	if view.Stale != "" || kind.Related() {
+// The tag is of the type, whatever the page: the URL says the rest. Lists that
+// show what depends on other types have none, their state does not know, and
+// neither have tables, whose ages grow.
+func unchanged(w http.ResponseWriter, r *http.Request, listed objects.Listed, only *objects.Only, f form) bool {
+	header := w.Header()
+	header.Add("Vary", "Accept")
+	if listed.Stale != "" || listed.Changing || f.as == asTable {
 		return false
 	}
-	tag := `W/"` + view.Tag()
-	if !secrets {
-		tag += "-masked"
-	}
+	tag := `W/"` + listed.Tag() + f.tag()
 	if only != nil { // what is shown changes with the rights of the caller, too
 		tag += "-" + only.Key()
 	}
 	tag += `"`
-	w.Header().Set("ETag", tag)
-	w.Header().Set("Cache-Control", "private, no-cache")
-	w.Header().Add("Vary", "Authorization")
+	header.Set("ETag", tag)
+	header.Set("Cache-Control", "private, no-cache")
+	header.Add("Vary", "Authorization")
 	for given := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		if strings.TrimSpace(given) == tag {
 			w.WriteHeader(http.StatusNotModified)
@@ -124,11 +185,6 @@ func unchanged(w http.ResponseWriter, r *http.Request, kind *objects.Type, view 
 		}
 	}
 	return false
-}
-
-// annotated adds to objects what is derived from others.
-func (h *Handler) annotated(r *http.Request, kind *objects.Type, items []*objects.Item) ([]*objects.Item, error) {
-	return h.Cache.Annotate(r.Context(), h.Types.Catalog, kind, items)
 }
 
 // kind finds the type and namespace a path is about.
@@ -158,6 +214,35 @@ func (h *Handler) secretsShown(r *http.Request, kind *objects.Type, namespace st
 		User: who, Verb: "get", APIVersion: "v1", Resource: "secrets", Namespace: namespace, ResourceRequest: true,
 	})
 	return err == nil && decision == authorizer.DecisionAllow
+}
+
+// mayList asks whether the caller, who was allowed to get an object, may list
+// objects as well.
+func (h *Handler) mayList(r *http.Request, kind *objects.Type) error {
+	allowed, err := h.may(r, "list")
+	switch {
+	case err != nil:
+		return err
+	case !allowed:
+		return status.Forbidden(kind.GroupResource(), "", "listing them is not allowed")
+	}
+	return nil
+}
+
+// may asks whether the caller may do something with what the request is about.
+func (h *Handler) may(r *http.Request, verb string) (bool, error) {
+	who, found := kuberequest.UserFrom(r.Context())
+	info := request.InfoFrom(r.Context())
+	if !found || info == nil {
+		return false, nil
+	}
+	attributes := authz.AttributesOf(info)
+	attributes.User, attributes.Verb = who, verb
+	if verb == "list" && attributes.Name == "summary" {
+		attributes.Name = ""
+	}
+	decision, _, err := h.Authorizer.Authorize(r.Context(), attributes)
+	return decision == authorizer.DecisionAllow, err
 }
 
 // warn adds a warning kubectl and client-go print (RFC 7234 §5.5).

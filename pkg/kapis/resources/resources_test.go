@@ -90,7 +90,9 @@ func newDoor(t testing.TB, lists map[string][]string) http.Handler {
 		cluster.CloseClientConnections()
 		cluster.Close()
 	})
-	h := &Handler{Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}}
+	h := &Handler{
+		Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}, Now: time.Now,
+	}
 	mux := http.NewServeMux()
 	if err := route.Mount(mux, []route.Group{h.Group()}); err != nil {
 		t.Fatal(err)

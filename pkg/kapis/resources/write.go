@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-
-	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 )
 
 // chunk is how much of an answer is put together before it is sent, in bytes.
@@ -21,23 +19,31 @@ const chunk = 64 << 10
 // so that a buffer stays near the size of a chunk.
 var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, chunk+chunk/4)) }}
 
-// writeList writes {"items":[…],"totalItems":N} from the stored bytes of the
-// objects: nothing is encoded, and a large list is never whole in memory.
-func writeList(w http.ResponseWriter, r *http.Request, page objects.Page, secrets, pretty bool) error {
+// body is a list put together from stored bytes: nothing is encoded, and a
+// large list is never whole in memory.
+type body struct {
+	head, tail string
+	count      int
+	text       func(n int) string // of an object
+}
+
+func (c body) size() int {
+	size := len(c.head) + len(c.tail) + max(0, c.count-1)
+	for n := range c.count {
+		size += len(c.text(n))
+	}
+	return size
+}
+
+func (c body) write(w http.ResponseWriter, r *http.Request, pretty bool) error {
 	if pretty {
 		var whole bytes.Buffer
-		if err := appendList(&whole, page, secrets, func() error { return nil }); err != nil {
+		if err := c.append(&whole, func() error { return nil }); err != nil {
 			return err
 		}
 		return writeIndented(w, whole.Bytes())
 	}
-	size := len(`{"items":[],"totalItems":}`) + len(strconv.Itoa(page.Total)) + 1
-	for n, item := range page.Items {
-		size += len(item.Shown(secrets))
-		if n > 0 {
-			size++
-		}
-	}
+	size := c.size()
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	var out io.Writer = w
@@ -59,7 +65,7 @@ func writeList(w http.ResponseWriter, r *http.Request, page objects.Page, secret
 		b.Reset()
 		buffers.Put(b)
 	}()
-	if err := appendList(b, page, secrets, func() error {
+	if err := c.append(b, func() error {
 		if b.Len() < chunk {
 			return nil
 		}
@@ -94,22 +100,29 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-// appendList calls full after each object.
-func appendList(b *bytes.Buffer, page objects.Page, secrets bool, full func() error) error {
-	b.WriteString(`{"items":[`)
-	for n, item := range page.Items {
+// append calls full after each object.
+func (c body) append(b *bytes.Buffer, full func() error) error {
+	b.WriteString(c.head)
+	for n := range c.count {
 		if n > 0 {
 			b.WriteByte(',')
 		}
-		b.WriteString(item.Shown(secrets))
+		b.WriteString(c.text(n))
 		if err := full(); err != nil {
 			return err
 		}
 	}
-	b.WriteString(`],"totalItems":`)
-	b.WriteString(strconv.Itoa(page.Total))
-	b.WriteString("}\n")
+	b.WriteString(c.tail)
 	return nil
+}
+
+// writeValue answers with a value that has to be encoded.
+func writeValue(w http.ResponseWriter, value any, pretty bool) error {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return writeObject(w, string(encoded), pretty)
 }
 
 func writeObject(w http.ResponseWriter, object string, pretty bool) error {

@@ -1,0 +1,262 @@
+package resources
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// How long things last in a watch.
+const (
+	// leastTimeout is how long a watch lasts at least when the client does not
+	// say, and up to twice that, as kube-apiserver's: so that the watches of a
+	// server that was restarted spread over others again.
+	leastTimeout = 30 * time.Minute
+	// beat is how often a watch without events is looked after.
+	beat = 15 * time.Second
+	// bookmarks come with every n-th beat.
+	beatsPerBookmark = 4
+	// writeTimeout ends the watch of a client that does not read.
+	writeTimeout = 30 * time.Second
+)
+
+// watch streams the changes of a list: frames of Kubernetes, or server-sent
+// events.
+func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection objects.Selection, f form) error {
+	if last := r.Header.Get("Last-Event-ID"); f.events && last != "" { // the browser connects again
+		version, err := strconv.ParseUint(last, 10, 64)
+		if err != nil {
+			return status.BadRequest("Last-Event-ID must be the id of an event, not %q", last)
+		}
+		selection.ResourceVersion, selection.Watch.Resumed, selection.Watch.Initial = version, true, false
+	}
+	matches, err := f.kind.Matcher(selection)
+	if err != nil {
+		return err
+	}
+	watching, err := h.Cache.Watch(r.Context(), f.kind, selection.Query)
+	if err != nil {
+		return err
+	}
+	defer func() { watching.Close(h.Now()) }()
+	if watching.Stale != "" {
+		warn(w, "%s", watching.Stale)
+	}
+	s := &stream{
+		handler: h, form: f, namespace: selection.Namespace, matches: matches, watching: watching, request: r, writer: w, control: http.NewResponseController(w),
+		bookmarks: selection.Watch.Bookmarks || f.events,
+	}
+	header := w.Header()
+	header.Set("Cache-Control", "no-cache, private")
+	if f.events {
+		header.Set("Content-Type", eventStream)
+		header.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	} else {
+		header.Set("Content-Type", "application/json;stream=watch")
+	}
+	w.WriteHeader(http.StatusOK)
+	timeout := selection.Watch.Timeout
+	if timeout == 0 {
+		timeout = leastTimeout + rand.N(leastTimeout) //nolint:gosec // spread, not kept secret
+	}
+	s.run(timeout, selection)
+	return nil
+}
+
+// stream is a watch that is answered.
+type stream struct {
+	handler   *Handler
+	form      form
+	namespace string
+	matches   func(*objects.Item) bool
+	watching  *objects.Watch
+	request   *http.Request
+	writer    http.ResponseWriter
+	control   *http.ResponseController
+	bookmarks bool
+	buffer    bytes.Buffer
+	titled    bool // the columns of tables have been sent
+}
+
+// run sends events until the client goes, the time is over or the caller may
+// not see them any more.
+func (s *stream) run(timeout time.Duration, selection objects.Selection) {
+	ctx := s.request.Context()
+	end := time.NewTimer(timeout)
+	defer end.Stop()
+	beats := time.NewTicker(beat)
+	defer beats.Stop()
+	if s.watching.Initial != nil && !s.initial(selection) {
+		return
+	}
+	if s.flush() != nil {
+		return
+	}
+	for n := 1; ; {
+		events, version, wake, err := s.watching.Poll(s.matches)
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		for _, event := range events {
+			if s.event(event) != nil {
+				return
+			}
+		}
+		if wake == nil {
+			continue
+		}
+		if s.flush() != nil {
+			return
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return
+		case <-end.C:
+			return
+		case <-beats.C:
+			if !s.allowed() {
+				return
+			}
+			if s.form.events {
+				s.buffer.WriteString(": still here\n\n")
+			}
+			if n++; s.bookmarks && n%beatsPerBookmark == 0 {
+				s.bookmark(version, false)
+			}
+		}
+	}
+}
+
+// initial sends the state the watch starts with; false when the client went.
+func (s *stream) initial(selection objects.Selection) bool {
+	version := s.watching.Initial.Version()
+	q := *selection.Query
+	q.Page, q.Limit = 1, -1
+	selection.Query = &q
+	page, err := s.watching.Initial.Select(selection)
+	if err != nil {
+		s.fail(err)
+		return false
+	}
+	for _, item := range page.Items {
+		if s.event(objects.Event{Type: objects.Added, Item: item, Version: version}) != nil {
+			return false
+		}
+	}
+	if q.Watch.Initial && q.Watch.Bookmarks {
+		s.bookmark(version, true)
+	}
+	return true
+}
+
+// event sends an event as soon as there is enough to send.
+func (s *stream) event(event objects.Event) error {
+	item := event.Item
+	if items, err := s.handler.Cache.Annotate(s.request.Context(), s.handler.Types.Catalog, s.form.kind, []*objects.Item{item}); err == nil {
+		item = items[0]
+	}
+	object := ""
+	if s.form.as == asTable {
+		table := s.form.kind.Table([]*objects.Item{item}, s.form.include, s.form.secrets, s.handler.Now())
+		table.ResourceVersion = item.ResourceVersion()
+		if s.titled { // they stay the same
+			table.ColumnDefinitions = nil
+		}
+		s.titled = true
+		encoded, err := json.Marshal(table)
+		if err != nil {
+			return err
+		}
+		object = string(encoded)
+	} else {
+		object = s.form.object(item)
+	}
+	s.frame(string(event.Type), object, event.Version)
+	if s.buffer.Len() < chunk {
+		return nil
+	}
+	return s.flush()
+}
+
+func (s *stream) frame(kind, object string, version uint64) {
+	b := &s.buffer
+	if s.form.events {
+		if version != 0 {
+			b.WriteString("id: ")
+			b.Write(strconv.AppendUint(b.AvailableBuffer(), version, 10))
+			b.WriteByte('\n')
+		}
+		b.WriteString("event: ")
+		b.WriteString(kind)
+		b.WriteString("\ndata: ")
+		if strings.ContainsAny(object, "\r\n") { // stored as it was sent to us: a line break would end the event
+			object = strings.NewReplacer("\r", "", "\n", "").Replace(object)
+		}
+		b.WriteString(object)
+		b.WriteString("\n\n")
+		return
+	}
+	b.WriteString(`{"type":"`)
+	b.WriteString(kind)
+	b.WriteString(`","object":`)
+	b.WriteString(object)
+	b.WriteString("}\n")
+}
+
+// bookmark tells a version the client may go on from, and whether it ends the
+// initial state.
+func (s *stream) bookmark(version uint64, initial bool) {
+	annotations := ""
+	if initial {
+		annotations = `,"annotations":{"` + metav1.InitialEventsAnnotationKey + `":"true"}`
+	}
+	s.frame("BOOKMARK", `{"kind":"`+s.form.kind.Kind+`","apiVersion":"`+s.form.kind.GroupVersion().String()+
+		`","metadata":{"resourceVersion":"`+strconv.FormatUint(version, 10)+`","creationTimestamp":null`+annotations+`}}`, version)
+}
+
+// fail ends the watch with what went wrong, as an event: the answer has begun.
+// A type that is gone is no error.
+func (s *stream) fail(err error) {
+	if !errors.Is(err, objects.ErrEnded) {
+		if failure, encoding := json.Marshal(status.Of(err)); encoding == nil {
+			s.frame("ERROR", string(failure), 0)
+		}
+	}
+	_ = s.flush()
+}
+
+// flush sends what there is to send.
+func (s *stream) flush() error {
+	// Not every writer has deadlines; those that do not belong to tests.
+	_ = s.control.SetWriteDeadline(s.handler.Now().Add(writeTimeout))
+	if s.buffer.Len() > 0 {
+		_, err := s.writer.Write(s.buffer.Bytes())
+		s.buffer.Reset()
+		if s.buffer.Cap() > 4*chunk { // a large state at the beginning
+			s.buffer = bytes.Buffer{}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.control.Flush()
+}
+
+// allowed asks again whether the caller may watch: rights that are taken away
+// end what they had allowed.
+func (s *stream) allowed() bool {
+	allowed, err := s.handler.may(s.request, "watch")
+	return err == nil && allowed && s.form.secrets == s.handler.secretsShown(s.request, s.form.kind, s.namespace)
+}

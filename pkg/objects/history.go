@@ -1,0 +1,203 @@
+package objects
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+	"strconv"
+	"time"
+)
+
+// How much of the past is kept: changes for watches that resume or fall
+// behind, and snapshots for the further pages of a list.
+const (
+	historyBytes   = 16 << 20
+	historyChanges = 8192
+	historyAge     = 5 * time.Minute
+	keptSnapshots  = 32
+	keptAge        = 2 * time.Minute
+)
+
+// change is what happened to one object at a version of Kubernetes.
+type change struct {
+	version   uint64
+	old, item *Item // old is nil for a new object, item for a deleted one
+}
+
+// history are the last changes of a store, the oldest first.
+type history struct {
+	changes []change
+	first   uint64 // how many changes came before those kept
+	since   uint64 // changes after this version are kept
+	bytes   int    // of the objects kept only for this
+	trimmed uint64 // where the history ended when it was last trimmed by age
+}
+
+func (h *history) end() uint64 { return h.first + uint64(len(h.changes)) }
+
+// drop forgets the n oldest changes.
+func (h *history) drop(n int) {
+	if n == 0 {
+		return
+	}
+	for _, gone := range h.changes[:n] {
+		h.bytes -= gone.weight()
+	}
+	h.since = h.changes[n-1].version
+	h.first += uint64(n) //nolint:gosec // a length
+	clear(h.changes[:n]) // the array stays, what it refers to does not
+	h.changes = h.changes[n:]
+}
+
+// weight is the memory an old object costs, in bytes.
+func (c change) weight() int {
+	if c.old == nil {
+		return 0
+	}
+	return len(c.old.json)
+}
+
+func (h *history) add(c change) {
+	if len(h.changes) == cap(h.changes) {
+		h.changes = slices.Grow(h.changes, max(64, len(h.changes))) // and let go of what was dropped
+	}
+	h.changes = append(h.changes, c)
+	h.bytes += c.weight()
+	n := max(0, len(h.changes)-historyChanges)
+	for over := h.bytes; over > historyBytes && n < len(h.changes)-1; n++ {
+		over -= h.changes[n].weight()
+	}
+	h.drop(n)
+}
+
+// record notes a change. An object that was deleted and made anew while
+// nobody looked went and came.
+func (s *Store) record(old, item *Item, version uint64) {
+	if old != nil && item != nil && old.uid != item.uid {
+		s.history.add(change{version: version, old: old})
+		old = nil
+	}
+	s.history.add(change{version: version, old: old, item: item})
+}
+
+// recordReplace notes what a complete new state changes, in the order of its
+// versions; what is gone went last, nobody knows when.
+func (s *Store) recordReplace(old *tree, items []*Item, version uint64) {
+	if !s.filled { // the first state is no change
+		s.history.since = s.advance(version)
+		return
+	}
+	var changed []change
+	present := make(map[*Item]bool, len(items))
+	for _, item := range items {
+		known, _ := old.Get(item)
+		if known == item {
+			present[known] = true
+			continue
+		}
+		if known != nil {
+			present[known] = true
+		}
+		changed = append(changed, change{version: item.number(), old: known, item: item})
+	}
+	slices.SortStableFunc(changed, func(a, b change) int { return cmp.Compare(a.version, b.version) })
+	old.Scan(func(known *Item) bool {
+		if !present[known] {
+			changed = append(changed, change{old: known})
+		}
+		return true
+	})
+	if len(changed) > historyChanges/2 {
+		// Too much to tell: whoever watches has to start over.
+		s.history.drop(len(s.history.changes))
+		s.history.first++
+		s.history.since = s.advance(version)
+		return
+	}
+	before := s.version.Load()
+	for _, c := range changed {
+		if c.item == nil {
+			c.version = version
+		}
+		before = max(before, c.version)
+		s.record(c.old, c.item, before)
+	}
+	s.advance(max(before, version))
+}
+
+// after is the position of the first change after a version, false when
+// changes since then are not kept any more.
+func (h *history) after(version uint64) (uint64, bool) {
+	if version < h.since {
+		return 0, false
+	}
+	n := sort.Search(len(h.changes), func(n int) bool { return h.changes[n].version > version })
+	return h.first + uint64(n), true //nolint:gosec // an index
+}
+
+// kept is a snapshot further pages are served from.
+type kept struct {
+	*Snapshot
+	asked time.Time
+}
+
+// keep keeps a snapshot for some time, so that the further pages of a list can
+// be asked for at its version.
+func (s *Store) keep(snapshot *Snapshot, now time.Time) {
+	if now.UnixNano()-snapshot.asked.Swap(now.UnixNano()) < int64(time.Second) {
+		return // a busy list asks for nothing else
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.kept {
+		if s.kept[n].Snapshot == snapshot {
+			s.kept[n].asked = now
+			return
+		}
+	}
+	s.kept = append(s.kept, kept{snapshot, now})
+	if len(s.kept) > keptSnapshots {
+		s.kept = slices.Delete(s.kept, 0, 1)
+	}
+}
+
+// at returns the kept snapshot that was the state at a version, nil when there
+// is none.
+func (s *Store) at(version uint64) *Snapshot {
+	if current := s.Snapshot(); current.since <= version && version <= current.Version() {
+		return current
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.kept {
+		if k.since <= version && version <= k.Version() {
+			return k.Snapshot
+		}
+	}
+	return nil
+}
+
+// trim lets go of what is older than watches and pages need.
+func (s *Store) trim(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.kept = slices.DeleteFunc(s.kept, func(k kept) bool { return now.Sub(k.asked) > keptAge })
+	// Called once per historyAge: what was there the last time is old enough.
+	if s.history.trimmed > s.history.first {
+		s.history.drop(int(min(s.history.trimmed-s.history.first, uint64(len(s.history.changes))))) //nolint:gosec // at most the length
+	}
+	s.history.trimmed = s.history.end()
+}
+
+// number is the version of an object; 0 when it is none of Kubernetes'.
+func (i *Item) number() uint64 { return number(i.version) }
+
+// number reads a version of Kubernetes, which clients must not compare but
+// servers may (KEP-5504).
+func number(version string) uint64 {
+	n, err := strconv.ParseUint(version, 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
