@@ -39,7 +39,7 @@ func newAccounts(c client.Client, directory *iam.Directory, passwords *identity.
 		users:      &iam.Users{Client: c, Bindings: bindings, Sessions: sessions, Emails: directory, Now: time.Now},
 		groups:     &iam.Groups{Client: c, Bindings: bindings},
 		workspaces: &tenant.Workspaces{Client: c},
-		projects:   &tenant.Projects{Client: c, Bindings: bindings},
+		projects:   &tenant.Projects{Client: c, Bindings: bindings, Now: time.Now},
 		quotas:     &tenant.Quotas{Client: c},
 	}
 }

@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -124,6 +126,9 @@ func (p *projects) Reconcile(ctx context.Context, request reconcile.Request) (re
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	_, err := p.ensure.Ensure(ctx, namespace)
+	if errors.Is(err, tenant.ErrNoCreator) {
+		return reconcile.Result{RequeueAfter: time.Second}, nil
+	}
 	return again(err)
 }
 

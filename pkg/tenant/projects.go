@@ -2,8 +2,10 @@ package tenant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -25,7 +27,15 @@ import (
 type Projects struct {
 	Client   client.Client
 	Bindings *iam.Bindings
+	Now      func() time.Time
 }
+
+// ErrNoCreator means that who created a namespace is not there, and may come:
+// kubectl apply writes objects in the order of a file.
+var ErrNoCreator = errors.New("who created the namespace does not exist yet")
+
+// creatorComes is how long is waited for that.
+const creatorComes = time.Minute
 
 // resourceNamespaces names namespaces in errors.
 var resourceNamespaces = schema.GroupResource{Resource: "namespaces"}
@@ -121,17 +131,19 @@ func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*co
 	if err != nil {
 		return nil, err
 	}
+	admin := false
 	for n := range roles {
-		if err := keepProjectRole(ctx, p.Client, projectRole(&roles[n], namespace.Name)); err != nil {
-			return nil, fmt.Errorf("role %s of project %s: %w", roles[n].Metadata.Name, namespace.Name, err)
+		role := projectRole(&roles[n], namespace.Name)
+		if err := keepProjectRole(ctx, p.Client, role); err != nil {
+			return nil, fmt.Errorf("role %s of project %s: %w", role.Name, namespace.Name, err)
 		}
+		admin = admin || role.Name == roleAdmin
 	}
 	if namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name {
 		return namespace, nil
 	}
-	admin := slices.ContainsFunc(roles, func(b base) bool { return b.Metadata.Name == roleAdmin })
 	if creator := namespace.Annotations[iamv1alpha2.AnnotationCreator]; creator != "" && admin {
-		if err := p.ensureCreator(ctx, namespace.Name, creator); err != nil {
+		if err := p.ensureCreator(ctx, namespace, creator); err != nil {
 			return nil, fmt.Errorf("creator of project %s: %w", namespace.Name, err)
 		}
 	}
@@ -149,16 +161,18 @@ func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*co
 // roleAdmin is the role of who creates a project.
 const roleAdmin = "admin"
 
-func (p *Projects) ensureCreator(ctx context.Context, namespace, creator string) error {
+func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespace, creator string) error {
 	err := p.Client.Get(ctx, client.ObjectKey{Name: creator}, &iamv1alpha2.User{})
-	if apierrors.IsNotFound(err) {
+	switch {
+	case apierrors.IsNotFound(err) && p.Now().Sub(namespace.CreationTimestamp.Time) < creatorComes:
+		return ErrNoCreator
+	case apierrors.IsNotFound(err):
 		return nil // "system", or somebody who is gone
-	}
-	if err != nil {
+	case err != nil:
 		return err
 	}
 	bindings := &rbacv1.RoleBindingList{}
-	if err := p.Client.List(ctx, bindings, client.InNamespace(namespace)); err != nil {
+	if err := p.Client.List(ctx, bindings, client.InNamespace(namespace.Name)); err != nil {
 		return err
 	}
 	for n := range bindings.Items {
@@ -168,5 +182,5 @@ func (p *Projects) ensureCreator(ctx context.Context, namespace, creator string)
 			return nil
 		}
 	}
-	return p.Bindings.Add(ctx, iam.Place{Namespace: namespace}, creator, roleAdmin)
+	return p.Bindings.Add(ctx, iam.Place{Namespace: namespace.Name}, creator, roleAdmin)
 }

@@ -39,7 +39,8 @@ func bases(ctx context.Context, reader client.Reader, kind string) ([]base, erro
 		if err := json.Unmarshal(all.Items[n].Role.Raw, &one); err != nil {
 			return nil, fmt.Errorf("role base %s: %w", all.Items[n].Name, err)
 		}
-		if one.Kind == kind && one.Metadata.Labels[iamv1alpha2.LabelRoleTemplate] != "true" && (!devops || project) {
+		_, template := one.Metadata.Labels[iamv1alpha2.LabelRoleTemplate] // "false" marks one that is not shown
+		if one.Kind == kind && !template && (!devops || project) {
 			found = append(found, one)
 		}
 	}
@@ -61,9 +62,10 @@ func workspaceRole(from *base, owner metav1.OwnerReference) *iamv1alpha2.Workspa
 	}
 }
 
+// projectRole is the copy of a base in a project: project-admin becomes admin.
 func projectRole(from *base, namespace string) *rbacv1.Role {
 	return &rbacv1.Role{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: from.Metadata.Name, Labels: from.Metadata.Labels, Annotations: from.Metadata.Annotations},
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: strings.TrimPrefix(from.Metadata.Name, "project-"), Labels: from.Metadata.Labels, Annotations: from.Metadata.Annotations},
 		Rules:      from.Rules,
 	}
 }
