@@ -1,6 +1,7 @@
 package route
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"mime"
@@ -19,6 +20,7 @@ func Patched(r *http.Request, present, into any) error {
 	if err != nil {
 		return err
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body)) // it may be applied again to what changed meanwhile
 	before, err := json.Marshal(present)
 	if err != nil {
 		return err

@@ -74,7 +74,7 @@ func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.
 	if err := p.Client.Create(ctx, created); err != nil {
 		return nil, err
 	}
-	return p.Ensure(ctx, created)
+	return p.settle(ctx, created)
 }
 
 // Update replaces labels and annotations of a namespace of a workspace. A
@@ -108,7 +108,7 @@ func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.
 	if err := p.Client.Update(ctx, updated); err != nil {
 		return nil, err
 	}
-	return p.Ensure(ctx, updated)
+	return p.settle(ctx, updated)
 }
 
 // Delete deletes a namespace of a workspace.
@@ -121,6 +121,15 @@ func (p *Projects) Delete(ctx context.Context, workspace, name string) error {
 		return status.Forbidden(resourceNamespaces, name, "the platform itself lives in it")
 	}
 	return p.Client.Delete(ctx, found, client.Preconditions{UID: &found.UID})
+}
+
+// settle is Ensure for who just wrote the namespace; see Workspaces.settle.
+func (p *Projects) settle(ctx context.Context, namespace *corev1.Namespace) (settled *corev1.Namespace, err error) {
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		settled, err = p.Ensure(ctx, namespace)
+		return err
+	})
+	return settled, err
 }
 
 // Ensure makes sure that a namespace of a workspace has its roles, and once

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -60,7 +61,7 @@ func (q *Quotas) Create(ctx context.Context, workspace string, wanted *quotav1al
 	if err := q.Client.Create(ctx, created); err != nil {
 		return nil, err
 	}
-	return created, q.Distribute(ctx, created)
+	return created, q.settle(ctx, created)
 }
 
 // Update replaces the limits of a quota of a workspace.
@@ -80,7 +81,7 @@ func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1al
 	if err := q.Client.Update(ctx, updated); err != nil {
 		return nil, err
 	}
-	return updated, q.Distribute(ctx, updated)
+	return updated, q.settle(ctx, updated)
 }
 
 // Delete deletes a quota of a workspace, and its parts in the namespaces.
@@ -106,6 +107,19 @@ func (q *Quotas) Clear(ctx context.Context, name string) error {
 		problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, &parts[n])))
 	}
 	return errors.Join(problems...)
+}
+
+// settle is Distribute for who just wrote the quota; see Workspaces.settle.
+func (q *Quotas) settle(ctx context.Context, quota *quotav1alpha2.ResourceQuota) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := q.Distribute(ctx, quota); !apierrors.IsConflict(err) {
+			return err
+		}
+		if err := q.Client.Get(ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
+			return err
+		}
+		return q.Distribute(ctx, quota)
+	})
 }
 
 // Distribute gives each namespace of a workspace what the others leave of a

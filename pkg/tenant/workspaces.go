@@ -74,7 +74,7 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	if err := w.Client.Create(ctx, created); err != nil {
 		return nil, err
 	}
-	return created, w.Ensure(ctx, created)
+	return created, w.settle(ctx, created)
 }
 
 // Update replaces labels, annotations and specification of a workspace. With a
@@ -104,7 +104,7 @@ func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	if err != nil {
 		return nil, err
 	}
-	return updated, w.Ensure(ctx, updated)
+	return updated, w.settle(ctx, updated)
 }
 
 // Dismiss takes the management of a workspace from a user, if it is his.
@@ -130,6 +130,12 @@ func (w *Workspaces) Namespaces(ctx context.Context, workspace string) ([]string
 		names = append(names, all.Items[n].Name)
 	}
 	return names, nil
+}
+
+// settle is Ensure for who just wrote the template. A reconciler may be at the
+// same work, so that a conflict is nothing the client should hear of.
+func (w *Workspaces) settle(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return w.Ensure(ctx, template) })
 }
 
 // Ensure makes sure that what belongs to a workspace is there and as its

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/retry"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
@@ -72,6 +73,10 @@ func (h *Handler) updateGroup(w http.ResponseWriter, r *http.Request) error {
 
 // patchGroup merges labels and annotations (RFC 7396).
 func (h *Handler) patchGroup(w http.ResponseWriter, r *http.Request) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return h.patchGroupOnce(w, r) })
+}
+
+func (h *Handler) patchGroupOnce(w http.ResponseWriter, r *http.Request) error {
 	present, err := h.Groups.Get(r.Context(), r.PathValue("workspace"), r.PathValue("group"))
 	if err != nil {
 		return err

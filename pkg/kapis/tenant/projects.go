@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/util/retry"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -74,6 +75,10 @@ func (h *Handler) updateNamespace(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (h *Handler) patchNamespace(w http.ResponseWriter, r *http.Request) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return h.patchNamespaceOnce(w, r) })
+}
+
+func (h *Handler) patchNamespaceOnce(w http.ResponseWriter, r *http.Request) error {
 	present, err := h.Projects.Get(r.Context(), r.PathValue("workspace"), r.PathValue("namespace"))
 	if err != nil {
 		return err

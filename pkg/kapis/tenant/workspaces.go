@@ -5,6 +5,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"k8s.io/client-go/util/retry"
+
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
@@ -59,6 +61,10 @@ func (h *Handler) updateWorkspace(w http.ResponseWriter, r *http.Request) error 
 }
 
 func (h *Handler) patchWorkspace(w http.ResponseWriter, r *http.Request) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return h.patchWorkspaceOnce(w, r) })
+}
+
+func (h *Handler) patchWorkspaceOnce(w http.ResponseWriter, r *http.Request) error {
 	present, err := h.Workspaces.Get(r.Context(), r.PathValue("workspace"))
 	if err != nil {
 		return err
