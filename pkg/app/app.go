@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
@@ -211,6 +213,9 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
+		roles: &roles.Handler{
+			Cache: a.cache, Catalog: a.catalog, Client: a.acting, Authorizer: decide, Rights: rights, Accounts: a.directory,
+		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 	}
 	groups := doors.groups()
@@ -228,6 +233,11 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
 		handlers[path] = proxy.Documents(handlers[path])
 	}
+	reviews, err := doors.roles.SelfReviews()
+	if err != nil {
+		return err
+	}
+	maps.Copy(handlers, reviews)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)

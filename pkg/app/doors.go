@@ -13,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
@@ -34,6 +35,7 @@ type doors struct {
 	types      *objects.Resolver
 	authorizer authorizer.UnconditionalAuthorizer
 	rights     *authz.RBAC
+	roles      *roles.Handler
 	config     *config.Config
 	kubernetes func() *version.Info
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
@@ -45,6 +47,7 @@ func (d doors) groups() []route.Group {
 	groups := []route.Group{
 		d.oauth.Group(),
 		viewer.Group(),
+		d.roles.Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
 	}
 	return append(groups, (&resources.Dynamic{
@@ -75,7 +78,7 @@ func Build() platform.Version {
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
 // 3.0. It needs no configuration and no Kubernetes.
 func Document(v3 bool) ([]byte, error) {
-	groups := doors{oauth: &oauth.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
+	groups := doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return nil, err
