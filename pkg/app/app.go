@@ -202,7 +202,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
-	proxy, err := kubeproxy.New(a.rest)
+	proxy, err := kubeproxy.New(a.rest, rights)
 	if err != nil {
 		return err
 	}
@@ -254,7 +254,7 @@ func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.Uncondition
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types)}, rights}
+	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types), Rights: rights}, rights}
 }
 
 // checks are the conditions for being ready.

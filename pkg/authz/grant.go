@@ -47,10 +47,43 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 		return err
 	}
 	role := current.roles[key]
-	if role == nil || ref.Kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != scope.Workspace {
+	if role != nil && ref.Kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != scope.Workspace {
+		return apierrors.NewNotFound(resource, ref.Name)
+	}
+	if role == nil {
+		// Who has everything may bind a role that is still to come.
+		if missing, err := r.Covers(ctx, who, scope, everything); err != nil || len(missing) == 0 {
+			return err
+		}
 		return apierrors.NewNotFound(resource, ref.Name)
 	}
 	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, role.Rules)
+}
+
+// everything is all there is to do with resources.
+var everything = []rbacv1.PolicyRule{{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}}
+
+// Templates are the rules of the role templates with the names for roles of a
+// kind. A template that is not known yet may become anything: it stands for
+// everything.
+func (r *RBAC) Templates(ctx context.Context, scope Scope, kind string, names []string) ([]rbacv1.PolicyRule, error) {
+	current, err := r.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rules []rbacv1.PolicyRule
+	for _, name := range names {
+		key := roleKey{kind: kind, name: name}
+		if kind == kindRole {
+			key.namespace = scope.Namespace
+		}
+		if role := current.roles[key]; role != nil {
+			rules = append(rules, role.Rules...)
+		} else {
+			rules = append(rules, everything...)
+		}
+	}
+	return rules, nil
 }
 
 // roleResources are the resources of the kinds of roles.

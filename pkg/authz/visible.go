@@ -127,3 +127,28 @@ func (r *RBAC) RoleNames(ctx context.Context, who user.Info, scope Scope) ([]str
 	}
 	return sets.List(names), nil
 }
+
+// Somewhere reports whether somebody may do something in any place at all.
+func (r *RBAC) Somewhere(ctx context.Context, who user.Info, action Action) (bool, error) {
+	if r.All {
+		return true, nil
+	}
+	current, err := r.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	a := action.by(who)
+	for one := range current.accesses(who) {
+		if current.allowedBy(one.platform, a) || current.allowedBy(one.cluster, a) {
+			return true, nil
+		}
+		for _, places := range []map[string][]grant{one.workspaces, one.namespaces} {
+			for _, grants := range places {
+				if current.allowedBy(grants, a) {
+					return true, nil
+				}
+			}
+		}
+	}
+	return false, nil
+}

@@ -110,6 +110,6 @@ func NewSnapshot(kind *Type, all []string) *Snapshot {
 			items = append(items, item)
 		}
 	}
-	store.replace(items)
+	store.replace(items, 0)
 	return store.Snapshot()
 }
