@@ -32,6 +32,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
@@ -254,7 +255,17 @@ func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.Uncondition
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types), Rights: rights}, rights}
+	return decider(a.types, rights)
+}
+
+func decider(types *objects.Resolver, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(types), Rights: rights}, rights}
+}
+
+// Authorizer decides about all requests for the routes, by rights alone: it
+// needs no Kubernetes.
+func Authorizer(groups []route.Group, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights)}
 }
 
 // checks are the conditions for being ready.

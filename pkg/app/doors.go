@@ -75,11 +75,16 @@ func Build() platform.Version {
 	return platform.Version{GitVersion: Version, GitMajor: major, GitMinor: minor, GitCommit: GitCommit, BuildDate: BuildDate}
 }
 
+// Routes are all operations. They need no configuration and no Kubernetes, and
+// serve nothing: they are for documents, and for tests of who may do what.
+func Routes() []route.Group {
+	return doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
+}
+
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
 // 3.0. It needs no configuration and no Kubernetes.
 func Document(v3 bool) ([]byte, error) {
-	groups := doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
-	document, err := openapi.Swagger(groups, Version)
+	document, err := openapi.Swagger(Routes(), Version)
 	if err != nil {
 		return nil, err
 	}
