@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -26,12 +27,14 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
@@ -209,7 +212,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
-	proxy, err := kubeproxy.New(a.rest)
+	proxy, err := kubeproxy.New(a.rest, rights)
 	if err != nil {
 		return err
 	}
@@ -219,6 +222,9 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
+		},
+		roles: &roles.Handler{
+			Cache: a.cache, Catalog: a.catalog, Client: a.acting, Authorizer: decide, Rights: rights, Accounts: a.directory,
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: newAccounts(a.seen(), a.directory, passwords, &seen),
@@ -242,6 +248,11 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
 		handlers[path] = proxy.Documents(handlers[path])
 	}
+	reviews, err := doors.roles.SelfReviews()
+	if err != nil {
+		return err
+	}
+	maps.Copy(handlers, reviews)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
@@ -258,7 +269,17 @@ func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.Uncondition
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types)}, rights}
+	return decider(a.types, rights)
+}
+
+func decider(types *objects.Resolver, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(types), Rights: rights}, rights}
+}
+
+// Authorizer decides about all requests for the routes, by rights alone: it
+// needs no Kubernetes.
+func Authorizer(groups []route.Group, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights)}
 }
 
 // checks are the conditions for being ready.
