@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -21,15 +22,19 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
@@ -70,6 +75,7 @@ type app struct {
 	keys      *token.SecretKeys
 	sessions  *session.Sessions
 	setup     *setup.Setup
+	reconcile *controllers.Controllers
 	server    *server.Server
 }
 
@@ -93,7 +99,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -155,6 +161,10 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 	a.setup = &setup.Setup{
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 	}
+	a.reconcile = &controllers.Controllers{
+		Config: a.rest, Client: a.client, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
+		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
+	}
 	return a, a.serve(ctx, c)
 }
 
@@ -197,10 +207,12 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	seen := *a.sessions
+	seen.Client = a.seen()
 	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
-	proxy, err := kubeproxy.New(a.rest)
+	proxy, err := kubeproxy.New(a.rest, rights)
 	if err != nil {
 		return err
 	}
@@ -211,7 +223,15 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
+		roles: &roles.Handler{
+			Cache: a.cache, Catalog: a.catalog, Client: a.acting, Authorizer: decide, Rights: rights, Accounts: a.directory,
+		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
+		accounts: newAccounts(a.seen(), a.directory, passwords, &seen),
+		kubeconfig: &kubeconfig.Handler{
+			Accounts: a.directory, Sessions: &seen, Tokens: tokens,
+			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
+		},
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)
@@ -228,6 +248,11 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
 		handlers[path] = proxy.Documents(handlers[path])
 	}
+	reviews, err := doors.roles.SelfReviews()
+	if err != nil {
+		return err
+	}
+	maps.Copy(handlers, reviews)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
@@ -244,7 +269,17 @@ func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.Uncondition
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(a.types)}, rights}
+	return decider(a.types, rights)
+}
+
+func decider(types *objects.Resolver, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(types), Rights: rights}, rights}
+}
+
+// Authorizer decides about all requests for the routes, by rights alone: it
+// needs no Kubernetes.
+func Authorizer(groups []route.Group, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights)}
 }
 
 // checks are the conditions for being ready.

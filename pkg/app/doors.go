@@ -11,8 +11,10 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
@@ -34,8 +36,11 @@ type doors struct {
 	types      *objects.Resolver
 	authorizer authorizer.UnconditionalAuthorizer
 	rights     *authz.RBAC
+	roles      *roles.Handler
 	config     *config.Config
 	kubernetes func() *version.Info
+	accounts   *accounts
+	kubeconfig *kubeconfig.Handler
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
 }
 
@@ -45,8 +50,10 @@ func (d doors) groups() []route.Group {
 	groups := []route.Group{
 		d.oauth.Group(),
 		viewer.Group(),
+		d.roles.Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
 	}
+	groups = append(groups, d.accountGroups()...)
 	return append(groups, (&resources.Dynamic{
 		Handler: viewer, Kubernetes: d.proxy, MaxBodyBytes: d.config.Server.MaxBodyBytes, Reserved: served(groups),
 	}).Group())
@@ -72,11 +79,16 @@ func Build() platform.Version {
 	return platform.Version{GitVersion: Version, GitMajor: major, GitMinor: minor, GitCommit: GitCommit, BuildDate: BuildDate}
 }
 
+// Routes are all operations. They need no configuration and no Kubernetes, and
+// serve nothing: they are for documents, and for tests of who may do what.
+func Routes() []route.Group {
+	return doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, accounts: &accounts{}, kubeconfig: &kubeconfig.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
+}
+
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
 // 3.0. It needs no configuration and no Kubernetes.
 func Document(v3 bool) ([]byte, error) {
-	groups := doors{oauth: &oauth.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
-	document, err := openapi.Swagger(groups, Version)
+	document, err := openapi.Swagger(Routes(), Version)
 	if err != nil {
 		return nil, err
 	}

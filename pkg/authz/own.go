@@ -23,6 +23,8 @@ type Own struct {
 	// Filtered reports whether the cluster-wide list of a resource type shows
 	// the caller's namespaces only. No list does when it is nil.
 	Filtered func(ctx context.Context, resource string) bool
+	// Rights says who may invite others somewhere, and so look them up.
+	Rights *RBAC
 }
 
 // Authorize implements authorizer.UnconditionalAuthorizer.
@@ -42,7 +44,7 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 	case groupIAM:
 		switch a.GetResource() {
 		case "users":
-			return self && ownAccount(verb, a.GetSubresource())
+			return self && ownAccount(verb, a.GetSubresource()) || verb == "list" && a.GetName() == "" && o.invites(ctx, a.GetUser())
 		case "clustermembers", "workspacemembers", "members":
 			return self && verb == "get"
 		case "accessreviews", "rulesreview":
@@ -60,6 +62,14 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 		return verb == "list" && a.GetNamespace() == "" && o.Filtered != nil && o.Filtered(ctx, a.GetResource())
 	}
 	return false
+}
+
+// invites reports whether somebody may make others members of some place.
+func (o Own) invites(ctx context.Context, who user.Info) bool {
+	return o.Rights != nil && slices.ContainsFunc([]string{"members", "workspacemembers", "clustermembers"}, func(members string) bool {
+		found, err := o.Rights.Somewhere(ctx, who, Action{Verb: "create", Group: groupIAM, Resource: members})
+		return err == nil && found
+	})
 }
 
 // ownAccount is what users may do to themselves; which fields they may change

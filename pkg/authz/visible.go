@@ -102,3 +102,53 @@ func (c *compiled) exists(grants []grant) bool {
 	}
 	return false
 }
+
+// RoleNames are the roles somebody was given in a scope, in the order of their
+// names, without those of wider scopes.
+func (r *RBAC) RoleNames(ctx context.Context, who user.Info, scope Scope) ([]string, error) {
+	current, err := r.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := sets.New[string]()
+	for one := range current.accesses(who) {
+		grants := one.platform
+		switch {
+		case scope.Namespace != "":
+			grants = one.namespaces[scope.Namespace]
+		case scope.Workspace != "":
+			grants = one.workspaces[scope.Workspace]
+		case scope.Cluster != "":
+			grants = one.cluster
+		}
+		for _, g := range grants {
+			names.Insert(g.role.name)
+		}
+	}
+	return sets.List(names), nil
+}
+
+// Somewhere reports whether somebody may do something in any place at all.
+func (r *RBAC) Somewhere(ctx context.Context, who user.Info, action Action) (bool, error) {
+	if r.All {
+		return true, nil
+	}
+	current, err := r.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	a := action.by(who)
+	for one := range current.accesses(who) {
+		if current.allowedBy(one.platform, a) || current.allowedBy(one.cluster, a) {
+			return true, nil
+		}
+		for _, places := range []map[string][]grant{one.workspaces, one.namespaces} {
+			for _, grants := range places {
+				if current.allowedBy(grants, a) {
+					return true, nil
+				}
+			}
+		}
+	}
+	return false, nil
+}

@@ -65,8 +65,8 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 		return Account{}, false, err
 	}
 	item := view.Get("", name)
-	if item == nil {
-		return Account{}, false, nil
+	if item == nil || item.Field("metadata.deletionTimestamp").Exists() {
+		return Account{}, false, nil // who is being deleted is gone already
 	}
 	account := Account{Name: name, State: iamv1alpha2.UserState(item.Field("status.state").String())}
 	for _, group := range item.Field("spec.groups").Array() {

@@ -67,7 +67,7 @@ func (p *Passwords) Authenticate(ctx context.Context, name, password string) (*i
 		return nil, err
 	}
 	hash := p.dummy
-	usable := user != nil && user.Spec.EncryptedPassword != "" && user.Status.State == iamv1alpha2.UserActive
+	usable := user != nil && user.DeletionTimestamp == nil && user.Spec.EncryptedPassword != "" && user.Status.State == iamv1alpha2.UserActive
 	if usable {
 		hash = []byte(user.Spec.EncryptedPassword)
 	}

@@ -20,14 +20,17 @@ import (
 
 // Proxy forwards requests to kube-apiserver.
 type Proxy struct {
-	target   *url.URL
-	requests *httputil.ReverseProxy // over pooled HTTP/2 connections
-	upgrades *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
+	target     *url.URL
+	rights     Rights
+	transport  http.RoundTripper
+	requests   *httputil.ReverseProxy // over pooled HTTP/2 connections
+	upgrades   *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
+	namespaces *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
 // New returns a proxy to the kube-apiserver a configuration names, which it
-// does not need to reach yet.
-func New(config *rest.Config) (*Proxy, error) {
+// does not need to reach yet. Rights say what callers may give by what they write.
+func New(config *rest.Config, rights Rights) (*Proxy, error) {
 	target, _, err := rest.DefaultServerUrlFor(config)
 	if err != nil {
 		return nil, err
@@ -42,8 +45,9 @@ func New(config *rest.Config) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{target: target}
-	p.requests, p.upgrades = p.reverse(pooled), p.reverse(upgradable)
+	p := &Proxy{target: target, rights: rights, transport: pooled}
+	p.requests, p.upgrades, p.namespaces = p.reverse(pooled), p.reverse(upgradable), p.reverse(pooled)
+	p.namespaces.ModifyResponse = p.filter
 	return p, nil
 }
 
@@ -61,12 +65,26 @@ func (p *Proxy) reverse(transport http.RoundTripper) *httputil.ReverseProxy {
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if info := request.InfoFrom(r.Context()); info == nil || info.Cluster != "" {
+	if described := request.InfoFrom(r.Context()); described == nil || described.Cluster != "" {
 		status.Write(w, r, status.NotFound("the server does not have the path %s", r.URL.Path))
 		return
 	}
-	if _, found := kuberequest.UserFrom(r.Context()); !found {
+	info := request.InfoFrom(r.Context())
+	who, found := kuberequest.UserFrom(r.Context())
+	if !found {
 		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials"))
+		return
+	}
+	switch {
+	case guards(info):
+		permitted, err := p.guard(w, r, info, who)
+		if err != nil {
+			status.Write(w, r, err)
+			return
+		}
+		r = permitted
+	case listsNamespaces(info):
+		p.listNamespaces(w, r, who)
 		return
 	}
 	if r.Header.Get("Upgrade") != "" {
@@ -95,17 +113,23 @@ func (p *Proxy) Documents(ours http.Handler) http.Handler {
 
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	out := r.Out
-	out.URL.Scheme, out.URL.Host = p.target.Scheme, p.target.Host
-	// The address of kube-apiserver may have a path; what the client encoded
-	// in its own stays as it is.
-	out.URL.Path = strings.TrimSuffix(p.target.Path, "/") + r.In.URL.Path
-	out.URL.RawPath = ""
-	if r.In.URL.RawPath != "" {
-		out.URL.RawPath = strings.TrimSuffix(p.target.EscapedPath(), "/") + r.In.URL.RawPath
-	}
+	out.URL = p.at(r.In.URL)
 	out.Host = p.target.Host
 	who, _ := kuberequest.UserFrom(r.In.Context())
 	kube.Impersonate(out.Header, who)
+}
+
+// at is the URL of kube-apiserver for one of ours. The address of kube-apiserver
+// may have a path; what the client encoded in its own stays as it is.
+func (p *Proxy) at(ours *url.URL) *url.URL {
+	theirs := *ours
+	theirs.Scheme, theirs.Host = p.target.Scheme, p.target.Host
+	theirs.Path = strings.TrimSuffix(p.target.Path, "/") + ours.Path
+	theirs.RawPath = ""
+	if ours.RawPath != "" {
+		theirs.RawPath = strings.TrimSuffix(p.target.EscapedPath(), "/") + ours.RawPath
+	}
+	return &theirs
 }
 
 func fail(w http.ResponseWriter, r *http.Request, err error) {

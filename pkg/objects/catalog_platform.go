@@ -16,6 +16,7 @@ func (c *Catalog) addPlatform() {
 	users.remove = append(users.remove, "spec.password", lastApplied)
 	c.cluster(iam, "globalroles", "GlobalRole")
 	c.cluster(iam, "globalrolebindings", "GlobalRoleBinding")
+	c.cluster(iam, "rolebases", "RoleBase")
 	c.cluster(iam, "workspaceroles", "WorkspaceRole", workspace)
 	c.cluster(iam, "workspacerolebindings", "WorkspaceRoleBinding", workspace, Column{Name: "rolename", Derive: path("roleRef.name"), Match: exactly})
 	c.cluster(iam, "groups", "Group", workspace)

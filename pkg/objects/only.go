@@ -99,3 +99,17 @@ func pageOf(items []*Item, q *query.Query) []*Item {
 	}
 	return items[first:last]
 }
+
+// NewSnapshot is a list of objects in JSON, as if they were all there are of a
+// type: for what is put together from elsewhere. What is no object is left out.
+func NewSnapshot(kind *Type, all []string) *Snapshot {
+	store := newStore(kind)
+	items := make([]*Item, 0, len(all))
+	for _, object := range all {
+		if item, err := newItem(kind, object); err == nil {
+			items = append(items, item)
+		}
+	}
+	store.replace(items, 0)
+	return store.Snapshot()
+}

@@ -258,3 +258,7 @@ func InfoFrom(ctx context.Context) *Info {
 	info, _ := ctx.Value(infoKey{}).(*Info)
 	return info
 }
+
+// OfPlatform reports whether a resource belongs to the platform rather than to
+// a cluster.
+func OfPlatform(group, resource string) bool { return globalResources[group][resource] }

@@ -233,3 +233,16 @@ func (s *Sessions) EndOthers(ctx context.Context, user, except, reason string) e
 	}
 	return errors.Join(problems...)
 }
+
+// Delete forgets all sessions of a user, which ends them.
+func (s *Sessions) Delete(ctx context.Context, user string) error {
+	sessions := &iamv1alpha2.SessionList{}
+	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: userLabel(user)}); err != nil {
+		return err
+	}
+	var problems []error
+	for n := range sessions.Items {
+		problems = append(problems, client.IgnoreNotFound(s.Client.Delete(ctx, &sessions.Items[n])))
+	}
+	return errors.Join(problems...)
+}

@@ -36,6 +36,15 @@ func BadRequest(format string, args ...any) *apierrors.StatusError {
 	return New(http.StatusBadRequest, metav1.StatusReasonBadRequest, format, args...)
 }
 
+// Invalid is a 422 about the value of a field of an object.
+func Invalid(field, format string, args ...any) *apierrors.StatusError {
+	err := New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, field+": "+format, args...)
+	err.ErrStatus.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{
+		{Type: metav1.CauseTypeFieldValueInvalid, Field: field, Message: fmt.Sprintf(format, args...)},
+	}}
+	return err
+}
+
 // Unauthorized is a 401. The message is for people; it never says which of
 // several credentials was wrong.
 func Unauthorized(format string, args ...any) *apierrors.StatusError {

@@ -7,11 +7,24 @@ const (
 	LabelUserReference = "iam.kubesphere.io/user-ref"
 	// LabelRoleTemplate marks a role that is a building block of others.
 	LabelRoleTemplate = "iam.kubesphere.io/role-template"
+	// LabelGroupReference names the group a binding or membership belongs to.
+	LabelGroupReference = "iam.kubesphere.io/group-ref"
+	// LabelGroupParent names the group a group is below.
+	LabelGroupParent = "iam.kubesphere.io/group-parent"
+	// LabelIdentityProvider names the identity provider a user comes from.
+	LabelIdentityProvider = "iam.kubesphere.io/identify-provider"
+	// LabelOriginUID is the user's name at its identity provider.
+	LabelOriginUID = "iam.kubesphere.io/origin-uid"
 	// LabelWorkspace names the workspace an object belongs to.
 	LabelWorkspace = "kubesphere.io/workspace"
 
 	// AnnotationGlobalRole carries the name of a user's global role.
 	AnnotationGlobalRole = "iam.kubesphere.io/globalrole"
+	// AnnotationWorkspaceRole, AnnotationClusterRole and AnnotationRole carry the
+	// name of the role a member has in a workspace, the cluster or a namespace.
+	AnnotationWorkspaceRole = "iam.kubesphere.io/workspacerole"
+	AnnotationClusterRole   = "iam.kubesphere.io/clusterrole"
+	AnnotationRole          = "iam.kubesphere.io/role"
 	// AnnotationUninitialized marks a user who has to choose a password first.
 	AnnotationUninitialized = "iam.kubesphere.io/uninitialized"
 	// AnnotationLastPasswordChange is the RFC 3339 time of the last change.

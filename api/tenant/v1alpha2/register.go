@@ -12,6 +12,11 @@ const GroupName = "tenant.kubesphere.io"
 // SchemeGroupVersion is the group and version of the types in this package.
 var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha2"}
 
+// Resource returns the group-qualified name of a plural resource of this group.
+func Resource(plural string) schema.GroupResource {
+	return SchemeGroupVersion.WithResource(plural).GroupResource()
+}
+
 // AddToScheme registers the types of this package with a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(SchemeGroupVersion, &WorkspaceTemplate{}, &WorkspaceTemplateList{})

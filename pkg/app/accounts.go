@@ -1,0 +1,74 @@
+package app
+
+import (
+	"crypto/rand"
+	"os"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
+	kapistenant "github.com/super-kubenetes/ks-apiserver/pkg/kapis/tenant"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/usage"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
+)
+
+// accounts are the domains of users, groups and workspaces.
+type accounts struct {
+	client     client.Client
+	directory  *iam.Directory
+	passwords  *identity.Passwords
+	users      *iam.Users
+	groups     *iam.Groups
+	bindings   *iam.Bindings
+	workspaces *tenant.Workspaces
+	projects   *tenant.Projects
+	quotas     *tenant.Quotas
+}
+
+// newAccounts builds the domains over a client.
+func newAccounts(c client.Client, directory *iam.Directory, passwords *identity.Passwords, sessions *session.Sessions) *accounts {
+	bindings := &iam.Bindings{Client: c}
+	return &accounts{
+		client: c, directory: directory, passwords: passwords, bindings: bindings,
+		users:      &iam.Users{Client: c, Bindings: bindings, Sessions: sessions, Emails: directory, Now: time.Now},
+		groups:     &iam.Groups{Client: c, Bindings: bindings},
+		workspaces: &tenant.Workspaces{Client: c},
+		projects:   &tenant.Projects{Client: c, Bindings: bindings, Now: time.Now},
+		quotas:     &tenant.Quotas{Client: c},
+	}
+}
+
+// accountGroups are the operations on users, groups, workspaces and projects.
+func (d doors) accountGroups() []route.Group {
+	a, catalog := d.accounts, d.types.Catalog
+	users := &kapisiam.Handler{
+		Directory: a.directory, Types: catalog, Users: a.users, Groups: a.groups, Bindings: a.bindings,
+		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights,
+	}
+	workspaces := &kapistenant.Handler{
+		Cache: d.cache, Types: d.types, Directory: a.directory, Bindings: a.bindings,
+		Workspaces: a.workspaces, Projects: a.projects, Quotas: a.quotas, Rights: d.rights,
+	}
+	counts := &usage.Handler{Cache: d.cache, Catalog: catalog, Client: a.client}
+	return append(workspaces.Groups(), users.Group(), d.kubeconfig.Group(), counts.Group())
+}
+
+// seen is a client whose writes are in the cache when they return.
+func (a *app) seen() client.Client {
+	return &objects.Client{Client: a.client, Cache: a.cache, Catalog: a.catalog}
+}
+
+// identityOf tells this process from all others.
+func identityOf() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return host + "-" + rand.Text()
+}

@@ -1,0 +1,128 @@
+package authz
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Verbs that let somebody give what they do not have themselves.
+const (
+	verbEscalate = "escalate"
+	verbBind     = "bind"
+)
+
+// MayWriteRole returns nil when somebody may give a role the rules: who has them
+// in the scope of the role, or the right to escalate such roles. Otherwise it
+// returns a forbidden error that says which rules are missing.
+func (r *RBAC) MayWriteRole(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
+	return r.mayGive(ctx, who, scope, verbEscalate, resource, name, rules)
+}
+
+// MayBind returns nil when somebody may give the role of a reference to
+// subjects in a scope: who has all its rights there, or the right to bind the
+// role. It fails with a not-found error when there is no such role.
+func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
+	key := roleKey{kind: ref.Kind, name: ref.Name}
+	if ref.Kind == kindRole {
+		key.namespace = scope.Namespace
+	}
+	resource, found := roleResources[ref.Kind]
+	if !found {
+		return status.BadRequest("a role of kind %q cannot be bound", ref.Kind)
+	}
+	if r.All {
+		return nil
+	}
+	current, err := r.current(ctx)
+	if err != nil {
+		return err
+	}
+	role := current.roles[key]
+	if role != nil && ref.Kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != scope.Workspace {
+		return apierrors.NewNotFound(resource, ref.Name)
+	}
+	if role == nil {
+		// Who has everything may bind a role that is still to come.
+		if missing, err := r.Covers(ctx, who, scope, everything); err != nil || len(missing) == 0 {
+			return err
+		}
+		return apierrors.NewNotFound(resource, ref.Name)
+	}
+	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, role.Rules)
+}
+
+// everything is all there is to do with resources.
+var everything = []rbacv1.PolicyRule{{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}}
+
+// Templates are the rules of the role templates with the names for roles of a
+// kind. A template that is not known yet may become anything: it stands for
+// everything.
+func (r *RBAC) Templates(ctx context.Context, scope Scope, kind string, names []string) ([]rbacv1.PolicyRule, error) {
+	current, err := r.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rules []rbacv1.PolicyRule
+	for _, name := range names {
+		key := roleKey{kind: kind, name: name}
+		if kind == kindRole {
+			key.namespace = scope.Namespace
+		}
+		if role := current.roles[key]; role != nil {
+			rules = append(rules, role.Rules...)
+		} else {
+			rules = append(rules, everything...)
+		}
+	}
+	return rules, nil
+}
+
+// roleResources are the resources of the kinds of roles.
+var roleResources = map[string]schema.GroupResource{
+	kindGlobalRole:    {Group: groupIAM, Resource: "globalroles"},
+	kindWorkspaceRole: {Group: groupIAM, Resource: "workspaceroles"},
+	kindClusterRole:   {Group: rbacv1.GroupName, Resource: "clusterroles"},
+	kindRole:          {Group: rbacv1.GroupName, Resource: "roles"},
+}
+
+func (r *RBAC) mayGive(ctx context.Context, who user.Info, scope Scope, verb string, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
+	missing, err := r.Covers(ctx, who, scope, rules)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	held, err := r.Rules(ctx, who, scope)
+	if err != nil {
+		return err
+	}
+	for n := range held {
+		if names(&held[n], verb, resource, name) {
+			return nil
+		}
+	}
+	shown, err := json.Marshal(missing[:min(len(missing), 5)])
+	if err != nil {
+		return err
+	}
+	more := ""
+	if len(missing) > 5 {
+		more = fmt.Sprintf(" and %d more", len(missing)-5)
+	}
+	return status.Forbidden(resource, name, "user %q is attempting to grant permissions not currently held: %s%s", who.GetName(), shown, more)
+}
+
+// names reports whether a rule permits a verb by its name. All verbs, which
+// roles for the console give to who manages roles, do not include those that
+// lift the limit to what one has oneself (ks-installer#1592).
+func names(rule *rbacv1.PolicyRule, verb string, resource schema.GroupResource, name string) bool {
+	return slices.Contains(rule.Verbs, verb) && matches(rule.APIGroups, resource.Group) && resourceMatches(rule.Resources, resource.Resource, "") &&
+		(len(rule.ResourceNames) == 0 || slices.Contains(rule.ResourceNames, name))
+}

@@ -1,0 +1,122 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+)
+
+// administrators makes administrators of the platform administrators of
+// Kubernetes, for tools that talk to it directly.
+type administrators struct {
+	client client.Client
+}
+
+// clusterAdmin is the role of Kubernetes, and what the names of the bindings
+// to it end in.
+const clusterAdmin = "cluster-admin"
+
+func (a *administrators) setup(run ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(run).Named("administrators").
+		Watches(&iamv1alpha2.GlobalRoleBinding{}, enqueue(boundUsers)).
+		Watches(&rbacv1.ClusterRoleBinding{}, enqueue(func(object client.Object) []string {
+			if user := object.GetLabels()[iamv1alpha2.LabelUserReference]; object.GetName() == user+"-"+clusterAdmin {
+				return []string{user}
+			}
+			return nil
+		})).Complete(a)
+}
+
+// Reconcile implements reconcile.Reconciler. The request names a user.
+func (a *administrators) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	bindings := &iamv1alpha2.GlobalRoleBindingList{}
+	if err := a.client.List(ctx, bindings, client.MatchingFields{byUser: request.Name}); err != nil {
+		return reconcile.Result{}, err
+	}
+	wanted := slices.ContainsFunc(bindings.Items, func(b iamv1alpha2.GlobalRoleBinding) bool {
+		return b.RoleRef.Kind == "GlobalRole" && b.RoleRef.Name == iamv1alpha2.GlobalRolePlatformAdmin && b.DeletionTimestamp == nil
+	})
+	name := request.Name + "-" + clusterAdmin
+	found := &rbacv1.ClusterRoleBinding{}
+	err := a.client.Get(ctx, client.ObjectKey{Name: name}, found)
+	switch {
+	case client.IgnoreNotFound(err) != nil:
+		return reconcile.Result{}, err
+	case wanted && err != nil:
+		err := a.client.Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
+				iamv1alpha2.LabelUserReference: request.Name, labelAdministrator: iamv1alpha2.GlobalRolePlatformAdmin, iam.LabelManagedBy: kube.FieldManager,
+			}},
+			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterAdmin},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: request.Name}},
+		})
+		if apierrors.IsAlreadyExists(err) {
+			err = nil
+		}
+		return reconcile.Result{}, err
+	case !wanted && err == nil && found.Labels[labelAdministrator] != "":
+		return reconcile.Result{}, client.IgnoreNotFound(a.client.Delete(ctx, found))
+	}
+	return reconcile.Result{}, nil
+}
+
+// labelAdministrator marks the bindings made here: others of the same name
+// were given to a member of the cluster, and are not taken away.
+const labelAdministrator = "iam.kubesphere.io/globalrole-ref"
+
+// leftovers deletes bindings this server made for users who do not exist:
+// their creation was interrupted after the binding, which comes first.
+type leftovers struct {
+	client client.Client
+	live   client.Client
+	now    func() time.Time
+}
+
+// interrupted is how old a binding without a user is when nobody can be
+// creating the user any more.
+const interrupted = time.Minute
+
+func (l *leftovers) setup(run ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(run).Named("leftovers").
+		Watches(&iamv1alpha2.GlobalRoleBinding{}, enqueue(func(object client.Object) []string {
+			if object.GetLabels()[iam.LabelManagedBy] != kube.FieldManager || object.GetLabels()[iamv1alpha2.LabelUserReference] == "" {
+				return nil
+			}
+			return []string{object.GetName()}
+		})).Complete(l)
+}
+
+// Reconcile implements reconcile.Reconciler. The request names a binding.
+func (l *leftovers) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	binding := &iamv1alpha2.GlobalRoleBinding{}
+	if err := l.client.Get(ctx, request.NamespacedName, binding); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	user := binding.Labels[iamv1alpha2.LabelUserReference]
+	if user == "" || strings.Contains(user, "/") {
+		return reconcile.Result{}, nil
+	}
+	if err := l.client.Get(ctx, client.ObjectKey{Name: user}, &iamv1alpha2.User{}); !apierrors.IsNotFound(err) {
+		return reconcile.Result{}, err
+	}
+	if age := l.now().Sub(binding.CreationTimestamp.Time); age < interrupted {
+		return reconcile.Result{RequeueAfter: interrupted - age}, nil
+	}
+	// The cache may not know yet of a user who was just created.
+	if err := l.live.Get(ctx, client.ObjectKey{Name: user}, &iamv1alpha2.User{}); !apierrors.IsNotFound(err) {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, client.IgnoreNotFound(l.live.Delete(ctx, binding, client.Preconditions{UID: &binding.UID}))
+}

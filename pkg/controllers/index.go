@@ -1,0 +1,78 @@
+package controllers
+
+import (
+	"context"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+)
+
+// byUser is the index of objects by the users they are about.
+const byUser = "user"
+
+// index makes lists by user cheap: without it each would copy everything.
+func index(ctx context.Context, indexer client.FieldIndexer) error {
+	for object, users := range map[client.Object]client.IndexerFunc{
+		&iamv1alpha2.GlobalRoleBinding{}: boundUsers,
+		&iamv1alpha2.GroupBinding{}:      boundUsers,
+		&iamv1alpha2.LoginRecord{}:       boundUsers,
+	} {
+		if err := indexer.IndexField(ctx, object, byUser, users); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// boundUsers are the names of the users an object is about.
+func boundUsers(object client.Object) []string {
+	switch o := object.(type) {
+	case *iamv1alpha2.GlobalRoleBinding:
+		return userNames(o.Subjects)
+	case *iamv1alpha2.GroupBinding:
+		return o.Users
+	}
+	if name := object.GetLabels()[iamv1alpha2.LabelUserReference]; name != "" {
+		return []string{name}
+	}
+	return nil
+}
+
+func userNames(subjects []rbacv1.Subject) []string {
+	var names []string
+	for _, subject := range subjects {
+		if subject.Kind == rbacv1.UserKind {
+			names = append(names, subject.Name)
+		}
+	}
+	return names
+}
+
+// named asks for a reconciliation of each of the names.
+func named(names ...string) []reconcile.Request {
+	requests := make([]reconcile.Request, 0, len(names))
+	for _, name := range names {
+		if name != "" {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+		}
+	}
+	return requests
+}
+
+// enqueue asks for the reconciliation of what an object is about, also of what
+// it was about before a change.
+func enqueue(names func(object client.Object) []string) handler.EventHandler {
+	return handler.EnqueueRequestsFromMapFunc(func(_ context.Context, object client.Object) []reconcile.Request {
+		return named(names(object)...)
+	})
+}
+
+// label returns what an object is about by a label.
+func label(key string) func(object client.Object) []string {
+	return func(object client.Object) []string { return []string{object.GetLabels()[key]} }
+}

@@ -1,0 +1,276 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+)
+
+// Place is where a role is given. The zero value is the platform.
+type Place struct {
+	// Cluster is the cluster as such, with all its namespaces.
+	Cluster bool
+	// Workspace and Namespace name one of them; at most one is set.
+	Workspace, Namespace string
+}
+
+// LabelManagedBy marks bindings made by this server. One whose user does not
+// exist was left by a write that was interrupted.
+const LabelManagedBy = "app.kubernetes.io/managed-by"
+
+// Bindings gives roles to users and takes them away, in all four kinds of
+// places. Who may do so is decided before.
+type Bindings struct {
+	Client client.Client
+}
+
+// Rules returns the rules of a role of a place, or a not-found error.
+func (b *Bindings) Rules(ctx context.Context, place Place, role string) ([]rbacv1.PolicyRule, error) {
+	switch {
+	case place.Namespace != "":
+		found := &rbacv1.Role{}
+		err := b.Client.Get(ctx, client.ObjectKey{Namespace: place.Namespace, Name: role}, found)
+		return found.Rules, err
+	case place.Workspace != "":
+		found := &iamv1alpha2.WorkspaceRole{}
+		err := b.Client.Get(ctx, client.ObjectKey{Name: role}, found)
+		if err == nil && found.Labels[iamv1alpha2.LabelWorkspace] != place.Workspace {
+			err = apierrors.NewNotFound(iamv1alpha2.Resource("workspaceroles"), role)
+		}
+		return found.Rules, err
+	case place.Cluster:
+		found := &rbacv1.ClusterRole{}
+		err := b.Client.Get(ctx, client.ObjectKey{Name: role}, found)
+		return found.Rules, err
+	}
+	found := &iamv1alpha2.GlobalRole{}
+	err := b.Client.Get(ctx, client.ObjectKey{Name: role}, found)
+	return found.Rules, err
+}
+
+// Roles returns the names of the roles a user has in a place by his name.
+func (b *Bindings) Roles(ctx context.Context, place Place, user string) ([]string, error) {
+	bound, err := b.of(ctx, place, user)
+	var roles []string
+	for _, one := range bound {
+		roles = append(roles, one.role())
+	}
+	return roles, err
+}
+
+// Set gives a user a role in a place, and takes his other roles there away.
+// The new role comes first: an interruption leaves a user with both.
+func (b *Bindings) Set(ctx context.Context, place Place, user, role string) error {
+	bound, err := b.of(ctx, place, user)
+	if err != nil {
+		return err
+	}
+	has := func(one binding) bool { return one.role() == role }
+	if !slices.ContainsFunc(bound, has) {
+		if err := b.Add(ctx, place, user, role); err != nil {
+			return err
+		}
+	}
+	return b.takeAway(ctx, user, slices.DeleteFunc(bound, has))
+}
+
+// Remove takes all roles of a user in a place away, except those named.
+func (b *Bindings) Remove(ctx context.Context, place Place, user string, except ...string) error {
+	bound, err := b.of(ctx, place, user)
+	if err != nil {
+		return err
+	}
+	return b.takeAway(ctx, user, slices.DeleteFunc(bound, func(one binding) bool { return slices.Contains(except, one.role()) }))
+}
+
+// RemoveEverywhere takes all roles of a user away, in all places.
+func (b *Bindings) RemoveEverywhere(ctx context.Context, user string) error {
+	return b.removeSubject(ctx, rbacv1.UserKind, user)
+}
+
+// RemoveLeft takes the roles away that were given to somebody by this server
+// or KubeSphere, in all places: those with the label of the user.
+func (b *Bindings) RemoveLeft(ctx context.Context, user string) error {
+	return b.removeSubject(ctx, rbacv1.UserKind, user, client.MatchingLabels{iamv1alpha2.LabelUserReference: user})
+}
+
+// Add gives a user a role in a place, beside those he has.
+func (b *Bindings) Add(ctx context.Context, place Place, user, role string) error {
+	if err := b.add(ctx, place, user, role); err != nil {
+		return fmt.Errorf("giving %s the role %s: %w", user, role, err)
+	}
+	return nil
+}
+
+// RemoveGroupEverywhere takes all roles of a group away, in all places.
+func (b *Bindings) RemoveGroupEverywhere(ctx context.Context, group string) error {
+	return b.removeSubject(ctx, rbacv1.GroupKind, group)
+}
+
+func (b *Bindings) removeSubject(ctx context.Context, kind, name string, options ...client.ListOption) error {
+	var problems []error
+	for _, list := range []client.ObjectList{
+		&iamv1alpha2.GlobalRoleBindingList{}, &iamv1alpha2.WorkspaceRoleBindingList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
+	} {
+		all, err := b.list(ctx, list, options...)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		for _, one := range all {
+			if one.names(kind, name) {
+				problems = append(problems, b.drop(ctx, one, kind, name))
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// of returns the bindings in a place that name a user.
+func (b *Bindings) of(ctx context.Context, place Place, user string) ([]binding, error) {
+	var all []binding
+	var err error
+	switch {
+	case place.Namespace != "":
+		all, err = b.list(ctx, &rbacv1.RoleBindingList{}, client.InNamespace(place.Namespace))
+	case place.Workspace != "":
+		all, err = b.list(ctx, &iamv1alpha2.WorkspaceRoleBindingList{}, client.MatchingLabels{iamv1alpha2.LabelWorkspace: place.Workspace})
+	case place.Cluster:
+		all, err = b.list(ctx, &rbacv1.ClusterRoleBindingList{})
+	default:
+		all, err = b.list(ctx, &iamv1alpha2.GlobalRoleBindingList{})
+	}
+	return slices.DeleteFunc(all, func(one binding) bool { return !one.names(rbacv1.UserKind, user) }), err
+}
+
+// add creates a binding, or adds the user to the one that has its name.
+func (b *Bindings) add(ctx context.Context, place Place, user, role string) error {
+	meta := metav1.ObjectMeta{
+		Namespace: place.Namespace, Name: user + "-" + role,
+		Labels: map[string]string{iamv1alpha2.LabelUserReference: user, LabelManagedBy: kube.FieldManager},
+	}
+	subject := rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}
+	var created client.Object
+	switch {
+	case place.Namespace != "":
+		created = &rbacv1.RoleBinding{ObjectMeta: meta, Subjects: []rbacv1.Subject{subject}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role}}
+	case place.Workspace != "":
+		meta.Labels[iamv1alpha2.LabelWorkspace] = place.Workspace
+		created = &iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta, Subjects: []rbacv1.Subject{subject}, RoleRef: rbacv1.RoleRef{APIGroup: iamv1alpha2.GroupName, Kind: "WorkspaceRole", Name: role}}
+	case place.Cluster:
+		created = &rbacv1.ClusterRoleBinding{ObjectMeta: meta, Subjects: []rbacv1.Subject{subject}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role}}
+	default:
+		created = &iamv1alpha2.GlobalRoleBinding{ObjectMeta: meta, Subjects: []rbacv1.Subject{subject}, RoleRef: rbacv1.RoleRef{APIGroup: iamv1alpha2.GroupName, Kind: "GlobalRole", Name: role}}
+	}
+	err := b.Client.Create(ctx, created)
+	if !apierrors.IsAlreadyExists(err) {
+		return err
+	}
+	// The name is taken: by a binding of the same role for others, or by
+	// something else, such as that of user "a-b" to role "c" and of "a" to "b-c".
+	found := created.DeepCopyObject().(client.Object)
+	if err := b.Client.Get(ctx, client.ObjectKeyFromObject(created), found); err != nil {
+		return err
+	}
+	wanted, existing := bindingOf(created), bindingOf(found)
+	switch {
+	case existing.names(rbacv1.UserKind, user) && existing.role() == role:
+		return nil // somebody else was faster
+	case existing.role() == role && found.GetLabels()[iamv1alpha2.LabelUserReference] == user:
+		*existing.subjects = append(*existing.subjects, *wanted.subjects...)
+		return b.Client.Update(ctx, found)
+	}
+	created.SetGenerateName(created.GetName() + "-")
+	created.SetName("")
+	return b.Client.Create(ctx, created)
+}
+
+func (b *Bindings) takeAway(ctx context.Context, user string, bound []binding) error {
+	var problems []error
+	for _, one := range bound {
+		problems = append(problems, b.drop(ctx, one, rbacv1.UserKind, user))
+	}
+	return errors.Join(problems...)
+}
+
+// drop takes a subject out of a binding, and deletes a binding without any.
+func (b *Bindings) drop(ctx context.Context, one binding, kind, name string) error {
+	others := slices.DeleteFunc(slices.Clone(*one.subjects), func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
+	if len(others) > 0 {
+		*one.subjects = others
+		return client.IgnoreNotFound(b.Client.Update(ctx, one.object))
+	}
+	version := one.object.GetResourceVersion()
+	return client.IgnoreNotFound(b.Client.Delete(ctx, one.object, client.Preconditions{ResourceVersion: &version}))
+}
+
+// list reads the bindings of one kind. Other kinds than the four have none.
+func (b *Bindings) list(ctx context.Context, into client.ObjectList, options ...client.ListOption) ([]binding, error) {
+	if err := b.Client.List(ctx, into, options...); err != nil {
+		return nil, err
+	}
+	var all []binding
+	switch l := into.(type) {
+	case *iamv1alpha2.GlobalRoleBindingList:
+		for n := range l.Items {
+			all = append(all, bindingOf(&l.Items[n]))
+		}
+	case *iamv1alpha2.WorkspaceRoleBindingList:
+		for n := range l.Items {
+			all = append(all, bindingOf(&l.Items[n]))
+		}
+	case *rbacv1.ClusterRoleBindingList:
+		for n := range l.Items {
+			all = append(all, bindingOf(&l.Items[n]))
+		}
+	case *rbacv1.RoleBindingList:
+		for n := range l.Items {
+			all = append(all, bindingOf(&l.Items[n]))
+		}
+	}
+	return all, nil
+}
+
+// binding is a binding of any of the four kinds.
+type binding struct {
+	object   client.Object
+	subjects *[]rbacv1.Subject
+	ref      rbacv1.RoleRef
+}
+
+func bindingOf(object client.Object) binding {
+	switch o := object.(type) {
+	case *iamv1alpha2.GlobalRoleBinding:
+		return binding{o, &o.Subjects, o.RoleRef}
+	case *iamv1alpha2.WorkspaceRoleBinding:
+		return binding{o, &o.Subjects, o.RoleRef}
+	case *rbacv1.ClusterRoleBinding:
+		return binding{o, &o.Subjects, o.RoleRef}
+	case *rbacv1.RoleBinding:
+		return binding{o, &o.Subjects, o.RoleRef}
+	}
+	return binding{object, new([]rbacv1.Subject), rbacv1.RoleRef{}}
+}
+
+func (b binding) role() string { return b.ref.Name }
+
+func (b binding) names(kind, name string) bool {
+	return slices.ContainsFunc(*b.subjects, func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
+}
+
+// RulesOf returns the rules of a role somebody has, or a not-found error.
+func (b *Bindings) RulesOf(ctx context.Context, held Held) ([]rbacv1.PolicyRule, error) {
+	if held.Kind == "ClusterRole" {
+		return b.Rules(ctx, Place{Cluster: true}, held.Role)
+	}
+	return b.Rules(ctx, held.Place, held.Role)
+}

@@ -1,0 +1,302 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Groups creates and deletes the groups of workspaces, and puts users into
+// them. A membership is a GroupBinding; what decides are the groups in the
+// spec of the user, which follow.
+type Groups struct {
+	Client   client.Client
+	Bindings *Bindings
+}
+
+// Get returns a group of a workspace, or a not-found error.
+func (g *Groups) Get(ctx context.Context, workspace, name string) (*iamv1alpha2.Group, error) {
+	group := &iamv1alpha2.Group{}
+	if err := g.Client.Get(ctx, client.ObjectKey{Name: name}, group); err != nil {
+		return nil, err
+	}
+	if group.Labels[iamv1alpha2.LabelWorkspace] != workspace {
+		return nil, apierrors.NewNotFound(iamv1alpha2.Resource("groups"), name)
+	}
+	return group, nil
+}
+
+// Create creates a group in a workspace.
+func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alpha2.Group) (*iamv1alpha2.Group, error) {
+	created := &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{
+		Name: wanted.Name, GenerateName: wanted.GenerateName, Labels: wanted.Labels, Annotations: wanted.Annotations,
+		Finalizers: []string{iamv1alpha2.FinalizerGroup},
+	}}
+	if name := created.Name + created.GenerateName; len(validation.IsValidLabelValue(strings.TrimRight(name, "-"))) > 0 || name == "" {
+		return nil, status.Invalid("metadata.name", "a name of at most 63 letters, digits, '-' and '.' is required")
+	}
+	if err := g.place(ctx, workspace, created); err != nil {
+		return nil, err
+	}
+	return created, g.Client.Create(ctx, created)
+}
+
+// Update replaces the labels and annotations of a group of a workspace.
+func (g *Groups) Update(ctx context.Context, workspace string, wanted *iamv1alpha2.Group) (*iamv1alpha2.Group, error) {
+	group, err := g.Get(ctx, workspace, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	if wanted.ResourceVersion != "" {
+		group.ResourceVersion = wanted.ResourceVersion
+	}
+	group.Labels, group.Annotations = wanted.Labels, wanted.Annotations
+	if err := g.place(ctx, workspace, group); err != nil {
+		return nil, err
+	}
+	return group, g.Client.Update(ctx, group)
+}
+
+// place sets the workspace of a group and checks that its parent belongs to
+// the same.
+func (g *Groups) place(ctx context.Context, workspace string, group *iamv1alpha2.Group) error {
+	if group.Labels == nil {
+		group.Labels = make(map[string]string)
+	}
+	group.Labels[iamv1alpha2.LabelWorkspace] = workspace
+	if parent := group.Labels[iamv1alpha2.LabelGroupParent]; parent != "" {
+		if _, err := g.Get(ctx, workspace, parent); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delete deletes a group of a workspace with its memberships and roles, and
+// the groups below it.
+func (g *Groups) Delete(ctx context.Context, workspace, name string) error {
+	group, err := g.Get(ctx, workspace, name)
+	if err != nil {
+		return err
+	}
+	if group.DeletionTimestamp == nil && AddFinalizer(group, iamv1alpha2.FinalizerGroup) {
+		if err := g.Client.Update(ctx, group); err != nil {
+			return err
+		}
+	}
+	if err := g.Client.Delete(ctx, group, client.Preconditions{UID: &group.UID}); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	return g.Finish(ctx, name)
+}
+
+// Finish removes what belongs to a group that is being deleted, then lets it
+// go. It can be called again after any interruption.
+func (g *Groups) Finish(ctx context.Context, name string) error {
+	children := &iamv1alpha2.GroupList{}
+	if err := g.Client.List(ctx, children, client.MatchingLabels{iamv1alpha2.LabelGroupParent: name}); err != nil {
+		return err
+	}
+	for n := range children.Items {
+		child := &children.Items[n]
+		if err := g.Delete(ctx, child.Labels[iamv1alpha2.LabelWorkspace], child.Name); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	if err := g.Bindings.RemoveGroupEverywhere(ctx, name); err != nil {
+		return err
+	}
+	memberships, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == name })
+	if err != nil {
+		return err
+	}
+	for n := range memberships {
+		for _, user := range memberships[n].Users {
+			if err := setMembership(ctx, g.Client, user, name, false); err != nil {
+				return err
+			}
+		}
+		if err := deleteReleased(ctx, g.Client, &memberships[n]); err != nil {
+			return err
+		}
+	}
+	return Release(ctx, g.Client, &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: name}})
+}
+
+// Join makes a user a member of a group of a workspace and returns the
+// membership: the one there was, or a new one.
+func (g *Groups) Join(ctx context.Context, workspace, user, group string) (*iamv1alpha2.GroupBinding, error) {
+	if _, err := g.Get(ctx, workspace, group); err != nil {
+		return nil, err
+	}
+	if err := g.Client.Get(ctx, client.ObjectKey{Name: user}, &iamv1alpha2.User{}); err != nil {
+		return nil, err
+	}
+	existing, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
+		return b.GroupRef.Name == group && slices.Contains(b.Users, user)
+	}, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace})
+	if err != nil {
+		return nil, err
+	}
+	if len(existing) > 0 {
+		return &existing[0], setMembership(ctx, g.Client, user, group, true)
+	}
+	binding := &iamv1alpha2.GroupBinding{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: group + "-" + user + "-",
+			Labels: map[string]string{
+				iamv1alpha2.LabelUserReference: user, iamv1alpha2.LabelGroupReference: group, iamv1alpha2.LabelWorkspace: workspace,
+				LabelManagedBy: kube.FieldManager,
+			},
+		},
+		GroupRef: iamv1alpha2.GroupReference{APIGroup: iamv1alpha2.GroupName, Kind: "Group", Name: group},
+		Users:    []string{user},
+	}
+	if err := g.Client.Create(ctx, binding); err != nil {
+		return nil, err
+	}
+	return binding, setMembership(ctx, g.Client, user, group, true)
+}
+
+// Leave deletes a membership in a workspace.
+func (g *Groups) Leave(ctx context.Context, workspace, name string) error {
+	binding := &iamv1alpha2.GroupBinding{}
+	if err := g.Client.Get(ctx, client.ObjectKey{Name: name}, binding); err != nil {
+		return err
+	}
+	if binding.Labels[iamv1alpha2.LabelWorkspace] != workspace {
+		return apierrors.NewNotFound(iamv1alpha2.Resource("groupbindings"), name)
+	}
+	if err := deleteReleased(ctx, g.Client, binding); err != nil {
+		return err
+	}
+	for _, user := range binding.Users {
+		if err := g.Follow(ctx, user); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LeaveWorkspace takes a user out of all groups of a workspace.
+func (g *Groups) LeaveWorkspace(ctx context.Context, workspace, user string) error {
+	return leave(ctx, g.Client, user, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace})
+}
+
+// Follow brings the groups in the spec of a user in line with his memberships.
+// Groups no Group object exists for, such as those of an identity provider,
+// stay as they are.
+func (g *Groups) Follow(ctx context.Context, user string) error {
+	groups := &iamv1alpha2.GroupList{}
+	if err := g.Client.List(ctx, groups); err != nil {
+		return err
+	}
+	bound, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool { return slices.Contains(b.Users, user) })
+	if err != nil {
+		return err
+	}
+	exists := func(name string) bool {
+		return slices.ContainsFunc(groups.Items, func(g iamv1alpha2.Group) bool { return g.Name == name && g.DeletionTimestamp == nil })
+	}
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		found := &iamv1alpha2.User{}
+		if err := g.Client.Get(ctx, client.ObjectKey{Name: user}, found); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		wanted := Memberships(found.Spec.Groups, exists, bound)
+		if slices.Equal(wanted, found.Spec.Groups) {
+			return nil
+		}
+		found.Spec.Groups = wanted
+		return client.IgnoreNotFound(g.Client.Update(ctx, found))
+	})
+}
+
+// Memberships are the groups a user should have: those he has, without groups
+// he is not bound to, with those he is.
+// exists knows the groups there are.
+func Memberships(has []string, exists func(group string) bool, bound []iamv1alpha2.GroupBinding) []string {
+	is := func(name string) bool {
+		return slices.ContainsFunc(bound, func(b iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == name && b.DeletionTimestamp == nil })
+	}
+	wanted := slices.DeleteFunc(slices.Clone(has), func(name string) bool { return exists(name) && !is(name) })
+	for n := range bound {
+		if name := bound[n].GroupRef.Name; exists(name) && is(name) && !slices.Contains(wanted, name) {
+			wanted = append(wanted, name)
+		}
+	}
+	return wanted
+}
+
+// leaveGroups takes a user out of all groups.
+func leaveGroups(ctx context.Context, c client.Client, user string) error { return leave(ctx, c, user) }
+
+func leave(ctx context.Context, c client.Client, user string, options ...client.ListOption) error {
+	bound, err := memberships(ctx, c, func(b *iamv1alpha2.GroupBinding) bool { return slices.Contains(b.Users, user) }, options...)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for n := range bound {
+		binding := &bound[n]
+		others := slices.DeleteFunc(slices.Clone(binding.Users), func(name string) bool { return name == user })
+		if len(others) > 0 {
+			binding.Users = others
+			problems = append(problems, client.IgnoreNotFound(c.Update(ctx, binding)))
+		} else {
+			problems = append(problems, deleteReleased(ctx, c, binding))
+		}
+		problems = append(problems, setMembership(ctx, c, user, binding.GroupRef.Name, false))
+	}
+	return errors.Join(problems...)
+}
+
+// setMembership writes into the spec of a user whether a group is there. A
+// user who does not exist is in no group.
+func setMembership(ctx context.Context, c client.Client, user, group string, member bool) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		found := &iamv1alpha2.User{}
+		if err := c.Get(ctx, client.ObjectKey{Name: user}, found); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		if slices.Contains(found.Spec.Groups, group) == member {
+			return nil
+		}
+		if member {
+			found.Spec.Groups = append(found.Spec.Groups, group)
+		} else {
+			found.Spec.Groups = slices.DeleteFunc(found.Spec.Groups, func(name string) bool { return name == group })
+		}
+		return client.IgnoreNotFound(c.Update(ctx, found))
+	})
+}
+
+func memberships(ctx context.Context, c client.Client, keep func(*iamv1alpha2.GroupBinding) bool, options ...client.ListOption) ([]iamv1alpha2.GroupBinding, error) {
+	all := &iamv1alpha2.GroupBindingList{}
+	if err := c.List(ctx, all, options...); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all.Items, func(b iamv1alpha2.GroupBinding) bool { return !keep(&b) }), nil
+}
+
+// deleteReleased deletes an object with nothing to wait for.
+func deleteReleased(ctx context.Context, c client.Client, object client.Object) error {
+	if err := c.Delete(ctx, object); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if len(object.GetFinalizers()) == 0 {
+		return nil
+	}
+	return Release(ctx, c, object)
+}

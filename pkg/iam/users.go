@@ -1,0 +1,336 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/mail"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Users creates, changes and deletes users together with everything that
+// belongs to them. Who may do so is decided before.
+type Users struct {
+	Client   client.Client
+	Bindings *Bindings
+	Sessions Sessions
+	Emails   Emails
+	Now      func() time.Time
+
+	// emails makes looking an address up and taking it one step, for the
+	// requests of this process.
+	emails sync.Mutex
+}
+
+// Sessions ends logins.
+type Sessions interface {
+	// EndOthers revokes the sessions of a user but one.
+	EndOthers(ctx context.Context, user, except, reason string) error
+	// Delete forgets all sessions of a user, which ends them.
+	Delete(ctx context.Context, user string) error
+}
+
+// Emails finds users by address.
+type Emails interface {
+	WithEmail(ctx context.Context, email string) ([]string, error)
+}
+
+// Create creates a user who can log in at once, with a global role unless role
+// is empty. The binding comes first, as one to a user who does not exist gives
+// nothing to anybody: an interruption leaves no user without the role.
+func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role string) (*iamv1alpha2.User, error) {
+	created := &iamv1alpha2.User{
+		ObjectMeta: metav1.ObjectMeta{Name: wanted.Name, Labels: wanted.Labels, Annotations: wanted.Annotations},
+		Spec:       wanted.Spec,
+	}
+	delete(created.Annotations, iamv1alpha2.AnnotationGlobalRole)
+	created.Spec.Groups = nil // memberships are written by group bindings
+	if err := validateName(created.Name); err != nil {
+		return nil, err
+	}
+	if err := validateEmail(created.Spec.Email); err != nil {
+		return nil, err
+	}
+	now := u.Now()
+	if plain := created.Spec.EncryptedPassword; plain != "" {
+		hash, err := hashPassword(plain)
+		if err != nil {
+			return nil, err
+		}
+		store(created, hash, now)
+	}
+	activate(created, now)
+	AddFinalizer(created, iamv1alpha2.FinalizerUser)
+
+	u.emails.Lock()
+	defer u.emails.Unlock()
+	if err := u.emailFree(ctx, created.Spec.Email, created.Name); err != nil {
+		return nil, err
+	}
+	err := u.Client.Get(ctx, client.ObjectKeyFromObject(created), &iamv1alpha2.User{})
+	switch {
+	case err == nil:
+		return nil, apierrors.NewAlreadyExists(iamv1alpha2.Resource("users"), created.Name)
+	case !apierrors.IsNotFound(err):
+		return nil, err
+	}
+	// Somebody of that name may have been here before. What is left of his
+	// rights is none of the new user's.
+	if err := u.Bindings.RemoveLeft(ctx, created.Name); err != nil {
+		return nil, err
+	}
+	if role != "" {
+		if err := u.Bindings.Add(ctx, Place{}, created.Name, role); err != nil {
+			return nil, err
+		}
+	}
+	if err := u.Client.Create(ctx, created); err != nil {
+		if role != "" && !apierrors.IsAlreadyExists(err) {
+			err = errors.Join(err, u.Bindings.RemoveLeft(ctx, created.Name))
+		}
+		return nil, err
+	}
+	return created, nil
+}
+
+// Update replaces what a user may be told to be: labels, annotations, spec and
+// whether he is disabled. His password and memberships stay. With a resource
+// version in the object, a user that changed since is a conflict. With profile,
+// only what users may change of themselves is taken.
+func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bool) (*iamv1alpha2.User, error) {
+	disabled := false
+	updated := &iamv1alpha2.User{}
+	change := func() error {
+		if err := u.Client.Get(ctx, client.ObjectKeyFromObject(wanted), updated); err != nil {
+			return err
+		}
+		if wanted.ResourceVersion != "" {
+			updated.ResourceVersion = wanted.ResourceVersion
+		}
+		if email := wanted.Spec.Email; email != updated.Spec.Email {
+			if err := validateEmail(email); err != nil {
+				return err
+			}
+			if err := u.emailFree(ctx, email, updated.Name); err != nil {
+				return err
+			}
+		}
+		spec := wanted.Spec
+		spec.EncryptedPassword, spec.Groups = updated.Spec.EncryptedPassword, updated.Spec.Groups
+		updated.Spec = spec
+		if !profile {
+			disabled = u.manage(updated, wanted)
+		}
+		return u.Client.Update(ctx, updated)
+	}
+	u.emails.Lock()
+	defer u.emails.Unlock()
+	var err error
+	if wanted.ResourceVersion != "" {
+		err = change()
+	} else {
+		err = retry.RetryOnConflict(retry.DefaultRetry, change)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if disabled {
+		if err := u.Sessions.EndOthers(ctx, updated.Name, "", "the user was disabled"); err != nil {
+			return nil, err
+		}
+	}
+	return updated, nil
+}
+
+// manage copies what only those who manage users may change. It reports
+// whether the user is disabled now and was not before.
+func (u *Users) manage(updated, wanted *iamv1alpha2.User) (disabled bool) {
+	lastChange := updated.Annotations[iamv1alpha2.AnnotationLastPasswordChange]
+	updated.Labels, updated.Annotations = wanted.Labels, wanted.Annotations
+	delete(updated.Annotations, iamv1alpha2.AnnotationGlobalRole)
+	delete(updated.Annotations, lastApplied)
+	if lastChange != "" {
+		annotate(updated, iamv1alpha2.AnnotationLastPasswordChange, lastChange)
+	}
+	switch state := wanted.Status.State; {
+	case state == updated.Status.State:
+	case state == iamv1alpha2.UserDisabled:
+		setState(updated, state, "", u.Now())
+		return true
+	case state == iamv1alpha2.UserActive:
+		setState(updated, state, "", u.Now())
+	}
+	return false
+}
+
+// SetPassword changes the password of a user and ends his sessions but one.
+// Who did not have a password can log in from now on.
+func (u *Users) SetPassword(ctx context.Context, name, password, keep string, himself bool) error {
+	hash, err := hashPassword(password)
+	if err != nil {
+		return err
+	}
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		user := &iamv1alpha2.User{}
+		if err := u.Client.Get(ctx, client.ObjectKey{Name: name}, user); err != nil {
+			return err
+		}
+		had := user.Spec.EncryptedPassword != ""
+		store(user, hash, u.Now())
+		if himself {
+			delete(user.Annotations, iamv1alpha2.AnnotationUninitialized)
+		}
+		if !had {
+			activate(user, u.Now())
+		}
+		return u.Client.Update(ctx, user)
+	})
+	if err != nil {
+		return err
+	}
+	return u.Sessions.EndOthers(ctx, name, keep, "the password was changed")
+}
+
+// Delete deletes a user and all that belongs to him. The finalizer is what
+// makes that happen after an interruption as well.
+func (u *Users) Delete(ctx context.Context, name string) error {
+	user := &iamv1alpha2.User{}
+	err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if err := u.Client.Get(ctx, client.ObjectKey{Name: name}, user); err != nil {
+			return err
+		}
+		if user.DeletionTimestamp == nil && AddFinalizer(user, iamv1alpha2.FinalizerUser) {
+			return u.Client.Update(ctx, user)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := u.Client.Delete(ctx, user, client.Preconditions{UID: &user.UID}); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	return u.Finish(ctx, name)
+}
+
+// Finish removes what belongs to a user who is being deleted, then lets him
+// go. It can be called again after any interruption.
+func (u *Users) Finish(ctx context.Context, name string) error {
+	records := client.MatchingLabels{iamv1alpha2.LabelUserReference: name}
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"sessions", func() error { return u.Sessions.Delete(ctx, name) }},
+		{"workspaces", func() error { return u.dismiss(ctx, name) }},
+		{"roles", func() error { return u.Bindings.RemoveEverywhere(ctx, name) }},
+		{"memberships", func() error { return leaveGroups(ctx, u.Client, name) }},
+		{"login records", func() error { return u.Client.DeleteAllOf(ctx, &iamv1alpha2.LoginRecord{}, records) }},
+	} {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("removing the %s of user %s: %w", step.what, name, err)
+		}
+	}
+	return Release(ctx, u.Client, &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: name}})
+}
+
+// dismiss takes the management of all workspaces from a user: a template that
+// names him would make him an administrator again.
+func (u *Users) dismiss(ctx context.Context, name string) error {
+	templates := &tenantv1alpha2.WorkspaceTemplateList{}
+	if err := u.Client.List(ctx, templates); err != nil {
+		return err
+	}
+	for n := range templates.Items {
+		template := &templates.Items[n]
+		if template.Spec.Template.Spec.Manager != name {
+			continue
+		}
+		template.Spec.Template.Spec.Manager = ""
+		if err := u.Client.Update(ctx, template); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (u *Users) emailFree(ctx context.Context, email, name string) error {
+	users, err := u.Emails.WithEmail(ctx, email)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(users, func(user string) bool { return user != name }) {
+		return status.New(http.StatusConflict, metav1.StatusReasonConflict, "the e-mail address %s belongs to another user", email)
+	}
+	return nil
+}
+
+func validateName(name string) error {
+	if name == "" {
+		return status.Invalid("metadata.name", "a name is required")
+	}
+	problems := validation.IsDNS1123Subdomain(name)
+	if len(problems) == 0 {
+		problems = validation.IsValidLabelValue(name) // bindings carry it as a label
+	}
+	if len(problems) > 0 {
+		return status.Invalid("metadata.name", "%s", problems[0])
+	}
+	return nil
+}
+
+func validateEmail(email string) error {
+	address, err := mail.ParseAddress(email)
+	if err != nil || address.Address != email || len(email) > 254 || strings.ContainsAny(email, "\x00\r\n") {
+		return status.BadRequest("spec.email: %q is not a valid e-mail address", email)
+	}
+	return nil
+}
+
+// AddFinalizer adds a finalizer to an object; false when it was there.
+func AddFinalizer(object client.Object, name string) bool {
+	if slices.Contains(object.GetFinalizers(), name) {
+		return false
+	}
+	object.SetFinalizers(append(object.GetFinalizers(), name))
+	return true
+}
+
+// Release removes our finalizers of an object that is being deleted, and those
+// KubeSphere left.
+func Release(ctx context.Context, c client.Client, object client.Object) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		left := iamv1alpha2.WithoutFinalizers(object.GetFinalizers())
+		if object.GetDeletionTimestamp() == nil || len(left) == len(object.GetFinalizers()) {
+			return nil
+		}
+		object.SetFinalizers(left)
+		return client.IgnoreNotFound(c.Update(ctx, object))
+	})
+}
+
+func annotate(object client.Object, key, value string) {
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = make(map[string]string)
+	}
+	annotations[key] = value
+	object.SetAnnotations(annotations)
+}

@@ -1,0 +1,151 @@
+package iam
+
+import (
+	"encoding/json"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/util/retry"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// GroupMember is a user to put into a group.
+type GroupMember struct {
+	UserName  string `json:"userName" description:"Name of the user."`
+	GroupName string `json:"groupName" description:"Name of the group."`
+}
+
+// inWorkspace lists the objects of a type that belong to the workspace of the
+// path.
+func (h *Handler) inWorkspace(resource string) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		q, err := h.listed(w, r, resource)
+		if err != nil {
+			return err
+		}
+		return h.page(w, r, resource, with(q, query.Filter{Key: "workspace", Value: r.PathValue("workspace")}))
+	}
+}
+
+func (h *Handler) getGroup(w http.ResponseWriter, r *http.Request) error {
+	view, err := h.Directory.Cache.View(r.Context(), h.Types.Type("groups"))
+	if err != nil {
+		return err
+	}
+	name := r.PathValue("group")
+	item := view.Get("", name)
+	if item == nil || item.Labels().Get(iamv1alpha2.LabelWorkspace) != r.PathValue("workspace") {
+		return apierrors.NewNotFound(iamv1alpha2.Resource("groups"), name)
+	}
+	return route.WriteObject(w, item.Shown(false), r.URL.Query().Has(query.Pretty))
+}
+
+func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
+	wanted := &iamv1alpha2.Group{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	created, err := h.Groups.Create(r.Context(), r.PathValue("workspace"), wanted)
+	if err != nil {
+		return err
+	}
+	return writeGroup(w, created)
+}
+
+func (h *Handler) updateGroup(w http.ResponseWriter, r *http.Request) error {
+	wanted := &iamv1alpha2.Group{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	if name := r.PathValue("group"); wanted.Name != name {
+		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
+	}
+	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted)
+	if err != nil {
+		return err
+	}
+	return writeGroup(w, updated)
+}
+
+// patchGroup merges labels and annotations (RFC 7396).
+func (h *Handler) patchGroup(w http.ResponseWriter, r *http.Request) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return h.patchGroupOnce(w, r) })
+}
+
+func (h *Handler) patchGroupOnce(w http.ResponseWriter, r *http.Request) error {
+	present, err := h.Groups.Get(r.Context(), r.PathValue("workspace"), r.PathValue("group"))
+	if err != nil {
+		return err
+	}
+	wanted := &iamv1alpha2.Group{}
+	if err := route.Patched(r, present, wanted); err != nil {
+		return err
+	}
+	wanted.Name = present.Name
+	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted)
+	if err != nil {
+		return err
+	}
+	return writeGroup(w, updated)
+}
+
+func (h *Handler) deleteGroup(w http.ResponseWriter, r *http.Request) error {
+	if err := h.Groups.Delete(r.Context(), r.PathValue("workspace"), r.PathValue("group")); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+func writeGroup(w http.ResponseWriter, group *iamv1alpha2.Group) error {
+	group.APIVersion, group.Kind, group.ManagedFields = iamv1alpha2.SchemeGroupVersion.String(), "Group", nil
+	body, err := json.Marshal(group)
+	if err != nil {
+		return err
+	}
+	return route.WriteObject(w, string(body), false)
+}
+
+// createGroupBindings puts users into groups of the workspace. Who is put into
+// a group gets its roles, so that this takes the right to all of them.
+func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) error {
+	var added []GroupMember
+	if err := route.ReadJSON(r, &added); err != nil {
+		return err
+	}
+	workspace := r.PathValue("workspace")
+	for _, one := range added {
+		if _, err := h.Groups.Get(r.Context(), workspace, one.GroupName); err != nil {
+			return err
+		}
+		if _, err := h.Directory.Get(r.Context(), one.UserName); err != nil {
+			return err
+		}
+		if err := h.mayJoin(r, one.GroupName); err != nil {
+			return err
+		}
+	}
+	bindings := make([]*iamv1alpha2.GroupBinding, 0, len(added))
+	for _, one := range added {
+		binding, err := h.Groups.Join(r.Context(), workspace, one.UserName, one.GroupName)
+		if err != nil {
+			return err
+		}
+		binding.ManagedFields = nil
+		bindings = append(bindings, binding)
+	}
+	status.WriteJSON(w, http.StatusOK, bindings)
+	return nil
+}
+
+func (h *Handler) deleteGroupBinding(w http.ResponseWriter, r *http.Request) error {
+	if err := h.Groups.Leave(r.Context(), r.PathValue("workspace"), r.PathValue("groupbinding")); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}

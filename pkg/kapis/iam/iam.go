@@ -1,0 +1,197 @@
+package iam
+
+import (
+	"context"
+	"maps"
+	"net/http"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Handler serves users, groups and members.
+type Handler struct {
+	Directory *iam.Directory
+	Types     *objects.Catalog
+	Users     *iam.Users
+	Groups    *iam.Groups
+	Bindings  *iam.Bindings
+	// Managers are told who leaves a workspace.
+	Managers  Managers
+	Passwords Passwords
+	Rights    Rights
+}
+
+// Rights says what a caller may do. *authz.RBAC does.
+type Rights interface {
+	// Covers returns which of the rules the caller does not have in the scope.
+	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
+}
+
+// Passwords checks passwords.
+type Passwords interface {
+	Authenticate(ctx context.Context, name, password string) (*iamv1alpha2.User, error)
+}
+
+// Managers knows the managers of workspaces, who are members as long as they
+// are managers.
+type Managers interface {
+	// Dismiss takes the management of a workspace from a user, if it is his.
+	Dismiss(ctx context.Context, workspace, user string) error
+	// Namespaces are the names of the namespaces of a workspace.
+	Namespaces(ctx context.Context, workspace string) ([]string, error)
+}
+
+// caller is who asks.
+func caller(r *http.Request) user.Info {
+	who, found := kuberequest.UserFrom(r.Context())
+	if !found {
+		return &user.DefaultInfo{Name: user.Anonymous}
+	}
+	return who
+}
+
+// session is the caller's login, "" for one without.
+func session(who user.Info) string {
+	if values := who.GetExtra()[authn.ExtraSession]; len(values) == 1 {
+		return values[0]
+	}
+	return ""
+}
+
+// may reports whether the caller has the right to do something to all objects
+// of a resource of this group on the platform. The right everybody has to
+// their own account is none.
+func (h *Handler) may(r *http.Request, verb, resource string) (bool, error) {
+	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{}, []rbacv1.PolicyRule{{
+		Verbs: []string{verb}, APIGroups: []string{iamv1alpha2.GroupName}, Resources: []string{resource},
+	}})
+	return err == nil && len(missing) == 0, err
+}
+
+// mayGive refuses to let the caller give a role of a place who does not have
+// the rights of the role there (Kubernetes' escalation check).
+func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
+	rules, err := h.Bindings.Rules(r.Context(), place, role)
+	if err != nil {
+		return err
+	}
+	missing, err := h.Rights.Covers(r.Context(), caller(r), scopeOf(place), rules)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(iamv1alpha2.Resource("roles"), role, "user %q does not have all rights of the role, and nobody gives what they do not have; missing is %s",
+		caller(r).GetName(), missing[0].String())
+}
+
+func scopeOf(place iam.Place) authz.Scope {
+	scope := authz.Scope{Workspace: place.Workspace, Namespace: place.Namespace}
+	if place.Cluster {
+		scope.Cluster = authz.ThisCluster
+	}
+	return scope
+}
+
+// outranks refuses to let the caller act on a user whose global roles give
+// more than the caller has: who may set the password of an administrator is one.
+func (h *Handler) outranks(r *http.Request, name string) error {
+	if caller(r).GetName() == name {
+		return nil
+	}
+	role, err := h.Directory.RoleOf(r.Context(), iam.Place{}, name)
+	if err != nil || role == "" {
+		return err
+	}
+	rules, err := h.Bindings.Rules(r.Context(), iam.Place{}, role)
+	if err != nil {
+		return ignoreNotFound(err)
+	}
+	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{}, rules)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(iamv1alpha2.Resource("users"), name, "user %q has the role %s, whose rights user %q does not have", name, role, caller(r).GetName())
+}
+
+// listed reads the query of a list of a type and warns of parameters that have
+// no effect.
+func (h *Handler) listed(w http.ResponseWriter, r *http.Request, resource string, own ...string) (query.Query, error) {
+	kind := h.Types.Type(resource)
+	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	for _, name := range ignored {
+		if !slices.Contains(own, name) {
+			w.Header().Add("Warning", `299 - "a parameter has no effect here"`)
+		}
+	}
+	return q, err
+}
+
+// page answers with a page of a type.
+func (h *Handler) page(w http.ResponseWriter, r *http.Request, resource string, q *query.Query) error {
+	view, err := h.Directory.Cache.View(r.Context(), h.Types.Type(resource))
+	if err != nil {
+		return err
+	}
+	page, err := view.List("", q)
+	if err != nil {
+		return err
+	}
+	items := make([]string, 0, len(page.Items))
+	for _, item := range page.Items {
+		items = append(items, item.Shown(false))
+	}
+	return route.WriteList(w, items, page.Total, q.Pretty)
+}
+
+// with adds a filter to a query.
+func with(q query.Query, filter query.Filter) *query.Query {
+	q.Filters = append(slices.Clone(q.Filters), filter)
+	q.Raw += "\x00" + filter.Key + "\x00" + filter.Value
+	return &q
+}
+
+// handler lets errors of an unreachable Kubernetes be 503.
+func handler(h route.Handler) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return kube.Err(h(w, r)) }
+}
+
+// names are the keys of a map, in order.
+func names(members map[string]string) []string { return slices.Sorted(maps.Keys(members)) }
+
+// mayJoin refuses to let the caller put somebody into a group whose roles give
+// more than the caller has.
+func (h *Handler) mayJoin(r *http.Request, group string) error {
+	held, err := h.Directory.GroupRoles(r.Context(), group)
+	if err != nil {
+		return err
+	}
+	for _, one := range held {
+		rules, err := h.Bindings.RulesOf(r.Context(), one)
+		if err != nil {
+			if ignoreNotFound(err) == nil {
+				continue // a binding to a missing role gives nothing
+			}
+			return err
+		}
+		missing, err := h.Rights.Covers(r.Context(), caller(r), scopeOf(one.Place), rules)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			return status.Forbidden(iamv1alpha2.Resource("groups"), group, "the group has the role %s, whose rights user %q does not have", one.Role, caller(r).GetName())
+		}
+	}
+	return nil
+}

@@ -1,0 +1,174 @@
+package iam
+
+import (
+	"errors"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Member is a user with a role in a place.
+type Member struct {
+	// Username is the name of the user.
+	Username string `json:"username" description:"Name of the user."`
+	// RoleRef is the name of the role.
+	RoleRef string `json:"roleRef" description:"Name of the role."`
+}
+
+// members are the operations on the members of one kind of place.
+type members struct {
+	*Handler
+	// place says which one a request is about.
+	place func(r *http.Request) iam.Place
+	// resource is what members are called there, parameter the name of one.
+	resource, parameter string
+	// annotation carries the role of a member.
+	annotation string
+}
+
+// named is the member a request is about.
+func (m *members) named(r *http.Request) string { return r.PathValue(m.parameter) }
+
+func (m *members) notFound(name string) error {
+	return apierrors.NewNotFound(schema.GroupResource{Group: iamv1alpha2.GroupName, Resource: m.resource}, name)
+}
+
+func (m *members) list(w http.ResponseWriter, r *http.Request) error {
+	q, err := m.listed(w, r, "users")
+	if err != nil {
+		return err
+	}
+	roles, err := m.Directory.Members(r.Context(), m.place(r))
+	if err != nil {
+		return err
+	}
+	q = iam.Named(q, names(roles))
+	return m.writeUsers(w, r, &q, m.annotation, roles)
+}
+
+func (m *members) get(w http.ResponseWriter, r *http.Request) error {
+	place, name := m.place(r), m.named(r)
+	role, err := m.Directory.RoleOf(r.Context(), place, name)
+	if err != nil {
+		return err
+	}
+	if role == "" {
+		return m.notFound(name)
+	}
+	return m.writeUser(w, r, place, m.annotation, name)
+}
+
+// add makes users members. All of them are checked before the first becomes one.
+func (m *members) add(w http.ResponseWriter, r *http.Request) error {
+	var added []Member
+	if err := route.ReadJSON(r, &added); err != nil {
+		return err
+	}
+	for _, one := range added {
+		if err := m.check(r, one); err != nil {
+			return err
+		}
+	}
+	for _, one := range added {
+		if err := m.give(r, one); err != nil {
+			return err
+		}
+	}
+	status.WriteJSON(w, http.StatusOK, added)
+	return nil
+}
+
+func (m *members) update(w http.ResponseWriter, r *http.Request) error {
+	var changed Member
+	if err := route.ReadJSON(r, &changed); err != nil {
+		return err
+	}
+	name := m.named(r)
+	if changed.Username != "" && changed.Username != name {
+		return status.BadRequest("the name of the member (%s) is not the one in the URL (%s)", changed.Username, name)
+	}
+	changed.Username = name
+	role, err := m.Directory.RoleOf(r.Context(), m.place(r), name)
+	if err != nil {
+		return err
+	}
+	if role == "" {
+		return m.notFound(name)
+	}
+	if err := m.check(r, changed); err != nil {
+		return err
+	}
+	if err := m.give(r, changed); err != nil {
+		return err
+	}
+	status.WriteJSON(w, http.StatusOK, changed)
+	return nil
+}
+
+// check refuses members who do not exist, roles that do not, and roles the
+// caller may not give.
+func (m *members) check(r *http.Request, one Member) error {
+	if one.Username == "" || one.RoleRef == "" {
+		return status.BadRequest("a member needs a username and a roleRef")
+	}
+	if _, err := m.Directory.Get(r.Context(), one.Username); err != nil {
+		return err
+	}
+	return m.mayGive(r, m.place(r), one.RoleRef)
+}
+
+// give sets the role of a member. A manager of a workspace is an administrator
+// of it as long as he is the manager.
+func (m *members) give(r *http.Request, one Member) error {
+	place := m.place(r)
+	if place.Workspace != "" && one.RoleRef != place.Workspace+"-admin" {
+		if err := m.Managers.Dismiss(r.Context(), place.Workspace, one.Username); err != nil {
+			return err
+		}
+	}
+	return m.Bindings.Set(r.Context(), place, one.Username, one.RoleRef)
+}
+
+// remove takes a member's roles away. Who leaves a workspace leaves its
+// groups and its projects.
+func (m *members) remove(w http.ResponseWriter, r *http.Request) error {
+	place, name := m.place(r), m.named(r)
+	roles, err := m.Bindings.Roles(r.Context(), place, name)
+	if err != nil {
+		return err
+	}
+	if len(roles) == 0 {
+		return m.notFound(name)
+	}
+	if place.Workspace != "" {
+		if err := m.leaveWorkspace(r, place.Workspace, name); err != nil {
+			return err
+		}
+	}
+	if err := m.Bindings.Remove(r.Context(), place, name); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+func (m *members) leaveWorkspace(r *http.Request, workspace, name string) error {
+	if err := m.Managers.Dismiss(r.Context(), workspace, name); err != nil {
+		return err
+	}
+	namespaces, err := m.Managers.Namespaces(r.Context(), workspace)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, namespace := range namespaces {
+		problems = append(problems, m.Bindings.Remove(r.Context(), iam.Place{Namespace: namespace}, name))
+	}
+	return errors.Join(append(problems, m.Groups.LeaveWorkspace(r.Context(), workspace, name))...)
+}

@@ -1,0 +1,279 @@
+package iam
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/tidwall/sjson"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// PasswordChange is what a password is changed with.
+type PasswordChange struct {
+	// CurrentPassword is needed by who may not change the password of others.
+	CurrentPassword string `json:"currentPassword,omitempty" description:"The present password; needed unless one may update the passwords of others."`
+	// Password is the new one.
+	Password string `json:"password" description:"The new password: 8 characters or more, 72 bytes at most."`
+}
+
+// listUsers lists users, with their global roles.
+func (h *Handler) listUsers(w http.ResponseWriter, r *http.Request) error {
+	q, err := h.listed(w, r, "users", "globalrole", "ingroup", "notingroup")
+	if err != nil {
+		return err
+	}
+	roles, err := h.Directory.Members(r.Context(), iam.Place{})
+	if err != nil {
+		return err
+	}
+	parameters := r.URL.Query()
+	if role := parameters.Get("globalrole"); role != "" {
+		members := make(map[string]string)
+		for name, has := range roles {
+			if has == role {
+				members[name] = has
+			}
+		}
+		q = iam.Named(q, names(members))
+	}
+	for parameter, wanted := range map[string]bool{"ingroup": true, "notingroup": false} {
+		if group := parameters.Get(parameter); group != "" {
+			if q, err = h.inGroup(r, q, group, wanted); err != nil {
+				return err
+			}
+		}
+	}
+	return h.writeUsers(w, r, &q, iamv1alpha2.AnnotationGlobalRole, roles)
+}
+
+// inGroup restricts a query to the users who are, or are not, in a group.
+func (h *Handler) inGroup(r *http.Request, q query.Query, group string, wanted bool) (query.Query, error) {
+	all, err := h.Directory.Users(r.Context(), &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name"})
+	if err != nil {
+		return q, err
+	}
+	var found []string
+	for _, item := range all.Items {
+		in := false
+		for _, name := range item.Field("spec.groups").Array() {
+			in = in || name.String() == group
+		}
+		if in == wanted {
+			found = append(found, item.Name())
+		}
+	}
+	return iam.Named(q, found), nil
+}
+
+// writeUsers answers with a page of users, each annotated with a role.
+func (h *Handler) writeUsers(w http.ResponseWriter, r *http.Request, q *query.Query, annotation string, roles map[string]string) error {
+	page, err := h.Directory.Users(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	items := make([]string, 0, len(page.Items))
+	for _, item := range page.Items {
+		shown, err := annotated(item, annotation, roles[item.Name()])
+		if err != nil {
+			return err
+		}
+		items = append(items, shown)
+	}
+	return route.WriteList(w, items, page.Total, q.Pretty)
+}
+
+// annotated is the JSON of a user with the name of a role as an annotation.
+func annotated(item *objects.Item, annotation, role string) (string, error) {
+	shown := item.Shown(false)
+	if role == "" {
+		return shown, nil
+	}
+	return sjson.Set(shown, "metadata.annotations."+escaped(annotation), role)
+}
+
+// escaped is a key as part of a path of gjson.
+func escaped(key string) string {
+	var path []byte
+	for n := range len(key) {
+		if key[n] == '.' {
+			path = append(path, '\\')
+		}
+		path = append(path, key[n])
+	}
+	return string(path)
+}
+
+func (h *Handler) getUser(w http.ResponseWriter, r *http.Request) error {
+	return h.writeUser(w, r, iam.Place{}, iamv1alpha2.AnnotationGlobalRole, r.PathValue("user"))
+}
+
+func (h *Handler) writeUser(w http.ResponseWriter, r *http.Request, place iam.Place, annotation, name string) error {
+	item, err := h.Directory.User(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	if item == nil {
+		return apierrors.NewNotFound(iamv1alpha2.Resource("users"), name)
+	}
+	role, err := h.Directory.RoleOf(r.Context(), place, name)
+	if err != nil {
+		return err
+	}
+	shown, err := annotated(item, annotation, role)
+	if err != nil {
+		return err
+	}
+	return route.WriteObject(w, shown, r.URL.Query().Has(query.Pretty))
+}
+
+func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
+	wanted := &iamv1alpha2.User{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	role := wanted.Annotations[iamv1alpha2.AnnotationGlobalRole]
+	if role != "" {
+		if err := h.mayGive(r, iam.Place{}, role); err != nil {
+			return err
+		}
+	}
+	created, err := h.Users.Create(r.Context(), wanted, role)
+	if err != nil {
+		return err
+	}
+	return writeWritten(w, created, role)
+}
+
+func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
+	wanted := &iamv1alpha2.User{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	name := r.PathValue("user")
+	if wanted.Name != name {
+		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
+	}
+	manages, err := h.may(r, "update", "users")
+	if err != nil {
+		return err
+	}
+	if err := h.outranks(r, name); err != nil {
+		return err
+	}
+	has, err := h.Directory.RoleOf(r.Context(), iam.Place{}, name)
+	if err != nil {
+		return err
+	}
+	role := wanted.Annotations[iamv1alpha2.AnnotationGlobalRole]
+	changes := role != "" && role != has
+	if changes {
+		if !manages {
+			return status.Forbidden(iamv1alpha2.Resource("users"), name, "changing the global role takes the right to update users")
+		}
+		if err := h.mayGive(r, iam.Place{}, role); err != nil {
+			return err
+		}
+	}
+	updated, err := h.Users.Update(r.Context(), wanted, !manages)
+	if err != nil {
+		return err
+	}
+	if changes {
+		if err := h.Bindings.Set(r.Context(), iam.Place{}, name, role); err != nil {
+			return err
+		}
+		has = role
+	}
+	return writeWritten(w, updated, has)
+}
+
+// writeWritten answers with a user as it was written, without the password.
+func writeWritten(w http.ResponseWriter, written *iamv1alpha2.User, role string) error {
+	shown := written.DeepCopy()
+	shown.APIVersion, shown.Kind = iamv1alpha2.SchemeGroupVersion.String(), "User"
+	shown.Spec.EncryptedPassword, shown.ManagedFields = "", nil
+	if role != "" {
+		if shown.Annotations == nil {
+			shown.Annotations = make(map[string]string)
+		}
+		shown.Annotations[iamv1alpha2.AnnotationGlobalRole] = role
+	}
+	body, err := json.Marshal(shown)
+	if err != nil {
+		return err
+	}
+	return route.WriteObject(w, string(body), false)
+}
+
+func (h *Handler) deleteUser(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("user")
+	if err := h.outranks(r, name); err != nil {
+		return err
+	}
+	if err := h.Users.Delete(r.Context(), name); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) error {
+	change := PasswordChange{}
+	if err := route.ReadJSON(r, &change); err != nil {
+		return err
+	}
+	name, who := r.PathValue("user"), caller(r)
+	himself := name == who.GetName()
+	manages, err := h.may(r, "update", "users/password")
+	if err != nil {
+		return err
+	}
+	if err := h.outranks(r, name); err != nil {
+		return err
+	}
+	keep := ""
+	if himself {
+		keep = session(who)
+	}
+	if !manages || himself && change.CurrentPassword != "" {
+		_, err := h.Passwords.Authenticate(r.Context(), name, change.CurrentPassword)
+		switch {
+		case errors.Is(err, identity.ErrIncorrect):
+			return status.BadRequest("the current password is not correct")
+		case errors.Is(err, identity.ErrBusy):
+			return status.Unavailable(5, "too many passwords are checked at the moment")
+		case err != nil:
+			return err
+		}
+	}
+	if err := h.Users.SetPassword(r.Context(), name, change.Password, keep, himself); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+// listLoginRecords lists the attempts to log in of a user.
+func (h *Handler) listLoginRecords(w http.ResponseWriter, r *http.Request) error {
+	q, err := h.listed(w, r, "loginrecords")
+	if err != nil {
+		return err
+	}
+	return h.page(w, r, "loginrecords", with(q, query.Filter{Key: "label", Value: iamv1alpha2.LabelUserReference + "=" + r.PathValue("user")}))
+}
+
+func ignoreNotFound(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,212 @@
+package roles
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// labelGroup names the group a binding is for.
+const labelGroup = "iam.kubesphere.io/group-ref"
+
+// binding is what a client says of a binding it wants.
+type binding struct {
+	Metadata metav1.ObjectMeta `json:"metadata"`
+	RoleRef  rbacv1.RoleRef    `json:"roleRef"`
+	Subjects []rbacv1.Subject  `json:"subjects"`
+}
+
+// bind creates one binding or a list of them.
+func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who, err := caller(r)
+		if err != nil {
+			return err
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		var wanted []binding
+		single := bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
+		if single {
+			wanted = make([]binding, 1)
+			err = json.Unmarshal(body, &wanted[0])
+		} else {
+			err = json.Unmarshal(body, &wanted)
+		}
+		if err != nil {
+			return status.BadRequest("the body is neither a binding nor a list of them")
+		}
+		at := placeOf(r)
+		// All are checked before the first is written.
+		for n := range wanted {
+			if err := complete(&k, at, &wanted[n]); err != nil {
+				return err
+			}
+			if err := h.Rights.MayBind(r.Context(), who, k.scope(at), wanted[n].RoleRef); err != nil {
+				return err
+			}
+		}
+		created := make([]map[string]any, 0, len(wanted))
+		for n := range wanted {
+			object, err := k.binding(at, &wanted[n])
+			if err != nil {
+				return err
+			}
+			if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
+				return err
+			}
+			h.settle(r.Context(), k.bindingResource(), at.namespace, object.GetName(), object.GetResourceVersion())
+			object.SetManagedFields(nil)
+			created = append(created, object.Object)
+		}
+		if single {
+			status.WriteJSON(w, http.StatusOK, created[0])
+			return nil
+		}
+		status.WriteJSON(w, http.StatusOK, created)
+		return nil
+	}
+}
+
+// complete fills in what a binding leaves out and refuses one of another kind of role.
+func complete(k *kind, at place, b *binding) error {
+	if b.RoleRef.Kind == "" {
+		b.RoleRef.Kind = k.Kind
+	}
+	if b.RoleRef.Kind != k.Kind && (at.namespace == "" || b.RoleRef.Kind != "ClusterRole") {
+		return status.BadRequest("roleRef names a %s, not a %s", b.RoleRef.Kind, k.Kind)
+	}
+	b.RoleRef.APIGroup = k.Group
+	if b.RoleRef.Name == "" || len(b.Subjects) == 0 {
+		return status.BadRequest("a binding needs a role and subjects")
+	}
+	for n := range b.Subjects {
+		if b.Subjects[n].APIGroup == "" && b.Subjects[n].Kind != rbacv1.ServiceAccountKind {
+			b.Subjects[n].APIGroup = rbacv1.GroupName
+		}
+	}
+	if b.Metadata.Labels == nil {
+		b.Metadata.Labels = make(map[string]string)
+	}
+	switch first := b.Subjects[0]; first.Kind {
+	case rbacv1.GroupKind:
+		b.Metadata.Labels[labelGroup] = first.Name
+	case rbacv1.UserKind:
+		b.Metadata.Labels[iamv1alpha2.LabelUserReference] = first.Name
+	}
+	if b.Metadata.Name == "" && b.Metadata.GenerateName == "" {
+		b.Metadata.GenerateName = b.Subjects[0].Name + "-" + b.RoleRef.Name + "-"
+	}
+	return nil
+}
+
+func (k *kind) bindingResource() string { return strings.TrimSuffix(k.resource, "s") + "bindings" }
+
+// binding is the object of a binding in a place.
+func (k *kind) binding(at place, b *binding) (*unstructured.Unstructured, error) {
+	text, err := json.Marshal(map[string]any{"roleRef": b.RoleRef, "subjects": b.Subjects})
+	if err != nil {
+		return nil, err
+	}
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal(text, &object.Object); err != nil {
+		return nil, err
+	}
+	object.SetGroupVersionKind(k.GroupVersion().WithKind(k.Kind + "Binding"))
+	object.SetName(b.Metadata.Name)
+	object.SetGenerateName(b.Metadata.GenerateName)
+	object.SetNamespace(at.namespace)
+	if at.workspace != "" {
+		b.Metadata.Labels[iamv1alpha2.LabelWorkspace] = at.workspace
+	}
+	object.SetLabels(b.Metadata.Labels)
+	object.SetAnnotations(b.Metadata.Annotations)
+	return object, nil
+}
+
+// unbind deletes a binding.
+func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		at, name := placeOf(r), r.PathValue("rolebinding")
+		resource := k.groupResource()
+		resource.Resource = k.bindingResource()
+		object, err := h.read(r.Context(), k.GroupVersion().WithKind(k.Kind+"Binding"), resource, at, name)
+		if err != nil {
+			return err
+		}
+		uid := object.GetUID()
+		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
+			return err
+		}
+		h.settle(r.Context(), resource.Resource, at.namespace, name, "")
+		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
+		return nil
+	}
+}
+
+// listBindings serves the bindings of roles in a workspace: those of workspace
+// roles, or those in all its namespaces.
+func (h *Handler) listBindings(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		catalogued := h.Catalog.Type(k.bindingResource())
+		q, _, err := query.Parse(r.URL.Query(), catalogued.Filters)
+		if err != nil {
+			return err
+		}
+		view, err := h.Cache.View(r.Context(), catalogued)
+		if err != nil {
+			return err
+		}
+		workspace := r.PathValue("workspace")
+		var page objects.Page
+		if catalogued.Namespaced {
+			namespaces, err := h.namespacesOf(r, workspace)
+			if err != nil {
+				return err
+			}
+			page, err = view.ListOnly(objects.NewOnly(namespaces), &q)
+			if err != nil {
+				return err
+			}
+			return listed(w, page)
+		}
+		restrict(&q, "workspace", workspace)
+		if page, err = view.List("", &q); err != nil {
+			return err
+		}
+		return listed(w, page)
+	}
+}
+
+func (h *Handler) namespacesOf(r *http.Request, workspace string) ([]string, error) {
+	view, err := h.Cache.View(r.Context(), h.Catalog.Type("namespaces"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	view.All(func(item *objects.Item) bool {
+		if item.Labels().Get(iamv1alpha2.LabelWorkspace) == workspace {
+			names = append(names, item.Name())
+		}
+		return true
+	})
+	return names, nil
+}
+
+var _ Rights = (*authz.RBAC)(nil)

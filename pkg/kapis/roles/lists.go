@@ -1,0 +1,198 @@
+package roles
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"github.com/tidwall/gjson"
+	"github.com/tidwall/sjson"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// list serves the roles of a place. Who asks for templates gets those of the
+// platform for such places.
+func (h *Handler) list(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		catalogued := h.Catalog.Type(k.resource)
+		q, _, err := query.Parse(r.URL.Query(), catalogued.Filters)
+		if err != nil {
+			return err
+		}
+		view, err := h.Cache.View(r.Context(), catalogued)
+		if err != nil {
+			return err
+		}
+		at := placeOf(r)
+		var page objects.Page
+		switch {
+		case at.namespace != "" && asksForTemplates(r):
+			templates, err := h.projectTemplates(r.Context())
+			if err != nil {
+				return err
+			}
+			page, err = merged(view.Snapshot, catalogued, at.namespace, templates).List(at.namespace, &q)
+			if err != nil {
+				return err
+			}
+			return listed(w, page)
+		case at.workspace != "" && asksForTemplates(r):
+			// Templates belong to no workspace.
+			at.workspace = ""
+			fallthrough
+		case at.workspace != "" || k.Kind == "WorkspaceRole":
+			restrict(&q, "workspace", at.workspace)
+		}
+		if page, err = view.List(at.namespace, &q); err != nil {
+			return err
+		}
+		return listed(w, page)
+	}
+}
+
+// asksForTemplates reports whether a query selects role templates by label.
+func asksForTemplates(r *http.Request) bool {
+	q := r.URL.Query()
+	return strings.Contains(q.Get("label"), iamv1alpha2.LabelRoleTemplate) || strings.Contains(q.Get(query.LabelSelector), iamv1alpha2.LabelRoleTemplate)
+}
+
+// restrict adds a filter a path implies.
+func restrict(q *query.Query, key, value string) {
+	q.Filters = append(q.Filters, query.Filter{Key: key, Value: value})
+	q.Raw += "\x00" + key + "\x00" + value
+}
+
+// projectTemplates are the templates of roles in namespaces, by name. They are
+// kept once, in role bases, rather than in every namespace.
+func (h *Handler) projectTemplates(ctx context.Context) (map[string]string, error) {
+	view, err := h.Cache.View(ctx, h.Catalog.Type("rolebases"))
+	if err != nil {
+		return nil, err
+	}
+	templates := make(map[string]string)
+	view.All(func(item *objects.Item) bool {
+		role := item.Field("role")
+		if role.Get("kind").Str == "Role" && role.Get(`metadata.labels.iam\.kubesphere\.io/role-template`).Exists() {
+			templates[role.Get("metadata.name").Str] = withIdentity(role.Raw, item)
+		}
+		return true
+	})
+	return templates, nil
+}
+
+// withIdentity gives a role what it has from the base it is kept in.
+func withIdentity(role string, base *objects.Item) string {
+	for path, value := range map[string]string{
+		"metadata.uid": base.UID(), "metadata.resourceVersion": base.ResourceVersion(),
+		"metadata.creationTimestamp": base.Field("metadata.creationTimestamp").Str,
+	} {
+		if with, err := sjson.Set(role, path, value); err == nil {
+			role = with
+		}
+	}
+	return role
+}
+
+// merged are the roles of a namespace and the templates it has no role of its
+// own for.
+func merged(view *objects.Snapshot, catalogued *objects.Type, namespace string, templates map[string]string) *objects.Snapshot {
+	var all []string
+	for name, template := range templates {
+		if view.Get(namespace, name) != nil {
+			continue
+		}
+		if with, err := sjson.Set(template, "metadata.namespace", namespace); err == nil {
+			all = append(all, with)
+		}
+	}
+	if page, err := view.List(namespace, &query.Query{Limit: query.Unlimited, SortBy: "name"}); err == nil {
+		for _, item := range page.Items {
+			all = append(all, item.JSON())
+		}
+	}
+	return objects.NewSnapshot(catalogued, all)
+}
+
+// template is a role template of a kind by its name, as JSON; "" for none.
+func (h *Handler) template(ctx context.Context, k *kind, at place, name string) (string, error) {
+	view, err := h.Cache.View(ctx, h.Catalog.Type(k.resource))
+	if err != nil {
+		return "", err
+	}
+	if item := view.Get(at.namespace, name); item != nil {
+		if workspace := item.Labels().Get(iamv1alpha2.LabelWorkspace); workspace == "" || workspace == at.workspace {
+			return item.JSON(), nil
+		}
+	}
+	if k.Kind != "Role" {
+		return "", nil
+	}
+	templates, err := h.projectTemplates(ctx)
+	if err != nil || templates[name] == "" {
+		return "", err
+	}
+	return sjson.Set(templates[name], "metadata.namespace", at.namespace)
+}
+
+// templatesOf serves the templates the roles of a user in a place are made of,
+// or the role itself when it is made of none, as an array.
+func (h *Handler) templatesOf(k kind, parameter string) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		name, at := r.PathValue(parameter), placeOf(r)
+		account, found, err := h.Accounts.Account(r.Context(), name)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return status.NotFound("there is no user %q", name)
+		}
+		roles, err := h.Rights.RoleNames(r.Context(), &user.DefaultInfo{Name: name, Groups: account.Groups}, k.scope(at))
+		if err != nil {
+			return err
+		}
+		answer := []json.RawMessage{}
+		for _, role := range roles {
+			parts, err := h.parts(r.Context(), &k, at, role)
+			if err != nil {
+				return err
+			}
+			answer = append(answer, parts...)
+		}
+		status.WriteJSON(w, http.StatusOK, answer)
+		return nil
+	}
+}
+
+// parts are the templates of a role, or the role itself.
+func (h *Handler) parts(ctx context.Context, k *kind, at place, name string) ([]json.RawMessage, error) {
+	role, err := h.template(ctx, k, at, name)
+	if err != nil || role == "" {
+		return nil, err
+	}
+	var names []string
+	// What cannot be read as a list names no templates.
+	_ = json.Unmarshal([]byte(gjson.Get(role, `metadata.annotations.iam\.kubesphere\.io/aggregation-roles`).Str), &names)
+	if len(names) == 0 {
+		return []json.RawMessage{json.RawMessage(role)}, nil
+	}
+	var parts []json.RawMessage
+	for _, name := range names {
+		template, err := h.template(ctx, k, at, name)
+		if err != nil {
+			return nil, err
+		}
+		if template != "" {
+			parts = append(parts, json.RawMessage(template))
+		}
+	}
+	return parts, nil
+}
+
+var _ Accounts = (*iam.Directory)(nil)

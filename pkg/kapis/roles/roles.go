@@ -1,0 +1,173 @@
+package roles
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Rights decides what somebody may do and give. *authz.RBAC does.
+type Rights interface {
+	Rules(ctx context.Context, who user.Info, scope authz.Scope) ([]rbacv1.PolicyRule, error)
+	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
+	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
+	RoleNames(ctx context.Context, who user.Info, scope authz.Scope) ([]string, error)
+}
+
+// Accounts says what is known of users.
+type Accounts interface {
+	Account(ctx context.Context, name string) (iam.Account, bool, error)
+}
+
+// Handler serves roles, bindings and reviews.
+type Handler struct {
+	Cache   *objects.Cache
+	Catalog *objects.Catalog
+	// Client reads and writes as the user of the request.
+	Client client.Client
+	// Authorizer answers reviews, as it decides about requests.
+	Authorizer authorizer.UnconditionalAuthorizer
+	Rights     Rights
+	Accounts   Accounts
+}
+
+// kind is one of the four kinds of roles.
+type kind struct {
+	schema.GroupVersionKind
+	resource string // plural, as the catalog names it
+	name     string // the path parameter of one of them
+	title    string // for people
+	below    string // where they are found in the paths
+	id       string // part of operation IDs
+	model    any
+	bindings any
+}
+
+func kinds() []kind {
+	ours := schema.GroupVersion{Group: iamv1alpha2.GroupName, Version: "v1alpha2"}
+	kubernetes := rbacv1.SchemeGroupVersion
+	return []kind{
+		{GroupVersionKind: ours.WithKind("GlobalRole"), resource: "globalroles", name: "globalrole", title: "global role", id: "GlobalRole", model: iamv1alpha2.GlobalRole{}},
+		{GroupVersionKind: kubernetes.WithKind("ClusterRole"), resource: "clusterroles", name: "clusterrole", title: "cluster role", id: "ClusterRole", model: rbacv1.ClusterRole{}},
+		{GroupVersionKind: ours.WithKind("WorkspaceRole"), resource: "workspaceroles", name: "workspacerole", title: "workspace role", id: "WorkspaceRole", below: "/workspaces/{workspace}", model: iamv1alpha2.WorkspaceRole{}},
+		{GroupVersionKind: kubernetes.WithKind("Role"), resource: "roles", name: "role", title: "role of a namespace", id: "Role", below: "/namespaces/{namespace}", model: rbacv1.Role{}},
+	}
+}
+
+// place is where the roles of a request are.
+type place struct{ workspace, namespace string }
+
+func placeOf(r *http.Request) place {
+	return place{workspace: r.PathValue("workspace"), namespace: r.PathValue("namespace")}
+}
+
+// scope is where rules of a kind of role apply in a place.
+func (k *kind) scope(at place) authz.Scope {
+	switch k.Kind {
+	case "ClusterRole":
+		return authz.Scope{Cluster: authz.ThisCluster}
+	case "WorkspaceRole":
+		return authz.Scope{Workspace: at.workspace}
+	case "Role":
+		return authz.Scope{Namespace: at.namespace}
+	}
+	return authz.Scope{}
+}
+
+func (k *kind) groupResource() schema.GroupResource {
+	return schema.GroupResource{Group: k.Group, Resource: k.resource}
+}
+
+func caller(r *http.Request) (user.Info, error) {
+	who, found := kuberequest.UserFrom(r.Context())
+	if !found {
+		return nil, status.Unauthorized("Unauthorized: this needs credentials")
+	}
+	return who, nil
+}
+
+// read returns an object as it is stored now. One of another workspace is not
+// found: what is in a path must agree with what it names.
+func (h *Handler) read(ctx context.Context, gvk schema.GroupVersionKind, resource schema.GroupResource, at place, name string) (*unstructured.Unstructured, error) {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(gvk)
+	if err := h.Client.Get(ctx, client.ObjectKey{Namespace: at.namespace, Name: name}, object); err != nil {
+		return nil, err
+	}
+	if at.workspace != "" && object.GetLabels()[iamv1alpha2.LabelWorkspace] != at.workspace {
+		return nil, apierrors.NewNotFound(resource, name)
+	}
+	return object, nil
+}
+
+// shown answers with an object.
+func shown(w http.ResponseWriter, object *unstructured.Unstructured) error {
+	object.SetManagedFields(nil)
+	status.WriteJSON(w, http.StatusOK, object.Object)
+	return nil
+}
+
+// list is a page of a list of any objects.
+type list struct {
+	Items      []json.RawMessage `json:"items"`
+	TotalItems int               `json:"totalItems"`
+}
+
+func listed(w http.ResponseWriter, page objects.Page) error {
+	answer := list{Items: make([]json.RawMessage, 0, len(page.Items)), TotalItems: page.Total}
+	for _, item := range page.Items {
+		answer.Items = append(answer.Items, json.RawMessage(item.JSON()))
+	}
+	status.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// How long an answer to a write waits for the cache, and how often it looks.
+const (
+	settleFor   = time.Second
+	settleEvery = 2 * time.Millisecond
+)
+
+// settle waits until the cache has a version of an object, so that what was
+// written is in force here when the answer says so. It gives up when it takes
+// too long: the write has succeeded all the same.
+func (h *Handler) settle(ctx context.Context, resource string, namespace, name, version string) {
+	ctx, cancel := context.WithTimeout(ctx, settleFor)
+	defer cancel()
+	for {
+		view, err := h.Cache.View(ctx, h.Catalog.Type(resource))
+		if err != nil {
+			return
+		}
+		item := view.Get(namespace, name)
+		if version == "" && item == nil || version != "" && item != nil && !older(item.ResourceVersion(), version) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(settleEvery):
+		}
+	}
+}
+
+// older compares resource versions, which Kubernetes defines to be numbers.
+func older(version, than string) bool {
+	return len(version) < len(than) || len(version) == len(than) && version < than
+}

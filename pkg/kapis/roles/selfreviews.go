@@ -1,0 +1,80 @@
+package roles
+
+import (
+	"io"
+	"net/http"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// maxReview bounds the body of a review, in bytes.
+const maxReview = 64 << 10
+
+// SelfReviews answer, by pattern, the questions clients of Kubernetes ask about
+// themselves, such as kubectl auth can-i. Kubernetes would answer for the group
+// forwarded requests are made in: everything.
+func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
+	scheme := runtime.NewScheme()
+	if err := authorizationv1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	decoder := serializer.NewCodecFactory(scheme).UniversalDeserializer()
+	read := func(w http.ResponseWriter, r *http.Request, into runtime.Object) error {
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReview))
+		if err != nil {
+			return err
+		}
+		gvk := into.GetObjectKind().GroupVersionKind()
+		if _, found, err := decoder.Decode(body, &gvk, into); err != nil || *found != gvk {
+			return status.BadRequest("the body is no %s", gvk.Kind)
+		}
+		return nil
+	}
+	const prefix = "POST /apis/authorization.k8s.io/v1/"
+	return map[string]http.Handler{
+		prefix + "selfsubjectaccessreviews": route.Handler(func(w http.ResponseWriter, r *http.Request) error {
+			review := &authorizationv1.SelfSubjectAccessReview{}
+			review.SetGroupVersionKind(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"))
+			if err := read(w, r, review); err != nil {
+				return err
+			}
+			who, err := caller(r)
+			if err != nil {
+				return err
+			}
+			spec := &AccessReviewSpec{ResourceAttributes: review.Spec.ResourceAttributes, NonResourceAttributes: review.Spec.NonResourceAttributes}
+			if review.Status.Allowed, err = h.may(r.Context(), who, spec); err != nil {
+				return err
+			}
+			status.WriteJSON(w, http.StatusCreated, review)
+			return nil
+		}),
+		prefix + "selfsubjectrulesreviews": route.Handler(func(w http.ResponseWriter, r *http.Request) error {
+			review := &authorizationv1.SelfSubjectRulesReview{}
+			review.SetGroupVersionKind(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectRulesReview"))
+			if err := read(w, r, review); err != nil {
+				return err
+			}
+			who, err := caller(r)
+			if err != nil {
+				return err
+			}
+			if review.Spec.Namespace == "" {
+				return status.BadRequest("no namespace on request")
+			}
+			rules, err := h.Rights.Rules(r.Context(), who, authz.Scope{Namespace: review.Spec.Namespace})
+			if err != nil {
+				return err
+			}
+			review.Status = rulesStatus(rules)
+			status.WriteJSON(w, http.StatusCreated, review)
+			return nil
+		}),
+	}, nil
+}

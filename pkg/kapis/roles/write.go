@@ -1,0 +1,265 @@
+package roles
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+func (h *Handler) get(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		object, err := h.read(r.Context(), k.GroupVersionKind, k.groupResource(), placeOf(r), r.PathValue(k.name))
+		if apierrors.IsNotFound(err) && k.below != "" {
+			// A template is found in every place it serves.
+			if template, err := h.template(r.Context(), &k, placeOf(r), r.PathValue(k.name)); err == nil && template != "" {
+				status.WriteJSON(w, http.StatusOK, json.RawMessage(template))
+				return nil
+			}
+		}
+		if err != nil {
+			return err
+		}
+		return shown(w, object)
+	}
+}
+
+func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who, err := caller(r)
+		if err != nil {
+			return err
+		}
+		object, err := decode(r, &k)
+		if err != nil {
+			return err
+		}
+		// Who came with the platform is not for the client to say.
+		if creator := object.GetAnnotations()[iamv1alpha2.AnnotationCreator]; creator == "" || creator == "system" {
+			annotate(object, iamv1alpha2.AnnotationCreator, who.GetName())
+		}
+		if err := h.admit(r, &k, object, nil); err != nil {
+			return err
+		}
+		if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
+			return err
+		}
+		h.settle(r.Context(), k.resource, object.GetNamespace(), object.GetName(), object.GetResourceVersion())
+		return shown(w, object)
+	}
+}
+
+func (h *Handler) update(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		object, err := decode(r, &k)
+		if err != nil {
+			return err
+		}
+		if name := r.PathValue(k.name); object.GetName() != name {
+			return status.BadRequest("the name of the object (%s) does not match the name on the URL (%s)", object.GetName(), name)
+		}
+		found, err := h.read(r.Context(), k.GroupVersionKind, k.groupResource(), placeOf(r), object.GetName())
+		if err != nil {
+			return err
+		}
+		return h.replace(w, r, &k, found, object)
+	}
+}
+
+func (h *Handler) patch(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		found, err := h.read(r.Context(), k.GroupVersionKind, k.groupResource(), placeOf(r), r.PathValue(k.name))
+		if err != nil {
+			return err
+		}
+		before, err := found.MarshalJSON()
+		if err != nil {
+			return err
+		}
+		after, err := patched(r, before)
+		if err != nil {
+			return err
+		}
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(after); err != nil {
+			return status.BadRequest("the patched object is none: %v", err)
+		}
+		if object.GetName() != found.GetName() || object.GroupVersionKind() != k.GroupVersionKind {
+			return status.BadRequest("a patch cannot change the kind or name of an object")
+		}
+		return h.replace(w, r, &k, found, object)
+	}
+}
+
+// replace writes a new state of a role over the one that was read.
+func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found, object *unstructured.Unstructured) error {
+	if object.GetResourceVersion() == "" {
+		object.SetResourceVersion(found.GetResourceVersion())
+	}
+	if err := h.admit(r, k, object, found); err != nil {
+		return err
+	}
+	if err := h.Client.Update(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
+		return err
+	}
+	h.settle(r.Context(), k.resource, object.GetNamespace(), object.GetName(), object.GetResourceVersion())
+	return shown(w, object)
+}
+
+func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		object, err := h.read(r.Context(), k.GroupVersionKind, k.groupResource(), placeOf(r), r.PathValue(k.name))
+		if err != nil {
+			return err
+		}
+		// The one that was looked at, and not another of its name.
+		uid := object.GetUID()
+		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
+			return err
+		}
+		h.settle(r.Context(), k.resource, object.GetNamespace(), object.GetName(), "")
+		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
+		return nil
+	}
+}
+
+// admit puts a role where the path says, fills in the rules of its templates
+// and checks that the caller may give them.
+func (h *Handler) admit(r *http.Request, k *kind, object, before *unstructured.Unstructured) error {
+	who, err := caller(r)
+	if err != nil {
+		return err
+	}
+	at := placeOf(r)
+	object.SetNamespace(at.namespace)
+	object.SetManagedFields(nil)
+	if at.workspace != "" {
+		labels := object.GetLabels()
+		if labels == nil {
+			labels = make(map[string]string)
+		}
+		labels[iamv1alpha2.LabelWorkspace] = at.workspace
+		object.SetLabels(labels)
+	}
+	if err := h.aggregate(r.Context(), k, at, object); err != nil {
+		return err
+	}
+	rules, err := iam.Given(object)
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		// As in Kubernetes, a role that stays as wide as it was may be renamed by
+		// who could not have made it.
+		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(was, rules) {
+			return nil
+		}
+	}
+	return h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), rules)
+}
+
+// aggregate sets the rules of a role to those of its templates.
+func (h *Handler) aggregate(ctx context.Context, k *kind, at place, object *unstructured.Unstructured) error {
+	names, err := iam.Templates(object)
+	if err != nil || len(names) == 0 || iam.BuiltIn(object) {
+		return err
+	}
+	var problem error
+	rules, missing := iam.Aggregate(names, func(name string) ([]rbacv1.PolicyRule, bool) {
+		template, err := h.template(ctx, k, at, name)
+		if err != nil || template == "" {
+			problem = err
+			return nil, false
+		}
+		var role struct{ Rules []rbacv1.PolicyRule }
+		problem = json.Unmarshal([]byte(template), &role)
+		return role.Rules, problem == nil
+	})
+	if problem != nil {
+		return problem
+	}
+	if len(missing) > 0 {
+		return status.BadRequest("there is no role template %q", missing[0])
+	}
+	text, err := json.Marshal(rules)
+	if err != nil {
+		return err
+	}
+	var plain []any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return err
+	}
+	object.Object["rules"] = plain
+	return nil
+}
+
+// decode reads the role in the body of a request.
+func decode(r *http.Request, k *kind) (*unstructured.Unstructured, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal(body, &object.Object); err != nil || object.Object == nil {
+		return nil, status.BadRequest("the body is no JSON object")
+	}
+	if given := object.GetKind(); given != "" && given != k.Kind {
+		return nil, status.BadRequest("the body is a %s, not a %s", given, k.Kind)
+	}
+	object.SetGroupVersionKind(k.GroupVersionKind)
+	if object.GetName() == "" {
+		return nil, status.BadRequest("metadata.name is missing")
+	}
+	return object, nil
+}
+
+// patched applies the patch in the body of a request.
+func patched(r *http.Request, before []byte) ([]byte, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch types.PatchType(media) {
+	case types.JSONPatchType:
+		patch, err := jsonpatch.DecodePatch(body)
+		if err != nil {
+			return nil, status.BadRequest("the body is no JSON patch")
+		}
+		after, err := patch.Apply(before)
+		if err != nil {
+			return nil, status.New(http.StatusUnprocessableEntity, "Invalid", "the patch does not apply: %v", err)
+		}
+		return after, nil
+	case types.MergePatchType, "application/json", "":
+		after, err := jsonpatch.MergePatch(before, body)
+		if err != nil {
+			return nil, status.BadRequest("the body is no merge patch")
+		}
+		return after, nil
+	}
+	return nil, status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
+}
+
+func annotate(object *unstructured.Unstructured, key, value string) {
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = make(map[string]string)
+	}
+	annotations[key] = value
+	object.SetAnnotations(annotations)
+}

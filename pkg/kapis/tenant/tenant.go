@@ -1,0 +1,189 @@
+package tenant
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
+)
+
+// Handler serves workspaces and projects.
+type Handler struct {
+	Cache      *objects.Cache
+	Types      *objects.Resolver
+	Directory  *iam.Directory
+	Bindings   *iam.Bindings
+	Workspaces *tenant.Workspaces
+	Projects   *tenant.Projects
+	Quotas     *tenant.Quotas
+	Rights     Rights
+}
+
+// Rights says what a caller may do and see. *authz.RBAC does.
+type Rights interface {
+	Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error)
+	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
+	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
+	VisibleWorkspaces(ctx context.Context, who user.Info) (authz.Visible, error)
+}
+
+func caller(r *http.Request) user.Info {
+	who, found := kuberequest.UserFrom(r.Context())
+	if !found {
+		return &user.DefaultInfo{Name: user.Anonymous}
+	}
+	return who
+}
+
+// list answers with the objects of a type somebody may see.
+func (h *Handler) list(w http.ResponseWriter, r *http.Request, kind *objects.Type, visible authz.Visible, filters ...query.Filter) error {
+	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	if err != nil {
+		return err
+	}
+	if len(ignored) > 0 {
+		w.Header().Add("Warning", `299 - "a parameter has no effect here"`)
+	}
+	for _, filter := range filters {
+		q.Filters = append(slices.Clone(q.Filters), filter)
+		q.Raw += "\x00" + filter.Key + "\x00" + filter.Value
+	}
+	view, err := h.Cache.View(r.Context(), kind)
+	if err != nil {
+		return err
+	}
+	var page objects.Page
+	if visible.All {
+		page, err = view.List("", &q)
+	} else {
+		page, err = view.ListOnly(objects.NewOnly(visible.Names.UnsortedList()), &q)
+	}
+	if err != nil {
+		return err
+	}
+	items := make([]string, 0, len(page.Items))
+	for _, item := range page.Items {
+		items = append(items, item.Shown(false))
+	}
+	return route.WriteList(w, items, page.Total, q.Pretty)
+}
+
+// get answers with an object by name, if it belongs to the workspace.
+func (h *Handler) get(w http.ResponseWriter, r *http.Request, kind *objects.Type, name string, belongs func(*objects.Item) bool) error {
+	view, err := h.Cache.View(r.Context(), kind)
+	if err != nil {
+		return err
+	}
+	item := view.Get("", name)
+	if item == nil || belongs != nil && !belongs(item) {
+		return apierrors.NewNotFound(kind.GroupResource(), name)
+	}
+	return route.WriteObject(w, item.Shown(false), r.URL.Query().Has(query.Pretty))
+}
+
+// write answers with an object as it was written.
+func write(w http.ResponseWriter, object client.Object, apiVersion, kind string) error {
+	object.SetManagedFields(nil)
+	encoded, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(encoded, &fields); err != nil {
+		return err
+	}
+	fields["apiVersion"], fields["kind"] = apiVersion, kind
+	status.WriteJSON(w, http.StatusOK, fields)
+	return nil
+}
+
+// orphans reports whether a deletion lets the namespaces go: by its options in
+// the body or in the query, as Kubernetes takes them.
+func orphans(r *http.Request) (bool, error) {
+	options := metav1.DeleteOptions{}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return false, err
+	}
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &options); err != nil {
+			return false, status.BadRequest("the body is no DeleteOptions")
+		}
+	}
+	propagation := metav1.DeletionPropagation(r.URL.Query().Get("propagationPolicy"))
+	if propagation == "" && options.PropagationPolicy != nil {
+		propagation = *options.PropagationPolicy
+	}
+	switch propagation {
+	case "", metav1.DeletePropagationBackground, metav1.DeletePropagationForeground:
+		return false, nil
+	case metav1.DeletePropagationOrphan:
+		return true, nil
+	}
+	return false, status.BadRequest("propagationPolicy must be Orphan, Background or Foreground, not %q", propagation)
+}
+
+// mayManage refuses to let the caller make somebody the manager of a workspace
+// who does not have a manager's rights there.
+func (h *Handler) mayManage(r *http.Request, workspace string) error {
+	role := workspace + "-admin"
+	rules, err := h.Bindings.Rules(r.Context(), iam.Place{Workspace: workspace}, role)
+	if err != nil {
+		return err
+	}
+	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{Workspace: workspace}, rules)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(tenantv1alpha2.Resource("workspacetemplates"), workspace, "user %q does not have the rights of a manager, and nobody gives what they do not have", caller(r).GetName())
+}
+
+// mayMove refuses to let the caller move a namespace to a workspace in which
+// he may not create one, or out of one in which he may not delete one.
+func (h *Handler) mayMove(r *http.Request, from, to string) error {
+	for _, step := range []struct{ verb, workspace string }{{"create", to}, {"delete", from}} {
+		decision, _, err := h.Rights.Authorize(r.Context(), &authz.Attributes{
+			Scope: authz.Scope{Workspace: step.workspace},
+			AttributesRecord: authorizer.AttributesRecord{
+				User: caller(r), Verb: step.verb, APIGroup: tenantv1alpha2.GroupName, Resource: "namespaces", ResourceRequest: true,
+			},
+		})
+		if err != nil {
+			return err
+		}
+		if decision != authorizer.DecisionAllow {
+			return status.Forbidden(tenantv1alpha2.Resource("namespaces"), "", "user %q cannot %s namespaces in the workspace %q", caller(r).GetName(), step.verb, step.workspace)
+		}
+	}
+	return nil
+}
+
+// handler lets errors of an unreachable Kubernetes be 503.
+func handler(h route.Handler) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return kube.Err(h(w, r)) }
+}
+
+// of is the filter by the workspace of the path.
+func of(r *http.Request) query.Filter {
+	return query.Filter{Key: "label", Value: iamv1alpha2.LabelWorkspace + "=" + r.PathValue("workspace")}
+}

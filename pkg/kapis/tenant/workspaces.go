@@ -1,0 +1,208 @@
+package tenant
+
+import (
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/retry"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// listWorkspaces lists workspaces, or their templates, the caller has a role in.
+func (h *Handler) listWorkspaces(resource string) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		visible, err := h.Rights.VisibleWorkspaces(r.Context(), caller(r))
+		if err != nil {
+			return err
+		}
+		return h.list(w, r, h.Types.Catalog.Type(resource), visible)
+	}
+}
+
+func (h *Handler) getWorkspace(resource string) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return h.get(w, r, h.Types.Catalog.Type(resource), r.PathValue("workspace"), nil)
+	}
+}
+
+func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error {
+	wanted := &tenantv1alpha2.WorkspaceTemplate{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	created, err := h.Workspaces.Create(r.Context(), wanted, caller(r).GetName())
+	if err != nil {
+		return err
+	}
+	return writeTemplate(w, created)
+}
+
+func (h *Handler) updateWorkspace(w http.ResponseWriter, r *http.Request) error {
+	wanted := &tenantv1alpha2.WorkspaceTemplate{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	if name := r.PathValue("workspace"); wanted.Name != name {
+		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
+	}
+	present, err := h.Workspaces.Get(r.Context(), wanted.Name)
+	if err != nil {
+		return err
+	}
+	return h.replaceWorkspace(w, r, present, wanted)
+}
+
+func (h *Handler) patchWorkspace(w http.ResponseWriter, r *http.Request) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return h.patchWorkspaceOnce(w, r) })
+}
+
+func (h *Handler) patchWorkspaceOnce(w http.ResponseWriter, r *http.Request) error {
+	present, err := h.Workspaces.Get(r.Context(), r.PathValue("workspace"))
+	if err != nil {
+		return err
+	}
+	wanted := &tenantv1alpha2.WorkspaceTemplate{}
+	if err := route.Patched(r, present, wanted); err != nil {
+		return err
+	}
+	wanted.Name = present.Name
+	return h.replaceWorkspace(w, r, present, wanted)
+}
+
+func (h *Handler) replaceWorkspace(w http.ResponseWriter, r *http.Request, present, wanted *tenantv1alpha2.WorkspaceTemplate) error {
+	if present.Spec.Template.Spec.Manager != wanted.Spec.Template.Spec.Manager {
+		if err := h.mayManage(r, present.Name); err != nil {
+			return err
+		}
+	}
+	updated, err := h.Workspaces.Update(r.Context(), wanted)
+	if err != nil {
+		return err
+	}
+	return writeTemplate(w, updated)
+}
+
+func writeTemplate(w http.ResponseWriter, template *tenantv1alpha2.WorkspaceTemplate) error {
+	return write(w, template, tenantv1alpha2.SchemeGroupVersion.String(), "WorkspaceTemplate")
+}
+
+func (h *Handler) deleteWorkspace(w http.ResponseWriter, r *http.Request) error {
+	orphan, err := orphans(r)
+	if err != nil {
+		return err
+	}
+	if err := h.Workspaces.Delete(r.Context(), r.PathValue("workspace"), orphan); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+// listClusters lists the clusters the caller's workspaces exist in.
+func (h *Handler) listClusters(w http.ResponseWriter, r *http.Request) error {
+	visible, err := h.Rights.VisibleWorkspaces(r.Context(), caller(r))
+	if err != nil || visible.All {
+		return h.clusters(w, r, visible, err)
+	}
+	view, err := h.Cache.View(r.Context(), h.Types.Catalog.Type("workspacetemplates"))
+	if err != nil {
+		return err
+	}
+	clusters := authz.Visible{Names: sets.New[string]()}
+	for name := range visible.Names {
+		clusters.Names.Insert(placement(view.Get("", name))...)
+	}
+	return h.clusters(w, r, clusters, nil)
+}
+
+// listWorkspaceClusters lists the clusters a workspace exists in.
+func (h *Handler) listWorkspaceClusters(w http.ResponseWriter, r *http.Request) error {
+	view, err := h.Cache.View(r.Context(), h.Types.Catalog.Type("workspacetemplates"))
+	if err != nil {
+		return err
+	}
+	clusters := authz.Visible{Names: sets.New[string]()}
+	clusters.Names.Insert(placement(view.Get("", r.PathValue("workspace")))...)
+	return h.clusters(w, r, clusters, nil)
+}
+
+func (h *Handler) clusters(w http.ResponseWriter, r *http.Request, visible authz.Visible, err error) error {
+	if err != nil {
+		return err
+	}
+	return h.list(w, r, h.Types.Catalog.Type("clusters"), visible)
+}
+
+// placement are the clusters a workspace exists in: the one we run in, and
+// those its template names.
+func placement(template *objects.Item) []string {
+	if template == nil {
+		return nil
+	}
+	names := []string{authz.ThisCluster}
+	for _, name := range template.Field("spec.placement.clusters.#.name").Array() {
+		names = append(names, name.String())
+	}
+	return names
+}
+
+func (h *Handler) createQuota(w http.ResponseWriter, r *http.Request) error {
+	wanted := &quotav1alpha2.ResourceQuota{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	created, err := h.Quotas.Create(r.Context(), r.PathValue("workspace"), wanted)
+	if err != nil {
+		return err
+	}
+	return writeQuota(w, created)
+}
+
+func (h *Handler) getQuota(w http.ResponseWriter, r *http.Request) error {
+	found, err := h.Quotas.Get(r.Context(), r.PathValue("workspace"), r.PathValue("resourcequota"))
+	if err != nil {
+		return err
+	}
+	return writeQuota(w, found)
+}
+
+func (h *Handler) updateQuota(w http.ResponseWriter, r *http.Request) error {
+	wanted := &quotav1alpha2.ResourceQuota{}
+	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	if name := r.PathValue("resourcequota"); wanted.Name != name {
+		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
+	}
+	updated, err := h.Quotas.Update(r.Context(), r.PathValue("workspace"), wanted)
+	if err != nil {
+		return err
+	}
+	return writeQuota(w, updated)
+}
+
+func (h *Handler) deleteQuota(w http.ResponseWriter, r *http.Request) error {
+	if err := h.Quotas.Delete(r.Context(), r.PathValue("workspace"), r.PathValue("resourcequota")); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+func writeQuota(w http.ResponseWriter, quota *quotav1alpha2.ResourceQuota) error {
+	return write(w, quota, quotav1alpha2.SchemeGroupVersion.String(), "ResourceQuota")
+}
+
+// inWorkspace reports whether an object belongs to the workspace of the path.
+func inWorkspace(r *http.Request) func(*objects.Item) bool {
+	return func(item *objects.Item) bool {
+		return item.Labels().Get(iamv1alpha2.LabelWorkspace) == r.PathValue("workspace")
+	}
+}

@@ -1,0 +1,190 @@
+package kubeproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Rights decides what somebody may give and see. *authz.RBAC does.
+type Rights interface {
+	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
+	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
+	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
+	Templates(ctx context.Context, scope authz.Scope, kind string, names []string) ([]rbacv1.PolicyRule, error)
+	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
+}
+
+const (
+	groupIAM    = "iam.kubesphere.io"
+	groupTenant = "tenant.kubesphere.io"
+	workspace   = "kubesphere.io/workspace"
+)
+
+// maxBody bounds what is read of a request that is looked into, in bytes: the
+// limit of kube-apiserver.
+const maxBody = 3 << 20
+
+// guarded are the resources whose content gives somebody rights. Kubernetes
+// would check that of its own, but sees a member of the authorized group.
+var guarded = map[schema.GroupResource]bool{
+	{Group: rbacv1.GroupName, Resource: "roles"}:               true,
+	{Group: rbacv1.GroupName, Resource: "clusterroles"}:        true,
+	{Group: rbacv1.GroupName, Resource: "rolebindings"}:        true,
+	{Group: rbacv1.GroupName, Resource: "clusterrolebindings"}: true,
+	{Group: groupIAM, Resource: "globalroles"}:                 true,
+	{Group: groupIAM, Resource: "workspaceroles"}:              true,
+	{Group: groupIAM, Resource: "globalrolebindings"}:          true,
+	{Group: groupIAM, Resource: "workspacerolebindings"}:       true,
+	{Group: groupIAM, Resource: "rolebases"}:                   true,
+	{Group: groupIAM, Resource: "groupbindings"}:               true,
+	{Group: groupIAM, Resource: "users"}:                       true,
+	{Group: groupTenant, Resource: "workspaces"}:               true,
+	{Group: groupTenant, Resource: "workspacetemplates"}:       true,
+	{Resource: "namespaces"}:                                   true,
+}
+
+func guards(info *request.Info) bool {
+	switch info.Verb {
+	case "create", "update", "patch":
+		return guarded[schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}]
+	}
+	return false
+}
+
+// guard returns a write whose outcome the caller may bring about, or why not.
+// What the outcome is only Kubernetes knows, since a patch may be of any kind:
+// it is asked for by a dry run.
+func (p *Proxy) guard(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		return nil, err
+	}
+	before, err := p.before(r, info)
+	if err != nil {
+		return nil, err
+	}
+	outcome, err := p.dryRun(r, body)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.permit(r.Context(), who, info, before, outcome); err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context())
+	if before != nil {
+		if body, err = pinned(r, body, before, outcome); err != nil {
+			return nil, err
+		}
+	}
+	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return r, nil
+}
+
+// pinned is the body of a write that can only have the outcome that was looked
+// at. An update is replaced by its outcome. A JSON patch may change a part of a
+// rule, and two of them that are harmless alone need not be so together: it
+// applies to no other state. All other patches replace rules as a whole.
+func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstructured) ([]byte, error) {
+	if r.Method == http.MethodPut {
+		r.Header.Set("Content-Type", "application/json")
+		outcome.SetResourceVersion(before.GetResourceVersion())
+		return json.Marshal(outcome.Object)
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if types.PatchType(media) != types.JSONPatchType {
+		return body, nil
+	}
+	var operations []json.RawMessage
+	if err := json.Unmarshal(body, &operations); err != nil {
+		return nil, status.BadRequest("the body is no JSON patch")
+	}
+	test, err := json.Marshal(map[string]string{"op": "test", "path": "/metadata/resourceVersion", "value": before.GetResourceVersion()})
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(append([]json.RawMessage{test}, operations...))
+}
+
+// dryRun asks Kubernetes for the outcome of a write. An error is Kubernetes'.
+func (p *Proxy) dryRun(r *http.Request, body []byte) (*unstructured.Unstructured, error) {
+	values := r.URL.Query()
+	values.Set("dryRun", "All")
+	return p.ask(r.Context(), r.Method, r.URL, values, r.Header, body)
+}
+
+// before is the object a write is about, nil when there is none.
+func (p *Proxy) before(r *http.Request, info *request.Info) (*unstructured.Unstructured, error) {
+	if info.Name == "" || info.Verb == "create" {
+		return nil, nil
+	}
+	target := *r.URL
+	if info.Subresource != "" {
+		target.Path = strings.TrimSuffix(strings.TrimSuffix(target.Path, "/"), "/"+info.Subresource)
+		target.RawPath = ""
+	}
+	found, err := p.ask(r.Context(), http.MethodGet, &target, nil, http.Header{}, nil)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return found, err
+}
+
+// ask sends a request to Kubernetes as the caller and returns the object it
+// answers with, or the error.
+func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values url.Values, header http.Header, body []byte) (*unstructured.Unstructured, error) {
+	where := p.at(target)
+	where.RawQuery = values.Encode()
+	request, err := http.NewRequestWithContext(ctx, method, where.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(request.Header, header.Clone())
+	request.Header.Set("Accept", "application/json")
+	request.Header.Del("Accept-Encoding")
+	request.Header.Del("Content-Length")
+	who, _ := kuberequest.UserFrom(ctx)
+	kube.Impersonate(request.Header, who)
+	answer, err := p.transport.RoundTrip(request)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, status.Unavailable(5, "Kubernetes does not answer at the moment")
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 2*maxBody))
+	if err != nil {
+		return nil, status.Unavailable(5, "Kubernetes does not answer at the moment")
+	}
+	if answer.StatusCode >= http.StatusBadRequest {
+		return nil, statusError(answer.StatusCode, text)
+	}
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal(text, &object.Object); err != nil || object.Object == nil {
+		return nil, errors.New("Kubernetes answered a write with no object") //nolint:staticcheck // a name
+	}
+	return object, nil
+}

@@ -1,0 +1,168 @@
+package kubeproxy
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// permit returns nil when somebody may give what an object gives.
+func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, before, after *unstructured.Unstructured) error {
+	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
+	switch info.Resource {
+	case "roles", "clusterroles", "globalroles", "workspaceroles":
+		return p.permitRole(ctx, who, resource, before, after)
+	case "rolebindings", "clusterrolebindings", "globalrolebindings", "workspacerolebindings":
+		if before != nil && unchanged(before, after, "subjects") && unchanged(before, after, "roleRef") && sameWorkspace(before, after) {
+			return nil
+		}
+		var binding struct{ RoleRef rbacv1.RoleRef }
+		if err := convert(after.Object, &binding); err != nil {
+			return err
+		}
+		return p.rights.MayBind(ctx, who, scopeOf(after), binding.RoleRef)
+	case "rolebases":
+		base, _ := after.Object["role"].(map[string]any)
+		rules, err := iam.Given(&unstructured.Unstructured{Object: base})
+		if err != nil {
+			return err
+		}
+		return p.rights.MayWriteRole(ctx, who, authz.Scope{}, resource, after.GetName(), rules)
+	case "users":
+		if unchanged(before, after, "spec", "groups") && unchanged(before, after, "spec", "password") && unchanged(before, after, "status") {
+			return nil
+		}
+	case "groupbindings":
+		if unchanged(before, after, "groupRef") && unchanged(before, after, "users") && before != nil {
+			return nil
+		}
+	case "workspaces", "workspacetemplates":
+		if before != nil && unchanged(before, after, "spec") {
+			return nil
+		}
+	case "namespaces":
+		if !labelled(before, after) {
+			return nil
+		}
+	default:
+		return nil
+	}
+	// Who becomes somebody else, a member of a group, or the manager of a
+	// workspace, may get anything; where there are checks for less, it is at
+	// the APIs below /kapis.
+	every := []string{rbacv1.VerbAll}
+	scope := authz.Scope{}
+	if info.Resource == "namespaces" {
+		scope.Cluster = authz.ThisCluster
+	}
+	missing, err := p.rights.Covers(ctx, who, scope, []rbacv1.PolicyRule{{Verbs: every, APIGroups: every, Resources: every}})
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(resource, after.GetName(), "user %q may do this at the API of the platform below /kapis only", who.GetName())
+}
+
+// permitRole checks the rules of a role, and those it will get from its templates.
+func (p *Proxy) permitRole(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
+	rules, err := iam.Given(after)
+	if err != nil {
+		return err
+	}
+	names, err := iam.Templates(after)
+	if err != nil {
+		return err
+	}
+	if before != nil && sameWorkspace(before, after) {
+		was, err := iam.Given(before)
+		had, failed := iam.Templates(before)
+		if err == nil && failed == nil && equality.Semantic.DeepEqual(was, rules) && equality.Semantic.DeepEqual(had, names) {
+			return nil
+		}
+	}
+	if len(names) > 0 && !iam.BuiltIn(after) {
+		more, err := p.rights.Templates(ctx, scopeOf(after), after.GetKind(), names)
+		if err != nil {
+			return err
+		}
+		rules = append(rules, more...)
+	}
+	return p.rights.MayWriteRole(ctx, who, scopeOf(after), resource, after.GetName(), rules)
+}
+
+// scopeOf is where a role or binding applies.
+func scopeOf(object *unstructured.Unstructured) authz.Scope {
+	switch object.GetKind() {
+	case "Role", "RoleBinding":
+		return authz.Scope{Namespace: object.GetNamespace()}
+	case "ClusterRole", "ClusterRoleBinding":
+		return authz.Scope{Cluster: authz.ThisCluster}
+	case "WorkspaceRole", "WorkspaceRoleBinding":
+		// One without a workspace is of the platform: a template.
+		return authz.Scope{Workspace: object.GetLabels()[workspace]}
+	}
+	return authz.Scope{}
+}
+
+func sameWorkspace(before, after *unstructured.Unstructured) bool {
+	return before != nil && before.GetLabels()[workspace] == after.GetLabels()[workspace]
+}
+
+// labelled reports whether the labels of a namespace change that say whose it
+// is and what its pods may do on the node (CVE-2026-41052).
+func labelled(before, after *unstructured.Unstructured) bool {
+	relevant := func(object *unstructured.Unstructured) map[string]string {
+		labels := map[string]string{}
+		if object != nil {
+			maps.Copy(labels, object.GetLabels())
+		}
+		maps.DeleteFunc(labels, func(key, _ string) bool {
+			return key != workspace && !strings.HasPrefix(key, "pod-security.kubernetes.io/")
+		})
+		return labels
+	}
+	return !maps.Equal(relevant(before), relevant(after))
+}
+
+// unchanged reports whether a field is the same, or not set in a new object.
+func unchanged(before, after *unstructured.Unstructured, path ...string) bool {
+	is, _, _ := unstructured.NestedFieldNoCopy(after.Object, path...)
+	if before == nil {
+		return is == nil
+	}
+	was, _, _ := unstructured.NestedFieldNoCopy(before.Object, path...)
+	return equality.Semantic.DeepEqual(was, is)
+}
+
+func convert(from, into any) error {
+	text, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return status.BadRequest("the object cannot be read: %v", err)
+	}
+	return nil
+}
+
+// statusError is the error in an answer of Kubernetes.
+func statusError(code int, body []byte) error {
+	result := &apierrors.StatusError{}
+	if err := json.Unmarshal(body, &result.ErrStatus); err != nil || result.ErrStatus.Code == 0 {
+		return status.New(code, "", "%s", http.StatusText(code))
+	}
+	return result
+}

@@ -1,0 +1,121 @@
+package objects
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Client is a client whose writes are in the cache when they return, so that
+// who writes reads it back from the same replica at once. A cache that is
+// behind, since Kubernetes is busy, is waited for a bounded time only: the
+// write has happened.
+type Client struct {
+	client.Client
+	Cache   *Cache
+	Catalog *Catalog
+}
+
+// The cache gets what was written from the next event of its watch, mostly
+// within milliseconds.
+const (
+	awaitTimeout  = time.Second
+	awaitInterval = time.Millisecond
+)
+
+// Create implements client.Writer.
+func (c *Client) Create(ctx context.Context, object client.Object, options ...client.CreateOption) error {
+	if err := c.Client.Create(ctx, object, options...); err != nil {
+		return err
+	}
+	c.awaitVersion(ctx, object)
+	return nil
+}
+
+// Update implements client.Writer.
+func (c *Client) Update(ctx context.Context, object client.Object, options ...client.UpdateOption) error {
+	if err := c.Client.Update(ctx, object, options...); err != nil {
+		return err
+	}
+	c.awaitVersion(ctx, object)
+	return nil
+}
+
+// Patch implements client.Writer.
+func (c *Client) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
+	if err := c.Client.Patch(ctx, object, patch, options...); err != nil {
+		return err
+	}
+	c.awaitVersion(ctx, object)
+	return nil
+}
+
+// Delete implements client.Writer.
+func (c *Client) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
+	if err := c.Client.Delete(ctx, object, options...); err != nil {
+		return err
+	}
+	c.await(ctx, object, func(item *Item) bool {
+		return item == nil || item.Field("metadata.deletionTimestamp").Exists() || object.GetUID() != "" && item.uid != string(object.GetUID())
+	})
+	return nil
+}
+
+func (c *Client) awaitVersion(ctx context.Context, object client.Object) {
+	written, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return
+	}
+	// An object whose last finalizer was taken away is gone.
+	leaves := object.GetDeletionTimestamp() != nil && len(object.GetFinalizers()) == 0
+	c.await(ctx, object, func(item *Item) bool {
+		if item == nil {
+			return leaves
+		}
+		version, err := strconv.ParseUint(item.version, 10, 64)
+		return err != nil || version >= written && !leaves
+	})
+}
+
+// await waits until the cache has an object in the wanted state. Types that are
+// not in the cache are not waited for: they are read when they are asked for.
+func (c *Client) await(ctx context.Context, object client.Object, done func(*Item) bool) {
+	gvk, err := c.GroupVersionKindFor(object)
+	if err != nil {
+		return
+	}
+	kind := c.Catalog.ofKind(gvk.GroupKind())
+	if kind == nil || c.Cache.Synced(kind) != nil {
+		return
+	}
+	timeout := time.NewTimer(awaitTimeout)
+	defer timeout.Stop()
+	ticker := time.NewTicker(awaitInterval)
+	defer ticker.Stop()
+	for {
+		view, err := c.Cache.View(ctx, kind)
+		if err != nil || view.Stale != "" || done(view.Get(object.GetNamespace(), object.GetName())) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-timeout.C:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// ofKind returns the type of a kind, nil when there is none.
+func (c *Catalog) ofKind(wanted schema.GroupKind) *Type {
+	for _, kind := range c.types {
+		if kind.Kind == wanted.Kind && kind.Group == wanted.Group {
+			return kind
+		}
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package route
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Message is the answer to operations that have nothing else to say.
+type Message struct {
+	// Message is "success".
+	Message string `json:"message" description:"Always success."`
+}
+
+// WriteSuccess answers that what was asked for is done.
+func WriteSuccess(w http.ResponseWriter) { status.WriteJSON(w, http.StatusOK, Message{"success"}) }
+
+// ReadJSON reads the body of a request into a value. Fields the value does not
+// have are ignored, as clients send whole objects of other versions; a body
+// that is no JSON, or of another media type, is an error of the client.
+func ReadJSON(r *http.Request, into any) error {
+	if given := r.Header.Get("Content-Type"); given != "" {
+		media, _, err := mime.ParseMediaType(given)
+		if err != nil || media != "application/json" && media != "application/merge-patch+json" && media != "application/json-patch+json" {
+			return status.UnsupportedMediaType(given, "application/json")
+		}
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		var syntax *json.SyntaxError
+		var field *json.UnmarshalTypeError
+		switch {
+		case errors.As(err, &syntax):
+			return status.BadRequest("the body is not JSON: %v", syntax)
+		case errors.As(err, &field):
+			return status.BadRequest("the body does not fit: %s must not be a %s", field.Field, field.Value)
+		}
+		return status.BadRequest("the body cannot be read")
+	}
+	return nil
+}
+
+// WriteList answers with a page of objects in JSON and the number there are.
+func WriteList(w http.ResponseWriter, items []string, total int, pretty bool) error {
+	var b bytes.Buffer
+	b.WriteString(`{"items":[`)
+	for n, item := range items {
+		if n > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(item)
+	}
+	b.WriteString(`],"totalItems":` + strconv.Itoa(total) + `}`)
+	return WriteObject(w, b.String(), pretty)
+}
+
+// WriteObject answers with an object in JSON.
+func WriteObject(w http.ResponseWriter, object string, pretty bool) error {
+	if pretty {
+		var b bytes.Buffer
+		if err := json.Indent(&b, []byte(object), "", "  "); err != nil {
+			return err
+		}
+		object = b.String()
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(object)+1))
+	_, _ = io.WriteString(w, object+"\n")
+	return nil
+}

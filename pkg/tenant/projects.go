@@ -1,0 +1,195 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Projects creates, changes and deletes the namespaces of workspaces. Who may
+// do so is decided before.
+type Projects struct {
+	Client   client.Client
+	Bindings *iam.Bindings
+	Now      func() time.Time
+}
+
+// ErrNoCreator means that who created a namespace is not there, and may come:
+// kubectl apply writes objects in the order of a file.
+var ErrNoCreator = errors.New("who created the namespace does not exist yet")
+
+// creatorComes is how long is waited for that.
+const creatorComes = time.Minute
+
+// resourceNamespaces names namespaces in errors.
+var resourceNamespaces = schema.GroupResource{Resource: "namespaces"}
+
+// Get returns a namespace of a workspace, or a not-found error.
+func (p *Projects) Get(ctx context.Context, workspace, name string) (*corev1.Namespace, error) {
+	found := &corev1.Namespace{}
+	if err := p.Client.Get(ctx, client.ObjectKey{Name: name}, found); err != nil {
+		return nil, err
+	}
+	if found.Labels[iamv1alpha2.LabelWorkspace] != workspace {
+		return nil, apierrors.NewNotFound(resourceNamespaces, name)
+	}
+	return found, nil
+}
+
+// Create creates a namespace in a workspace, with its roles and the binding of
+// who creates it.
+func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.Namespace, creator string) (*corev1.Namespace, error) {
+	if problems := validation.IsDNS1123Label(wanted.Name); len(problems) > 0 {
+		return nil, status.Invalid("metadata.name", "%s", problems[0])
+	}
+	template := &tenantv1alpha2.WorkspaceTemplate{}
+	if err := p.Client.Get(ctx, client.ObjectKey{Name: workspace}, template); err != nil {
+		return nil, err
+	}
+	if template.DeletionTimestamp != nil {
+		return nil, apierrors.NewNotFound(tenantv1alpha2.Resource("workspacetemplates"), workspace)
+	}
+	created := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name:        wanted.Name,
+		Labels:      merged(wanted.Labels, map[string]string{iamv1alpha2.LabelWorkspace: workspace}),
+		Annotations: merged(wanted.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator}),
+	}}
+	delete(created.Labels, tenantv1alpha2.LabelNamespace) // says that the rest is there
+	if err := p.Client.Create(ctx, created); err != nil {
+		return nil, err
+	}
+	return p.settle(ctx, created)
+}
+
+// Update replaces labels and annotations of a namespace of a workspace. A
+// namespace whose label names another workspace moves there.
+func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.Namespace) (*corev1.Namespace, error) {
+	updated, err := p.Get(ctx, workspace, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	to := wanted.Labels[iamv1alpha2.LabelWorkspace]
+	if to == "" {
+		to = workspace
+	}
+	if to != workspace {
+		template := &tenantv1alpha2.WorkspaceTemplate{}
+		if err := p.Client.Get(ctx, client.ObjectKey{Name: to}, template); err != nil {
+			return nil, err
+		}
+		disown(updated)
+	}
+	if wanted.ResourceVersion != "" {
+		updated.ResourceVersion = wanted.ResourceVersion
+	}
+	kept := map[string]string{iamv1alpha2.LabelWorkspace: to}
+	for _, label := range []string{tenantv1alpha2.LabelNamespace, corev1.LabelMetadataName} {
+		if value, has := updated.Labels[label]; has {
+			kept[label] = value
+		}
+	}
+	updated.Labels, updated.Annotations = merged(wanted.Labels, kept), wanted.Annotations
+	if err := p.Client.Update(ctx, updated); err != nil {
+		return nil, err
+	}
+	return p.settle(ctx, updated)
+}
+
+// Delete deletes a namespace of a workspace.
+func (p *Projects) Delete(ctx context.Context, workspace, name string) error {
+	found, err := p.Get(ctx, workspace, name)
+	if err != nil {
+		return err
+	}
+	if workspace == tenantv1alpha2.SystemWorkspace {
+		return status.Forbidden(resourceNamespaces, name, "the platform itself lives in it")
+	}
+	return p.Client.Delete(ctx, found, client.Preconditions{UID: &found.UID})
+}
+
+// settle is Ensure for who just wrote the namespace; see Workspaces.settle.
+func (p *Projects) settle(ctx context.Context, namespace *corev1.Namespace) (settled *corev1.Namespace, err error) {
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		settled, err = p.Ensure(ctx, namespace)
+		return err
+	})
+	return settled, err
+}
+
+// Ensure makes sure that a namespace of a workspace has its roles, and once
+// that who created it administers it. It can be called again after any
+// interruption: the label written last says that the creator had his turn.
+func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*corev1.Namespace, error) {
+	roles, err := bases(ctx, p.Client, "Role")
+	if err != nil {
+		return nil, err
+	}
+	admin := false
+	for n := range roles {
+		role := projectRole(&roles[n], namespace.Name)
+		if err := keepProjectRole(ctx, p.Client, role); err != nil {
+			return nil, fmt.Errorf("role %s of project %s: %w", role.Name, namespace.Name, err)
+		}
+		admin = admin || role.Name == roleAdmin
+	}
+	if namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name {
+		return namespace, nil
+	}
+	if creator := namespace.Annotations[iamv1alpha2.AnnotationCreator]; creator != "" && admin {
+		if err := p.ensureCreator(ctx, namespace, creator); err != nil {
+			return nil, fmt.Errorf("creator of project %s: %w", namespace.Name, err)
+		}
+	}
+	updated := &corev1.Namespace{}
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if err := p.Client.Get(ctx, client.ObjectKeyFromObject(namespace), updated); err != nil {
+			return err
+		}
+		updated.Labels = merged(updated.Labels, map[string]string{tenantv1alpha2.LabelNamespace: namespace.Name})
+		return p.Client.Update(ctx, updated)
+	})
+	return updated, err
+}
+
+// roleAdmin is the role of who creates a project.
+const roleAdmin = "admin"
+
+func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespace, creator string) error {
+	err := p.Client.Get(ctx, client.ObjectKey{Name: creator}, &iamv1alpha2.User{})
+	switch {
+	case apierrors.IsNotFound(err) && p.Now().Sub(namespace.CreationTimestamp.Time) < creatorComes:
+		return ErrNoCreator
+	case apierrors.IsNotFound(err):
+		return nil // "system", or somebody who is gone
+	case err != nil:
+		return err
+	}
+	bindings := &rbacv1.RoleBindingList{}
+	if err := p.Client.List(ctx, bindings, client.InNamespace(namespace.Name)); err != nil {
+		return err
+	}
+	for n := range bindings.Items {
+		if b := &bindings.Items[n]; b.RoleRef.Name == roleAdmin && slices.ContainsFunc(b.Subjects, func(s rbacv1.Subject) bool {
+			return s.Kind == rbacv1.UserKind && s.Name == creator
+		}) {
+			return nil
+		}
+	}
+	return p.Bindings.Add(ctx, iam.Place{Namespace: namespace.Name}, creator, roleAdmin)
+}

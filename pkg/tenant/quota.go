@@ -1,0 +1,248 @@
+package tenant
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// LabelQuota names the quota of a workspace that a quota of a namespace is a
+// part of.
+const LabelQuota = "quota.kubesphere.io/resourcequota"
+
+// Quotas limits what the namespaces of a workspace use together. Kubernetes
+// counts and enforces: each namespace has a ResourceQuota with what the others
+// leave of the limit.
+type Quotas struct {
+	Client client.Client
+}
+
+// Get returns a quota of a workspace, or a not-found error.
+func (q *Quotas) Get(ctx context.Context, workspace, name string) (*quotav1alpha2.ResourceQuota, error) {
+	found := &quotav1alpha2.ResourceQuota{}
+	if err := q.Client.Get(ctx, client.ObjectKey{Name: name}, found); err != nil {
+		return nil, err
+	}
+	if found.Spec.LabelSelector[iamv1alpha2.LabelWorkspace] != workspace {
+		return nil, apierrors.NewNotFound(quotav1alpha2.Resource("resourcequotas"), name)
+	}
+	return found, nil
+}
+
+// Create creates a quota of a workspace.
+func (q *Quotas) Create(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota) (*quotav1alpha2.ResourceQuota, error) {
+	if err := q.Client.Get(ctx, client.ObjectKey{Name: workspace}, &tenantv1alpha2.WorkspaceTemplate{}); err != nil {
+		return nil, err
+	}
+	if err := validateQuota(wanted); err != nil {
+		return nil, err
+	}
+	created := &quotav1alpha2.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Name: wanted.Name, Labels: merged(wanted.Labels, of(workspace)), Annotations: wanted.Annotations},
+		Spec:       quotav1alpha2.ResourceQuotaSpec{LabelSelector: of(workspace), Quota: wanted.Spec.Quota},
+	}
+	if err := q.Client.Create(ctx, created); err != nil {
+		return nil, err
+	}
+	return created, q.settle(ctx, created)
+}
+
+// Update replaces the limits of a quota of a workspace.
+func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota) (*quotav1alpha2.ResourceQuota, error) {
+	updated, err := q.Get(ctx, workspace, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := validateQuota(wanted); err != nil {
+		return nil, err
+	}
+	if wanted.ResourceVersion != "" {
+		updated.ResourceVersion = wanted.ResourceVersion
+	}
+	updated.Labels, updated.Annotations = merged(wanted.Labels, of(workspace)), wanted.Annotations
+	updated.Spec = quotav1alpha2.ResourceQuotaSpec{LabelSelector: of(workspace), Quota: wanted.Spec.Quota}
+	if err := q.Client.Update(ctx, updated); err != nil {
+		return nil, err
+	}
+	return updated, q.settle(ctx, updated)
+}
+
+// Delete deletes a quota of a workspace, and its parts in the namespaces.
+func (q *Quotas) Delete(ctx context.Context, workspace, name string) error {
+	found, err := q.Get(ctx, workspace, name)
+	if err != nil {
+		return err
+	}
+	if err := q.Client.Delete(ctx, found); client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	return q.Clear(ctx, name)
+}
+
+// Clear deletes the parts of a quota that is not there any more.
+func (q *Quotas) Clear(ctx context.Context, name string) error {
+	parts, err := q.parts(ctx, name)
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for n := range parts {
+		problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, &parts[n])))
+	}
+	return errors.Join(problems...)
+}
+
+// settle is Distribute for who just wrote the quota; see Workspaces.settle.
+func (q *Quotas) settle(ctx context.Context, quota *quotav1alpha2.ResourceQuota) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := q.Distribute(ctx, quota); !apierrors.IsConflict(err) {
+			return err
+		}
+		if err := q.Client.Get(ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
+			return err
+		}
+		return q.Distribute(ctx, quota)
+	})
+}
+
+// Distribute gives each namespace of a workspace what the others leave of a
+// quota, and writes down what all of them use. It has to be called again when
+// that changes.
+func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQuota) error {
+	namespaces := &corev1.NamespaceList{}
+	if err := q.Client.List(ctx, namespaces, client.MatchingLabels(quota.Spec.LabelSelector)); err != nil {
+		return err
+	}
+	parts, err := q.parts(ctx, quota.Name)
+	if err != nil {
+		return err
+	}
+	byNamespace := make(map[string]*corev1.ResourceQuota, len(parts))
+	used := make(map[string]corev1.ResourceList, len(parts))
+	for n := range parts {
+		byNamespace[parts[n].Namespace] = &parts[n]
+	}
+	var names []string
+	for n := range namespaces.Items {
+		if namespace := &namespaces.Items[n]; namespace.DeletionTimestamp == nil {
+			names = append(names, namespace.Name)
+			if part := byNamespace[namespace.Name]; part != nil {
+				used[namespace.Name] = part.Status.Used
+			}
+		}
+	}
+	slices.Sort(names)
+	var problems []error
+	for _, name := range names {
+		problems = append(problems, q.keepPart(ctx, quota, byNamespace[name], name, Share(quota.Spec.Quota.Hard, used, name)))
+	}
+	for name, part := range byNamespace {
+		if !slices.Contains(names, name) {
+			problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, part)))
+		}
+	}
+	return errors.Join(append(problems, q.writeStatus(ctx, quota, names, byNamespace, used))...)
+}
+
+// Share is what the others leave a namespace of a limit. What it uses already
+// does not count against itself, so that its own use and the rest is the limit.
+func Share(hard corev1.ResourceList, used map[string]corev1.ResourceList, namespace string) corev1.ResourceList {
+	share := make(corev1.ResourceList, len(hard))
+	for name, limit := range hard {
+		left := limit.DeepCopy()
+		for other, list := range used {
+			if quantity, found := list[name]; found && other != namespace {
+				left.Sub(quantity)
+			}
+		}
+		if left.Sign() < 0 {
+			left = *resource.NewQuantity(0, limit.Format)
+		}
+		share[name] = left
+	}
+	return share
+}
+
+func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuota, found *corev1.ResourceQuota, namespace string, hard corev1.ResourceList) error {
+	spec := corev1.ResourceQuotaSpec{Hard: hard, Scopes: quota.Spec.Quota.Scopes, ScopeSelector: quota.Spec.Quota.ScopeSelector}
+	if found == nil {
+		return ignoreExists(q.Client.Create(ctx, &corev1.ResourceQuota{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: namespace, Name: "workspace-" + quota.Name,
+				Labels: map[string]string{LabelQuota: quota.Name, iam.LabelManagedBy: kube.FieldManager},
+			},
+			Spec: spec,
+		}))
+	}
+	if equality.Semantic.DeepEqual(found.Spec, spec) {
+		return nil
+	}
+	updated := found.DeepCopy()
+	updated.Spec = spec
+	return client.IgnoreNotFound(q.Client.Update(ctx, updated))
+}
+
+func (q *Quotas) writeStatus(ctx context.Context, quota *quotav1alpha2.ResourceQuota, names []string, parts map[string]*corev1.ResourceQuota, used map[string]corev1.ResourceList) error {
+	next := quotav1alpha2.ResourceQuotaStatus{Total: corev1.ResourceQuotaStatus{Hard: quota.Spec.Quota.Hard, Used: Total(quota.Spec.Quota.Hard, used)}}
+	for _, name := range names {
+		if part := parts[name]; part != nil {
+			next.Namespaces = append(next.Namespaces, quotav1alpha2.ResourceQuotaStatusByNamespace{Namespace: name, ResourceQuotaStatus: part.Status})
+		}
+	}
+	if equality.Semantic.DeepEqual(quota.Status, next) {
+		return nil
+	}
+	quota.Status = next
+	return client.IgnoreNotFound(q.Client.Status().Update(ctx, quota))
+}
+
+// Total is what all namespaces use of what is limited.
+func Total(hard corev1.ResourceList, used map[string]corev1.ResourceList) corev1.ResourceList {
+	total := make(corev1.ResourceList, len(hard))
+	for name, limit := range hard {
+		sum := resource.NewQuantity(0, limit.Format)
+		for _, namespace := range slices.Sorted(maps.Keys(used)) {
+			if quantity, found := used[namespace][name]; found {
+				sum.Add(quantity)
+			}
+		}
+		total[name] = *sum
+	}
+	return total
+}
+
+func (q *Quotas) parts(ctx context.Context, name string) ([]corev1.ResourceQuota, error) {
+	parts := &corev1.ResourceQuotaList{}
+	err := q.Client.List(ctx, parts, client.MatchingLabels{LabelQuota: name})
+	return parts.Items, err
+}
+
+func of(workspace string) map[string]string {
+	return map[string]string{iamv1alpha2.LabelWorkspace: workspace}
+}
+
+func validateQuota(quota *quotav1alpha2.ResourceQuota) error {
+	for name, quantity := range quota.Spec.Quota.Hard {
+		if quantity.Sign() < 0 {
+			return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "spec.quota.hard.%s: must not be negative", name)
+		}
+	}
+	return nil
+}

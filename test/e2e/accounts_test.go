@@ -1,0 +1,468 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+)
+
+const (
+	iamPath    = "/kapis/iam.kubesphere.io/v1alpha2"
+	tenantPath = "/kapis/tenant.kubesphere.io/v1alpha2"
+)
+
+// person is somebody who is logged in.
+type person struct {
+	*instance
+	name, token string
+}
+
+// as logs somebody in.
+func (i *instance) as(t *testing.T, name, password string) person {
+	t.Helper()
+	r := i.token(t, passwordForm(name, password))
+	if r.code != http.StatusOK {
+		t.Fatalf("login of %s: %d %s", name, r.code, r.body)
+	}
+	return person{i, name, decode[tokens](t, r).AccessToken}
+}
+
+// call sends a body in JSON, none when it is nil.
+func (p person) call(t *testing.T, method, path string, body any) reply {
+	t.Helper()
+	options := []option{bearer(p.token)}
+	if body == nil {
+		return p.do(t, method, path, nil, options...)
+	}
+	encoded, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options = append(options, header("Content-Type", "application/json"))
+	return p.do(t, method, path, bytes.NewReader(encoded), options...)
+}
+
+// must fails the test unless the answer has the status code. No answer ever
+// shows the hash of a password.
+func (p person) must(t *testing.T, code int, method, path string, body any) reply {
+	t.Helper()
+	r := p.call(t, method, path, body)
+	if r.code != code {
+		t.Fatalf("%s: %s %s: %d %.400s, want %d", p.name, method, path, r.code, r.body, code)
+	}
+	if strings.Contains(string(r.body), "$2a$") || strings.Contains(string(r.body), `"password"`) {
+		t.Fatalf("%s %s shows a password: %s", method, path, r.body)
+	}
+	return r
+}
+
+type fields = map[string]any
+
+// newUser is the body that creates a user.
+func newUser(name, role string) fields {
+	annotations := fields{}
+	if role != "" {
+		annotations["iam.kubesphere.io/globalrole"] = role
+	}
+	return fields{
+		"apiVersion": "iam.kubesphere.io/v1alpha2", "kind": "User", "metadata": fields{"name": name, "annotations": annotations},
+		"spec": fields{"email": name + "@example.com", "password": passwordOf(name)},
+	}
+}
+
+func passwordOf(name string) string { return "Passw0rd-" + name }
+
+func newWorkspace(name, manager string) fields {
+	return fields{
+		"apiVersion": "tenant.kubesphere.io/v1alpha2", "kind": "WorkspaceTemplate", "metadata": fields{"name": name},
+		"spec": fields{"template": fields{"spec": fields{"manager": manager}}, "placement": fields{}},
+	}
+}
+
+func newNamespace(name string) fields {
+	return fields{"apiVersion": "v1", "kind": "Namespace", "metadata": fields{"name": name}}
+}
+
+func newDeployment(name string) fields {
+	labels := fields{"app": name}
+	return fields{
+		"apiVersion": "apps/v1", "kind": "Deployment", "metadata": fields{"name": name},
+		"spec": fields{"replicas": 1, "selector": fields{"matchLabels": labels}, "template": fields{
+			"metadata": fields{"labels": labels}, "spec": fields{"containers": []fields{{"name": "web", "image": "nginx"}}},
+		}},
+	}
+}
+
+// story: somebody is given an account, makes a workspace, invites another, makes
+// a project, deploys into it, and is refused everything else. Nothing waits.
+func story(t *testing.T, i *instance, password, prefix string) {
+	alice, bob, workspace, project := prefix+"alice", prefix+"bob", prefix+"ws", prefix+"project"
+	admin := i.as(t, "admin", password)
+	admin.must(t, 200, "POST", iamPath+"/users", newUser(alice, "platform-self-provisioner"))
+	admin.must(t, 200, "POST", iamPath+"/users", newUser(bob, "platform-regular"))
+	a, b := i.as(t, alice, passwordOf(alice)), i.as(t, bob, passwordOf(bob))
+
+	// Who has no role in a workspace sees none, and makes none.
+	if r := b.must(t, 200, "GET", "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates?limit=10", nil); *decode[list](t, r).TotalItems != 0 {
+		t.Errorf("bob sees workspaces: %s", r.body)
+	}
+	b.must(t, 403, "POST", tenantPath+"/workspaces", newWorkspace(prefix+"bobs", bob))
+
+	a.must(t, 200, "POST", "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates", newWorkspace(workspace, alice))
+	a.must(t, 409, "POST", "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates", newWorkspace(workspace, alice))
+	// Everything that belongs to a workspace is there when it is created.
+	if r := admin.must(t, 200, "GET", viewer+"/workspaceroles?workspace="+workspace+"&annotation=kubesphere.io/creator", nil); *decode[list](t, r).TotalItems != 4 {
+		t.Errorf("roles of the workspace: %s", r.body)
+	}
+	if r := a.must(t, 200, "GET", tenantPath+"/workspaces", nil); *decode[list](t, r).TotalItems != 1 {
+		t.Errorf("workspaces of alice: %s", r.body)
+	}
+	a.must(t, 200, "GET", "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates/"+workspace, nil)
+
+	// Inviting.
+	members := iamPath + "/workspaces/" + workspace + "/workspacemembers"
+	b.must(t, 403, "POST", members, []fields{{"username": bob, "roleRef": workspace + "-viewer"}})
+	a.must(t, 404, "POST", members, []fields{{"username": bob, "roleRef": "nope"}})
+	a.must(t, 404, "POST", members, []fields{{"username": "ghost", "roleRef": workspace + "-viewer"}}) // golden 289
+	a.must(t, 200, "POST", members, []fields{{"username": bob, "roleRef": workspace + "-viewer"}})
+	if r := a.must(t, 200, "GET", members, nil); *decode[list](t, r).TotalItems != 2 || !strings.Contains(string(r.body), `"iam.kubesphere.io/workspacerole":"`+workspace+`-viewer"`) {
+		t.Errorf("members: %s", r.body)
+	}
+	b.must(t, 200, "GET", tenantPath+"/workspaces/"+workspace, nil)
+	b.must(t, 403, "POST", tenantPath+"/workspaces/"+workspace+"/namespaces", newNamespace(prefix+"bobs"))
+	b.must(t, 403, "PUT", members+"/"+bob, fields{"username": bob, "roleRef": workspace + "-admin"})
+	b.must(t, 403, "DELETE", tenantPath+"/workspaces/"+workspace, nil)
+
+	// A project, and something in it.
+	created := a.must(t, 200, "POST", tenantPath+"/workspaces/"+workspace+"/namespaces", newNamespace(project))
+	for _, label := range []string{`"kubesphere.io/workspace":"` + workspace + `"`, `"kubesphere.io/namespace":"` + project + `"`} {
+		if !strings.Contains(string(created.body), label) {
+			t.Errorf("the project has no label %s: %s", label, created.body)
+		}
+	}
+	if r := a.must(t, 200, "GET", viewer+"/namespaces/"+project+"/roles?annotation=kubesphere.io/creator", nil); *decode[list](t, r).TotalItems != 3 {
+		t.Errorf("roles of the project: %s", r.body)
+	}
+	a.must(t, 201, "POST", "/apis/apps/v1/namespaces/"+project+"/deployments", newDeployment("web"))
+	eventually(t, 20*time.Second, func() error {
+		return expectItems(a.call(t, "GET", viewer+"/namespaces/"+project+"/pods?status=Running", nil), 1)
+	})
+	a.must(t, 200, "GET", "/kapis/resources.kubesphere.io/v1alpha2/namespaces/"+project+"/quotas", nil)
+	a.must(t, 200, "GET", "/kapis/resources.kubesphere.io/v1alpha2/namespaces/"+project+"/abnormalworkloads", nil)
+	// A viewer of the workspace looks and does not touch.
+	b.must(t, 200, "GET", viewer+"/namespaces/"+project+"/pods", nil)
+	b.must(t, 403, "POST", "/apis/apps/v1/namespaces/"+project+"/deployments", newDeployment("mine"))
+	b.must(t, 403, "DELETE", tenantPath+"/workspaces/"+workspace+"/namespaces/"+project, nil)
+	a.must(t, 200, "POST", iamPath+"/namespaces/"+project+"/members", []fields{{"username": bob, "roleRef": "operator"}})
+	b.must(t, 201, "POST", "/apis/apps/v1/namespaces/"+project+"/deployments", newDeployment("mine"))
+	b.must(t, 403, "POST", iamPath+"/namespaces/"+project+"/members", []fields{{"username": bob, "roleRef": "admin"}})
+
+	// Everything else is refused: the hole of the empty workspace (golden 303,
+	// 304), other users, other projects, the cluster.
+	for _, path := range []string{
+		"/api/v1/namespaces/kube-system/secrets", "/api/v1/namespaces/default/pods", "/api/v1/secrets", "/apis/iam.kubesphere.io/v1alpha2/users",
+		"/apis/iam.kubesphere.io/v1alpha2/users/" + alice, iamPath + "/users", iamPath + "/users/admin", iamPath + "/users/admin/loginrecords", viewer + "/users",
+		"/kapis/resources.kubesphere.io/v1alpha2/users/admin/kubeconfig", iamPath + "/clustermembers", tenantPath + "/workspaces/" + prefix + "other/namespaces/kube-system",
+	} {
+		a.must(t, 403, "GET", path, nil)
+	}
+	a.must(t, 403, "GET", tenantPath+"/workspaces/"+workspace+"/namespaces/kube-system", nil)
+	a.must(t, 403, "PATCH", tenantPath+"/workspaces/"+workspace+"/namespaces/kube-system", fields{"metadata": fields{"labels": fields{"kubesphere.io/workspace": workspace}}})
+	a.must(t, 403, "DELETE", tenantPath+"/workspaces/"+workspace+"/namespaces/kube-system", nil)
+	admin.must(t, 404, "DELETE", tenantPath+"/workspaces/"+workspace+"/namespaces/kube-system", nil)
+	a.must(t, 403, "POST", iamPath+"/users", newUser(prefix+"eve", "platform-admin"))
+	a.must(t, 403, "DELETE", iamPath+"/users/"+bob, nil)
+	a.must(t, 403, "POST", iamPath+"/clustermembers", []fields{{"username": alice, "roleRef": "cluster-admin"}})
+
+	// Leaving.
+	a.must(t, 200, "DELETE", members+"/"+bob, nil)
+	b.must(t, 403, "GET", viewer+"/namespaces/"+project+"/pods", nil)
+	b.must(t, 403, "GET", tenantPath+"/workspaces/"+workspace, nil)
+	a.must(t, 404, "GET", members+"/"+bob, nil)
+	a.must(t, 200, "DELETE", tenantPath+"/workspaces/"+workspace, nil)
+	if r := admin.must(t, 200, "GET", tenantPath+"/workspaces?name="+workspace, nil); *decode[list](t, r).TotalItems != 0 {
+		t.Errorf("the deleted workspace is there: %s", r.body)
+	}
+}
+
+func expectItems(r reply, number int) error {
+	var got list
+	if err := json.Unmarshal(r.body, &got); err != nil || r.code != 200 || got.TotalItems == nil || *got.TotalItems != number {
+		return fmt.Errorf("want %d: %d %.300s", number, r.code, r.body)
+	}
+	return nil
+}
+
+func TestStory(t *testing.T) { story(t, shared, adminPassword, "story-") }
+
+// TestStoryOnKubeSphere is the same on a cluster that has KubeSphere 3.4.
+func TestStoryOnKubeSphere(t *testing.T) {
+	k := newCluster(t)
+	k.start(t)
+	for _, file := range []string{"crds.yaml", "objects.yaml"} {
+		eventually(t, 20*time.Second, func() error {
+			apply := exec.CommandContext(t.Context(), "../../bin/kubectl", "--kubeconfig", k.kubeconfig, "apply", "--server-side", "-f", "testdata/kubesphere-3.4/"+file)
+			output, err := apply.CombinedOutput()
+			if err != nil {
+				return fmt.Errorf("%w\n%s", err, output)
+			}
+			return nil
+		})
+	}
+	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	story(t, server, "P@88w0rd-3.4", "")
+}
+
+func TestUsersAPI(t *testing.T) {
+	admin := shared.as(t, "admin", adminPassword)
+	with := func(name string, change func(spec fields)) fields {
+		body := newUser(name, "")
+		change(body["spec"].(fields))
+		return body
+	}
+	admin.must(t, 200, "POST", iamPath+"/users", newUser("ursula", "platform-regular"))
+	for name, test := range map[string]struct {
+		code int
+		body any
+	}{
+		"again":               {409, newUser("ursula", "")},
+		"the same address":    {409, with("ursula2", func(s fields) { s["email"] = "ursula@example.com" })},
+		"no address":          {400, with("ursula2", func(s fields) { s["email"] = "notanemail" })},
+		"short password":      {422, with("ursula2", func(s fields) { s["password"] = "short" })},
+		"long password":       {422, with("ursula2", func(s fields) { s["password"] = strings.Repeat("é", 40) })}, // golden 213
+		"bad name":            {422, newUser("Ursula_2", "")},
+		"no name":             {422, newUser("", "")},
+		"unknown role":        {404, newUser("ursula2", "nosuchrole")},
+		"no JSON":             {400, "text"},
+		"groups are not kept": {200, with("ursula2", func(s fields) { s["groups"] = []string{"system:masters"} })},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := admin.must(t, test.code, "POST", iamPath+"/users", test.body)
+			if strings.Contains(string(r.body), "system:masters") {
+				t.Errorf("a membership was written: %s", r.body)
+			}
+		})
+	}
+	u := shared.as(t, "ursula", passwordOf("ursula"))
+	shared.as(t, "ursula@example.com", passwordOf("ursula"))
+
+	t.Run("own account", func(t *testing.T) {
+		user := decode[iamv1alpha2.User](t, u.must(t, 200, "GET", iamPath+"/users/ursula", nil))
+		if user.Annotations[iamv1alpha2.AnnotationGlobalRole] != "platform-regular" || user.Status.State != iamv1alpha2.UserActive {
+			t.Errorf("got %+v", user)
+		}
+		stale := user.ResourceVersion
+		user.Spec.Lang, user.Spec.Groups, user.Labels = "zh", []string{"system:masters"}, map[string]string{iamv1alpha2.LabelIdentityProvider: "mine"} // golden 245
+		user.Status.State = iamv1alpha2.UserAuthLimitExceeded
+		updated := decode[iamv1alpha2.User](t, u.must(t, 200, "PUT", iamPath+"/users/ursula", user))
+		if updated.Spec.Lang != "zh" || len(updated.Spec.Groups) > 0 || len(updated.Labels) > 0 || updated.Status.State != iamv1alpha2.UserActive {
+			t.Errorf("got %+v", updated)
+		}
+		user.ResourceVersion = stale
+		u.must(t, 409, "PUT", iamPath+"/users/ursula", user)
+		user.ResourceVersion = ""
+		user.Annotations = map[string]string{iamv1alpha2.AnnotationGlobalRole: "platform-admin"}
+		u.must(t, 403, "PUT", iamPath+"/users/ursula", user) // golden 246
+		user.Name = "other"
+		u.must(t, 400, "PUT", iamPath+"/users/ursula", user) // golden 248
+	})
+	t.Run("list", func(t *testing.T) {
+		for path, number := range map[string]int{
+			"/users?email=ursula@example.com": 1, "/users?email=ursula@example": 0, "/users?globalrole=platform-regular&name=ursula": 1, "/users?globalrole=platform-admin&name=ursula": 0,
+			"/users?name=ursula&ingroup=none": 0, "/users?name=ursula&notingroup=none": 2, "/users?name=ursula&limit=1": 2,
+		} {
+			if err := expectItems(admin.must(t, 200, "GET", iamPath+path, nil), number); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+		admin.must(t, 404, "GET", iamPath+"/users/nobody-at-all", nil)
+	})
+	t.Run("role", func(t *testing.T) {
+		user := decode[iamv1alpha2.User](t, admin.must(t, 200, "GET", iamPath+"/users/ursula", nil))
+		user.Annotations[iamv1alpha2.AnnotationGlobalRole] = "platform-self-provisioner"
+		admin.must(t, 200, "PUT", iamPath+"/users/ursula", user)
+		user = decode[iamv1alpha2.User](t, u.must(t, 200, "GET", iamPath+"/users/ursula", nil))
+		if user.Annotations[iamv1alpha2.AnnotationGlobalRole] != "platform-self-provisioner" {
+			t.Errorf("got %+v", user.Annotations)
+		}
+	})
+	t.Run("kubeconfig", func(t *testing.T) {
+		r := u.call(t, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/ursula/kubeconfig", nil)
+		if r.code != 200 || !strings.Contains(string(r.body), "token: ") || !strings.Contains(string(r.body), shared.url) {
+			t.Errorf("%d %s", r.code, r.body)
+		}
+		u.must(t, 403, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/admin/kubeconfig", nil)
+		if r := admin.call(t, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/ursula/kubeconfig", nil); r.code != 200 || strings.Contains(string(r.body), "token: ") {
+			t.Errorf("of another: %d %s", r.code, r.body)
+		}
+	})
+	t.Run("password", func(t *testing.T) {
+		path := iamPath + "/users/ursula/password"
+		other := shared.as(t, "ursula", passwordOf("ursula"))
+		u.must(t, 400, "PUT", path, fields{"currentPassword": "bad", "password": "Newpass1"})
+		u.must(t, 400, "PUT", path, fields{"password": "Newpass1"})
+		u.must(t, 422, "PUT", path, fields{"currentPassword": passwordOf("ursula"), "password": ""}) // golden 252
+		u.must(t, 403, "PUT", iamPath+"/users/admin/password", fields{"password": "Newpass1"})
+		u.must(t, 200, "PUT", path, fields{"currentPassword": passwordOf("ursula"), "password": "Newpass1"})
+		u.must(t, 200, "GET", iamPath+"/users/ursula", nil)
+		other.must(t, 401, "GET", iamPath+"/users/ursula", nil) // golden 260
+		admin.must(t, 200, "PUT", path, fields{"password": passwordOf("ursula")})
+		u.must(t, 401, "GET", iamPath+"/users/ursula", nil)
+		admin.must(t, 404, "PUT", iamPath+"/users/nobody-at-all/password", fields{"password": "Newpass1"})
+	})
+	t.Run("disable and delete", func(t *testing.T) {
+		u := shared.as(t, "ursula", passwordOf("ursula"))
+		user := decode[iamv1alpha2.User](t, admin.must(t, 200, "GET", iamPath+"/users/ursula", nil))
+		user.Status.State = iamv1alpha2.UserDisabled
+		user = decode[iamv1alpha2.User](t, admin.must(t, 200, "PUT", iamPath+"/users/ursula", user))
+		u.must(t, 401, "GET", iamPath+"/users/ursula", nil)
+		if r := shared.token(t, passwordForm("ursula", passwordOf("ursula"))); r.code != 400 {
+			t.Errorf("a disabled user logs in: %d", r.code)
+		}
+		user.Status.State = iamv1alpha2.UserActive
+		admin.must(t, 200, "PUT", iamPath+"/users/ursula", user)
+		u.must(t, 401, "GET", iamPath+"/users/ursula", nil) // the session stays over
+		u = shared.as(t, "ursula", passwordOf("ursula"))
+		admin.must(t, 200, "DELETE", iamPath+"/users/ursula", nil)
+		admin.must(t, 404, "DELETE", iamPath+"/users/ursula", nil)
+		admin.must(t, 404, "GET", iamPath+"/users/ursula", nil)
+		u.must(t, 401, "GET", iamPath+"/users/ursula", nil)
+		c := kubernetes(t, "")
+		bindings := &iamv1alpha2.GlobalRoleBindingList{}
+		if err := c.List(t.Context(), bindings, client.MatchingLabels{iamv1alpha2.LabelUserReference: "ursula"}); err != nil || len(bindings.Items) > 0 {
+			t.Errorf("left: %v, %v", bindings.Items, err)
+		}
+		// The next of that name starts with nothing.
+		admin.must(t, 200, "POST", iamPath+"/users", newUser("ursula", ""))
+		if role := decode[iamv1alpha2.User](t, admin.must(t, 200, "GET", iamPath+"/users/ursula", nil)).Annotations[iamv1alpha2.AnnotationGlobalRole]; role != "" {
+			t.Errorf("inherited %s", role)
+		}
+	})
+}
+
+// Who manages users does not become an administrator by it (CVE-2022-31247 is
+// of this kind).
+func TestUserManagersDoNotEscalate(t *testing.T) {
+	admin := shared.as(t, "admin", adminPassword)
+	c := kubernetes(t, "")
+	role := &iamv1alpha2.GlobalRole{Rules: []rbacv1.PolicyRule{{Verbs: []string{"*"}, APIGroups: []string{"iam.kubesphere.io"}, Resources: []string{"users", "users/password"}}}}
+	role.Name = "managers-of-users"
+	if err := c.Create(t.Context(), role); err != nil {
+		t.Fatal(err)
+	}
+	admin.must(t, 200, "POST", iamPath+"/users", newUser("mia", "managers-of-users"))
+	admin.must(t, 200, "POST", iamPath+"/users", newUser("plain", ""))
+	mia := shared.as(t, "mia", passwordOf("mia"))
+	mia.must(t, 403, "POST", iamPath+"/users", newUser("hers", "platform-admin"))
+	mia.must(t, 403, "PUT", iamPath+"/users/admin/password", fields{"password": "Newpass1"})
+	mia.must(t, 403, "DELETE", iamPath+"/users/admin", nil)
+	user := decode[iamv1alpha2.User](t, mia.must(t, 200, "GET", iamPath+"/users/plain", nil))
+	user.Annotations = map[string]string{iamv1alpha2.AnnotationGlobalRole: "platform-admin"}
+	mia.must(t, 403, "PUT", iamPath+"/users/plain", user)
+	user.Annotations[iamv1alpha2.AnnotationGlobalRole] = "managers-of-users"
+	mia.must(t, 200, "PUT", iamPath+"/users/plain", user)
+	mia.must(t, 200, "POST", iamPath+"/users", newUser("hers", "managers-of-users"))
+	mia.must(t, 200, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass1"})
+	shared.as(t, "plain", "Newpass1")
+}
+
+// What is written with kubectl is brought into the same state (ks#2477, ks#3920).
+func TestReconciled(t *testing.T) {
+	c := kubernetes(t, "")
+	path := t.TempDir() + "/objects.yaml"
+	writeFile(t, path, `
+apiVersion: iam.kubesphere.io/v1alpha2
+kind: User
+metadata: {name: by-kubectl}
+spec: {email: by-kubectl@example.com, password: Plain-Passw0rd}
+---
+apiVersion: tenant.kubesphere.io/v1alpha2
+kind: WorkspaceTemplate
+metadata: {name: by-kubectl}
+spec: {template: {spec: {manager: by-kubectl}}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: by-kubectl, labels: {kubesphere.io/workspace: by-kubectl}, annotations: {kubesphere.io/creator: by-kubectl}}
+---
+apiVersion: iam.kubesphere.io/v1alpha2
+kind: Group
+metadata: {name: by-kubectl, labels: {kubesphere.io/workspace: by-kubectl}}
+---
+apiVersion: iam.kubesphere.io/v1alpha2
+kind: GroupBinding
+metadata: {name: by-kubectl, labels: {kubesphere.io/workspace: by-kubectl}}
+groupRef: {apiGroup: iam.kubesphere.io, kind: Group, name: by-kubectl}
+users: [by-kubectl]
+---
+apiVersion: iam.kubesphere.io/v1alpha2
+kind: GlobalRoleBinding
+metadata: {name: by-kubectl}
+roleRef: {apiGroup: iam.kubesphere.io, kind: GlobalRole, name: platform-admin}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: by-kubectl}]
+`)
+	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "apply", "-f", path).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	eventually(t, 20*time.Second, func() error {
+		user := &iamv1alpha2.User{}
+		if err := c.Get(t.Context(), clientKey("by-kubectl"), user); err != nil {
+			return err
+		}
+		if !strings.HasPrefix(user.Spec.EncryptedPassword, "$2a$") || user.Status.State != iamv1alpha2.UserActive || len(user.Spec.Groups) != 1 {
+			return fmt.Errorf("%+v", user)
+		}
+		for key, value := range user.Annotations {
+			if strings.Contains(value, "Plain-Passw0rd") {
+				return fmt.Errorf("the password is in annotation %s", key)
+			}
+		}
+		for _, object := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.WorkspaceRole{}} {
+			if err := c.Get(t.Context(), clientKey("by-kubectl-admin"), object); err != nil {
+				return err
+			}
+		}
+		if err := c.Get(t.Context(), clientKey("by-kubectl"), &tenantv1alpha1.Workspace{}); err != nil {
+			return err
+		}
+		for name, object := range map[string]client.Object{"by-kubectl-admin": &rbacv1.RoleBinding{}, "viewer": &rbacv1.Role{}} {
+			if err := c.Get(t.Context(), client.ObjectKey{Namespace: "by-kubectl", Name: name}, object); err != nil {
+				return err
+			}
+		}
+		return c.Get(t.Context(), clientKey("by-kubectl-cluster-admin"), &rbacv1.ClusterRoleBinding{})
+	})
+	shared.as(t, "by-kubectl", "Plain-Passw0rd")
+	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "delete", "-f", path, "--ignore-not-found", "--wait=true", "--timeout=60s").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	eventually(t, 20*time.Second, func() error {
+		for _, object := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.WorkspaceRole{}} {
+			if err := c.Get(t.Context(), clientKey("by-kubectl-admin"), object); !apierrors.IsNotFound(err) {
+				return fmt.Errorf("%T: %w", object, err)
+			}
+		}
+		if err := c.Get(t.Context(), clientKey("by-kubectl-cluster-admin"), &rbacv1.ClusterRoleBinding{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("the binding to cluster-admin: %w", err)
+		}
+		return nil
+	})
+}

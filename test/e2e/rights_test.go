@@ -1,0 +1,408 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+)
+
+const (
+	iamAPI      = "/kapis/iam.kubesphere.io/v1alpha2"
+	kapisViewer = "/kapis/resources.kubesphere.io/v1alpha3"
+)
+
+// workspace makes the roles of a workspace and one namespace in it, with its
+// roles, of the role bases every cluster has.
+func workspace(t *testing.T, name string) {
+	t.Helper()
+	c := kubernetes(t, "")
+	var bases iamv1alpha2.RoleBaseList
+	if err := c.List(t.Context(), &bases); err != nil {
+		t.Fatal(err)
+	}
+	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name + "-project", Labels: map[string]string{"kubesphere.io/workspace": name}}})
+	for n := range bases.Items {
+		base := &bases.Items[n]
+		switch {
+		case strings.HasPrefix(base.Name, "workspace-"):
+			role := &iamv1alpha2.WorkspaceRole{}
+			if err := json.Unmarshal(base.Role.Raw, role); err != nil {
+				t.Fatal(err)
+			}
+			role.Name = name + "-" + strings.TrimPrefix(role.Name, "workspace-")
+			role.Labels = map[string]string{"kubesphere.io/workspace": name}
+			create(t, c, role)
+		case strings.HasPrefix(base.Name, "project-"):
+			role := &rbacv1.Role{}
+			if err := json.Unmarshal(base.Role.Raw, role); err != nil {
+				t.Fatal(err)
+			}
+			role.Name, role.Namespace = strings.TrimPrefix(role.Name, "project-"), name+"-project"
+			create(t, c, role)
+		}
+	}
+}
+
+func create(t *testing.T, c client.Client, object client.Object) {
+	t.Helper()
+	if err := c.Create(t.Context(), object); err != nil && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Delete(context.Background(), object) })
+}
+
+// inWorkspace gives a user a role of a workspace.
+func inWorkspace(t *testing.T, name, workspace, role string) {
+	t.Helper()
+	create(t, kubernetes(t, ""), &iamv1alpha2.WorkspaceRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name + "-" + workspace, Labels: map[string]string{"kubesphere.io/workspace": workspace}},
+		RoleRef:    rbacv1.RoleRef{APIGroup: "iam.kubesphere.io", Kind: "WorkspaceRole", Name: workspace + "-" + role}, Subjects: []rbacv1.Subject{subjectUser(name)},
+	})
+}
+
+// inNamespace gives a user a role of a namespace.
+func inNamespace(t *testing.T, name, namespace, role string) {
+	t.Helper()
+	create(t, kubernetes(t, ""), &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name + "-" + role, Namespace: namespace},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role}, Subjects: []rbacv1.Subject{subjectUser(name)},
+	})
+}
+
+func (i *instance) send(t *testing.T, method, path, token, body string, options ...option) reply {
+	t.Helper()
+	return i.do(t, method, path, strings.NewReader(body), append([]option{bearer(token), header("Content-Type", "application/json")}, options...)...)
+}
+
+// answers asks until the code is the wanted one: rights that were given behind
+// the server's back are in force within a second.
+func answers(t *testing.T, method, path, token string, code int) {
+	t.Helper()
+	eventually(t, time.Second, func() error {
+		if err := expect(shared.send(t, method, path, token, ""), code); err != nil {
+			return fmt.Errorf("%s %s: %w", method, path, err)
+		}
+		return nil
+	})
+}
+
+// TestScopes: a role counts in its workspace or namespace and nowhere else.
+// Upstream took a namespace without a workspace for one in every workspace.
+func TestScopes(t *testing.T) {
+	workspace(t, "scope-a")
+	workspace(t, "scope-b")
+	create(t, kubernetes(t, ""), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "scope-none"}})
+	admin, viewer, operator := user(t, "scope-admin"), user(t, "scope-viewer"), user(t, "scope-operator")
+	inWorkspace(t, "scope-admin", "scope-a", "admin")
+	inWorkspace(t, "scope-viewer", "scope-a", "viewer")
+	inNamespace(t, "scope-operator", "scope-a-project", "operator")
+	answers(t, "GET", "/api/v1/namespaces/scope-a-project/pods", admin, 200)
+	for _, test := range []struct {
+		name, token, method, path string
+		code                      int
+	}{
+		{"admin in the own namespace", admin, "GET", "/api/v1/namespaces/scope-a-project/secrets", 200},
+		{"admin in another workspace", admin, "GET", "/api/v1/namespaces/scope-b-project/pods", 403},
+		{"admin in a namespace without a workspace", admin, "GET", "/api/v1/namespaces/scope-none/pods", 403},
+		{"admin in the namespace of the system", admin, "GET", "/api/v1/namespaces/kube-system/secrets", 403},
+		{"admin in a namespace that is not there", admin, "GET", "/api/v1/namespaces/nowhere/pods", 403},
+		{"admin of nodes", admin, "GET", "/api/v1/nodes", 403},
+		{"admin of all pods", admin, "GET", "/api/v1/pods", 403},
+		{"admin of users", admin, "GET", iamAPI + "/users/admin", 403},
+		{"admin of roles of the workspace", admin, "GET", iamAPI + "/workspaces/scope-a/workspaceroles", 200},
+		{"admin of roles of another", admin, "GET", iamAPI + "/workspaces/scope-b/workspaceroles", 403},
+		{"admin of the roles as Kubernetes has them", admin, "GET", "/apis/iam.kubesphere.io/v1alpha2/workspaceroles", 403},
+		{"admin of sessions", admin, "GET", "/apis/iam.kubesphere.io/v1alpha2/sessions", 403},
+		{"viewer reads", viewer, "GET", "/api/v1/namespaces/scope-a-project/pods", 200},
+		{"viewer writes", viewer, "DELETE", "/api/v1/namespaces/scope-a-project/pods/none", 403},
+		{"viewer runs commands", viewer, "GET", "/api/v1/namespaces/scope-a-project/pods/none/exec?command=id", 403},
+		{"operator writes", operator, "DELETE", "/api/v1/namespaces/scope-a-project/pods/none", 404},
+		{"operator writes roles", operator, "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/scope-a-project/roles", 403},
+		{"operator of the workspace", operator, "GET", iamAPI + "/workspaces/scope-a/workspaceroles", 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if err := expect(shared.send(t, test.method, test.path, test.token, ""), test.code); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("visible", func(t *testing.T) {
+		// Lists of everything show what is in reach, totals included.
+		for _, path := range []string{kapisViewer + "/namespaces", kapisViewer + "/roles?limit=-1"} {
+			r := shared.get(t, path, bearer(operator))
+			got := decode[list](t, r)
+			if r.code != 200 || *got.TotalItems != len(got.Items) || len(got.Items) == 0 || strings.Contains(string(r.body), "scope-b") || strings.Contains(string(r.body), "kube-system") {
+				t.Errorf("%s: %d %.300s", path, r.code, r.body)
+			}
+		}
+	})
+	t.Run("kubectl get ns", func(t *testing.T) {
+		output, err := kubectl(t, admin, "", "get", "namespaces")
+		if err != nil || !strings.Contains(output, "scope-a-project") || strings.Contains(output, "kube-system") || strings.Contains(output, "scope-b") {
+			t.Errorf("%v %s", err, output)
+		}
+		output, err = kubectl(t, admin, "", "get", "namespaces", "-o", "name")
+		if err != nil || strings.TrimSpace(output) != "namespace/scope-a-project" {
+			t.Errorf("%v %s", err, output)
+		}
+	})
+	t.Run("watch namespaces", func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		r, err := http.NewRequestWithContext(ctx, "GET", shared.url+"/api/v1/namespaces?watch=true", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bearer(admin)(r)
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = answer.Body.Close() }()
+		var event struct {
+			Type   string
+			Object corev1.Namespace
+		}
+		if err := json.NewDecoder(answer.Body).Decode(&event); err != nil || event.Object.Name != "scope-a-project" {
+			t.Errorf("first event: %v %+v", err, event.Object.Name)
+		}
+	})
+	t.Run("can-i", func(t *testing.T) {
+		for args, want := range map[string]string{
+			"auth can-i create pods -n scope-a-project": "yes", "auth can-i create pods -n scope-b-project": "no", "auth can-i '*' '*'": "no",
+			"auth can-i list nodes": "no", "auth can-i get /api": "yes", "auth can-i get /metrics": "no",
+		} {
+			output, err := kubectl(t, admin, "", strings.Fields(strings.ReplaceAll(args, "'", ""))...)
+			if lines := strings.Split(strings.TrimSpace(output), "\n"); lines[len(lines)-1] != want || (err == nil) != (want == "yes") {
+				t.Errorf("%s: %v %s", args, err, output)
+			}
+		}
+		if output, err := kubectl(t, viewer, "", "auth", "can-i", "--list", "-n", "scope-a-project"); err != nil || !strings.Contains(output, "[get list watch]") {
+			t.Errorf("--list: %v %s", err, output)
+		}
+	})
+}
+
+// TestEscalation: nobody gives what they do not have, neither through our API
+// nor through Kubernetes' (ks-installer#1592, CVE-2022-31247).
+func TestEscalation(t *testing.T) {
+	workspace(t, "esc-a")
+	workspace(t, "esc-b")
+	c := kubernetes(t, "")
+	roles := []rbacv1.PolicyRule{
+		{APIGroups: []string{"*"}, Resources: []string{"roles", "rolebindings", "workspaceroles", "workspacerolebindings"}, Verbs: []string{"*"}},
+		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}},
+		{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"*"}},
+	}
+	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "manager", Namespace: "esc-a-project"}, Rules: roles})
+	create(t, c, &iamv1alpha2.WorkspaceRole{ObjectMeta: metav1.ObjectMeta{Name: "esc-a-manager", Labels: map[string]string{"kubesphere.io/workspace": "esc-a"}}, Rules: roles})
+	token, owner := user(t, "esc-manager"), user(t, "esc-owner")
+	inNamespace(t, "esc-manager", "esc-a-project", "manager")
+	inWorkspace(t, "esc-manager", "esc-a", "manager")
+	inWorkspace(t, "esc-owner", "esc-a", "admin")
+	const rbac = "/apis/rbac.authorization.k8s.io/v1/namespaces/esc-a-project"
+	answers(t, "GET", rbac+"/roles", token, 200)
+	answers(t, "GET", rbac+"/roles", owner, 200)
+	role := func(name, verb, resource string) string {
+		return fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":%q},"rules":[{"apiGroups":[""],"resources":[%q],"verbs":[%q]}]}`, name, resource, verb)
+	}
+	ours := func(name, verb, resource string) string {
+		return fmt.Sprintf(`{"metadata":{"name":%q},"rules":[{"apiGroups":[""],"resources":[%q],"verbs":[%q]}]}`, name, resource, verb)
+	}
+	binding := func(name, kind, role string) string {
+		return fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":%q},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":%q,"name":%q},"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"esc-manager"}]}`, name, kind, role)
+	}
+	const project, space = iamAPI + "/namespaces/esc-a-project", iamAPI + "/workspaces/esc-a"
+	for _, test := range []struct {
+		name, who, method, path, body, media string
+		code                                 int
+	}{
+		{"a role of own rights", token, "POST", rbac + "/roles", role("own", "get", "pods"), "", 201},
+		{"a role of more", token, "POST", rbac + "/roles", role("more", "get", "secrets"), "", 403},
+		{"a wider role by update", token, "PUT", rbac + "/roles/own", role("own", "delete", "pods"), "", 403},
+		{"a role by update", token, "PUT", rbac + "/roles/own", role("own", "get", "pods"), "", 200},
+		{"a wider role by merge patch", token, "PATCH", rbac + "/roles/own", `{"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}`, "application/merge-patch+json", 403},
+		{"a wider role by JSON patch", token, "PATCH", rbac + "/roles/own", `[{"op":"add","path":"/rules/0/verbs/-","value":"delete"}]`, "application/json-patch+json", 403},
+		{"a label by JSON patch", token, "PATCH", rbac + "/roles/own", `[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]`, "application/json-patch+json", 200},
+		{"a wider role by apply", token, "PATCH", rbac + "/roles/applied?fieldManager=x", role("applied", "get", "secrets"), "application/apply-patch+yaml", 403},
+		{"a role by apply", token, "PATCH", rbac + "/roles/applied?fieldManager=x", role("applied", "get", "pods"), "application/apply-patch+yaml", 201},
+		{"templates by Kubernetes", token, "PATCH", rbac + "/roles/own", `{"metadata":{"annotations":{"iam.kubesphere.io/aggregation-roles":"[\"admin\"]"}}}`, "application/merge-patch+json", 403},
+		{"templates that are to come", token, "PATCH", rbac + "/roles/own", `{"metadata":{"annotations":{"iam.kubesphere.io/aggregation-roles":"[\"role-template-manage-secrets\"]"}}}`, "application/merge-patch+json", 403},
+		{"binding an own role", token, "POST", rbac + "/rolebindings", binding("own", "Role", "own"), "", 201},
+		{"binding a wider role", token, "POST", rbac + "/rolebindings", binding("more", "Role", "admin"), "", 403},
+		{"binding cluster-admin", token, "POST", rbac + "/rolebindings", binding("all", "ClusterRole", "cluster-admin"), "", 403},
+		{"binding nothing", token, "POST", rbac + "/rolebindings", binding("none", "Role", "none"), "", 404},
+		{"the owner binds what is to come", owner, "POST", rbac + "/rolebindings", binding("none", "Role", "none"), "", 201},
+		{"a cluster role", token, "POST", "/apis/rbac.authorization.k8s.io/v1/clusterroles", `{"metadata":{"name":"esc"}}`, "", 403},
+		{"moving the project", token, "PATCH", "/api/v1/namespaces/esc-a-project", `{"metadata":{"labels":{"kubesphere.io/workspace":"esc-b"}}}`, "application/merge-patch+json", 403},
+		{"what its pods may do", token, "PATCH", "/api/v1/namespaces/esc-a-project", `{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`, "application/merge-patch+json", 403},
+		{"another label", token, "PATCH", "/api/v1/namespaces/esc-a-project", `{"metadata":{"labels":{"a":"b"}}}`, "application/merge-patch+json", 200},
+
+		{"our role of own rights", token, "POST", project + "/roles", ours("mine", "get", "pods"), "", 200},
+		{"our role of more", token, "POST", project + "/roles", ours("mine-more", "get", "secrets"), "", 403},
+		{"our role of templates", token, "POST", project + "/roles", `{"metadata":{"name":"mine-made","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"role-template-manage-secrets\"]"}}}`, "", 403},
+		{"our role called a built-in one", token, "POST", project + "/roles", `{"metadata":{"name":"mine-built","annotations":{"kubesphere.io/creator":"system"}},"rules":[{"apiGroups":["*"],"resources":["*"],"verbs":["*"]}]}`, "", 403},
+		{"our wider role", token, "PUT", project + "/roles/mine", ours("mine", "*", "pods"), "", 403},
+		{"our role patched", token, "PATCH", project + "/roles/mine", `{"rules":[{"apiGroups":[""],"resources":["secrets"],"verbs":["get"]}]}`, "application/merge-patch+json", 403},
+		{"our binding", token, "POST", project + "/rolebindings", binding("mine", "Role", "mine"), "", 200},
+		{"our binding of a wider role", token, "POST", project + "/rolebindings", "[" + binding("mine-admin", "Role", "admin") + "]", "", 403},
+		{"a workspace role of own rights", token, "POST", space + "/workspaceroles", ours("esc-a-mine", "get", "pods"), "", 200},
+		{"a workspace role of more", token, "POST", space + "/workspaceroles", ours("esc-a-more", "get", "secrets"), "", 403},
+		{"a workspace role of templates", token, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-made","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"role-template-manage-projects\"]"}}}`, "", 403},
+		{"a role of another workspace", token, "GET", space + "/workspaceroles/esc-b-admin", "", "", 404},
+		{"deleting a role of another workspace", token, "DELETE", space + "/workspaceroles/esc-b-admin", "", "", 404},
+		{"binding in the workspace", token, "POST", space + "/workspacerolebindings", `[{"roleRef":{"kind":"WorkspaceRole","name":"esc-a-admin"},"subjects":[{"kind":"User","name":"esc-manager"}]}]`, "", 403},
+		{"binding a role of another workspace", owner, "POST", space + "/workspacerolebindings", `[{"roleRef":{"kind":"WorkspaceRole","name":"esc-b-admin"},"subjects":[{"kind":"User","name":"esc-owner"}]}]`, "", 404},
+		{"the owner makes a role of templates", owner, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-made","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"role-template-view-projects\"]"}}}`, "", 200},
+		{"the owner makes one of none", owner, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-odd","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"no-such-template\"]"}}}`, "", 400},
+		{"the owner asks Kubernetes for it", owner, "POST", "/apis/iam.kubesphere.io/v1alpha2/workspacerolebindings", `{}`, "", 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			media := test.media
+			if media == "" {
+				media = "application/json"
+			}
+			r := shared.do(t, test.method, test.path, strings.NewReader(test.body), bearer(test.who), header("Content-Type", media))
+			if err := expect(r, test.code); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestRoles: roles as the console manages them.
+func TestRoles(t *testing.T) {
+	admin := shared.login(t).AccessToken
+	workspace(t, "roles-a")
+	send := func(method, path, body string, code int) reply {
+		t.Helper()
+		r := shared.send(t, method, iamAPI+path, admin, body)
+		if err := expect(r, code); err != nil {
+			t.Errorf("%s %s: %v", method, path, err)
+		}
+		return r
+	}
+	for place, template := range map[string]string{
+		"/globalroles": "role-template-view-users", "/clusterroles": "role-template-view-nodes",
+		"/workspaces/roles-a/workspaceroles": "role-template-view-projects", "/namespaces/roles-a-project/roles": "role-template-view-secrets",
+	} {
+		name := "roles-test"
+		t.Run(place, func(t *testing.T) {
+			one := place + "/" + name
+			body := `{"metadata":{"name":"` + name + `","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"` + template + `\"]"}},"rules":[]}`
+			created := decode[rbacv1.ClusterRole](t, send("POST", place, body, 200))
+			if len(created.Rules) == 0 || created.Annotations["kubesphere.io/creator"] != "admin" {
+				t.Errorf("created %+v", created)
+			}
+			t.Cleanup(func() { send("DELETE", one, "", 200); send("GET", one, "", 404); send("DELETE", one, "", 404) })
+			send("POST", place, body, 409)
+			got := decode[rbacv1.ClusterRole](t, send("GET", one, "", 200))
+			if got.UID != created.UID {
+				t.Errorf("got %+v", got)
+			}
+			if l := decode[list](t, send("GET", place+"?annotation=kubesphere.io/creator&name="+name, "", 200)); *l.TotalItems != 1 {
+				t.Errorf("it is not listed at once: %+v", l)
+			}
+			templates := decode[list](t, send("GET", place+"?label=iam.kubesphere.io/role-template=true&limit=-1", "", 200))
+			if !slices.ContainsFunc(names(templates), func(name string) bool { return strings.HasSuffix(name, "/"+template) }) {
+				t.Errorf("templates: %v", names(templates))
+			}
+			patched := decode[rbacv1.ClusterRole](t, send("PATCH", one, `{"metadata":{"annotations":{"iam.kubesphere.io/aggregation-roles":null}},"rules":[{"apiGroups":["a"],"resources":["b"],"verbs":["c"]}]}`, 200))
+			if len(patched.Rules) != 1 || patched.Rules[0].Verbs[0] != "c" {
+				t.Errorf("patched: %+v", patched)
+			}
+			stale := *got.DeepCopy()
+			text, _ := json.Marshal(stale)
+			send("PUT", one, string(text), 409)
+			patched.ResourceVersion = ""
+			patched.Labels = map[string]string{"x": "y"}
+			text, _ = json.Marshal(patched)
+			if updated := decode[rbacv1.ClusterRole](t, send("PUT", one, string(text), 200)); updated.Labels["x"] != "y" {
+				t.Errorf("updated: %+v", updated)
+			}
+			send("PUT", one, `{"metadata":{"name":"other"}}`, 400)
+			send("POST", place, `{"kind":"Secret","metadata":{"name":"x"}}`, 400)
+			send("POST", place, `[]`, 400)
+			send("POST", place, `{}`, 400)
+		})
+	}
+	t.Run("templates of users", func(t *testing.T) {
+		mine := decode[[]metav1.PartialObjectMetadata](t, send("GET", "/users/admin/globalroles", "", 200))
+		if !slices.ContainsFunc(mine, func(o metav1.PartialObjectMetadata) bool {
+			return o.Name == "role-template-manage-users" && o.Annotations["iam.kubesphere.io/role-template-rules"] != ""
+		}) {
+			t.Errorf("admin has %d templates", len(mine))
+		}
+		token := user(t, "roles-member")
+		inWorkspace(t, "roles-member", "roles-a", "viewer")
+		inNamespace(t, "roles-member", "roles-a-project", "viewer")
+		for _, path := range []string{"/workspaces/roles-a/workspacemembers/roles-member/workspaceroles", "/namespaces/roles-a-project/members/roles-member/roles"} {
+			eventually(t, time.Second, func() error {
+				r := shared.get(t, iamAPI+path, bearer(token))
+				if r.code != 200 || !strings.Contains(string(r.body), "role-template-rules") {
+					return fmt.Errorf("%s: %d %.200s", path, r.code, r.body)
+				}
+				return nil
+			})
+		}
+		if r := shared.get(t, iamAPI+"/users/admin/globalroles", bearer(token)); r.code != 403 {
+			t.Errorf("those of others: %d", r.code)
+		}
+		if r := shared.get(t, iamAPI+"/users/roles-member/globalroles", bearer(token)); r.code != 200 || strings.TrimSpace(string(r.body)) != "[]" {
+			t.Errorf("none: %d %s", r.code, r.body)
+		}
+		send("GET", "/users/nobody-at-all/globalroles", "", 404)
+	})
+	t.Run("reviews", func(t *testing.T) {
+		token := user(t, "roles-asker")
+		inWorkspace(t, "roles-asker", "roles-a", "viewer")
+		answers(t, "GET", "/api/v1/namespaces/roles-a-project/pods", token, 200)
+		type review struct{ Status struct{ Allowed bool } }
+		for body, want := range map[string]bool{
+			`{"spec":{"resourceAttributes":{"verb":"list","resource":"pods","namespace":"roles-a-project"}}}`:                               true,
+			`{"spec":{"resourceAttributes":{"verb":"create","resource":"pods","namespace":"roles-a-project"}}}`:                             false,
+			`{"spec":{"workspace":"roles-a","resourceAttributes":{"verb":"list","group":"iam.kubesphere.io","resource":"workspaceroles"}}}`: true,
+			`{"spec":{"workspace":"other","resourceAttributes":{"verb":"list","group":"iam.kubesphere.io","resource":"workspaceroles"}}}`:   false,
+			`{"spec":{"resourceAttributes":{"verb":"list","group":"iam.kubesphere.io","resource":"users"}}}`:                                false,
+			`{"spec":{"nonResourceAttributes":{"verb":"get","path":"/api"}}}`:                                                               true,
+			`{"spec":{"user":"roles-asker","resourceAttributes":{"verb":"list","resource":"pods","namespace":"roles-a-project"}}}`:          true,
+		} {
+			r := shared.send(t, "POST", iamAPI+"/accessreviews", token, body)
+			if got := decode[review](t, r); r.code != 200 || got.Status.Allowed != want {
+				t.Errorf("%s: %d %s", body, r.code, r.body)
+			}
+		}
+		about := `{"spec":{"user":"roles-asker","resourceAttributes":{"verb":"list","resource":"pods","namespace":"roles-a-project"}}}`
+		if got := decode[review](t, shared.send(t, "POST", iamAPI+"/accessreviews", admin, about)); !got.Status.Allowed {
+			t.Error("an administrator asks about others")
+		}
+		for path, body := range map[string]string{"/accessreviews": `{"spec":{"user":"admin","nonResourceAttributes":{"verb":"get","path":"/"}}}`, "/rulesreview": `{"spec":{"user":"admin"}}`} {
+			if r := shared.send(t, "POST", iamAPI+path, token, body); r.code != 403 {
+				t.Errorf("asking about others: %d %s", r.code, r.body)
+			}
+		}
+		if r := shared.send(t, "POST", iamAPI+"/rulesreview", token, `{"spec":{"workspace":"roles-a"}}`); r.code != 200 || !strings.Contains(string(r.body), `"verbs":["get","list","watch"]`) {
+			t.Errorf("rules: %d %s", r.code, r.body)
+		}
+		for _, body := range []string{`{}`, `nonsense`, `{"spec":{"resourceAttributes":{},"nonResourceAttributes":{}}}`} {
+			if r := shared.send(t, "POST", iamAPI+"/accessreviews", token, body); r.code != 400 {
+				t.Errorf("%s: %d", body, r.code)
+			}
+		}
+	})
+}
