@@ -59,9 +59,10 @@ func (d doors) accountGroups() []route.Group {
 	return append(workspaces.Groups(), users.Group(), d.kubeconfig.Group(), counts.Group())
 }
 
-// seen is a client whose writes are in the cache when they return.
+// seen is a client that acts as the user of the context, and whose writes are
+// in the cache when they return.
 func (a *app) seen() client.Client {
-	return &objects.Client{Client: a.client, Cache: a.cache, Catalog: a.catalog}
+	return &objects.Client{Client: a.acting, Cache: a.cache, Catalog: a.catalog}
 }
 
 // identityOf tells this process from all others.

@@ -162,7 +162,7 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 	}
 	a.reconcile = &controllers.Controllers{
-		Config: a.rest, Client: a.client, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
+		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
 	}
 	return a, a.serve(ctx, c)
