@@ -176,7 +176,7 @@ func story(t *testing.T, i *instance, password, prefix string) {
 	// 304), other users, other projects, the cluster.
 	for _, path := range []string{
 		"/api/v1/namespaces/kube-system/secrets", "/api/v1/namespaces/default/pods", "/api/v1/secrets", "/apis/iam.kubesphere.io/v1alpha2/users",
-		"/apis/iam.kubesphere.io/v1alpha2/users/" + alice, iamPath + "/users", iamPath + "/users/admin", iamPath + "/users/admin/loginrecords", viewer + "/users",
+		"/apis/iam.kubesphere.io/v1alpha2/users/" + alice, iamPath + "/users/admin", iamPath + "/users/admin/loginrecords", viewer + "/users",
 		"/kapis/resources.kubesphere.io/v1alpha2/users/admin/kubeconfig", iamPath + "/clustermembers", tenantPath + "/workspaces/" + prefix + "other/namespaces/kube-system",
 	} {
 		a.must(t, 403, "GET", path, nil)
