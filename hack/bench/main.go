@@ -10,25 +10,39 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"time"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	var o options
 	bare := flag.String("bare", "", "serve this recorded answer instead of measuring")
-	server := flag.String("server", "bin/ks-apiserver", "the binary to measure")
-	seconds := flag.Float64("seconds", 2, "length of each measurement, in seconds")
-	connections := flag.Int("connections", 32, "connections at the same time")
+	flag.StringVar(&o.server, "server", "bin/ks-apiserver", "the binary to measure")
+	flag.Float64Var(&o.seconds, "seconds", 2, "length of each measurement, in seconds")
+	flag.IntVar(&o.connections, "connections", 32, "connections at the same time")
+	flag.BoolVar(&o.only, "page", false, "measure one page only")
+	flag.StringVar(&o.save, "save", "", "with --page: a file to keep the result in")
+	flag.StringVar(&o.against, "against", "", "with --page: the file of an earlier result to compare with")
+	flag.IntVar(&o.grow, "grow", 40000, "pods to add, to see what each costs in memory")
 	flag.Parse()
 	var err error
 	if *bare != "" {
 		err = serveRecorded(ctx, *bare)
 	} else {
-		err = measure(ctx, *server, time.Duration(*seconds*float64(time.Second)), *connections)
+		err = measure(ctx, o)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+// options are the flags.
+type options struct {
+	server        string
+	seconds       float64
+	connections   int
+	only          bool
+	save, against string
+	grow          int
 }

@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -22,9 +19,19 @@ const viewer = "/kapis/resources.kubesphere.io/v1alpha3"
 type workload struct {
 	name string
 	path func(n int64) string
-	// token is empty for a caller without rights.
-	anyone bool
+	// as is whose token is sent: admin's, that of a user without rights, or none.
+	as caller
+	// tag asks for the list only if it has changed.
+	tag bool
 }
+
+type caller int
+
+const (
+	admin caller = iota
+	nobody
+	anyone
+)
 
 func fixed(path string) func(int64) string { return func(int64) string { return path } }
 
@@ -35,75 +42,122 @@ type figures struct {
 	p50, p99 time.Duration
 }
 
-func measure(ctx context.Context, binary string, length time.Duration, connections int) error {
-	ks, err := start(ctx, []string{"KUBESPHERE_ADMIN_PASSWORD=P@88w0rd"}, binary, "--bind-address", "127.0.0.1", "--insecure-port", "0")
+const page = viewer + "/pods?limit=10&sortBy=createTime"
+
+// bench is a server that is measured.
+type bench struct {
+	options
+	ks            *process
+	admin, nobody string // tokens
+	pods          int
+	cluster       *cluster
+}
+
+func measure(ctx context.Context, o options) error {
+	b := &bench{options: o}
+	var err error
+	if b.cluster, err = connect(); err != nil {
+		return err
+	}
+	b.ks, err = start(ctx, []string{"KUBESPHERE_ADMIN_PASSWORD=P@88w0rd"}, o.server, "--bind-address", "127.0.0.1", "--insecure-port", "0")
 	if err != nil {
 		return err
 	}
-	defer ks.stop()
+	defer b.ks.stop()
 	began := time.Now()
-	for get(ctx, ks.address+"/readyz", "").code != http.StatusOK {
+	for get(ctx, b.ks.address+"/readyz", "").code != http.StatusOK {
 		if time.Since(began) > 5*time.Minute {
-			return fmt.Errorf("%s does not become ready", binary)
+			return fmt.Errorf("%s does not become ready", o.server)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	ready := time.Since(began)
-	token, err := login(ctx, ks.address)
+	if b.admin, err = login(ctx, b.ks.address, "admin", "P@88w0rd"); err != nil {
+		return err
+	}
+	if b.nobody, err = b.userWithoutRights(ctx); err != nil {
+		return err
+	}
+	if b.pods, err = b.total(ctx); err != nil {
+		return err
+	}
+	memory, err := b.ks.memory()
 	if err != nil {
 		return err
 	}
-	var total struct{ TotalItems int }
-	if err := json.Unmarshal(get(ctx, ks.address+viewer+"/pods?limit=0", token).body, &total); err != nil {
-		return err
+	fmt.Printf("\n%d pods, %d connections; ready after %s, %d MiB resident\n\n", b.pods, o.connections, ready.Round(10*time.Millisecond), memory>>20)
+	if o.only {
+		return b.onePage(ctx)
 	}
-	memory, err := ks.memory()
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%d pods, %d connections; ready after %s, %d MiB resident\n\n", total.TotalItems, connections, ready.Round(10*time.Millisecond), memory>>20)
-	fmt.Printf("%-34s %9s %11s %9s %9s   %9s %11s   %s\n", "", "req/s", "CPU/request", "p50", "p99", "bare", "CPU/request", "CPU ratio")
-	for _, w := range []workload{
-		{name: "pods?limit=10&sortBy=createTime", path: fixed(viewer + "/pods?limit=10&sortBy=createTime")},
-		{name: "pods, any page", path: func(n int64) string {
-			return fmt.Sprintf("%s/pods?limit=10&page=%d", viewer, 1+n*7919%int64(max(1, total.TotalItems/10)))
-		}},
-		{name: "nodes?limit=10", path: fixed(viewer + "/nodes?limit=10")},
-		{name: "pods?name=… (changing)", path: func(n int64) string { return fmt.Sprintf("%s/pods?limit=10&name=%d", viewer, n) }},
-		{name: "one object", path: fixed(viewer + "/namespaces/kube-system")},
-		{name: "no token (401)", path: fixed(viewer + "/nodes"), anyone: true},
-		{name: "all pods", path: fixed(viewer + "/pods?limit=-1")},
-	} {
-		if err := compare(ctx, ks, token, w, length, connections); err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+	for _, part := range []func(context.Context) error{b.requests, b.wholeList, b.whileUpdated, b.watchers, b.grow} {
+		if err := part(ctx); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// compare measures a workload and a bare server that sends what was answered.
-func compare(ctx context.Context, ks *process, token string, w workload, length time.Duration, connections int) error {
-	if w.anyone {
-		token = ""
+// total is the number of pods there are.
+func (b *bench) total(ctx context.Context) (int, error) {
+	var total struct{ TotalItems int }
+	err := json.Unmarshal(get(ctx, b.ks.address+viewer+"/pods?limit=0", b.admin).body, &total)
+	return total.TotalItems, err
+}
+
+// requests compares requests with a bare server that sends the same bytes.
+func (b *bench) requests(ctx context.Context) error {
+	fmt.Printf("%-34s %9s %11s %9s %9s   %9s %11s   %s\n", "", "req/s", "CPU/request", "p50", "p99", "bare", "CPU/request", "CPU ratio")
+	measured := make(map[string]figures)
+	for _, w := range []workload{
+		{name: "pods?limit=10&sortBy=createTime", path: fixed(page)},
+		{name: "pods, any page", path: func(n int64) string {
+			return fmt.Sprintf("%s/pods?limit=10&page=%d", viewer, 1+n*7919%int64(max(1, b.pods/10)))
+		}},
+		{name: "nodes?limit=10", path: fixed(viewer + "/nodes?limit=10")},
+		{name: "pods?name=… (changing)", path: func(n int64) string { return fmt.Sprintf("%s/pods?limit=10&name=%d", viewer, n) }},
+		{name: "one object", path: fixed(viewer + "/namespaces/kube-system")},
+		{name: "not allowed (403)", path: fixed(viewer + "/nodes"), as: nobody},
+		{name: "no token (401)", path: fixed(viewer + "/nodes"), as: anyone},
+		{name: "unchanged (304)", path: fixed(page), tag: true},
+		{name: "all pods", path: fixed(viewer + "/pods?limit=-1")},
+	} {
+		f, err := b.compare(ctx, w)
+		if err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		measured[w.name] = f
 	}
-	answer := get(ctx, ks.address+w.path(1), token)
+	fmt.Printf("\nunchanged (304) / the same page (200): CPU %.2f of 0.60\n", float64(measured["unchanged (304)"].cpu)/float64(measured["pods?limit=10&sortBy=createTime"].cpu))
+	return nil
+}
+
+// compare measures a workload and a bare server that sends what was answered.
+func (b *bench) compare(ctx context.Context, w workload) (figures, error) {
+	request := request{token: map[caller]string{admin: b.admin, nobody: b.nobody}[w.as]}
+	answer := get(ctx, b.ks.address+w.path(1), request.token)
+	if w.tag {
+		request.tag = answer.header.Get("ETag")
+		answer.code, answer.body = http.StatusNotModified, nil
+		answer.header.Del("Content-Length")
+		answer.header.Del("Content-Type")
+	}
 	file := filepath.Join(os.TempDir(), fmt.Sprintf("bench-%d.json", os.Getpid()))
 	defer func() { _ = os.Remove(file) }()
 	answer.header.Del("Date")
 	encoded, err := json.Marshal(recorded{Code: answer.code, Header: answer.header, Body: answer.body})
 	if err != nil {
-		return err
+		return figures{}, err
 	}
 	if err := os.WriteFile(file, encoded, 0o600); err != nil {
-		return err
+		return figures{}, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return figures{}, err
 	}
 	bare, err := start(ctx, nil, self, "--bare", file)
 	if err != nil {
-		return err
+		return figures{}, err
 	}
 	defer bare.stop()
 	// In turn, so that a machine that gets slower does so for both.
@@ -112,18 +166,18 @@ func compare(ctx context.Context, ks *process, token string, w workload, length 
 		for _, pair := range []struct {
 			server *process
 			into   *[]figures
-		}{{ks, &ours}, {bare, &theirs}} {
-			f, err := load(ctx, pair.server, token, answer.code, w.path, length, connections)
+		}{{b.ks, &ours}, {bare, &theirs}} {
+			f, err := b.load(ctx, pair.server, request, answer.code, w.path)
 			if err != nil {
-				return err
+				return figures{}, err
 			}
 			*pair.into = append(*pair.into, f)
 		}
 	}
-	a, b := median(ours), median(theirs)
+	a, c := median(ours), median(theirs)
 	fmt.Printf("%-34s %9.0f %11s %9s %9s   %9.0f %11s   %.2f\n", w.name, a.rate, a.cpu.Round(100*time.Nanosecond), a.p50.Round(time.Microsecond), a.p99.Round(time.Microsecond),
-		b.rate, b.cpu.Round(100*time.Nanosecond), float64(a.cpu)/float64(b.cpu))
-	return nil
+		c.rate, c.cpu.Round(100*time.Nanosecond), float64(a.cpu)/float64(c.cpu))
+	return a, nil
 }
 
 func median(all []figures) figures {
@@ -132,7 +186,8 @@ func median(all []figures) figures {
 }
 
 // load sends requests over a number of connections for a time.
-func load(ctx context.Context, server *process, token string, code int, path func(int64) string, length time.Duration, connections int) (figures, error) {
+func (b *bench) load(ctx context.Context, server *process, request request, code int, path func(int64) string) (figures, error) {
+	length, connections := time.Duration(b.seconds*float64(time.Second)), b.connections
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}}
 	defer client.CloseIdleConnections()
 	before, err := server.cpu()
@@ -146,8 +201,9 @@ func load(ctx context.Context, server *process, token string, code int, path fun
 	for c := range connections {
 		running.Go(func() {
 			for time.Since(began) < length && ctx.Err() == nil {
+				address := server.address + path(requests.Add(1))
 				at := time.Now()
-				got, err := fetch(ctx, client, server.address+path(requests.Add(1)), token)
+				got, err := fetch(ctx, client, address, request)
 				if err != nil || got != code {
 					wrong.Add(1)
 				}
@@ -170,72 +226,4 @@ func load(ctx context.Context, server *process, token string, code int, path fun
 		rate: float64(len(all)) / took.Seconds(), cpu: (after - before) / time.Duration(len(all)),
 		p50: all[len(all)/2], p99: all[len(all)*99/100],
 	}, nil
-}
-
-func fetch(ctx context.Context, client *http.Client, address, token string) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return 0, err
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = response.Body.Close() }()
-	_, err = io.Copy(io.Discard, response.Body)
-	return response.StatusCode, err
-}
-
-type reply struct {
-	code   int
-	header http.Header
-	body   []byte
-}
-
-func get(ctx context.Context, address, token string) reply {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-	if err != nil {
-		return reply{}
-	}
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return reply{}
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return reply{}
-	}
-	return reply{response.StatusCode, response.Header, body}
-}
-
-func login(ctx context.Context, address string) (string, error) {
-	form := url.Values{"grant_type": {"password"}, "username": {"admin"}, "password": {"P@88w0rd"}, "client_id": {"kubesphere"}, "client_secret": {"kubesphere"}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, address+"/oauth/token", strings.NewReader(form.Encode()))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	var answer struct {
-		AccessToken string `json:"access_token"`
-		Error       string `json:"error_description"`
-	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
-		return "", err
-	}
-	if answer.AccessToken == "" {
-		return "", fmt.Errorf("login: %d %s", response.StatusCode, answer.Error)
-	}
-	return answer.AccessToken, nil
 }

@@ -52,7 +52,7 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 	}
 	if role == nil {
 		// Who has everything may bind a role that is still to come.
-		if missing, err := r.Covers(ctx, who, scope, everything); err != nil || len(missing) == 0 {
+		if missing, err := r.Covers(ctx, who, scope, Everything()); err != nil || len(missing) == 0 {
 			return err
 		}
 		return apierrors.NewNotFound(resource, ref.Name)
@@ -60,8 +60,10 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, role.Rules)
 }
 
-// everything is all there is to do with resources.
-var everything = []rbacv1.PolicyRule{{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}}
+// Everything is all there is to do with resources.
+func Everything() []rbacv1.PolicyRule {
+	return []rbacv1.PolicyRule{{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}}
+}
 
 // Templates are the rules of the role templates with the names for roles of a
 // kind. A template that is not known yet may become anything: it stands for
@@ -80,7 +82,7 @@ func (r *RBAC) Templates(ctx context.Context, scope Scope, kind string, names []
 		if role := current.roles[key]; role != nil {
 			rules = append(rules, role.Rules...)
 		} else {
-			rules = append(rules, everything...)
+			rules = append(rules, Everything()...)
 		}
 	}
 	return rules, nil

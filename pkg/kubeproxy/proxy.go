@@ -75,6 +75,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials"))
 		return
 	}
+	if err := p.reveal(r.Context(), who, info); err != nil {
+		status.Write(w, r, err)
+		return
+	}
 	switch {
 	case guards(info):
 		permitted, err := p.guard(w, r, info, who)

@@ -108,6 +108,11 @@ func TestScopes(t *testing.T) {
 	workspace(t, "scope-b")
 	create(t, kubernetes(t, ""), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "scope-none"}})
 	admin, viewer, operator := user(t, "scope-admin"), user(t, "scope-viewer"), user(t, "scope-operator")
+	reader := user(t, "scope-reader")
+	create(t, kubernetes(t, ""), &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "scope-reader"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{"*"}, Resources: []string{"users"}, Verbs: []string{"get", "list", "watch"}}}})
+	create(t, kubernetes(t, ""), &iamv1alpha2.GlobalRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "scope-reader"}, RoleRef: rbacv1.RoleRef{APIGroup: "iam.kubesphere.io", Kind: "GlobalRole", Name: "scope-reader"}, Subjects: []rbacv1.Subject{subjectUser("scope-reader")},
+	})
 	inWorkspace(t, "scope-admin", "scope-a", "admin")
 	inWorkspace(t, "scope-viewer", "scope-a", "viewer")
 	inNamespace(t, "scope-operator", "scope-a-project", "operator")
@@ -127,6 +132,9 @@ func TestScopes(t *testing.T) {
 		{"admin of roles of the workspace", admin, "GET", iamAPI + "/workspaces/scope-a/workspaceroles", 200},
 		{"admin of roles of another", admin, "GET", iamAPI + "/workspaces/scope-b/workspaceroles", 403},
 		{"admin of the roles as Kubernetes has them", admin, "GET", "/apis/iam.kubesphere.io/v1alpha2/workspaceroles", 403},
+		{"a role that shows users", reader, "GET", iamAPI + "/users/scope-reader", 404},
+		{"shows no hashes of passwords", reader, "GET", "/apis/iam.kubesphere.io/v1alpha2/users", 403},
+		{"nor one by one", reader, "GET", "/apis/iam.kubesphere.io/v1alpha2/users/admin", 403},
 		{"admin of sessions", admin, "GET", "/apis/iam.kubesphere.io/v1alpha2/sessions", 403},
 		{"viewer reads", viewer, "GET", "/api/v1/namespaces/scope-a-project/pods", 200},
 		{"viewer writes", viewer, "DELETE", "/api/v1/namespaces/scope-a-project/pods/none", 403},
