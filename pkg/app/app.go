@@ -25,6 +25,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
@@ -245,6 +246,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
 		handlers[path] = proxy
 	}
+	handlers[kapisiam.OwnPattern] = doors.users().Own(proxy)
 	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
 		handlers[path] = proxy.Documents(handlers[path])
 	}

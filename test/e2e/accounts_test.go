@@ -358,6 +358,47 @@ func TestUsersAPI(t *testing.T) {
 	})
 }
 
+// The console's page for the first password patches the user in Kubernetes'
+// API, with the password in plain text.
+func TestFirstLogin(t *testing.T) {
+	admin := shared.as(t, "admin", adminPassword)
+	body := newUser("fresh", "platform-regular")
+	body["metadata"].(fields)["annotations"].(fields)["iam.kubesphere.io/uninitialized"] = "true"
+	admin.must(t, 200, "POST", iamPath+"/users", body)
+	fresh := shared.as(t, "fresh", passwordOf("fresh"))
+	const path = "/apis/iam.kubesphere.io/v1alpha2/users/"
+	patch := func(name, operations string) reply {
+		return fresh.do(t, "PATCH", path+name, strings.NewReader(operations), bearer(fresh.token), header("Content-Type", "application/json-patch+json"))
+	}
+	const operations = `[{"op":"replace","path":"/spec/password","value":"My-own-Passw0rd"},{"op":"remove","path":"/metadata/annotations/iam.kubesphere.io~1uninitialized"}]`
+	// No other way leads past the checks.
+	for name, code := range map[string]int{"admin": 403, "fresh/": 403, "fresh/status": 403, "fresh?dryRun=All": 415, "fresh?dryRun=": 415} {
+		if r := patch(name, operations); r.code != code {
+			t.Errorf("%s: %d %s", name, r.code, r.body)
+		}
+	}
+	for _, media := range []string{"application/apply-patch+yaml", "application/strategic-merge-patch+json", ""} {
+		r := fresh.do(t, "PATCH", path+"fresh?fieldManager=me&force=true", strings.NewReader(`{"apiVersion":"iam.kubesphere.io/v1alpha2","kind":"User","spec":{"groups":["devs"]}}`), bearer(fresh.token), header("Content-Type", media))
+		if r.code != 415 {
+			t.Errorf("%s: %d %s", media, r.code, r.body)
+		}
+	}
+	if r := patch("fresh", operations); r.code != 200 || strings.Contains(string(r.body), "password\":") || strings.Contains(string(r.body), "uninitialized") {
+		t.Fatalf("%d %s", r.code, r.body)
+	}
+	fresh.must(t, 200, "GET", iamPath+"/users/fresh", nil) // still logged in
+	shared.as(t, "fresh", "My-own-Passw0rd")
+	for _, refused := range []string{operations, `[{"op":"replace","path":"/spec/password","value":"Another-Passw0rd"}]`} {
+		if r := patch("fresh", refused); r.code < 400 {
+			t.Errorf("%s: %d %s", refused, r.code, r.body)
+		}
+	}
+	r := patch("fresh", `[{"op":"add","path":"/spec/groups","value":["system:masters"]},{"op":"add","path":"/spec/lang","value":"zh"},{"op":"copy","from":"/spec/password","path":"/spec/description"}]`)
+	if user := decode[iamv1alpha2.User](t, r); r.code != 200 || len(user.Spec.Groups) > 0 || user.Spec.Lang != "zh" || strings.HasPrefix(user.Spec.Description, "$2") {
+		t.Errorf("%d %s", r.code, r.body)
+	}
+}
+
 // Who manages users does not become an administrator by it (CVE-2022-31247 is
 // of this kind).
 func TestUserManagersDoNotEscalate(t *testing.T) {
