@@ -147,6 +147,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 		&leftovers{client: cached, live: c.Client, now: c.Now},
 		&workspaces{client: cached, ensure: &tenant.Workspaces{Client: cached}, finish: &tenant.Workspaces{Client: c.Client}},
 		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now}},
+		&templates{client: cached, live: c.Client},
 		&quotas{client: cached, quotas: &tenant.Quotas{Client: cached}},
 	} {
 		if err := add.setup(run); err != nil {
