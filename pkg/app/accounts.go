@@ -46,11 +46,7 @@ func newAccounts(c client.Client, directory *iam.Directory, passwords *identity.
 
 // accountGroups are the operations on users, groups, workspaces and projects.
 func (d doors) accountGroups() []route.Group {
-	a, catalog := d.accounts, d.types.Catalog
-	users := &kapisiam.Handler{
-		Directory: a.directory, Types: catalog, Users: a.users, Groups: a.groups, Bindings: a.bindings,
-		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights,
-	}
+	a, catalog, users := d.accounts, d.types.Catalog, d.users()
 	workspaces := &kapistenant.Handler{
 		Cache: d.cache, Types: d.types, Directory: a.directory, Bindings: a.bindings,
 		Workspaces: a.workspaces, Projects: a.projects, Quotas: a.quotas, Rights: d.rights,
@@ -59,9 +55,19 @@ func (d doors) accountGroups() []route.Group {
 	return append(workspaces.Groups(), users.Group(), d.kubeconfig.Group(), counts.Group())
 }
 
-// seen is a client whose writes are in the cache when they return.
+// users is the door to users, groups and members.
+func (d doors) users() *kapisiam.Handler {
+	a := d.accounts
+	return &kapisiam.Handler{
+		Directory: a.directory, Types: d.types.Catalog, Users: a.users, Groups: a.groups, Bindings: a.bindings,
+		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights,
+	}
+}
+
+// seen is a client that acts as the user of the context, and whose writes are
+// in the cache when they return.
 func (a *app) seen() client.Client {
-	return &objects.Client{Client: a.client, Cache: a.cache, Catalog: a.catalog}
+	return &objects.Client{Client: a.acting, Cache: a.cache, Catalog: a.catalog}
 }
 
 // identityOf tells this process from all others.

@@ -25,6 +25,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
@@ -162,7 +163,7 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 	}
 	a.reconcile = &controllers.Controllers{
-		Config: a.rest, Client: a.client, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
+		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
 	}
 	return a, a.serve(ctx, c)
@@ -245,6 +246,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
 		handlers[path] = proxy
 	}
+	handlers[kapisiam.OwnPattern] = doors.users().Own(proxy)
 	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
 		handlers[path] = proxy.Documents(handlers[path])
 	}

@@ -18,7 +18,8 @@ const (
 // Own permits what everybody may do who is logged in, whatever roles there are:
 // care for the own account, ask what one may do, and list what the answer
 // shows only as far as the caller may see it. Kubernetes' APIs are no way to
-// the own account: there a user object could be written as a whole.
+// the own account, with one exception: there a user object could be written as
+// a whole.
 type Own struct {
 	// Filtered reports whether the cluster-wide list of a resource type shows
 	// the caller's namespaces only. No list does when it is nil.
@@ -32,7 +33,7 @@ func (o Own) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer
 	if who := a.GetUser(); IsAnonymous(who) || !slices.Contains(who.GetGroups(), user.AllAuthenticated) || !a.IsResourceRequest() {
 		return authorizer.DecisionNoOpinion, "", nil
 	}
-	if strings.HasPrefix(a.GetPath(), "/kapis/") && o.platform(ctx, a) || strings.HasPrefix(a.GetPath(), "/api/") && ownNamespaces(a) {
+	if strings.HasPrefix(a.GetPath(), "/kapis/") && o.platform(ctx, a) || strings.HasPrefix(a.GetPath(), "/api/") && ownNamespaces(a) || ownPatch(a) {
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
@@ -82,6 +83,14 @@ func ownAccount(verb, subresource string) bool {
 		return verb == "update"
 	}
 	return verb == "get"
+}
+
+// ownPatch is the one way to the own account in Kubernetes' API, which consoles
+// go when somebody logs in for the first time. It is served here, and only at
+// exactly this path: any other would be forwarded.
+func ownPatch(a authorizer.Attributes) bool {
+	return a.GetVerb() == "patch" && a.GetPath() == "/apis/iam.kubesphere.io/v1alpha2/users/"+a.GetUser().GetName() &&
+		a.GetResource() == "users" && a.GetSubresource() == ""
 }
 
 // ownNamespaces is the list of namespaces, of which everybody sees the own.

@@ -42,7 +42,8 @@ const pause = time.Second
 type Controllers struct {
 	// Config reaches kube-apiserver.
 	Config *rest.Config
-	// Client reads and writes without a cache, for what must not be missed.
+	// Client reads and writes without a cache, for what must not be missed, in
+	// the name of this server.
 	Client client.Client
 	// Identity tells this replica from all others.
 	Identity string
@@ -114,7 +115,9 @@ func (c *Controllers) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	run, err := manager.New(c.Config, manager.Options{
+	// What belongs to Kubernetes is written in the name of this server, which has
+	// no rights to it as the account it runs as.
+	run, err := manager.New(kube.Acting(c.Config), manager.Options{
 		Scheme:  scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		// The names of a replica that leads for the second time are not new.
@@ -144,6 +147,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 		&leftovers{client: cached, live: c.Client, now: c.Now},
 		&workspaces{client: cached, ensure: &tenant.Workspaces{Client: cached}, finish: &tenant.Workspaces{Client: c.Client}},
 		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now}},
+		&templates{client: cached, live: c.Client},
 		&quotas{client: cached, quotas: &tenant.Quotas{Client: cached}},
 	} {
 		if err := add.setup(run); err != nil {

@@ -166,15 +166,12 @@ func (u *Users) manage(updated, wanted *iamv1alpha2.User) (disabled bool) {
 	if lastChange != "" {
 		annotate(updated, iamv1alpha2.AnnotationLastPasswordChange, lastChange)
 	}
-	switch state := wanted.Status.State; {
-	case state == updated.Status.State:
-	case state == iamv1alpha2.UserDisabled:
-		setState(updated, state, "", u.Now())
-		return true
-	case state == iamv1alpha2.UserActive:
-		setState(updated, state, "", u.Now())
+	state := wanted.Status.State
+	if state == updated.Status.State || state != iamv1alpha2.UserActive && state != iamv1alpha2.UserDisabled {
+		return false
 	}
-	return false
+	setState(updated, state, "", u.Now())
+	return state == iamv1alpha2.UserDisabled
 }
 
 // SetPassword changes the password of a user and ends his sessions but one.

@@ -61,6 +61,11 @@ func (a *acting) RoundTrip(r *http.Request) (*http.Response, error) {
 		who = server
 	}
 	r = r.Clone(r.Context())
+	// Our own credentials are there already, set by client-go around this.
+	ours := r.Header.Values("Authorization")
 	Impersonate(r.Header, who)
+	for _, value := range ours {
+		r.Header.Add("Authorization", value)
+	}
 	return a.next.RoundTrip(r)
 }

@@ -39,6 +39,7 @@ func TestRights(t *testing.T) {
 		{server, "create", "users.iam.kubesphere.io", "", "", true},
 		{server, "patch", "globalroles.iam.kubesphere.io", "", "", true},
 		{server, "update", "workspaces/status.tenant.kubesphere.io", "", "", true},
+		{server, "update", "resourcequotas/status.quota.kubesphere.io", "", "", true},
 		{server, "delete", "clusters.cluster.kubesphere.io", "", "", true},
 		// It installs its CRDs.
 		{server, "create", "customresourcedefinitions.apiextensions.k8s.io", "", "", true},
@@ -72,6 +73,11 @@ func TestRights(t *testing.T) {
 		{server, "create", "configmaps", "default", "", false},
 		{server, "update", "configmaps", "kubesphere-system", "kubesphere-config", false},
 		{server, "create", "secrets", "default", "", false},
+		// Projects, their roles and quotas are written in the name of somebody
+		// who was authorized.
+		{server, "delete", "namespaces", "", "", false},
+		{server, "create", "rolebindings.rbac.authorization.k8s.io", "default", "", false},
+		{server, "create", "resourcequotas", "default", "", false},
 		{server, "patch", "secrets", "kube-system", "", false},
 		{server, "delete", "customresourcedefinitions.apiextensions.k8s.io", "", "", false},
 		{server, "patch", "customresourcedefinitions.apiextensions.k8s.io", "", "volumesnapshots.snapshot.storage.k8s.io", false},

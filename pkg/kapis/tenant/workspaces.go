@@ -124,12 +124,20 @@ func (h *Handler) listClusters(w http.ResponseWriter, r *http.Request) error {
 
 // listWorkspaceClusters lists the clusters a workspace exists in.
 func (h *Handler) listWorkspaceClusters(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("workspace")
+	visible, err := h.Rights.VisibleWorkspaces(r.Context(), caller(r))
+	if err != nil {
+		return err
+	}
+	if !visible.Has(name) {
+		return status.Forbidden(tenantv1alpha2.Resource("workspaces"), name, "user %q has no role in it", caller(r).GetName())
+	}
 	view, err := h.Cache.View(r.Context(), h.Types.Catalog.Type("workspacetemplates"))
 	if err != nil {
 		return err
 	}
 	clusters := authz.Visible{Names: sets.New[string]()}
-	clusters.Names.Insert(placement(view.Get("", r.PathValue("workspace")))...)
+	clusters.Names.Insert(placement(view.Get("", name))...)
 	return h.clusters(w, r, clusters, nil)
 }
 

@@ -1,0 +1,75 @@
+package iam
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// OwnPattern is where consoles of KubeSphere patch the User of who logs in for
+// the first time, with the password in plain text: in Kubernetes' API.
+const OwnPattern = "PATCH /apis/iam.kubesphere.io/v1alpha2/users/{user}"
+
+// unchanged stands for the password in what a patch is applied to.
+const unchanged = "(unchanged)"
+
+// maxPatch bounds a patch of a user, in bytes.
+const maxPatch = 1 << 20
+
+// Own serves OwnPattern: patches of the own account are done as the account may
+// be changed everywhere else, all others are Kubernetes'.
+func (h *Handler) Own(kubernetes http.Handler) http.Handler {
+	return route.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		// Everybody comes here for the own account, so that what is forwarded
+		// takes a right that is not everybody's.
+		media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		own := r.PathValue("user") == caller(r).GetName()
+		if !own || r.URL.Query().Has("dryRun") || media != "application/json-patch+json" && media != "application/merge-patch+json" {
+			if may, err := h.may(r, "patch", "users"); own && (err != nil || !may) {
+				return errors.Join(err, status.UnsupportedMediaType(media, "application/json-patch+json or application/merge-patch+json, without dryRun"))
+			}
+			kubernetes.ServeHTTP(w, r)
+			return nil
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
+		return handler(h.patchOwn)(w, r)
+	})
+}
+
+func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
+	name := r.PathValue("user")
+	present, err := h.Directory.Get(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	present.Spec.EncryptedPassword, present.ManagedFields = unchanged, nil
+	wanted := &iamv1alpha2.User{}
+	if err := route.Patched(r, present, wanted); err != nil {
+		return err
+	}
+	wanted.Name = name
+	if wanted.ResourceVersion == present.ResourceVersion {
+		wanted.ResourceVersion = "" // the client did not say which version it means
+	}
+	password := wanted.Spec.EncryptedPassword
+	if password != unchanged && present.Annotations[iamv1alpha2.AnnotationUninitialized] == "" {
+		return status.Forbidden(iamv1alpha2.Resource("users"), name, "the password is changed with the present one at %s/users/%s/password", prefix, name)
+	}
+	manages, err := h.may(r, "update", "users")
+	if err != nil {
+		return err
+	}
+	if _, err := h.Users.Update(r.Context(), wanted, !manages); err != nil {
+		return err
+	}
+	if password != unchanged {
+		if err := h.Users.SetPassword(r.Context(), name, password, session(caller(r)), true); err != nil {
+			return err
+		}
+	}
+	return h.getUser(w, r)
+}
