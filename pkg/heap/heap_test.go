@@ -18,6 +18,24 @@ func TestPercent(t *testing.T) {
 	}
 }
 
+func TestSurplus(t *testing.T) {
+	for _, test := range []struct {
+		state
+		want uint64
+	}{
+		{state{goal: 100, used: 80, free: 50}, 30},
+		{state{goal: 100, used: 80, free: 10}, 0},
+		{state{goal: 100, used: 120, free: 10}, 10}, // a collection is on its way
+	} {
+		if got := test.surplus(); got != test.want {
+			t.Errorf("%+v: %d", test.state, got)
+		}
+	}
+	if now := read(); now.live == 0 && now.used == 0 || now.goal == 0 {
+		t.Errorf("the runtime tells %+v", now)
+	}
+}
+
 // Keep follows what is alive, and leaves the setting as it was.
 func TestKeep(t *testing.T) {
 	before := debug.SetGCPercent(77)
