@@ -331,3 +331,24 @@ func equal(a, b *access) bool {
 	return a != nil && reflect.DeepEqual(as(a.platform), as(b.platform)) && reflect.DeepEqual(as(a.cluster), as(b.cluster)) &&
 		reflect.DeepEqual(places(a.workspaces), places(b.workspaces)) && reflect.DeepEqual(places(a.namespaces), places(b.namespaces))
 }
+
+// TestHolesOfUpstream: the role of everybody on clusters of KubeSphere 3.x gives
+// less than it says, and other roles what they say.
+func TestHolesOfUpstream(t *testing.T) {
+	upstream := append(append(append(rules("patch", groupTenant, "workspacetemplates"), rules("list", groupIAM, "users")...),
+		rules("list", groupResources, "namespaces,services")...), rules("get,list", "*", "storageclasses,nodes")...)
+	for role, want := range map[string]bool{"authenticated": false, "mine": true} {
+		d := &directory{}
+		d.role(role, upstream...)
+		d.bind(role, rbacv1.Subject{Kind: "User", Name: "u"})
+		rbac := &RBAC{Source: d}
+		for _, request := range []string{"patch tenant.kubesphere.io workspacetemplates w", "list iam.kubesphere.io users", "list resources.kubesphere.io namespaces", "list resources.kubesphere.io services"} {
+			if got := allowed(t, rbac, to(request)); got != want {
+				t.Errorf("%s: %s: %v", role, request, got)
+			}
+		}
+		if !allowed(t, rbac, to(`list storage.k8s.io storageclasses`)) {
+			t.Errorf("%s: nothing else is lost", role)
+		}
+	}
+}
