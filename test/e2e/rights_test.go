@@ -293,53 +293,6 @@ func TestEscalation(t *testing.T) {
 	}
 }
 
-// TestTemplatesChange: a role follows the templates it is made of, also one that
-// was written behind our back.
-func TestTemplatesChange(t *testing.T) {
-	c := kubernetes(t, "")
-	workspace(t, "follow")
-	rule := func(verb string) []rbacv1.PolicyRule {
-		return []rbacv1.PolicyRule{{APIGroups: []string{"x"}, Resources: []string{"y"}, Verbs: []string{verb}}}
-	}
-	template := &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "follow-template", Labels: map[string]string{iamv1alpha2.LabelRoleTemplate: "true"}}, Rules: rule("get")}
-	create(t, c, template)
-	role := &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "follow-role", Annotations: map[string]string{iamv1alpha2.AnnotationAggregationRoles: `["follow-template","role-template-view-users"]`}}}
-	create(t, c, role)
-	project := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "follow-project", Name: "made", Annotations: map[string]string{iamv1alpha2.AnnotationAggregationRoles: `["role-template-view-secrets"]`}}}
-	create(t, c, project)
-	built := &rbacv1.Role{}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: "follow-project", Name: "operator"}, built); err != nil {
-		t.Fatal(err)
-	}
-	verbs := func(verb string, count int) func() error {
-		return func() error {
-			if err := c.Get(t.Context(), client.ObjectKeyFromObject(role), role); err != nil {
-				return err
-			}
-			if len(role.Rules) != count || role.Rules[0].Verbs[0] != verb {
-				return fmt.Errorf("rules: %+v", role.Rules)
-			}
-			return nil
-		}
-	}
-	eventually(t, 15*time.Second, verbs("get", 2))
-	template.Rules = rule("delete")
-	if err := c.Update(t.Context(), template); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 5*time.Second, verbs("delete", 2))
-	eventually(t, 5*time.Second, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(project), project); err != nil || len(project.Rules) != 1 || project.Rules[0].Resources[0] != "secrets" {
-			return fmt.Errorf("%v %+v", err, project.Rules)
-		}
-		return nil
-	})
-	after := &rbacv1.Role{}
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(built), after); err != nil || after.ResourceVersion != built.ResourceVersion {
-		t.Errorf("a built-in role was changed: %v", err)
-	}
-}
-
 // TestRoles: roles as the console manages them.
 func TestRoles(t *testing.T) {
 	admin := shared.login(t).AccessToken
