@@ -12,6 +12,7 @@ PACKAGE := github.com/super-kubenetes/ks-apiserver/pkg/app
 LDFLAGS := -s -w -X $(PACKAGE).Version=$(VERSION) -X $(PACKAGE).GitCommit=$(COMMIT)
 # The race detector needs a C compiler, which not every machine has.
 RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
+export KUBE_CACHE_MUTATION_DETECTOR := true
 GOTEST := $(if $(RACE),CGO_ENABLED=1) go test $(RACE)
 PORT ?= 9090
 SECURE_PORT ?= 9443
@@ -68,7 +69,9 @@ test-browser: bin/devcluster bin/ks-apiserver
 PODS ?= 10000
 bench: bin/ks-apiserver bin/devcluster
 	go build -o bin/bench ./hack/bench
+	bin/devcluster up --quiet --pods 1000 -- bin/bench --page --save bin/bench-small.txt
 	bin/devcluster up --quiet --pods $(PODS) -- bin/bench
+	bin/devcluster up --quiet --pods 100000 -- bin/bench --page --against bin/bench-small.txt
 
 # The benchmarks next to the code.
 bench-units:
