@@ -108,11 +108,10 @@ func (s *Snapshot) Select(selection Selection) (Page, error) {
 	order := s.store.kind.order(q.SortBy)
 	items, found := where.orders[order]
 	if !found {
-		if s.store.snapshot.Load() != s { // of the past, which stays as it is
-			items = s.sorted(namespace, order, where)
-		} else {
+		if s.store.snapshot.Load() == s {
 			return s.store.withOrder(q.SortBy).Select(selection)
 		}
+		items = s.sorted(namespace, order, where) // of the past, which stays as it is
 	}
 	part, rest := s.store.kind.namePart(q)
 	match, err := s.store.kind.matcher(rest)

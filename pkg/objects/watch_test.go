@@ -26,7 +26,7 @@ type follower struct {
 	state   map[string]*Item
 }
 
-func (f *follower) see(t *rapid.T, items ...*Item) {
+func (f *follower) see(items ...*Item) {
 	for _, item := range items {
 		if f.selects(item) {
 			f.state[item.namespace+"/"+item.name] = item
@@ -94,7 +94,7 @@ func TestWatchEqualsList(t *testing.T) {
 			"watch from now": func(t *rapid.T) {
 				initial, watcher := store.watchFromNow()
 				f := &follower{watcher, rapid.SampledFrom(filters).Draw(t, "filter"), map[string]*Item{}}
-				f.see(t, slices.Collect(initial.All)...)
+				f.see(slices.Collect(initial.All)...)
 				followers = append(followers, f)
 			},
 			"watch from a list": func(t *rapid.T) {
@@ -110,7 +110,7 @@ func TestWatchEqualsList(t *testing.T) {
 					return
 				}
 				f := &follower{watcher, rapid.SampledFrom(filters).Draw(t, "filter"), map[string]*Item{}}
-				f.see(t, slices.Collect(lists[n].All)...)
+				f.see(slices.Collect(lists[n].All)...)
 				followers = append(followers, f)
 			},
 			"": func(t *rapid.T) {

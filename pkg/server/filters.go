@@ -97,7 +97,7 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 	if info.Verb == "watch" && c.long {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
-		defer context.AfterFunc(f.watches, cancel)()
+		defer context.AfterFunc(f.watches, cancel)() //nolint:contextcheck // it ends with the server or the request, whichever is first
 		r = r.WithContext(ctx)
 	}
 	if !c.long && !exempt(info.Path) {

@@ -2,6 +2,7 @@ package resources
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"math/rand/v2"
@@ -69,7 +70,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 	if timeout == 0 {
 		timeout = leastTimeout + rand.N(leastTimeout) //nolint:gosec // spread, not kept secret
 	}
-	s.run(timeout, selection)
+	s.run(r.Context(), timeout, selection)
 	return nil
 }
 
@@ -90,13 +91,12 @@ type stream struct {
 
 // run sends events until the client goes, the time is over or the caller may
 // not see them any more.
-func (s *stream) run(timeout time.Duration, selection objects.Selection) {
-	ctx := s.request.Context()
+func (s *stream) run(ctx context.Context, timeout time.Duration, selection objects.Selection) {
 	end := time.NewTimer(timeout)
 	defer end.Stop()
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
-	if s.watching.Initial != nil && !s.initial(selection) {
+	if s.watching.Initial != nil && !s.initial(ctx, selection) {
 		return
 	}
 	if s.flush() != nil {
@@ -109,7 +109,7 @@ func (s *stream) run(timeout time.Duration, selection objects.Selection) {
 			return
 		}
 		for _, event := range events {
-			if s.event(event) != nil {
+			if s.event(ctx, event) != nil {
 				return
 			}
 		}
@@ -140,7 +140,7 @@ func (s *stream) run(timeout time.Duration, selection objects.Selection) {
 }
 
 // initial sends the state the watch starts with; false when the client went.
-func (s *stream) initial(selection objects.Selection) bool {
+func (s *stream) initial(ctx context.Context, selection objects.Selection) bool {
 	version := s.watching.Initial.Version()
 	q := *selection.Query
 	q.Page, q.Limit = 1, -1
@@ -151,7 +151,7 @@ func (s *stream) initial(selection objects.Selection) bool {
 		return false
 	}
 	for _, item := range page.Items {
-		if s.event(objects.Event{Type: objects.Added, Item: item, Version: version}) != nil {
+		if s.event(ctx, objects.Event{Type: objects.Added, Item: item, Version: version}) != nil {
 			return false
 		}
 	}
@@ -162,9 +162,9 @@ func (s *stream) initial(selection objects.Selection) bool {
 }
 
 // event sends an event as soon as there is enough to send.
-func (s *stream) event(event objects.Event) error {
+func (s *stream) event(ctx context.Context, event objects.Event) error {
 	item := event.Item
-	if items, err := s.handler.Cache.Annotate(s.request.Context(), s.handler.Types.Catalog, s.form.kind, []*objects.Item{item}); err == nil {
+	if items, err := s.handler.Cache.Annotate(ctx, s.handler.Types.Catalog, s.form.kind, []*objects.Item{item}); err == nil {
 		item = items[0]
 	}
 	object := ""

@@ -56,7 +56,6 @@ type kind struct {
 	below    string // where they are found in the paths
 	id       string // part of operation IDs
 	model    any
-	bindings any
 }
 
 func kinds() []kind {
