@@ -200,6 +200,7 @@ func TestUsersAPI(t *testing.T) {
 		if err := c.Update(t.Context(), stored); err != nil {
 			t.Fatal(err)
 		}
+		user.Spec.Description = "edited"
 		admin.must(t, 200, "PUT", iamPath+"/users/ursula", user)
 		admin.must(t, 409, "PUT", iamPath+"/users/ursula", user)
 	})
