@@ -14,6 +14,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/app"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/heap"
 )
 
 // flags are the options of the command line. They override the file and the
@@ -38,6 +39,9 @@ func newCommand() *cobra.Command {
 				return err
 			}
 			logTo(cmd.ErrOrStderr(), effective.Server.Debug)
+			if os.Getenv("GOGC") == "" { // else somebody knows better
+				go heap.Keep(cmd.Context(), garbage)
+			}
 			return app.Run(cmd.Context(), app.Options{Config: effective})
 		},
 	}
@@ -57,6 +61,9 @@ func newCommand() *cobra.Command {
 }
 
 // load returns the effective configuration: file, environment, flags.
+// garbage is how much of it may gather between collections, in bytes.
+const garbage = 64 << 20
+
 func (f *flags) load(cmd *cobra.Command) (*config.Config, error) {
 	effective, err := config.Load(f.configFile, os.Environ())
 	if err != nil {

@@ -64,6 +64,9 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer b.ks.stop()
+	if err := yield(); err != nil {
+		return err
+	}
 	began := time.Now()
 	for get(ctx, b.ks.address+"/readyz", "").code != http.StatusOK {
 		if time.Since(began) > 5*time.Minute {

@@ -139,6 +139,9 @@ func newItem(t *Type, object string) (*Item, error) {
 		case "creationTimestamp":
 			item.created = seconds(value.String())
 		case "labels":
+			count := 0
+			eachOf(value, func(_, _ gjson.Result) bool { count += 2; return true })
+			item.labels = make(labelPairs, 0, count) // exactly: there are many objects
 			eachOf(value, func(key, value gjson.Result) bool {
 				item.labels = append(item.labels, key.String(), value.String())
 				return true

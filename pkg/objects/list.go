@@ -46,7 +46,7 @@ func (c *Cache) List(ctx context.Context, catalog *Catalog, kind *Type, selectio
 	if result.Page, err = view.Select(selection); err != nil {
 		return Listed{}, err
 	}
-	if len(result.Items) < result.Total && !selection.Exact {
+	if len(result.Items) > 0 && len(result.Items) < result.Total && !selection.Exact {
 		view.store.keep(view.Snapshot, c.options.Now())
 	}
 	if result.Items, err = c.Annotate(ctx, catalog, kind, result.Items); err != nil {

@@ -129,6 +129,9 @@ func describe(s *spec.Swagger, groups []route.Group, version string) {
 		License:     &spec.License{LicenseProps: spec.LicenseProps{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}},
 	}}
 	for g := range groups {
+		if slices.ContainsFunc(s.Tags, func(t spec.Tag) bool { return t.Name == groups[g].Tag }) {
+			continue // of several versions
+		}
 		s.Tags = append(s.Tags, spec.NewTag(groups[g].Tag, groups[g].Description, nil))
 	}
 	password := spec.OAuth2Password("/oauth/token")

@@ -32,6 +32,9 @@ const (
 	InForm  Kind = "form"
 )
 
+// Object is any object of Kubernetes, as a model of bodies and answers.
+type Object map[string]any
+
 // Parameter documents a parameter.
 type Parameter struct {
 	In          Kind

@@ -10,7 +10,7 @@ import (
 )
 
 // Object is any object of Kubernetes.
-type Object map[string]any
+type Object = route.Object
 
 // List is a page of a list.
 type List struct {

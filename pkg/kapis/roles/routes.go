@@ -98,7 +98,7 @@ func (h *Handler) roleRoutes(k kind) []route.Route {
 		{
 			Method: http.MethodPatch, Path: one, ID: "patch" + k.id, Summary: "Change a " + k.title, Description: aggregated, Parameters: with(name),
 			Consumes: []string{"application/merge-patch+json", "application/json-patch+json", "application/json"},
-			Body:     map[string]any{}, Responses: []route.Response{role}, Handler: h.patch(k),
+			Body:     route.Object{}, Responses: []route.Response{role}, Handler: h.patch(k),
 		},
 		{
 			Method: http.MethodDelete, Path: one, ID: "delete" + k.id, Summary: "Delete a " + k.title, Parameters: with(name),
@@ -114,7 +114,7 @@ func (h *Handler) templateRoutes() []route.Route {
 			Method: http.MethodGet, Path: path, ID: id, Summary: "List the templates the roles of somebody are made of",
 			Description: "The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.",
 			Parameters:  append(k.above(), inPath(parameter, "Name of the user.")),
-			Responses:   []route.Response{{Code: http.StatusOK, Description: "The templates.", Model: []map[string]any{}}}, Handler: h.templatesOf(k, parameter),
+			Responses:   []route.Response{{Code: http.StatusOK, Description: "The templates.", Model: []route.Object{}}}, Handler: h.templatesOf(k, parameter),
 		}
 	}
 	return []route.Route{

@@ -1,0 +1,67 @@
+package heap
+
+import (
+	"context"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"time"
+)
+
+func TestPercent(t *testing.T) {
+	const headroom = 64 << 20
+	for live, want := range map[uint64]int{0: 100, 10 << 20: 100, headroom: 100, 2 * headroom: 50, 3 * headroom: 30, 5 * headroom: 20, 100 * headroom: 10} {
+		if got := percent(live, headroom); got != want {
+			t.Errorf("%d MiB: %d, want %d", live>>20, got, want)
+		}
+	}
+}
+
+func TestSurplus(t *testing.T) {
+	for _, test := range []struct {
+		state
+		want uint64
+	}{
+		{state{goal: 100, used: 80, free: 50}, 30},
+		{state{goal: 100, used: 80, free: 10}, 0},
+		{state{goal: 100, used: 120, free: 10}, 10}, // a collection is on its way
+	} {
+		if got := test.surplus(); got != test.want {
+			t.Errorf("%+v: %d", test.state, got)
+		}
+	}
+	if now := read(); now.live == 0 && now.used == 0 || now.goal == 0 {
+		t.Errorf("the runtime tells %+v", now)
+	}
+}
+
+// Keep follows what is alive, and leaves the setting as it was.
+func TestKeep(t *testing.T) {
+	before := debug.SetGCPercent(77)
+	defer debug.SetGCPercent(before)
+	held := make([]byte, 64<<20)
+	runtime.GC()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { Keep(ctx, 16<<20); close(done) }()
+	set := gogc()
+	for deadline := time.Now().Add(10 * time.Second); set > 25 && time.Now().Before(deadline); set = gogc() {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if set > 25 {
+		t.Errorf("%d with %d MiB alive", set, len(held)>>20)
+	}
+	runtime.KeepAlive(held)
+	cancel()
+	<-done
+	if after := debug.SetGCPercent(before); after != 77 {
+		t.Errorf("%d is left, want 77", after)
+	}
+}
+
+func gogc() int {
+	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(sample)
+	return int(sample[0].Value.Uint64()) //nolint:gosec // a percentage
+}
