@@ -227,7 +227,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
 		roles: &roles.Handler{
-			Cache: a.cache, Catalog: a.catalog, Client: a.acting, Authorizer: decide, Rights: rights, Accounts: a.directory,
+			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: newAccounts(a.seen(), a.directory, passwords, &seen),

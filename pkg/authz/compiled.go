@@ -158,6 +158,9 @@ func (c *change) changeRoles(kind string, old, now iam.Objects[iam.Role]) {
 			delete(c.roles, roleKey{kind, was.Namespace, was.Name})
 		}
 		if is != nil {
+			if kind == kindGlobalRole {
+				is = mended(is)
+			}
 			c.roles[roleKey{kind, is.Namespace, is.Name}] = is
 		}
 	})

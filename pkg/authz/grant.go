@@ -66,20 +66,17 @@ func Everything() []rbacv1.PolicyRule {
 }
 
 // Templates are the rules of the role templates with the names for roles of a
-// kind. A template that is not known yet may become anything: it stands for
-// everything.
-func (r *RBAC) Templates(ctx context.Context, scope Scope, kind string, names []string) ([]rbacv1.PolicyRule, error) {
+// kind. A template that is not known yet may become anything, and so may one
+// in a namespace, where a template of the platform would come first: it stands
+// for everything.
+func (r *RBAC) Templates(ctx context.Context, kind string, names []string) ([]rbacv1.PolicyRule, error) {
 	current, err := r.current(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var rules []rbacv1.PolicyRule
 	for _, name := range names {
-		key := roleKey{kind: kind, name: name}
-		if kind == kindRole {
-			key.namespace = scope.Namespace
-		}
-		if role := current.roles[key]; role != nil {
+		if role := current.roles[roleKey{kind: kind, name: name}]; role != nil && kind != kindRole {
 			rules = append(rules, role.Rules...)
 		} else {
 			rules = append(rules, Everything()...)

@@ -55,7 +55,7 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 		if a.GetResource() == "workspacemembers" {
 			return self && verb == "get"
 		}
-		return verb == "list" && slices.Contains([]string{"workspaces", "workspacetemplates", "namespaces", "clusters"}, a.GetResource())
+		return verb == "list" && slices.Contains([]string{"workspaces", "workspacetemplates", "namespaces", "clusters"}, a.GetResource()) && o.belongs(ctx, a)
 	case groupResources:
 		if a.GetResource() == "users" {
 			return self && verb == "get" && a.GetSubresource() == "kubeconfig"
@@ -63,6 +63,19 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 		return verb == "list" && a.GetNamespace() == "" && o.Filtered != nil && o.Filtered(ctx, a.GetResource())
 	}
 	return false
+}
+
+// belongs reports whether a request is about no workspace or one of the caller's.
+func (o Own) belongs(ctx context.Context, a authorizer.Attributes) bool {
+	workspace := scopeOf(a).Workspace
+	if workspace == "" {
+		return true
+	}
+	if o.Rights == nil {
+		return false
+	}
+	visible, err := o.Rights.VisibleWorkspaces(ctx, a.GetUser())
+	return err == nil && visible.Has(workspace)
 }
 
 // invites reports whether somebody may make others members of some place.

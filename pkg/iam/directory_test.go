@@ -22,7 +22,7 @@ import (
 
 // newDirectory returns a directory over a cluster with the given objects by
 // the plural name of their type, and a channel of watch events for all types.
-func newDirectory(t *testing.T, lists map[string][]string) (*Directory, map[string]chan string) {
+func newDirectory(t testing.TB, lists map[string][]string) (*Directory, map[string]chan string) {
 	t.Helper()
 	events := map[string]chan string{}
 	for resource := range lists {

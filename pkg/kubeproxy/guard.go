@@ -32,7 +32,7 @@ type Rights interface {
 	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
-	Templates(ctx context.Context, scope authz.Scope, kind string, names []string) ([]rbacv1.PolicyRule, error)
+	Templates(ctx context.Context, kind string, names []string) ([]rbacv1.PolicyRule, error)
 	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
 }
 

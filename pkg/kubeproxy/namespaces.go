@@ -49,6 +49,7 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, who user.
 	}
 	r.Header.Set("Accept", strings.Join(append(readable, "application/json"), ","))
 	r.Header.Del("Accept-Encoding")
+	r.Header.Del("Upgrade") // what a WebSocket carries is not looked into
 	values := r.URL.Query()
 	values.Del("includeObject")
 	r.URL.RawQuery = values.Encode()
@@ -58,7 +59,10 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, who user.
 // filter leaves of a list or watch of namespaces what the caller sees. It runs
 // after kube-apiserver has answered.
 func (p *Proxy) filter(answer *http.Response) error {
-	if answer.StatusCode != http.StatusOK || answer.Request.Method == http.MethodHead {
+	switch {
+	case answer.StatusCode == http.StatusSwitchingProtocols:
+		return errors.New("the connection changes protocols unasked")
+	case answer.StatusCode != http.StatusOK, answer.Request.Method == http.MethodHead:
 		return nil
 	}
 	ctx := answer.Request.Context()

@@ -93,7 +93,7 @@ func (p *Proxy) permitRole(ctx context.Context, who user.Info, resource schema.G
 		}
 	}
 	if len(names) > 0 && !iam.BuiltIn(after) {
-		more, err := p.rights.Templates(ctx, scopeOf(after), after.GetKind(), names)
+		more, err := p.rights.Templates(ctx, after.GetKind(), names)
 		if err != nil {
 			return err
 		}

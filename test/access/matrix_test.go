@@ -58,6 +58,9 @@ var callers = []struct{ name, kind, role, place string }{
 // more are requests of Kubernetes and of the viewer that the routes do not tell
 // apart, since their paths name any resource.
 var more = []string{
+	// Requests for another cluster are decided about like all others (upstream
+	// passed them on before).
+	"GET /api/clusters/member/v1/nodes", "GET /kapis/clusters/member/resources.kubesphere.io/v1alpha3/nodes", "GET /kapis/clusters/member/iam.kubesphere.io/v1alpha2/users",
 	"GET /api", "GET /apis", "GET /version", "GET /metrics", "GET /no/such/path",
 	"GET /api/v1/nodes", "GET /api/v1/pods", "GET /api/v1/namespaces", "GET /api/v1/namespaces?watch=true", "POST /api/v1/namespaces",
 	"GET /api/v1/namespaces/p", "PATCH /api/v1/namespaces/p", "DELETE /api/v1/namespaces/p",

@@ -71,7 +71,6 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 				return err
 			}
-			h.settle(r.Context(), k.bindingResource(), at.namespace, object.GetName(), object.GetResourceVersion())
 			object.SetManagedFields(nil)
 			created = append(created, object.Object)
 		}
@@ -154,7 +153,6 @@ func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
 			return err
 		}
-		h.settle(r.Context(), resource.Resource, at.namespace, name, "")
 		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
 		return nil
 	}

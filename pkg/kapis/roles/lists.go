@@ -120,8 +120,19 @@ func merged(view *objects.Snapshot, catalogued *objects.Type, namespace string, 
 	return objects.NewSnapshot(catalogued, all)
 }
 
-// template is a role template of a kind by its name, as JSON; "" for none.
+// template is a role template of a kind by its name, as JSON; "" for none. In
+// namespaces those of the platform come first: a role of their name there may
+// be anybody's.
 func (h *Handler) template(ctx context.Context, k *kind, at place, name string) (string, error) {
+	if k.Kind == "Role" {
+		templates, err := h.projectTemplates(ctx)
+		if err != nil {
+			return "", err
+		}
+		if templates[name] != "" {
+			return sjson.Set(templates[name], "metadata.namespace", at.namespace)
+		}
+	}
 	view, err := h.Cache.View(ctx, h.Catalog.Type(k.resource))
 	if err != nil {
 		return "", err
@@ -131,14 +142,7 @@ func (h *Handler) template(ctx context.Context, k *kind, at place, name string) 
 			return item.JSON(), nil
 		}
 	}
-	if k.Kind != "Role" {
-		return "", nil
-	}
-	templates, err := h.projectTemplates(ctx)
-	if err != nil || templates[name] == "" {
-		return "", err
-	}
-	return sjson.Set(templates[name], "metadata.namespace", at.namespace)
+	return "", nil
 }
 
 // templatesOf serves the templates the roles of a user in a place are made of,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,7 +38,8 @@ type Accounts interface {
 type Handler struct {
 	Cache   *objects.Cache
 	Catalog *objects.Catalog
-	// Client reads and writes as the user of the request.
+	// Client reads and writes as the user of the request; what it has written is
+	// in the cache.
 	Client client.Client
 	// Authorizer answers reviews, as it decides about requests.
 	Authorizer authorizer.UnconditionalAuthorizer
@@ -136,38 +136,4 @@ func listed(w http.ResponseWriter, page objects.Page) error {
 	}
 	status.WriteJSON(w, http.StatusOK, answer)
 	return nil
-}
-
-// How long an answer to a write waits for the cache, and how often it looks.
-const (
-	settleFor   = time.Second
-	settleEvery = 2 * time.Millisecond
-)
-
-// settle waits until the cache has a version of an object, so that what was
-// written is in force here when the answer says so. It gives up when it takes
-// too long: the write has succeeded all the same.
-func (h *Handler) settle(ctx context.Context, resource string, namespace, name, version string) {
-	ctx, cancel := context.WithTimeout(ctx, settleFor)
-	defer cancel()
-	for {
-		view, err := h.Cache.View(ctx, h.Catalog.Type(resource))
-		if err != nil {
-			return
-		}
-		item := view.Get(namespace, name)
-		if version == "" && item == nil || version != "" && item != nil && !older(item.ResourceVersion(), version) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(settleEvery):
-		}
-	}
-}
-
-// older compares resource versions, which Kubernetes defines to be numbers.
-func older(version, than string) bool {
-	return len(version) < len(than) || len(version) == len(than) && version < than
 }

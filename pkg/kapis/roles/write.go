@@ -58,7 +58,6 @@ func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 			return err
 		}
-		h.settle(r.Context(), k.resource, object.GetNamespace(), object.GetName(), object.GetResourceVersion())
 		return shown(w, object)
 	}
 }
@@ -116,7 +115,6 @@ func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found
 	if err := h.Client.Update(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 		return err
 	}
-	h.settle(r.Context(), k.resource, object.GetNamespace(), object.GetName(), object.GetResourceVersion())
 	return shown(w, object)
 }
 
@@ -131,7 +129,6 @@ func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
 			return err
 		}
-		h.settle(r.Context(), k.resource, object.GetNamespace(), object.GetName(), "")
 		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
 		return nil
 	}

@@ -1,0 +1,150 @@
+package kubeproxy
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+)
+
+func parsed(t *testing.T, method, target string) *request.Info {
+	t.Helper()
+	info, err := request.Parse(httptest.NewRequest(method, target, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// TestGuards: which requests are looked into.
+func TestGuards(t *testing.T) {
+	for target, want := range map[string]bool{
+		"POST /apis/rbac.authorization.k8s.io/v1/namespaces/n/roles": true, "PATCH /apis/rbac.authorization.k8s.io/v1/clusterroles/r": true,
+		"PUT /apis/rbac.authorization.k8s.io/v1beta1/namespaces/n/rolebindings/b": true, "DELETE /apis/rbac.authorization.k8s.io/v1/clusterroles/r": false,
+		"GET /apis/rbac.authorization.k8s.io/v1/clusterroles/r": false, "POST /apis/iam.kubesphere.io/v1alpha2/groupbindings": true,
+		"PATCH /api/v1/namespaces/n": true, "PUT /api/v1/namespaces/n/status": true, "PUT /api/v1/namespaces/n/finalize": true,
+		"POST /api/v1/namespaces/n/pods": false, "PATCH /apis/other.io/v1/roles/r": false,
+		// Below /kapis is the same object.
+		"POST /kapis/rbac.authorization.k8s.io/v1/namespaces/n/roles": true,
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		if got := guards(parsed(t, method, path)); got != want {
+			t.Errorf("%s: %v", target, got)
+		}
+	}
+	for target, want := range map[string]bool{
+		"GET /api/v1/namespaces": true, "GET /api/v1/namespaces?watch=1": true, "GET /api/v1/watch/namespaces": true, "GET /api/v1/namespaces/n": false,
+		"GET /api/v1/namespaces?fieldSelector=metadata.name%3Dn": false, "GET /api/v1/namespaces/n/pods": false, "GET /apis/x/v1/namespaces": false,
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		if got := listsNamespaces(parsed(t, method, path)); got != want {
+			t.Errorf("%s lists namespaces: %v", target, got)
+		}
+	}
+}
+
+// TestPinned: what is written is what was looked at.
+func TestPinned(t *testing.T) {
+	object := func(version string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a", "resourceVersion": version}}}
+	}
+	for _, test := range []struct{ name, method, media, body, want string }{
+		{"an update", "PUT", "application/vnd.kubernetes.protobuf", "k8s", `{"metadata":{"name":"a","resourceVersion":"7"}}`},
+		{"a JSON patch", "PATCH", "application/json-patch+json", `[{"op":"remove","path":"/x"}]`, `[{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"remove","path":"/x"}]`},
+		{"another patch", "PATCH", "application/merge-patch+json", `{"a":1}`, `{"a":1}`},
+		{"an apply", "PATCH", "application/apply-patch+yaml", "a: 1", "a: 1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r := httptest.NewRequest(test.method, "/", nil)
+			r.Header.Set("Content-Type", test.media)
+			got, err := pinned(r, []byte(test.body), object("7"), object("8"))
+			if err != nil || string(got) != test.want {
+				t.Errorf("%s, %v", got, err)
+			}
+			if test.method == "PUT" && r.Header.Get("Content-Type") != "application/json" {
+				t.Error("the outcome is JSON")
+			}
+		})
+	}
+	r := httptest.NewRequest(http.MethodPatch, "/", nil)
+	r.Header.Set("Content-Type", "application/json-patch+json; charset=utf-8")
+	if _, err := pinned(r, []byte(`{}`), object("7"), object("7")); err == nil {
+		t.Error("no list of operations")
+	}
+}
+
+// TestFilteredNamespaces: lists, tables and watches show what is seen.
+func TestFilteredNamespaces(t *testing.T) {
+	seen := authz.Visible{Names: sets.New("a")}
+	for name, texts := range map[string][2]string{
+		"a list":   {`{"kind":"NamespaceList","metadata":{"remainingItemCount":9},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`, `{"items":[{"metadata":{"name":"a"}}],"kind":"NamespaceList","metadata":{}}`},
+		"a table":  {`{"kind":"Table","metadata":{},"rows":[{"cells":["b"],"object":{"metadata":{"name":"b"}}},{"cells":["a"],"object":{"metadata":{"name":"a"}}}]}`, `{"kind":"Table","metadata":{},"rows":[{"cells":["a"],"object":{"metadata":{"name":"a"}}}]}`},
+		"no rows":  {`{"metadata":{},"rows":[{"cells":["a"]}]}`, `{"metadata":{},"rows":[]}`},
+		"no items": {`{"metadata":{},"items":null}`, `{"items":[],"metadata":{}}`},
+	} {
+		if got, err := filteredList([]byte(texts[0]), seen); err != nil || string(got) != texts[1] {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	if _, err := filteredList([]byte("protobuf"), seen); err == nil {
+		t.Error("what cannot be read is not shown")
+	}
+	events := `{"type":"ADDED","object":{"metadata":{"name":"b"}}}{"type":"ADDED","object":{"metadata":{"name":"a"}}}
+{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}
+{"type":"MODIFIED","object":{"kind":"Table","rows":[{"object":{"metadata":{"name":"b"}}}]}}
+{"type":"MODIFIED","object":{"kind":"Table","rows":[{"object":{"metadata":{"name":"a"}}}]}}
+`
+	watch := filteredWatch(io.NopCloser(strings.NewReader(events)), func() (authz.Visible, error) { return seen, nil })
+	var kinds []string
+	for decoder := json.NewDecoder(watch); ; {
+		var event struct {
+			Type   string
+			Object json.RawMessage
+		}
+		if err := decoder.Decode(&event); err != nil {
+			break
+		}
+		if strings.Contains(string(event.Object), `"b"`) {
+			t.Errorf("shown: %s", event.Object)
+		}
+		kinds = append(kinds, event.Type)
+	}
+	if got := strings.Join(kinds, " "); got != "ADDED BOOKMARK MODIFIED" {
+		t.Errorf("events: %s", got)
+	}
+	if err := watch.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLabelled: which labels of a namespace are looked at.
+func TestLabelled(t *testing.T) {
+	namespace := func(labels map[string]string) *unstructured.Unstructured {
+		object := &unstructured.Unstructured{Object: map[string]any{}}
+		object.SetLabels(labels)
+		return object
+	}
+	old := namespace(map[string]string{"kubesphere.io/workspace": "w", "a": "b"})
+	for name, test := range map[string]struct {
+		labels map[string]string
+		want   bool
+	}{
+		"the same": {map[string]string{"kubesphere.io/workspace": "w"}, false}, "another workspace": {map[string]string{"kubesphere.io/workspace": "v"}, true},
+		"none": {nil, true}, "what pods may do": {map[string]string{"kubesphere.io/workspace": "w", "pod-security.kubernetes.io/enforce": "privileged"}, true},
+	} {
+		if got := labelled(old, namespace(test.labels)); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if labelled(nil, namespace(map[string]string{"a": "b"})) || !labelled(nil, namespace(map[string]string{"kubesphere.io/workspace": "w"})) {
+		t.Error("a new namespace")
+	}
+}
