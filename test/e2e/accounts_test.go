@@ -332,4 +332,13 @@ func TestUserManagersDoNotEscalate(t *testing.T) {
 	mia.must(t, 200, "POST", iamPath+"/users", newUser("hers", "managers-of-users"))
 	mia.must(t, 200, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass1"})
 	shared.as(t, "plain", "Newpass1")
+	// Of several roles, the first is not the one that counts.
+	second := &iamv1alpha2.GlobalRoleBinding{Subjects: []rbacv1.Subject{subjectUser("plain")}}
+	second.Name, second.RoleRef.Kind, second.RoleRef.Name = "plain-zz", "GlobalRole", "platform-admin"
+	if err := c.Create(t.Context(), second); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, func() error {
+		return expect(mia.call(t, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass2"}), 403)
+	})
 }
