@@ -113,14 +113,14 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 // version in the object, a user that changed since is a conflict. With profile,
 // only what users may change of themselves is taken.
 func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bool) (*iamv1alpha2.User, error) {
-	disabled := false
+	disabled, stale := false, false
 	updated := &iamv1alpha2.User{}
 	change := func() error {
 		if err := u.Client.Get(ctx, client.ObjectKeyFromObject(wanted), updated); err != nil {
 			return err
 		}
 		if wanted.ResourceVersion != "" && !u.loggedInOnly(ctx, updated, wanted.ResourceVersion) {
-			updated.ResourceVersion = wanted.ResourceVersion
+			updated.ResourceVersion, stale = wanted.ResourceVersion, true
 		}
 		if email := wanted.Spec.Email; email != updated.Spec.Email {
 			if err := validateEmail(email); err != nil {
@@ -140,12 +140,8 @@ func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bo
 	}
 	u.emails.Lock()
 	defer u.emails.Unlock()
-	var err error
-	if wanted.ResourceVersion != "" {
-		err = change()
-	} else {
-		err = retry.RetryOnConflict(retry.DefaultRetry, change)
-	}
+	// What a reconciler writes meanwhile is no conflict of the client's.
+	err := retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && !stale }, change)
 	if err != nil {
 		return nil, err
 	}
