@@ -56,8 +56,8 @@ func TestClient(t *testing.T) {
 			done := make(chan error)
 			go func() { done <- test.write() }()
 			select {
-			case <-done:
-				t.Fatal("it does not wait")
+			case err := <-done:
+				t.Fatalf("it does not wait: %v", err)
 			case <-time.After(20 * time.Millisecond):
 			}
 			server.send(t, test.event, test.pod)
