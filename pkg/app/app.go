@@ -77,6 +77,7 @@ type app struct {
 	sessions  *session.Sessions
 	setup     *setup.Setup
 	reconcile *controllers.Controllers
+	records   *iam.Records
 	server    *server.Server
 }
 
@@ -100,7 +101,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -162,6 +163,7 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 	a.setup = &setup.Setup{
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 	}
+	a.records = iam.NewRecords(a.client, a.directory)
 	a.reconcile = &controllers.Controllers{
 		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
@@ -221,7 +223,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 		proxy: proxy,
 		oauth: &oauth.Handler{
 			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
-			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory,
+			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Record: a.records.Record,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
 		},
 		roles: &roles.Handler{

@@ -105,6 +105,28 @@ type Held struct {
 	Kind, Role string
 }
 
+// GlobalRolesOf returns the names of all global roles of a user, by his name or
+// by his groups.
+func (d *Directory) GlobalRolesOf(ctx context.Context, user string) ([]string, error) {
+	rights, err := d.Rights(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account, _, err := d.Account(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	var roles []string
+	for _, b := range rights.GlobalRoleBindings.Items {
+		if slices.ContainsFunc(b.Subjects, func(s rbacv1.Subject) bool {
+			return s.Kind == rbacv1.UserKind && s.Name == user || s.Kind == rbacv1.GroupKind && slices.Contains(account.Groups, s.Name)
+		}) {
+			roles = append(roles, b.RoleRef.Name)
+		}
+	}
+	return roles, nil
+}
+
 // GroupRoles returns the roles a group has, in all places.
 func (d *Directory) GroupRoles(ctx context.Context, group string) ([]Held, error) {
 	rights, err := d.Rights(ctx)

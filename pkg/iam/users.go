@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -112,14 +113,14 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 // version in the object, a user that changed since is a conflict. With profile,
 // only what users may change of themselves is taken.
 func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bool) (*iamv1alpha2.User, error) {
-	disabled := false
+	disabled, stale := false, false
 	updated := &iamv1alpha2.User{}
 	change := func() error {
 		if err := u.Client.Get(ctx, client.ObjectKeyFromObject(wanted), updated); err != nil {
 			return err
 		}
-		if wanted.ResourceVersion != "" {
-			updated.ResourceVersion = wanted.ResourceVersion
+		if wanted.ResourceVersion != "" && !u.loggedInOnly(ctx, updated, wanted.ResourceVersion) {
+			updated.ResourceVersion, stale = wanted.ResourceVersion, true
 		}
 		if email := wanted.Spec.Email; email != updated.Spec.Email {
 			if err := validateEmail(email); err != nil {
@@ -139,12 +140,8 @@ func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bo
 	}
 	u.emails.Lock()
 	defer u.emails.Unlock()
-	var err error
-	if wanted.ResourceVersion != "" {
-		err = change()
-	} else {
-		err = retry.RetryOnConflict(retry.DefaultRetry, change)
-	}
+	// What a reconciler writes meanwhile is no conflict of the client's.
+	err := retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && !stale }, change)
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +151,27 @@ func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bo
 		}
 	}
 	return updated, nil
+}
+
+// loggedInOnly reports whether all that changed since a version of a user is
+// the time of his last login, which nobody who edits a user should trip over.
+// A version Kubernetes does not remember any more is not the present one.
+func (u *Users) loggedInOnly(ctx context.Context, present *iamv1alpha2.User, version string) bool {
+	if present.ResourceVersion == version {
+		return true
+	}
+	then := &iamv1alpha2.UserList{}
+	err := u.Client.List(ctx, then, client.MatchingFields{"metadata.name": present.Name}, &client.ListOptions{Raw: &metav1.ListOptions{
+		ResourceVersion: version, ResourceVersionMatch: metav1.ResourceVersionMatchExact,
+	}})
+	if err != nil || len(then.Items) != 1 {
+		return false
+	}
+	before, now := then.Items[0], present.DeepCopy()
+	for _, one := range []*iamv1alpha2.User{&before, now} {
+		one.ResourceVersion, one.Generation, one.ManagedFields, one.Status.LastLoginTime = "", 0, nil, nil
+	}
+	return equality.Semantic.DeepEqual(&before.ObjectMeta, &now.ObjectMeta) && equality.Semantic.DeepEqual(before.Spec, now.Spec) && equality.Semantic.DeepEqual(before.Status, now.Status)
 }
 
 // manage copies what only those who manage users may change. It reports

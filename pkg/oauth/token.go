@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"mime"
+	"net"
 	"net/http"
 	"net/url"
 	"time"
@@ -41,6 +42,8 @@ type Handler struct {
 	}
 	// Lifetime is how long an access token is valid, unless its client says otherwise.
 	Lifetime time.Duration
+	// Record notes attempts to log in; nil for not at all.
+	Record func(iam.Login)
 	// MultipleLogin lets a login leave the user's other sessions alone.
 	MultipleLogin bool
 }
@@ -94,6 +97,7 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) (*TokenReply, er
 		return nil, &Error{Code: "unsupported_grant_type", Description: "the grant type is not supported", Status: http.StatusBadRequest}
 	}
 	who, err := run(r.Context(), form, c)
+	h.record(r, form, who, err)
 	if err != nil {
 		return nil, translate(err)
 	}
@@ -106,6 +110,23 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) (*TokenReply, er
 		return nil, translate(err)
 	}
 	return &TokenReply{AccessToken: access, TokenType: "Bearer", RefreshToken: who.refreshToken, ExpiresIn: int64(lifetime.Seconds())}, nil
+}
+
+// record notes an attempt to log in by password. The address is that of the
+// connection: what headers say, anybody can.
+func (h *Handler) record(r *http.Request, form url.Values, who subject, err error) {
+	if h.Record == nil || form.Get("grant_type") != "password" || err != nil && !errors.Is(err, identity.ErrIncorrect) {
+		return
+	}
+	address, _, splitErr := net.SplitHostPort(r.RemoteAddr)
+	if splitErr != nil {
+		address = r.RemoteAddr
+	}
+	login := iam.Login{User: who.user, Type: "Token", SourceIP: address, UserAgent: r.UserAgent(), Success: err == nil}
+	if err != nil {
+		login.User = form.Get("username")
+	}
+	h.Record(login)
 }
 
 // readForm reads the parameters from the body only: a password in a URL ends

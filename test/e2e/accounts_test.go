@@ -7,17 +7,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 )
 
 const (
@@ -179,6 +176,34 @@ func TestUsersAPI(t *testing.T) {
 		}
 		admin.must(t, 404, "GET", iamPath+"/users/nobody-at-all", nil)
 	})
+	t.Run("login records", func(t *testing.T) {
+		shared.token(t, passwordForm("ursula", "wrong-password"))
+		eventually(t, 10*time.Second, func() error {
+			r := u.call(t, "GET", iamPath+"/users/ursula/loginrecords", nil)
+			if !strings.Contains(string(r.body), `"success":true`) || !strings.Contains(string(r.body), `"success":false`) {
+				return fmt.Errorf("%d %s", r.code, r.body)
+			}
+			user := decode[iamv1alpha2.User](t, u.call(t, "GET", iamPath+"/users/ursula", nil))
+			if user.Status.LastLoginTime == nil {
+				return fmt.Errorf("no time of the last login")
+			}
+			return nil
+		})
+	})
+	t.Run("edit after a login", func(t *testing.T) {
+		user := decode[iamv1alpha2.User](t, admin.must(t, 200, "GET", iamPath+"/users/ursula", nil))
+		c, stored := kubernetes(t, ""), &iamv1alpha2.User{}
+		if err := c.Get(t.Context(), clientKey("ursula"), stored); err != nil {
+			t.Fatal(err)
+		}
+		stored.Status.LastLoginTime.Time = stored.Status.LastLoginTime.Add(time.Second)
+		if err := c.Update(t.Context(), stored); err != nil {
+			t.Fatal(err)
+		}
+		user.Spec.Description = "edited"
+		admin.must(t, 200, "PUT", iamPath+"/users/ursula", user)
+		admin.must(t, 409, "PUT", iamPath+"/users/ursula", user)
+	})
 	t.Run("role", func(t *testing.T) {
 		user := decode[iamv1alpha2.User](t, admin.must(t, 200, "GET", iamPath+"/users/ursula", nil))
 		user.Annotations[iamv1alpha2.AnnotationGlobalRole] = "platform-self-provisioner"
@@ -307,87 +332,13 @@ func TestUserManagersDoNotEscalate(t *testing.T) {
 	mia.must(t, 200, "POST", iamPath+"/users", newUser("hers", "managers-of-users"))
 	mia.must(t, 200, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass1"})
 	shared.as(t, "plain", "Newpass1")
-}
-
-// What is written with kubectl is brought into the same state (ks#2477, ks#3920).
-func TestReconciled(t *testing.T) {
-	c := kubernetes(t, "")
-	path := t.TempDir() + "/objects.yaml"
-	writeFile(t, path, `
-apiVersion: iam.kubesphere.io/v1alpha2
-kind: User
-metadata: {name: by-kubectl}
-spec: {email: by-kubectl@example.com, password: Plain-Passw0rd}
----
-apiVersion: tenant.kubesphere.io/v1alpha2
-kind: WorkspaceTemplate
-metadata: {name: by-kubectl}
-spec: {template: {spec: {manager: by-kubectl}}}
----
-apiVersion: v1
-kind: Namespace
-metadata: {name: by-kubectl, labels: {kubesphere.io/workspace: by-kubectl}, annotations: {kubesphere.io/creator: by-kubectl}}
----
-apiVersion: iam.kubesphere.io/v1alpha2
-kind: Group
-metadata: {name: by-kubectl, labels: {kubesphere.io/workspace: by-kubectl}}
----
-apiVersion: iam.kubesphere.io/v1alpha2
-kind: GroupBinding
-metadata: {name: by-kubectl, labels: {kubesphere.io/workspace: by-kubectl}}
-groupRef: {apiGroup: iam.kubesphere.io, kind: Group, name: by-kubectl}
-users: [by-kubectl]
----
-apiVersion: iam.kubesphere.io/v1alpha2
-kind: GlobalRoleBinding
-metadata: {name: by-kubectl}
-roleRef: {apiGroup: iam.kubesphere.io, kind: GlobalRole, name: platform-admin}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: by-kubectl}]
-`)
-	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "apply", "-f", path).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
+	// Of several roles, the first is not the one that counts.
+	second := &iamv1alpha2.GlobalRoleBinding{Subjects: []rbacv1.Subject{subjectUser("plain")}}
+	second.Name, second.RoleRef.Kind, second.RoleRef.Name = "plain-zz", "GlobalRole", "platform-admin"
+	if err := c.Create(t.Context(), second); err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() error {
-		user := &iamv1alpha2.User{}
-		if err := c.Get(t.Context(), clientKey("by-kubectl"), user); err != nil {
-			return err
-		}
-		if !strings.HasPrefix(user.Spec.EncryptedPassword, "$2a$") || user.Status.State != iamv1alpha2.UserActive || len(user.Spec.Groups) != 1 {
-			return fmt.Errorf("%+v", user)
-		}
-		for key, value := range user.Annotations {
-			if strings.Contains(value, "Plain-Passw0rd") {
-				return fmt.Errorf("the password is in annotation %s", key)
-			}
-		}
-		for _, object := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.WorkspaceRole{}} {
-			if err := c.Get(t.Context(), clientKey("by-kubectl-admin"), object); err != nil {
-				return err
-			}
-		}
-		if err := c.Get(t.Context(), clientKey("by-kubectl"), &tenantv1alpha1.Workspace{}); err != nil {
-			return err
-		}
-		for name, object := range map[string]client.Object{"by-kubectl-admin": &rbacv1.RoleBinding{}, "viewer": &rbacv1.Role{}} {
-			if err := c.Get(t.Context(), client.ObjectKey{Namespace: "by-kubectl", Name: name}, object); err != nil {
-				return err
-			}
-		}
-		return c.Get(t.Context(), clientKey("by-kubectl-cluster-admin"), &rbacv1.ClusterRoleBinding{})
-	})
-	shared.as(t, "by-kubectl", "Plain-Passw0rd")
-	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "delete", "-f", path, "--ignore-not-found", "--wait=true", "--timeout=60s").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
-	eventually(t, 20*time.Second, func() error {
-		for _, object := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.WorkspaceRole{}} {
-			if err := c.Get(t.Context(), clientKey("by-kubectl-admin"), object); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("%T: %w", object, err)
-			}
-		}
-		if err := c.Get(t.Context(), clientKey("by-kubectl-cluster-admin"), &rbacv1.ClusterRoleBinding{}); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the binding to cluster-admin: %w", err)
-		}
-		return nil
+	eventually(t, 5*time.Second, func() error {
+		return expect(mia.call(t, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass2"}), 403)
 	})
 }

@@ -42,6 +42,16 @@ func TestWorkspaces(t *testing.T) {
 		}
 		wim.must(t, 409, "POST", tenantPath+"/workspaces", newWorkspace("nobodys", ""))
 	})
+	t.Run("what pods may do", func(t *testing.T) { // CVE-2026-41052
+		privileged := fields{"pod-security.kubernetes.io/enforce": "privileged"}
+		path := tenantPath + "/workspaces/wide/namespaces"
+		wim.must(t, 403, "POST", path, fields{"metadata": fields{"name": "wide-c", "labels": privileged}})
+		wim.must(t, 403, "PATCH", path+"/wide-a", fields{"metadata": fields{"labels": privileged}})
+		wim.must(t, 403, "PUT", path+"/wide-a", fields{"metadata": fields{"name": "wide-a", "labels": privileged}})
+		admin.must(t, 200, "PATCH", path+"/wide-a", fields{"metadata": fields{"labels": privileged}})
+		wim.must(t, 403, "PUT", path+"/wide-a", fields{"metadata": fields{"name": "wide-a"}})
+		wim.must(t, 200, "PATCH", path+"/wide-a", fields{"metadata": fields{"labels": fields{"team": "a"}}})
+	})
 	t.Run("update", func(t *testing.T) {
 		path := "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates/wide"
 		wim.must(t, 200, "PATCH", path, fields{"metadata": fields{"annotations": fields{"kubesphere.io/alias-name": "Wide"}}})

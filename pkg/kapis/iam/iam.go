@@ -110,19 +110,27 @@ func (h *Handler) outranks(r *http.Request, name string) error {
 	if caller(r).GetName() == name {
 		return nil
 	}
-	role, err := h.Directory.RoleOf(r.Context(), iam.Place{}, name)
-	if err != nil || role == "" {
-		return err
-	}
-	rules, err := h.Bindings.Rules(r.Context(), iam.Place{}, role)
+	roles, err := h.Directory.GlobalRolesOf(r.Context(), name)
 	if err != nil {
-		return ignoreNotFound(err)
-	}
-	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{}, rules)
-	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return status.Forbidden(iamv1alpha2.Resource("users"), name, "user %q has the role %s, whose rights user %q does not have", name, role, caller(r).GetName())
+	for _, role := range roles {
+		rules, err := h.Bindings.Rules(r.Context(), iam.Place{}, role)
+		if err != nil {
+			if ignoreNotFound(err) == nil {
+				continue // a binding to a missing role gives nothing
+			}
+			return err
+		}
+		missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{}, rules)
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			return status.Forbidden(iamv1alpha2.Resource("users"), name, "user %q has the role %s, whose rights user %q does not have", name, role, caller(r).GetName())
+		}
+	}
+	return nil
 }
 
 // listed reads the query of a list of a type and warns of parameters that have

@@ -56,6 +56,9 @@ func (h *Handler) createNamespace(w http.ResponseWriter, r *http.Request) error 
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
+	if err := h.mayLabel(r, wanted.Name, nil, wanted.Labels); err != nil {
+		return err
+	}
 	created, err := h.Projects.Create(r.Context(), r.PathValue("workspace"), wanted, caller(r).GetName())
 	if err != nil {
 		return err
@@ -71,7 +74,11 @@ func (h *Handler) updateNamespace(w http.ResponseWriter, r *http.Request) error 
 	if name := r.PathValue("namespace"); wanted.Name != name {
 		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
 	}
-	return h.replaceNamespace(w, r, wanted)
+	present, err := h.Projects.Get(r.Context(), r.PathValue("workspace"), wanted.Name)
+	if err != nil {
+		return err
+	}
+	return h.replaceNamespace(w, r, present, wanted)
 }
 
 func (h *Handler) patchNamespace(w http.ResponseWriter, r *http.Request) error {
@@ -88,10 +95,13 @@ func (h *Handler) patchNamespaceOnce(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	wanted.Name = present.Name
-	return h.replaceNamespace(w, r, wanted)
+	return h.replaceNamespace(w, r, present, wanted)
 }
 
-func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, wanted *corev1.Namespace) error {
+func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, present, wanted *corev1.Namespace) error {
+	if err := h.mayLabel(r, wanted.Name, present.Labels, wanted.Labels); err != nil {
+		return err
+	}
 	from := r.PathValue("workspace")
 	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
 		if err := h.mayMove(r, from, to); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -176,6 +178,25 @@ func (h *Handler) mayMove(r *http.Request, from, to string) error {
 		}
 	}
 	return nil
+}
+
+// mayLabel refuses to let the caller change the labels of a namespace that say
+// what its pods may do on the node, unless he may do everything in the cluster
+// (CVE-2026-41052).
+func (h *Handler) mayLabel(r *http.Request, name string, before, after map[string]string) error {
+	relevant := func(labels map[string]string) map[string]string {
+		labels = maps.Clone(labels)
+		maps.DeleteFunc(labels, func(key, _ string) bool { return !strings.HasPrefix(key, "pod-security.kubernetes.io/") })
+		return labels
+	}
+	if maps.Equal(relevant(before), relevant(after)) {
+		return nil
+	}
+	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), name, "user %q cannot change what pods may do on the node", caller(r).GetName())
 }
 
 // handler lets errors of an unreachable Kubernetes be 503.
