@@ -2,7 +2,9 @@ package setup
 
 import (
 	"context"
+	"crypto/sha256"
 	"embed"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +37,10 @@ const (
 // parallel bounds how many objects are written at a time: a server that starts
 // must not take the whole of kube-apiserver.
 const parallel = 16
+
+// appliedDigest is the annotation that says which version of a manifest an
+// object was written from, so that a later start reads it and no more.
+const appliedDigest = "ks-apiserver.kubesphere.io/applied"
 
 // errRunning is the state before the first attempt has ended.
 var errRunning = errors.New("the cluster is being prepared")
@@ -187,10 +193,16 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 	if object.GroupVersionKind().Group == rbacv1.GroupName {
 		c = s.Acting
 	}
+	digest, err := digestOf(object)
+	if err != nil {
+		return err
+	}
 	found := &unstructured.Unstructured{}
 	found.SetGroupVersionKind(object.GroupVersionKind())
-	err := c.Get(ctx, client.ObjectKeyFromObject(object), found)
+	err = c.Get(ctx, client.ObjectKeyFromObject(object), found)
 	switch {
+	case err == nil && found.GetAnnotations()[appliedDigest] == digest:
+		return nil // nothing is new since it was written
 	case annotates(object):
 		if err != nil {
 			return client.IgnoreNotFound(err)
@@ -208,6 +220,12 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 		labels[managedBy] = managedByValue
 		object.SetLabels(labels)
 	}
+	annotations := object.GetAnnotations()
+	if annotations == nil {
+		annotations = make(map[string]string)
+	}
+	annotations[appliedDigest] = digest
+	object.SetAnnotations(annotations)
 	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(kube.FieldManager))
 	if apierrors.IsConflict(err) {
 		slog.InfoContext(ctx, "left as somebody changed it", "kind", object.GetKind(), "name", object.GetName(), "reason", err)
@@ -217,6 +235,16 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 		return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)
 	}
 	return nil
+}
+
+// digestOf tells a version of a manifest from all others.
+func digestOf(object *unstructured.Unstructured) (string, error) {
+	text, err := object.MarshalJSON()
+	if err != nil {
+		return "", err
+	}
+	digest := sha256.Sum256(text)
+	return hex.EncodeToString(digest[:]), nil
 }
 
 // annotates reports whether an object has nothing but a name and annotations.
