@@ -80,7 +80,7 @@ func (c *Cache) Run(ctx context.Context) {
 // tend lets go of the past that nobody needs any more and stops the types
 // nobody asked for in a while, until the context ends.
 func (c *Cache) tend(ctx context.Context) {
-	trim := time.NewTicker(historyAge)
+	trim := time.NewTicker(keptAge)
 	defer trim.Stop()
 	var idle <-chan time.Time
 	if c.options.IdleTimeout > 0 {
@@ -182,8 +182,11 @@ func (c *Cache) View(ctx context.Context, kind *Type) (View, error) {
 	if floor := f.floor.Load(); f.store.version.Load() < floor {
 		// Somebody wrote through this server and reads again. Should that
 		// version never come, what there is has to do.
-		if err := f.store.reach(ctx, floor, ownWriteTimeout); ctx.Err() != nil {
-			return View{}, err
+		if err := f.store.reach(ctx, floor, ownWriteTimeout); err != nil {
+			if ctx.Err() != nil {
+				return View{}, err
+			}
+			f.floor.CompareAndSwap(floor, 0) // or everybody would wait for it
 		}
 	}
 	return c.view(f)

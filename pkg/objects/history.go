@@ -13,9 +13,8 @@ import (
 const (
 	historyBytes   = 16 << 20
 	historyChanges = 8192
-	historyAge     = 5 * time.Minute
-	keptSnapshots  = 32
-	keptAge        = 2 * time.Minute
+	keptSnapshots  = 64
+	keptAge        = 2 * time.Minute // also how often older changes are let go
 )
 
 // change is what happened to one object at a version of Kubernetes.
@@ -144,9 +143,6 @@ type kept struct {
 // keep keeps a snapshot for some time, so that the further pages of a list can
 // be asked for at its version.
 func (s *Store) keep(snapshot *Snapshot, now time.Time) {
-	if now.UnixNano()-snapshot.asked.Swap(now.UnixNano()) < int64(time.Second) {
-		return // a busy list asks for nothing else
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := range s.kept {
@@ -154,6 +150,9 @@ func (s *Store) keep(snapshot *Snapshot, now time.Time) {
 			s.kept[n].asked = now
 			return
 		}
+	}
+	for _, k := range s.kept { // what they remember is of use to few, and can be found again
+		k.forget()
 	}
 	s.kept = append(s.kept, kept{snapshot, now})
 	if len(s.kept) > keptSnapshots {
@@ -163,14 +162,15 @@ func (s *Store) keep(snapshot *Snapshot, now time.Time) {
 
 // at returns the kept snapshot that was the state at a version, nil when there
 // is none.
-func (s *Store) at(version uint64) *Snapshot {
+func (s *Store) at(version uint64, now time.Time) *Snapshot {
 	if current := s.Snapshot(); current.since <= version && version <= current.Version() {
 		return current
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, k := range s.kept {
-		if k.since <= version && version <= k.Version() {
+	for n := range s.kept {
+		if k := &s.kept[n]; k.since <= version && version <= k.Version() {
+			k.asked = now // somebody goes through it
 			return k.Snapshot
 		}
 	}
@@ -181,8 +181,9 @@ func (s *Store) at(version uint64) *Snapshot {
 func (s *Store) trim(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// A kept snapshot costs what has changed since.
 	s.kept = slices.DeleteFunc(s.kept, func(k kept) bool { return now.Sub(k.asked) > keptAge })
-	// Called once per historyAge: what was there the last time is old enough.
+	// Called once per keptAge: what was there the last time is old enough.
 	if s.history.trimmed > s.history.first {
 		s.history.drop(int(min(s.history.trimmed-s.history.first, uint64(len(s.history.changes))))) //nolint:gosec // at most the length
 	}

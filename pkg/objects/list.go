@@ -46,7 +46,7 @@ func (c *Cache) List(ctx context.Context, catalog *Catalog, kind *Type, selectio
 	if result.Page, err = view.Select(selection); err != nil {
 		return Listed{}, err
 	}
-	if len(result.Items) > 0 && len(result.Items) < result.Total && !selection.Exact {
+	if selection.Stable {
 		view.store.keep(view.Snapshot, c.options.Now())
 	}
 	if result.Items, err = c.Annotate(ctx, catalog, kind, result.Items); err != nil {
@@ -116,7 +116,7 @@ func (c *Cache) viewAt(ctx context.Context, kind *Type, q *query.Query) (View, e
 	if view, err = c.view(view.feed); err != nil || !q.Exact {
 		return view, err
 	}
-	past := view.store.at(q.ResourceVersion)
+	past := view.store.at(q.ResourceVersion, c.options.Now())
 	if past == nil {
 		return View{}, status.New(http.StatusGone, metav1.StatusReasonExpired, "the list at version %d is not kept any more, start again with the first page", q.ResourceVersion)
 	}

@@ -191,6 +191,17 @@ type memory struct {
 	recent  list.List // of *remembered, the last used first
 }
 
+// forget gives back what is remembered.
+func (s *Snapshot) forget() {
+	s.remembered.mu.Lock()
+	s.remembered.results = nil
+	s.remembered.recent.Init()
+	s.remembered.mu.Unlock()
+	s.named.mu.Lock()
+	s.named.orders = nil
+	s.named.mu.Unlock()
+}
+
 type remembered struct {
 	key   string
 	once  sync.Once

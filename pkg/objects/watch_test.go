@@ -237,7 +237,7 @@ func TestVersions(t *testing.T) {
 	list := func(text string) (Listed, error) {
 		return c.List(t.Context(), catalog, pods, Selection{Query: parse(t, text)})
 	}
-	first, err := list("limit=1&sortBy=name&ascending=true")
+	first, err := list("limit=1&sortBy=name&ascending=true&stable=true")
 	if err != nil || first.Version() != 10 || len(first.Items) != 1 {
 		t.Fatalf("version %d, %v", first.Version(), err)
 	}
@@ -275,6 +275,17 @@ func TestVersions(t *testing.T) {
 		}
 		if took := time.Since(began); took < versionTimeout || took > 4*versionTimeout {
 			t.Errorf("after %v", took)
+		}
+	})
+	t.Run("what was written and never comes", func(t *testing.T) {
+		c.Wrote(pods, "15")
+		for range 2 {
+			if _, err := list("limit=1"); err != nil {
+				t.Error(err)
+			}
+		}
+		if c.running(pods).floor.Load() != 0 {
+			t.Error("everybody waits for it")
 		}
 	})
 	t.Run("what was written through us", func(t *testing.T) {

@@ -29,6 +29,8 @@ const (
 	// than, or must be of when ResourceVersionMatch says Exact.
 	ResourceVersion      = "resourceVersion"
 	ResourceVersionMatch = "resourceVersionMatch"
+	// Stable asks for the state to be kept for further pages of it.
+	Stable = "stable"
 	// Watch asks for the changes instead of a list.
 	Watch               = "watch"
 	AllowWatchBookmarks = "allowWatchBookmarks"
@@ -84,6 +86,9 @@ type Query struct {
 	ResourceVersion uint64
 	// Exact asks for exactly that version.
 	Exact bool
+	// Stable asks for the state to be kept, so that further pages can be asked
+	// for by its version.
+	Stable bool
 	// Watch is what is asked of a watch; nil for a list.
 	Watch *Watched
 	// Filters are sorted by key and all have to match.
@@ -152,6 +157,8 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.Text, err = words(value)
 		case Fields:
 			q.Projection, err = ParseProjection(value)
+		case Stable:
+			q.Stable, err = boolean(key, value)
 		case ResourceVersion:
 			q.ResourceVersion, err = version(value)
 		case ResourceVersionMatch, Watch, AllowWatchBookmarks, SendInitialEvents, TimeoutSeconds, IncludeObject:
