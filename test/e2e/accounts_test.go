@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -217,6 +218,19 @@ func TestUsersAPI(t *testing.T) {
 		r := u.call(t, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/ursula/kubeconfig", nil)
 		if r.code != 200 || !strings.Contains(string(r.body), "token: ") || !strings.Contains(string(r.body), shared.url) {
 			t.Errorf("%d %s", r.code, r.body)
+		}
+		// The same authorizer decides what is done with it.
+		content, err := kubectl(t, u.token, "", "get", "--raw", "/kapis/resources.kubesphere.io/v1alpha2/users/ursula/kubeconfig")
+		if err != nil {
+			t.Fatalf("%v: %s", err, content)
+		}
+		path := t.TempDir() + "/kubeconfig"
+		writeFile(t, path, content)
+		for command, refused := range map[string]bool{"get namespaces": false, "get nodes": true, "get secrets -n kube-system": true} {
+			output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", append([]string{"--kubeconfig", path, "--cache-dir", t.TempDir()}, strings.Fields(command)...)...).CombinedOutput()
+			if (err != nil) != refused || refused && !strings.Contains(string(output), "Forbidden") {
+				t.Errorf("%s: %v: %s", command, err, output)
+			}
 		}
 		u.must(t, 403, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/admin/kubeconfig", nil)
 		if r := admin.call(t, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/ursula/kubeconfig", nil); r.code != 200 || strings.Contains(string(r.body), "token: ") {

@@ -76,7 +76,7 @@ func story(t *testing.T, i *instance, password, prefix string) {
 	b.must(t, 201, "POST", "/apis/apps/v1/namespaces/"+project+"/deployments", newDeployment("mine"))
 	b.must(t, 403, "POST", iamPath+"/namespaces/"+project+"/members", []fields{{"username": bob, "roleRef": "admin"}})
 
-	// Everything else is refused: the hole of the empty workspace (golden 303,
+	// Everything else is refused (CVE-2024-46528): the hole of the empty workspace (golden 303,
 	// 304), other users, other projects, the cluster.
 	for _, path := range []string{
 		"/api/v1/namespaces/kube-system/secrets", "/api/v1/namespaces/default/pods", "/api/v1/secrets", "/apis/iam.kubesphere.io/v1alpha2/users",
