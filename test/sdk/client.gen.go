@@ -1636,7 +1636,10 @@ type ListNamespacedResourcesParams struct {
 	// ResourceVersion A version of Kubernetes the answer must not be older than, such as the one a write was answered with.
 	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
 
-	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, as long as it is kept (410 afterwards): so further pages fit the first, whose version is in the header Resource-Version.
+	// Stable Keep the state of the list, so that further pages of it can be asked for by its version, which is in the header Resource-Version.
+	Stable *bool `form:"stable,omitempty" json:"stable,omitempty"`
+
+	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, which a request with stable=true has it kept; 410 when it is not kept any more.
 	ResourceVersionMatch *string `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
 
 	// Watch Stream the changes instead: frames as Kubernetes', or server-sent events when text/event-stream is accepted. Without a resourceVersion the present state comes first.
@@ -1939,7 +1942,10 @@ type ListResourcesParams struct {
 	// ResourceVersion A version of Kubernetes the answer must not be older than, such as the one a write was answered with.
 	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
 
-	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, as long as it is kept (410 afterwards): so further pages fit the first, whose version is in the header Resource-Version.
+	// Stable Keep the state of the list, so that further pages of it can be asked for by its version, which is in the header Resource-Version.
+	Stable *bool `form:"stable,omitempty" json:"stable,omitempty"`
+
+	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, which a request with stable=true has it kept; 410 when it is not kept any more.
 	ResourceVersionMatch *string `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
 
 	// Watch Stream the changes instead: frames as Kubernetes', or server-sent events when text/event-stream is accepted. Without a resourceVersion the present state comes first.
@@ -2494,7 +2500,10 @@ type ListNamespacedObjectsParams struct {
 	// ResourceVersion A version of Kubernetes the answer must not be older than, such as the one a write was answered with.
 	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
 
-	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, as long as it is kept (410 afterwards): so further pages fit the first, whose version is in the header Resource-Version.
+	// Stable Keep the state of the list, so that further pages of it can be asked for by its version, which is in the header Resource-Version.
+	Stable *bool `form:"stable,omitempty" json:"stable,omitempty"`
+
+	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, which a request with stable=true has it kept; 410 when it is not kept any more.
 	ResourceVersionMatch *string `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
 
 	// Watch Stream the changes instead: frames as Kubernetes', or server-sent events when text/event-stream is accepted. Without a resourceVersion the present state comes first.
@@ -2722,7 +2731,10 @@ type ListWorkspacedObjectsParams struct {
 	// ResourceVersion A version of Kubernetes the answer must not be older than, such as the one a write was answered with.
 	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
 
-	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, as long as it is kept (410 afterwards): so further pages fit the first, whose version is in the header Resource-Version.
+	// Stable Keep the state of the list, so that further pages of it can be asked for by its version, which is in the header Resource-Version.
+	Stable *bool `form:"stable,omitempty" json:"stable,omitempty"`
+
+	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, which a request with stable=true has it kept; 410 when it is not kept any more.
 	ResourceVersionMatch *string `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
 
 	// Watch Stream the changes instead: frames as Kubernetes', or server-sent events when text/event-stream is accepted. Without a resourceVersion the present state comes first.
@@ -2950,7 +2962,10 @@ type ListClusterObjectsParams struct {
 	// ResourceVersion A version of Kubernetes the answer must not be older than, such as the one a write was answered with.
 	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
 
-	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, as long as it is kept (410 afterwards): so further pages fit the first, whose version is in the header Resource-Version.
+	// Stable Keep the state of the list, so that further pages of it can be asked for by its version, which is in the header Resource-Version.
+	Stable *bool `form:"stable,omitempty" json:"stable,omitempty"`
+
+	// ResourceVersionMatch Exact for the page of the list as it was at resourceVersion, which a request with stable=true has it kept; 410 when it is not kept any more.
 	ResourceVersionMatch *string `form:"resourceVersionMatch,omitempty" json:"resourceVersionMatch,omitempty"`
 
 	// Watch Stream the changes instead: frames as Kubernetes', or server-sent events when text/event-stream is accepted. Without a resourceVersion the present state comes first.
@@ -12981,6 +12996,18 @@ func NewListNamespacedResourcesRequest(server string, namespace string, resource
 
 		}
 
+		if params.Stable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stable", *params.Stable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ResourceVersionMatch != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersionMatch", *params.ResourceVersionMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -14316,6 +14343,18 @@ func NewListResourcesRequest(server string, resources string, params *ListResour
 		if params.ResourceVersion != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersion", *params.ResourceVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Stable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stable", *params.Stable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -17976,6 +18015,18 @@ func NewListNamespacedObjectsRequest(server string, group string, version string
 
 		}
 
+		if params.Stable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stable", *params.Stable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ResourceVersionMatch != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersionMatch", *params.ResourceVersionMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -19325,6 +19376,18 @@ func NewListWorkspacedObjectsRequest(server string, group string, version string
 
 		}
 
+		if params.Stable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stable", *params.Stable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.ResourceVersionMatch != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersionMatch", *params.ResourceVersionMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -20658,6 +20721,18 @@ func NewListClusterObjectsRequest(server string, group string, version string, r
 		if params.ResourceVersion != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersion", *params.ResourceVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Stable != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "stable", *params.Stable, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
