@@ -52,26 +52,26 @@ test-unit:
 # The embedded Kubernetes of the tests is not raced; the server in them is.
 test-e2e: bin/devcluster bin/ks-apiserver
 	go vet -tags e2e ./test/e2e
-	bin/devcluster up --quiet --nodes 3 --pods 60 -- $(if $(RACE),env CGO_ENABLED=1) go test $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- $(if $(RACE),env CGO_ENABLED=1) go test $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
 
 test-devcluster: bin/devcluster
 	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl go test ./...
 
 test-deploy: bin/devcluster bin/helm bin/ks-apiserver
-	bin/devcluster up --quiet --nodes 3 -- go test -C test/deploy -count=1 ./...
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- go test -C test/deploy -count=1 ./...
 
 test-browser: bin/devcluster bin/ks-apiserver
 	go vet -C test/browser ./...
-	bin/devcluster up --quiet --nodes 3 --pods 60 -- hack/with-server.sh go test -C test/browser -count=1 -v ./...
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- hack/with-server.sh go test -C test/browser -count=1 -v ./...
 
 # Ratios against a bare net/http server that sends the same bytes, over a real
 # kube-apiserver with PODS pods.
 PODS ?= 10000
 bench: bin/ks-apiserver bin/devcluster
 	go build -o bin/bench ./hack/bench
-	bin/devcluster up --quiet --pods 1000 -- bin/bench --page --save bin/bench-small.txt
-	bin/devcluster up --quiet --pods $(PODS) -- bin/bench
-	bin/devcluster up --quiet --pods 100000 -- bin/bench --page --against bin/bench-small.txt
+	bin/devcluster up --quiet --unsafe-no-fsync --pods 1000 -- bin/bench --page --save bin/bench-small.txt
+	bin/devcluster up --quiet --unsafe-no-fsync --pods $(PODS) -- bin/bench
+	bin/devcluster up --quiet --unsafe-no-fsync --pods 100000 -- bin/bench --page --against bin/bench-small.txt
 
 # The benchmarks next to the code.
 bench-units:
@@ -83,7 +83,7 @@ generate: bin/controller-gen bin/devcluster bin/oapi-codegen
 	bin/controller-gen crd paths=./api/... output:crd:dir=config/crds
 	go run ./cmd/ks-apiserver openapi > bin/swagger.json && mv bin/swagger.json api/ks-openapi-spec/swagger.json
 	go run ./cmd/ks-apiserver openapi --v3 > bin/openapi.json && mv bin/openapi.json api/ks-openapi-spec/openapi.json
-	bin/devcluster up --quiet --nodes 1 -- hack/crdspec/generate.sh api/openapi-spec/swagger.json
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 1 -- hack/crdspec/generate.sh api/openapi-spec/swagger.json
 	bin/oapi-codegen -config test/sdk/oapi-codegen.yaml api/ks-openapi-spec/openapi.json
 
 verify-generate: generate

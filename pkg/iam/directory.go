@@ -2,7 +2,10 @@ package iam
 
 import (
 	"context"
+	"slices"
+	"sync"
 
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -19,6 +22,18 @@ type Directory struct {
 	Client client.Client
 
 	rights rights
+
+	once     sync.Once
+	accounts *lru.Cache // of knownAccount by name
+}
+
+// knownAccounts bounds how many accounts are kept as they were read last.
+const knownAccounts = 4096
+
+// knownAccount is what was read from an object, which never changes.
+type knownAccount struct {
+	item    *objects.Item
+	account Account
 }
 
 // Pinned are the types that have to be known before anything can be decided.
@@ -65,6 +80,10 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 		return Account{}, false, err
 	}
 	item := view.Get("", name)
+	d.once.Do(func() { d.accounts = lru.New(knownAccounts) })
+	if known, found := d.accounts.Get(name); found && item != nil && known.(knownAccount).item == item {
+		return known.(knownAccount).account, true, nil
+	}
 	if item == nil || item.Field("metadata.deletionTimestamp").Exists() {
 		return Account{}, false, nil // who is being deleted is gone already
 	}
@@ -72,5 +91,7 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 	for _, group := range item.Field("spec.groups").Array() {
 		account.Groups = append(account.Groups, group.String())
 	}
+	account.Groups = slices.Clip(account.Groups) // whoever appends makes a copy
+	d.accounts.Add(name, knownAccount{item, account})
 	return account, true, nil
 }
