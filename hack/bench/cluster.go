@@ -97,7 +97,7 @@ func (c *cluster) update(ctx context.Context, rate int) (int64, error) {
 	var done atomic.Int64
 	var running sync.WaitGroup
 	defer running.Wait()
-	slots := make(chan struct{}, 32)
+	slots := make(chan struct{}, 128)
 	for n := 0; ; n++ {
 		select {
 		case <-ctx.Done():
