@@ -50,6 +50,7 @@ func (d doors) accountGroups() []route.Group {
 	workspaces := &kapistenant.Handler{
 		Cache: d.cache, Types: d.types, Directory: a.directory, Bindings: a.bindings,
 		Workspaces: a.workspaces, Projects: a.projects, Quotas: a.quotas, Rights: d.rights,
+		Prices: d.config.Metering,
 	}
 	counts := &usage.Handler{Cache: d.cache, Catalog: catalog, Client: a.client}
 	return append(workspaces.Groups(), users.Group(), d.kubeconfig.Group(), counts.Group())

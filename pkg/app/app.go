@@ -263,7 +263,7 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	a.server, err = server.New(ctx, server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authn.New(tokens, active, a.directory, passwords),
-		Authorizer:    authz.AnyOf{publicPaths(groups), decide},
+		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace,
 	})
 	return err
 }

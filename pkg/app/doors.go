@@ -49,6 +49,7 @@ func (d doors) groups() []route.Group {
 	viewer := &resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now}
 	groups := []route.Group{
 		d.oauth.Group(),
+		d.oauth.LoginGroup(),
 		viewer.Group(),
 		d.roles.Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),

@@ -55,7 +55,10 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 		if a.GetResource() == "workspacemembers" {
 			return self && verb == "get"
 		}
-		return verb == "list" && slices.Contains([]string{"workspaces", "workspacetemplates", "namespaces", "clusters"}, a.GetResource()) && o.belongs(ctx, a)
+		if a.GetResource() == "metering" {
+			return verb == "get" && a.GetName() == "price" && a.GetSubresource() == ""
+		}
+		return verb == "list" && slices.Contains([]string{"workspaces", "workspacetemplates", "namespaces", "clusters", "devops"}, a.GetResource()) && o.belongs(ctx, a)
 	case groupResources:
 		if a.GetResource() == "users" {
 			return self && verb == "get" && a.GetSubresource() == "kubeconfig"

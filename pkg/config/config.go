@@ -16,6 +16,7 @@ type Config struct {
 	Multicluster   Multicluster   `json:"multicluster"`
 	Objects        Objects        `json:"objects"`
 	Server         Server         `json:"server"`
+	Metering       Metering       `json:"metering"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
@@ -34,7 +35,6 @@ type Config struct {
 	Notification Section `json:"notification,omitempty"`
 	KubeEdge     Section `json:"kubeedge,omitempty"`
 	EdgeRuntime  Section `json:"edgeruntime,omitempty"`
-	Metering     Section `json:"metering,omitempty"`
 	Gateway      Section `json:"gateway,omitempty"`
 	GPU          Section `json:"gpu,omitempty"`
 	Terminal     Section `json:"terminal,omitempty"`
@@ -142,6 +142,28 @@ type Objects struct {
 	SyncTimeout metav1.Duration `json:"syncTimeout"`
 }
 
+// Metering says what the use of resources costs; nothing is measured here.
+type Metering struct {
+	// RetentionDay is how long measurements are kept, such as 7d.
+	RetentionDay string  `json:"retentionDay"`
+	Billing      Billing `json:"billing"`
+}
+
+// Billing is what is paid for.
+type Billing struct {
+	PriceInfo PriceInfo `json:"priceInfo"`
+}
+
+// PriceInfo are prices in a currency; 0 is nothing.
+type PriceInfo struct {
+	CurrencyUnit                             string  `json:"currencyUnit"`
+	CPUPerCorePerHour                        float64 `json:"cpuPerCorePerHour"`
+	MemPerGigabytesPerHour                   float64 `json:"memPerGigabytesPerHour"`
+	IngressNetworkTrafficPerMegabytesPerHour float64 `json:"ingressNetworkTrafficPerMegabytesPerHour"`
+	EgressNetworkTrafficPerMegabytesPerHour  float64 `json:"egressNetworkTrafficPerMegabytesPerHour"`
+	PVCPerGigabytesPerHour                   float64 `json:"pvcPerGigabytesPerHour"`
+}
+
 // Server configures the HTTP server.
 type Server struct {
 	BindAddress   string `json:"bindAddress"`
@@ -176,6 +198,7 @@ func Default() *Config {
 			},
 		},
 		Authorization: Authorization{Mode: ModeRBAC},
+		Metering:      Metering{RetentionDay: "7d"},
 		Objects: Objects{
 			AlwaysOn:    []string{"namespaces", "nodes", "pods"},
 			IdleTimeout: duration(time.Hour),

@@ -32,6 +32,8 @@ type Namespace struct {
 	Name string
 	// Workspace is the one it belongs to, empty for none.
 	Workspace string
+	// DevOps is the DevOps project it is the namespace of, empty for none.
+	DevOps string
 }
 
 // Rights is everything by which the rights of users are decided.
@@ -129,7 +131,8 @@ func decodeBinding(item *objects.Item) (*Binding, error) {
 }
 
 func decodeNamespace(item *objects.Item) (*Namespace, error) {
-	return &Namespace{Name: item.Name(), Workspace: item.Labels().Get(iamv1alpha2.LabelWorkspace)}, nil
+	labels := item.Labels()
+	return &Namespace{Name: item.Name(), Workspace: labels.Get(iamv1alpha2.LabelWorkspace), DevOps: labels.Get(iamv1alpha2.LabelDevOps)}, nil
 }
 
 // Changes calls visit for what differs between two states: with the value

@@ -40,6 +40,7 @@ const (
 	groupIAM    = "iam.kubesphere.io"
 	groupTenant = "tenant.kubesphere.io"
 	workspace   = "kubesphere.io/workspace"
+	devOps      = "kubesphere.io/devopsproject"
 )
 
 // maxBody bounds what is read of a request that is looked into, in bytes: the

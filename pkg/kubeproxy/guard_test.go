@@ -138,7 +138,7 @@ func TestLabelled(t *testing.T) {
 		want   bool
 	}{
 		"the same": {map[string]string{"kubesphere.io/workspace": "w"}, false}, "another workspace": {map[string]string{"kubesphere.io/workspace": "v"}, true},
-		"none": {nil, true}, "what pods may do": {map[string]string{"kubesphere.io/workspace": "w", "pod-security.kubernetes.io/enforce": "privileged"}, true},
+		"none": {nil, true}, "a DevOps project": {map[string]string{"kubesphere.io/workspace": "w", "kubesphere.io/devopsproject": "d"}, true}, "what pods may do": {map[string]string{"kubesphere.io/workspace": "w", "pod-security.kubernetes.io/enforce": "privileged"}, true},
 	} {
 		if got := labelled(old, namespace(test.labels)); got != test.want {
 			t.Errorf("%s: %v", name, got)

@@ -121,7 +121,7 @@ func sameWorkspace(before, after *unstructured.Unstructured) bool {
 }
 
 // labelled reports whether the labels of a namespace change that say whose it
-// is and what its pods may do on the node (CVE-2026-41052).
+// is, also as a DevOps project, and what its pods may do on the node (CVE-2026-41052).
 func labelled(before, after *unstructured.Unstructured) bool {
 	relevant := func(object *unstructured.Unstructured) map[string]string {
 		labels := map[string]string{}
@@ -129,7 +129,7 @@ func labelled(before, after *unstructured.Unstructured) bool {
 			maps.Copy(labels, object.GetLabels())
 		}
 		maps.DeleteFunc(labels, func(key, _ string) bool {
-			return key != workspace && !strings.HasPrefix(key, "pod-security.kubernetes.io/")
+			return key != workspace && key != devOps && !strings.HasPrefix(key, "pod-security.kubernetes.io/")
 		})
 		return labels
 	}

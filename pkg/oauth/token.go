@@ -96,6 +96,11 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) (*TokenReply, er
 	case !found:
 		return nil, &Error{Code: "unsupported_grant_type", Description: "the grant type is not supported", Status: http.StatusBadRequest}
 	}
+	return h.issue(r, form, c, run)
+}
+
+// issue answers with the tokens of a grant.
+func (h *Handler) issue(r *http.Request, form url.Values, c *oauthclient.Client, run grant) (*TokenReply, error) {
 	who, err := run(r.Context(), form, c)
 	h.record(r, form, who, err)
 	if err != nil {

@@ -39,8 +39,11 @@ type Info struct {
 	APIGroup   string
 	APIVersion string
 	// Cluster is set for paths below /{prefix}/clusters/{cluster}.
-	Cluster     string
-	Workspace   string
+	Cluster   string
+	Workspace string
+	// DevOps is the DevOps project of paths below devops/{devops}. Its objects
+	// are those of its namespace, see InNamespace.
+	DevOps      string
 	Namespace   string
 	Resource    string
 	Subresource string
@@ -152,7 +155,11 @@ func (i *Info) parseScope(current []string) {
 			current = current[2:]
 		}
 	}
-	if len(current) >= 1 && current[0] == "namespaces" {
+	// The name of a DevOps project, with what is in it.
+	if len(current) > 2 && current[0] == "devops" && i.Workspace == "" && !i.Kubernetes && i.APIGroup == "iam.kubesphere.io" {
+		i.DevOps, current = current[1], current[2:]
+	}
+	if i.DevOps == "" && len(current) >= 1 && current[0] == "namespaces" {
 		if len(current) > 1 {
 			i.Namespace = current[1]
 			if len(current) > 2 && !namespaceSubresources[current[2]] {
@@ -176,6 +183,9 @@ func (i *Info) parseScope(current []string) {
 		i.Workspace = i.Name
 	}
 	switch {
+	// Nobody but who may do it everywhere, as long as the namespace is not known.
+	case i.DevOps != "":
+		i.Scope = ScopeGlobal
 	case globalResources[i.APIGroup][i.Resource] && i.Workspace == "":
 		i.Scope = ScopeGlobal
 	case i.Namespace != "":
@@ -185,6 +195,12 @@ func (i *Info) parseScope(current []string) {
 	default:
 		i.Scope = ScopeCluster
 	}
+}
+
+// InNamespace places a request about a DevOps project in the project's
+// namespace, where the rights to it are held.
+func (i *Info) InNamespace(namespace string) {
+	i.Namespace, i.Scope = namespace, ScopeNamespace
 }
 
 // refineVerb tells list and watch from get, and deletecollection from delete.
@@ -257,6 +273,21 @@ func WithInfo(ctx context.Context, info *Info) context.Context {
 func InfoFrom(ctx context.Context) *Info {
 	info, _ := ctx.Value(infoKey{}).(*Info)
 	return info
+}
+
+// InProject serves paths of a DevOps project, below /devops/{devops}, by a
+// handler of paths in its namespace, below /namespaces/{namespace}. It answers
+// 404 for a project without a namespace, and so does not get to the handler,
+// to whom no namespace may mean the platform.
+func InProject(serve func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		info, name := InfoFrom(r.Context()), r.PathValue("devops")
+		if info == nil || name == "" || info.DevOps != name || info.Namespace == "" || info.Scope != ScopeNamespace {
+			return status.NotFound("there is no DevOps project %q", name)
+		}
+		r.SetPathValue("namespace", info.Namespace)
+		return serve(w, r)
+	}
 }
 
 // OfPlatform reports whether a resource belongs to the platform rather than to

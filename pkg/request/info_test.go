@@ -33,6 +33,10 @@ func TestParse(t *testing.T) {
 		{"users in the viewer are global", "GET", "/kapis/resources.kubesphere.io/v1alpha3/users", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Verb: "list", Resource: "users", Scope: ScopeGlobal}},
 		{"groups of a workspace", "GET", "/kapis/iam.kubesphere.io/v1alpha2/workspaces/w/groups", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "iam.kubesphere.io", APIVersion: "v1alpha2", Verb: "list", Workspace: "w", Resource: "groups", Scope: ScopeWorkspace}},
 		{"namespaces of a workspace", "POST", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces/w/namespaces", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "tenant.kubesphere.io", APIVersion: "v1alpha2", Verb: "create", Workspace: "w", Resource: "namespaces", Scope: ScopeWorkspace}},
+		{"members of a DevOps project", "GET", "/kapis/iam.kubesphere.io/v1alpha2/devops/d/members", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "iam.kubesphere.io", APIVersion: "v1alpha2", Verb: "list", DevOps: "d", Resource: "members", Scope: ScopeGlobal}},
+		{"a role in a DevOps project", "PATCH", "/kapis/iam.kubesphere.io/v1alpha2/devops/d/roles/r", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "iam.kubesphere.io", APIVersion: "v1alpha2", Verb: "patch", DevOps: "d", Resource: "roles", Name: "r", Scope: ScopeGlobal}},
+		{"no namespace in a DevOps project", "GET", "/kapis/iam.kubesphere.io/v1alpha2/devops/d/namespaces/n/members", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "iam.kubesphere.io", APIVersion: "v1alpha2", Verb: "get", DevOps: "d", Resource: "namespaces", Name: "n", Subresource: "members", Scope: ScopeGlobal}},
+		{"DevOps projects of a workspace", "GET", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces/w/devops", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "tenant.kubesphere.io", APIVersion: "v1alpha2", Verb: "list", Workspace: "w", Resource: "devops", Scope: ScopeWorkspace}},
 		{"another cluster", "GET", "/kapis/clusters/c/resources.kubesphere.io/v1alpha3/nodes", Info{IsResourceRequest: true, APIPrefix: "kapis", Cluster: "c", APIGroup: "resources.kubesphere.io", APIVersion: "v1alpha3", Verb: "list", Resource: "nodes", Scope: ScopeCluster}},
 		{"kubernetes of another cluster", "GET", "/api/clusters/c/v1/nodes", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", Cluster: "c", APIVersion: "v1", Verb: "list", Resource: "nodes", Scope: ScopeCluster}},
 		// Upstream panicked on these (lessons §1.7).
@@ -64,7 +68,7 @@ func equal(a, b Info) bool {
 	a.Path, b.Path = "", ""
 	return a.IsResourceRequest == b.IsResourceRequest && a.Verb == b.Verb && a.APIPrefix == b.APIPrefix && a.APIGroup == b.APIGroup &&
 		a.APIVersion == b.APIVersion && a.Cluster == b.Cluster && a.Workspace == b.Workspace && a.Namespace == b.Namespace &&
-		a.Resource == b.Resource && a.Subresource == b.Subresource && a.Name == b.Name && a.Scope == b.Scope && a.Kubernetes == b.Kubernetes
+		a.Resource == b.Resource && a.Subresource == b.Subresource && a.Name == b.Name && a.DevOps == b.DevOps && a.Scope == b.Scope && a.Kubernetes == b.Kubernetes
 }
 
 func TestParseRefusesAmbiguousPaths(t *testing.T) {

@@ -31,6 +31,10 @@ const headerRequestID = "Audit-Id"
 // tokenPath is where an Authorization header is client authentication.
 const tokenPath = "/oauth/token"
 
+// loginPath is where an Authorization header means nothing: clients send the
+// one of the session that is over.
+const loginPath = "/kapis/iam.kubesphere.io/v1alpha2/login"
+
 // requestTimeout bounds a request that is not meant to last; kube-apiserver's.
 const requestTimeout = time.Minute
 
@@ -45,6 +49,8 @@ type filters struct {
 	metrics       *metrics
 	inFlight      chan struct{}
 	maxBody       int64
+	// namespaceOf finds the namespace of a DevOps project, "" for none.
+	namespaceOf func(ctx context.Context, project string) (string, error)
 	// watchable reports whether what is asked for is served here and streams
 	// changes.
 	watchable func(*http.Request) bool
@@ -153,7 +159,7 @@ func tooMany() error {
 // identify finds out who asks.
 func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
 	ctx := request.WithInfo(r.Context(), info)
-	if info.Path == tokenPath {
+	if info.Path == tokenPath || info.Path == loginPath {
 		f.authorize(w, r.WithContext(ctx), info, c, nil)
 		return
 	}
@@ -212,6 +218,17 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 
 // authorize asks whether the caller may do this, and serves it if so.
 func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *request.Info, c *call, who *authenticator.Response) {
+	if info.DevOps != "" {
+		// Found once: what is authorised is what is served.
+		namespace, err := f.namespaceOf(r.Context(), info.DevOps)
+		if err != nil {
+			status.Write(w, r, err)
+			return
+		}
+		if namespace != "" {
+			info.InNamespace(namespace)
+		}
+	}
 	attributes := authz.AttributesOf(info)
 	if who != nil {
 		attributes.User = who.User

@@ -34,6 +34,8 @@ type Options struct {
 	Groups        []route.Group
 	Authenticator authenticator.Request
 	Authorizer    authorizer.UnconditionalAuthorizer
+	// DevOpsNamespace returns the namespace of a DevOps project, "" for none.
+	DevOpsNamespace func(ctx context.Context, project string) (string, error)
 	// Ready are the conditions for requests to be sent to this server.
 	Ready    []Check
 	Registry *prometheus.Registry
@@ -67,7 +69,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		return nil, err
 	}
 	s.handler = &filters{
-		next: mux, authenticator: options.Authenticator, authorizer: options.Authorizer,
+		next: mux, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
 		watchable: watchable(mux, options.Groups), watches: s.watches,
 	}

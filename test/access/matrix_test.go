@@ -32,8 +32,9 @@ var update = flag.Bool("update", false, "write the table anew")
 const table = "matrix.tsv"
 
 // The world of the table: workspace w with namespaces p and q, workspace v with
-// namespace x, and namespace kube-system of no workspace.
-var namespaces = []*iam.Namespace{{Name: "kube-system"}, {Name: "p", Workspace: "w"}, {Name: "q", Workspace: "w"}, {Name: "x", Workspace: "v"}}
+// namespace x, and namespace
+// kube-system of no workspace. Namespace p is that of DevOps project d.
+var namespaces = []*iam.Namespace{{Name: "kube-system"}, {Name: "p", Workspace: "w", DevOps: "d"}, {Name: "q", Workspace: "w"}, {Name: "x", Workspace: "v"}}
 
 // callers are the columns of the table. All requests are about workspace w,
 // namespace p and user somebody.
@@ -74,6 +75,9 @@ var more = []string{
 	"GET /apis/iam.kubesphere.io/v1alpha2/users", "PATCH /apis/iam.kubesphere.io/v1alpha2/users/somebody", "POST /apis/iam.kubesphere.io/v1alpha2/globalrolebindings",
 	"POST /apis/iam.kubesphere.io/v1alpha2/workspacerolebindings", "GET /apis/iam.kubesphere.io/v1alpha2/sessions",
 	"DELETE /apis/tenant.kubesphere.io/v1alpha1/workspaces/w", "POST /apis/authorization.k8s.io/v1/subjectaccessreviews",
+	// A DevOps project without a namespace is no way to anything.
+	"GET /kapis/iam.kubesphere.io/v1alpha2/devops/none/members", "POST /kapis/iam.kubesphere.io/v1alpha2/devops/none/members",
+	"DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/none/roles/a", "GET /kapis/iam.kubesphere.io/v1alpha2/devops/d/namespaces/q/members",
 	"GET /kapis/resources.kubesphere.io/v1alpha3/nodes", "GET /kapis/resources.kubesphere.io/v1alpha3/users", "GET /kapis/resources.kubesphere.io/v1alpha3/sessions",
 	"GET /kapis/resources.kubesphere.io/v1alpha3/workspaces", "GET /kapis/resources.kubesphere.io/v1alpha3/namespaces", "GET /kapis/resources.kubesphere.io/v1alpha3/clusterroles",
 	"GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/p/secrets", "GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/kube-system/secrets",
@@ -188,6 +192,8 @@ func example(path string) string {
 			return "w"
 		case "namespace":
 			return "p"
+		case "devops":
+			return "d"
 		case "user", "member", "workspacemember", "clustermember":
 			return "somebody"
 		case "resources":
@@ -269,6 +275,11 @@ func decision(t *testing.T, decide authorizer.UnconditionalAuthorizer, name, met
 	info, err := request.Parse(httptest.NewRequest(method, target, nil))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, one := range namespaces {
+		if info.DevOps != "" && one.DevOps == info.DevOps {
+			info.InNamespace(one.Name) // as the server does
+		}
 	}
 	a := authz.AttributesOf(info)
 	who := &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated}}

@@ -15,6 +15,8 @@ const (
 	LabelIdentityProvider = "iam.kubesphere.io/identify-provider"
 	// LabelOriginUID is the user's name at its identity provider.
 	LabelOriginUID = "iam.kubesphere.io/origin-uid"
+	// LabelDevOps names the DevOps project a namespace belongs to.
+	LabelDevOps = "kubesphere.io/devopsproject"
 	// LabelWorkspace names the workspace an object belongs to.
 	LabelWorkspace = "kubesphere.io/workspace"
 

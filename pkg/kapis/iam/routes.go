@@ -6,6 +6,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -166,6 +167,8 @@ type scope struct {
 	members
 	path, one, many, what string
 	parameters            []route.Parameter
+	// in places requests where their handler looks; nil for where they are.
+	in func(func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error
 }
 
 func (h *Handler) scopes() []scope {
@@ -193,6 +196,14 @@ func (h *Handler) scopes() []scope {
 			path: "/namespaces/{namespace}/members", one: "NamespaceMember", many: "NamespaceMembers", what: "a project",
 			parameters: []route.Parameter{inPath("namespace", "Name of the namespace.")},
 		},
+		{
+			members: members{
+				Handler: h, place: func(r *http.Request) iam.Place { return iam.Place{Namespace: r.PathValue("namespace")} },
+				resource: "members", parameter: "member", annotation: iamv1alpha2.AnnotationRole,
+			},
+			path: "/devops/{devops}/members", one: "DevOpsMember", many: "DevOpsMembers", what: "a DevOps project",
+			parameters: []route.Parameter{inPath("devops", "Name of the DevOps project.")}, in: request.InProject,
+		},
 	}
 }
 
@@ -200,7 +211,7 @@ func (s *scope) routes() []route.Route {
 	single := s.path + "/{" + s.parameter + "}"
 	named := append(s.parameters[:len(s.parameters):len(s.parameters)], inPath(s.parameter, "Name of the user."))
 	m := &s.members
-	return []route.Route{
+	routes := []route.Route{
 		{
 			Method: http.MethodGet, Path: s.path, ID: "list" + s.many, Summary: "List the members of " + s.what,
 			Description: "Lists users with their role in the annotation " + s.annotation + ".",
@@ -224,4 +235,10 @@ func (s *scope) routes() []route.Route {
 			Parameters: named, Responses: answer(route.Message{}, "The user is no member any more."), Handler: m.remove,
 		},
 	}
+	if s.in != nil {
+		for n := range routes {
+			routes[n].Handler = s.in(routes[n].Handler)
+		}
+	}
+	return routes
 }

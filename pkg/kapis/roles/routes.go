@@ -7,6 +7,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -32,6 +33,7 @@ func (h *Handler) Group() route.Group {
 	for _, k := range kinds() {
 		group.Routes = append(group.Routes, h.roleRoutes(k)...)
 	}
+	group.Routes = append(group.Routes, h.devOpsRoutes()...)
 	group.Routes = append(group.Routes, h.templateRoutes()...)
 	group.Routes = append(group.Routes, h.bindingRoutes()...)
 	group.Routes = append(group.Routes, h.reviewRoutes()...)
@@ -48,6 +50,9 @@ func (k *kind) above() []route.Parameter {
 	case "WorkspaceRole":
 		return []route.Parameter{inPath("workspace", "Name of the workspace.")}
 	case "Role":
+		if k.below == belowDevOps {
+			return []route.Parameter{inPath("devops", "Name of the DevOps project.")}
+		}
 		return []route.Parameter{inPath("namespace", "Name of the namespace.")}
 	}
 	return nil
@@ -107,21 +112,38 @@ func (h *Handler) roleRoutes(k kind) []route.Route {
 	}
 }
 
+// belowDevOps is where the roles of DevOps projects are, which are those of
+// their namespaces.
+const belowDevOps = "/devops/{devops}"
+
+// devOpsRoutes are the operations on roles of namespaces, for those of DevOps
+// projects.
+func (h *Handler) devOpsRoutes() []route.Route {
+	k := kinds()[3]
+	k.below, k.title, k.id = belowDevOps, "role of a DevOps project", "DevOpsRole"
+	routes := append(h.roleRoutes(k), h.templates("/devops/{devops}/members/{member}/roles", "listDevOpsMemberRoles", "member", k))
+	for n := range routes {
+		routes[n].Handler = request.InProject(routes[n].Handler)
+	}
+	return routes
+}
+
+func (h *Handler) templates(path, id, parameter string, k kind) route.Route {
+	return route.Route{
+		Method: http.MethodGet, Path: path, ID: id, Summary: "List the templates the roles of somebody are made of",
+		Description: "The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.",
+		Parameters:  append(k.above(), inPath(parameter, "Name of the user.")),
+		Responses:   []route.Response{{Code: http.StatusOK, Description: "The templates.", Model: []route.Object{}}}, Handler: h.templatesOf(k, parameter),
+	}
+}
+
 func (h *Handler) templateRoutes() []route.Route {
 	k := kinds()
-	templates := func(path, id, parameter string, k kind) route.Route {
-		return route.Route{
-			Method: http.MethodGet, Path: path, ID: id, Summary: "List the templates the roles of somebody are made of",
-			Description: "The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.",
-			Parameters:  append(k.above(), inPath(parameter, "Name of the user.")),
-			Responses:   []route.Response{{Code: http.StatusOK, Description: "The templates.", Model: []route.Object{}}}, Handler: h.templatesOf(k, parameter),
-		}
-	}
 	return []route.Route{
-		templates("/users/{user}/globalroles", "listUserGlobalRoles", "user", k[0]),
-		templates("/clustermembers/{clustermember}/clusterroles", "listClusterMemberRoles", "clustermember", k[1]),
-		templates("/workspaces/{workspace}/workspacemembers/{workspacemember}/workspaceroles", "listWorkspaceMemberRoles", "workspacemember", k[2]),
-		templates("/namespaces/{namespace}/members/{member}/roles", "listNamespaceMemberRoles", "member", k[3]),
+		h.templates("/users/{user}/globalroles", "listUserGlobalRoles", "user", k[0]),
+		h.templates("/clustermembers/{clustermember}/clusterroles", "listClusterMemberRoles", "clustermember", k[1]),
+		h.templates("/workspaces/{workspace}/workspacemembers/{workspacemember}/workspaceroles", "listWorkspaceMemberRoles", "workspacemember", k[2]),
+		h.templates("/namespaces/{namespace}/members/{member}/roles", "listNamespaceMemberRoles", "member", k[3]),
 	}
 }
 

@@ -66,6 +66,7 @@ func paging(more ...route.Parameter) []route.Parameter {
 func (h *Handler) Groups() []route.Group {
 	two := append(h.workspaceRoutes("/workspaces", "Workspace"), h.projectRoutes()...)
 	two = append(two, h.quotaRoutes()...)
+	two = append(two, h.devOpsRoutes()...)
 	three := append(h.workspaceRoutes("/workspacetemplates", "WorkspaceTemplate"), h.readRoutes()...)
 	const tag, description = "Workspaces", "Workspaces, projects and quotas."
 	groups := []route.Group{

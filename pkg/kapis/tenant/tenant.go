@@ -20,6 +20,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
@@ -39,6 +40,8 @@ type Handler struct {
 	Projects   *tenant.Projects
 	Quotas     *tenant.Quotas
 	Rights     Rights
+	// Prices are what the use of resources costs.
+	Prices config.Metering
 }
 
 // Rights says what a caller may do and see. *authz.RBAC does.
@@ -181,12 +184,14 @@ func (h *Handler) mayMove(r *http.Request, from, to string) error {
 }
 
 // mayLabel refuses to let the caller change the labels of a namespace that say
-// what its pods may do on the node, unless he may do everything in the cluster
-// (CVE-2026-41052).
+// what its pods may do on the node or whose DevOps project it is, unless he may
+// do everything in the cluster (CVE-2026-41052).
 func (h *Handler) mayLabel(r *http.Request, name string, before, after map[string]string) error {
 	relevant := func(labels map[string]string) map[string]string {
 		labels = maps.Clone(labels)
-		maps.DeleteFunc(labels, func(key, _ string) bool { return !strings.HasPrefix(key, "pod-security.kubernetes.io/") })
+		maps.DeleteFunc(labels, func(key, _ string) bool {
+			return key != iamv1alpha2.LabelDevOps && !strings.HasPrefix(key, "pod-security.kubernetes.io/")
+		})
 		return labels
 	}
 	if maps.Equal(relevant(before), relevant(after)) {
@@ -196,7 +201,7 @@ func (h *Handler) mayLabel(r *http.Request, name string, before, after map[strin
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), name, "user %q cannot change what pods may do on the node", caller(r).GetName())
+	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), name, "user %q cannot change what pods may do on the node, nor the DevOps project", caller(r).GetName())
 }
 
 // handler lets errors of an unreachable Kubernetes be 503.
