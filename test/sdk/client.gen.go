@@ -125,6 +125,15 @@ type OauthError struct {
 	ErrorDescription *string `json:"error_description,omitempty"`
 }
 
+// OauthLogin defines model for oauth.Login.
+type OauthLogin struct {
+	// Password Password of the user.
+	Password string `json:"password"`
+
+	// Username Name or e-mail address of the user.
+	Username string `json:"username"`
+}
+
 // OauthMessage defines model for oauth.Message.
 type OauthMessage struct {
 	Message string `json:"message"`
@@ -297,6 +306,15 @@ type TenantClusterList struct {
 	TotalItems int32 `json:"totalItems"`
 }
 
+// TenantDevOpsProjectList defines model for tenant.DevOpsProjectList.
+type TenantDevOpsProjectList struct {
+	// Items The DevOps projects of the page.
+	Items []RouteObject `json:"items"`
+
+	// TotalItems The number of DevOps projects that match, on all pages.
+	TotalItems int32 `json:"totalItems"`
+}
+
 // TenantNamespaceList defines model for tenant.NamespaceList.
 type TenantNamespaceList struct {
 	// Items The namespaces of the page.
@@ -304,6 +322,21 @@ type TenantNamespaceList struct {
 
 	// TotalItems The number of namespaces that match, on all pages.
 	TotalItems int32 `json:"totalItems"`
+}
+
+// TenantPrices defines model for tenant.Prices.
+type TenantPrices struct {
+	CpuPerCorePerHour float64 `json:"cpu_per_core_per_hour"`
+
+	// Currency The currency, empty when nothing costs anything.
+	Currency                                 string  `json:"currency"`
+	EgressNetworkTrafficPerMegabytesPerHour  float64 `json:"egress_network_traffic_per_megabytes_per_hour"`
+	IngressNetworkTrafficPerMegabytesPerHour float64 `json:"ingress_network_traffic_per_megabytes_per_hour"`
+	MemPerGigabytesPerHour                   float64 `json:"mem_per_gigabytes_per_hour"`
+	PvcPerGigabytesPerHour                   float64 `json:"pvc_per_gigabytes_per_hour"`
+
+	// RetentionDay How long measurements are kept, such as 7d.
+	RetentionDay string `json:"retention_day"`
 }
 
 // TenantWorkspaceList defines model for tenant.WorkspaceList.
@@ -1282,6 +1315,60 @@ type CreateClusterMembersJSONBody = []IamMember
 
 // ListClusterRolesParams defines parameters for ListClusterRoles.
 type ListClusterRolesParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all; 0 for the total only.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime (the default).
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Label Selector on labels; iam.kubesphere.io/role-template=true for templates.
+	Label *string `form:"label,omitempty" json:"label,omitempty"`
+
+	// Annotation Selector on annotations; kubesphere.io/creator for what the console shows.
+	Annotation *string `form:"annotation,omitempty" json:"annotation,omitempty"`
+}
+
+// ListDevOpsMembersParams defines parameters for ListDevOpsMembers.
+type ListDevOpsMembersParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime, the default.
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Pretty Indent the answer.
+	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
+}
+
+// CreateDevOpsMembersJSONBody defines parameters for CreateDevOpsMembers.
+type CreateDevOpsMembersJSONBody = []IamMember
+
+// ListDevOpsRolesParams defines parameters for ListDevOpsRoles.
+type ListDevOpsRolesParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
@@ -2354,6 +2441,30 @@ type ListWorkspaceClustersParams struct {
 	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
 }
 
+// ListWorkspaceDevOpsProjectsParams defines parameters for ListWorkspaceDevOpsProjects.
+type ListWorkspaceDevOpsProjectsParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime, the default.
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Pretty Indent the answer.
+	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
+}
+
 // ListWorkspaceFederatedNamespacesParams defines parameters for ListWorkspaceFederatedNamespaces.
 type ListWorkspaceFederatedNamespacesParams struct {
 	// Page Number of the page, from 1.
@@ -2380,6 +2491,30 @@ type ListWorkspaceFederatedNamespacesParams struct {
 
 // ListWorkspaceNamespacesParams defines parameters for ListWorkspaceNamespaces.
 type ListWorkspaceNamespacesParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime, the default.
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Pretty Indent the answer.
+	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
+}
+
+// ListMemberDevOpsProjectsParams defines parameters for ListMemberDevOpsProjects.
+type ListMemberDevOpsProjectsParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
@@ -3221,6 +3356,27 @@ type PatchClusterRoleApplicationMergePatchPlusJSONRequestBody = RouteObject
 // UpdateClusterRoleJSONRequestBody defines body for UpdateClusterRole for application/json ContentType.
 type UpdateClusterRoleJSONRequestBody = V1ClusterRole
 
+// CreateDevOpsMembersJSONRequestBody defines body for CreateDevOpsMembers for application/json ContentType.
+type CreateDevOpsMembersJSONRequestBody = CreateDevOpsMembersJSONBody
+
+// UpdateDevOpsMemberJSONRequestBody defines body for UpdateDevOpsMember for application/json ContentType.
+type UpdateDevOpsMemberJSONRequestBody = IamMember
+
+// CreateDevOpsRoleJSONRequestBody defines body for CreateDevOpsRole for application/json ContentType.
+type CreateDevOpsRoleJSONRequestBody = V1Role
+
+// PatchDevOpsRoleJSONRequestBody defines body for PatchDevOpsRole for application/json ContentType.
+type PatchDevOpsRoleJSONRequestBody = RouteObject
+
+// PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody defines body for PatchDevOpsRole for application/json-patch+json ContentType.
+type PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody = RouteObject
+
+// PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody defines body for PatchDevOpsRole for application/merge-patch+json ContentType.
+type PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody = RouteObject
+
+// UpdateDevOpsRoleJSONRequestBody defines body for UpdateDevOpsRole for application/json ContentType.
+type UpdateDevOpsRoleJSONRequestBody = V1Role
+
 // CreateGlobalRoleJSONRequestBody defines body for CreateGlobalRole for application/json ContentType.
 type CreateGlobalRoleJSONRequestBody = V1alpha2GlobalRole
 
@@ -3235,6 +3391,9 @@ type PatchGlobalRoleApplicationMergePatchPlusJSONRequestBody = RouteObject
 
 // UpdateGlobalRoleJSONRequestBody defines body for UpdateGlobalRole for application/json ContentType.
 type UpdateGlobalRoleJSONRequestBody = V1alpha2GlobalRole
+
+// LoginJSONRequestBody defines body for Login for application/json ContentType.
+type LoginJSONRequestBody = OauthLogin
 
 // CreateNamespaceMembersJSONRequestBody defines body for CreateNamespaceMembers for application/json ContentType.
 type CreateNamespaceMembersJSONRequestBody = CreateNamespaceMembersJSONBody
@@ -3653,6 +3812,149 @@ type ClientInterface interface {
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/clusterroles/{clusterrole} (the `UpdateClusterRole` operationId).
 	UpdateClusterRole(ctx context.Context, clusterrole string, body UpdateClusterRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDevOpsMembers List the members of a DevOps project
+	//
+	// Lists users with their role in the annotation iam.kubesphere.io/role.
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `ListDevOpsMembers` operationId).
+	ListDevOpsMembers(ctx context.Context, devops string, params *ListDevOpsMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDevOpsMembersWithBody Make users members of a DevOps project
+	//
+	// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+	CreateDevOpsMembersWithBody(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDevOpsMembers Make users members of a DevOps project
+	//
+	// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+	CreateDevOpsMembers(ctx context.Context, devops string, body CreateDevOpsMembersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteDevOpsMember Take a member out of a DevOps project
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `DeleteDevOpsMember` operationId).
+	DeleteDevOpsMember(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDevOpsMember Get a member of a DevOps project
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `GetDevOpsMember` operationId).
+	GetDevOpsMember(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDevOpsMemberWithBody Change the role of a member of a DevOps project
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+	UpdateDevOpsMemberWithBody(ctx context.Context, devops string, member string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDevOpsMember Change the role of a member of a DevOps project
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+	UpdateDevOpsMember(ctx context.Context, devops string, member string, body UpdateDevOpsMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDevOpsMemberRoles List the templates the roles of somebody are made of
+	//
+	// The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member}/roles (the `ListDevOpsMemberRoles` operationId).
+	ListDevOpsMemberRoles(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDevOpsRoles List each role of a DevOps project
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `ListDevOpsRoles` operationId).
+	ListDevOpsRoles(ctx context.Context, devops string, params *ListDevOpsRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDevOpsRoleWithBody Create a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+	CreateDevOpsRoleWithBody(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDevOpsRole Create a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+	CreateDevOpsRole(ctx context.Context, devops string, body CreateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteDevOpsRole Delete a role of a DevOps project
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `DeleteDevOpsRole` operationId).
+	DeleteDevOpsRole(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDevOpsRole Get a role of a DevOps project
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `GetDevOpsRole` operationId).
+	GetDevOpsRole(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchDevOpsRoleWithBody Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithBody(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchDevOpsRole Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRole(ctx context.Context, devops string, role string, body PatchDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBody Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json-patch+json` content type.
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBody(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PatchDevOpsRoleWithApplicationMergePatchPlusJSONBody Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/merge-patch+json` content type.
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithApplicationMergePatchPlusJSONBody(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDevOpsRoleWithBody Replace a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+	UpdateDevOpsRoleWithBody(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateDevOpsRole Replace a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+	UpdateDevOpsRole(ctx context.Context, devops string, role string, body UpdateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListGlobalRoles List each global role
 	//
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/globalroles (the `ListGlobalRoles` operationId).
@@ -3739,6 +4041,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/globalroles/{globalrole} (the `UpdateGlobalRole` operationId).
 	UpdateGlobalRole(ctx context.Context, globalrole string, body UpdateGlobalRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LoginWithBody Log in with name and password
+	//
+	// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+	LoginWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Login Log in with name and password
+	//
+	// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+	Login(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNamespaceMembers List the members of a project
 	//
@@ -4361,6 +4681,13 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/federatednamespaces (the `ListFederatedNamespaces` operationId).
 	ListFederatedNamespaces(ctx context.Context, params *ListFederatedNamespacesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPrices What the use of resources costs
+	//
+	// The prices of the configuration, 0 for what has none. Who is logged in may ask.
+	//
+	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/metering/price (the `GetPrices` operationId).
+	GetPrices(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTenantNamespaces List the namespaces the caller may see
 	//
 	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/namespaces (the `ListTenantNamespaces` operationId).
@@ -4453,6 +4780,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/clusters (the `ListWorkspaceClusters` operationId).
 	ListWorkspaceClusters(ctx context.Context, workspace string, params *ListWorkspaceClustersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWorkspaceDevOpsProjects List the DevOps projects of a workspace the caller may see
+	//
+	// An empty list where the type is not installed.
+	//
+	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/devops (the `ListWorkspaceDevOpsProjects` operationId).
+	ListWorkspaceDevOpsProjects(ctx context.Context, workspace string, params *ListWorkspaceDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWorkspaceFederatedNamespaces List the federated namespaces of a workspace
 	//
@@ -4581,6 +4915,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/resourcequotas/{resourcequota} (the `UpdateWorkspaceQuota` operationId).
 	UpdateWorkspaceQuota(ctx context.Context, workspace string, resourcequota string, body UpdateWorkspaceQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListMemberDevOpsProjects List the DevOps projects of a workspace a member may see
+	//
+	// An empty list where the type is not installed.
+	//
+	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/workspacemembers/{workspacemember}/devops (the `ListMemberDevOpsProjects` operationId).
+	ListMemberDevOpsProjects(ctx context.Context, workspace string, workspacemember string, params *ListMemberDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListMemberNamespaces List the namespaces of a workspace a member may see
 	//
@@ -5322,6 +5663,339 @@ func (c *Client) UpdateClusterRole(ctx context.Context, clusterrole string, body
 	return c.Client.Do(req)
 }
 
+// ListDevOpsMembers List the members of a DevOps project
+//
+// Lists users with their role in the annotation iam.kubesphere.io/role.
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `ListDevOpsMembers` operationId).
+func (c *Client) ListDevOpsMembers(ctx context.Context, devops string, params *ListDevOpsMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDevOpsMembersRequest(c.Server, devops, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDevOpsMembersWithBody Make users members of a DevOps project
+//
+// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+func (c *Client) CreateDevOpsMembersWithBody(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDevOpsMembersRequestWithBody(c.Server, devops, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDevOpsMembers Make users members of a DevOps project
+//
+// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+func (c *Client) CreateDevOpsMembers(ctx context.Context, devops string, body CreateDevOpsMembersJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDevOpsMembersRequest(c.Server, devops, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteDevOpsMember Take a member out of a DevOps project
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `DeleteDevOpsMember` operationId).
+func (c *Client) DeleteDevOpsMember(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDevOpsMemberRequest(c.Server, devops, member)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDevOpsMember Get a member of a DevOps project
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `GetDevOpsMember` operationId).
+func (c *Client) GetDevOpsMember(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDevOpsMemberRequest(c.Server, devops, member)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDevOpsMemberWithBody Change the role of a member of a DevOps project
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+func (c *Client) UpdateDevOpsMemberWithBody(ctx context.Context, devops string, member string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDevOpsMemberRequestWithBody(c.Server, devops, member, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDevOpsMember Change the role of a member of a DevOps project
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+func (c *Client) UpdateDevOpsMember(ctx context.Context, devops string, member string, body UpdateDevOpsMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDevOpsMemberRequest(c.Server, devops, member, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDevOpsMemberRoles List the templates the roles of somebody are made of
+//
+// The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member}/roles (the `ListDevOpsMemberRoles` operationId).
+func (c *Client) ListDevOpsMemberRoles(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDevOpsMemberRolesRequest(c.Server, devops, member)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDevOpsRoles List each role of a DevOps project
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `ListDevOpsRoles` operationId).
+func (c *Client) ListDevOpsRoles(ctx context.Context, devops string, params *ListDevOpsRolesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDevOpsRolesRequest(c.Server, devops, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDevOpsRoleWithBody Create a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+func (c *Client) CreateDevOpsRoleWithBody(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDevOpsRoleRequestWithBody(c.Server, devops, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDevOpsRole Create a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+func (c *Client) CreateDevOpsRole(ctx context.Context, devops string, body CreateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDevOpsRoleRequest(c.Server, devops, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteDevOpsRole Delete a role of a DevOps project
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `DeleteDevOpsRole` operationId).
+func (c *Client) DeleteDevOpsRole(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteDevOpsRoleRequest(c.Server, devops, role)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDevOpsRole Get a role of a DevOps project
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `GetDevOpsRole` operationId).
+func (c *Client) GetDevOpsRole(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDevOpsRoleRequest(c.Server, devops, role)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchDevOpsRoleWithBody Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *Client) PatchDevOpsRoleWithBody(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchDevOpsRoleRequestWithBody(c.Server, devops, role, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchDevOpsRole Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *Client) PatchDevOpsRole(ctx context.Context, devops string, role string, body PatchDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchDevOpsRoleRequest(c.Server, devops, role, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBody Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json-patch+json` content type.
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *Client) PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBody(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchDevOpsRoleRequestWithApplicationJSONPatchPlusJSONBody(c.Server, devops, role, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PatchDevOpsRoleWithApplicationMergePatchPlusJSONBody Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/merge-patch+json` content type.
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *Client) PatchDevOpsRoleWithApplicationMergePatchPlusJSONBody(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPatchDevOpsRoleRequestWithApplicationMergePatchPlusJSONBody(c.Server, devops, role, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDevOpsRoleWithBody Replace a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+func (c *Client) UpdateDevOpsRoleWithBody(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDevOpsRoleRequestWithBody(c.Server, devops, role, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateDevOpsRole Replace a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+func (c *Client) UpdateDevOpsRole(ctx context.Context, devops string, role string, body UpdateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateDevOpsRoleRequest(c.Server, devops, role, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListGlobalRoles List each global role
 //
 // Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/globalroles (the `ListGlobalRoles` operationId).
@@ -5509,6 +6183,44 @@ func (c *Client) UpdateGlobalRoleWithBody(ctx context.Context, globalrole string
 // Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/globalroles/{globalrole} (the `UpdateGlobalRole` operationId).
 func (c *Client) UpdateGlobalRole(ctx context.Context, globalrole string, body UpdateGlobalRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateGlobalRoleRequest(c.Server, globalrole, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LoginWithBody Log in with name and password
+//
+// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+func (c *Client) LoginWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLoginRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Login Log in with name and password
+//
+// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLoginRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -7010,6 +7722,23 @@ func (c *Client) ListFederatedNamespaces(ctx context.Context, params *ListFedera
 	return c.Client.Do(req)
 }
 
+// GetPrices What the use of resources costs
+//
+// The prices of the configuration, 0 for what has none. Who is logged in may ask.
+//
+// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/metering/price (the `GetPrices` operationId).
+func (c *Client) GetPrices(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPricesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTenantNamespaces List the namespaces the caller may see
 //
 // Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/namespaces (the `ListTenantNamespaces` operationId).
@@ -7223,6 +7952,23 @@ func (c *Client) UpdateWorkspace(ctx context.Context, workspace string, body Upd
 // Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/clusters (the `ListWorkspaceClusters` operationId).
 func (c *Client) ListWorkspaceClusters(ctx context.Context, workspace string, params *ListWorkspaceClustersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListWorkspaceClustersRequest(c.Server, workspace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWorkspaceDevOpsProjects List the DevOps projects of a workspace the caller may see
+//
+// An empty list where the type is not installed.
+//
+// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/devops (the `ListWorkspaceDevOpsProjects` operationId).
+func (c *Client) ListWorkspaceDevOpsProjects(ctx context.Context, workspace string, params *ListWorkspaceDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWorkspaceDevOpsProjectsRequest(c.Server, workspace, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7531,6 +8277,23 @@ func (c *Client) UpdateWorkspaceQuotaWithBody(ctx context.Context, workspace str
 // Corresponds with PUT /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/resourcequotas/{resourcequota} (the `UpdateWorkspaceQuota` operationId).
 func (c *Client) UpdateWorkspaceQuota(ctx context.Context, workspace string, resourcequota string, body UpdateWorkspaceQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateWorkspaceQuotaRequest(c.Server, workspace, resourcequota, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListMemberDevOpsProjects List the DevOps projects of a workspace a member may see
+//
+// An empty list where the type is not installed.
+//
+// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/workspacemembers/{workspacemember}/devops (the `ListMemberDevOpsProjects` operationId).
+func (c *Client) ListMemberDevOpsProjects(ctx context.Context, workspace string, workspacemember string, params *ListMemberDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListMemberDevOpsProjectsRequest(c.Server, workspace, workspacemember, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9168,6 +9931,767 @@ func NewUpdateClusterRoleRequestWithBody(server string, clusterrole string, cont
 	return req, nil
 }
 
+// NewListDevOpsMembersRequest constructs an http.Request for the ListDevOpsMembers method
+func NewListDevOpsMembersRequest(server string, devops string, params *ListDevOpsMembersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/members", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pretty != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pretty", *params.Pretty, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDevOpsMembersRequest calls the generic CreateDevOpsMembers builder with application/json body
+func NewCreateDevOpsMembersRequest(server string, devops string, body CreateDevOpsMembersJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDevOpsMembersRequestWithBody(server, devops, "application/json", bodyReader)
+}
+
+// NewCreateDevOpsMembersRequestWithBody constructs an http.Request for the CreateDevOpsMembers method, with any body, and a specified content type
+func NewCreateDevOpsMembersRequestWithBody(server string, devops string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/members", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteDevOpsMemberRequest constructs an http.Request for the DeleteDevOpsMember method
+func NewDeleteDevOpsMemberRequest(server string, devops string, member string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "member", member, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDevOpsMemberRequest constructs an http.Request for the GetDevOpsMember method
+func NewGetDevOpsMemberRequest(server string, devops string, member string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "member", member, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateDevOpsMemberRequest calls the generic UpdateDevOpsMember builder with application/json body
+func NewUpdateDevOpsMemberRequest(server string, devops string, member string, body UpdateDevOpsMemberJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateDevOpsMemberRequestWithBody(server, devops, member, "application/json", bodyReader)
+}
+
+// NewUpdateDevOpsMemberRequestWithBody constructs an http.Request for the UpdateDevOpsMember method, with any body, and a specified content type
+func NewUpdateDevOpsMemberRequestWithBody(server string, devops string, member string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "member", member, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/members/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListDevOpsMemberRolesRequest constructs an http.Request for the ListDevOpsMemberRoles method
+func NewListDevOpsMemberRolesRequest(server string, devops string, member string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "member", member, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/members/%s/roles", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDevOpsRolesRequest constructs an http.Request for the ListDevOpsRoles method
+func NewListDevOpsRolesRequest(server string, devops string, params *ListDevOpsRolesParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/roles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Label != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "label", *params.Label, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Annotation != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "annotation", *params.Annotation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDevOpsRoleRequest calls the generic CreateDevOpsRole builder with application/json body
+func NewCreateDevOpsRoleRequest(server string, devops string, body CreateDevOpsRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDevOpsRoleRequestWithBody(server, devops, "application/json", bodyReader)
+}
+
+// NewCreateDevOpsRoleRequestWithBody constructs an http.Request for the CreateDevOpsRole method, with any body, and a specified content type
+func NewCreateDevOpsRoleRequestWithBody(server string, devops string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/roles", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteDevOpsRoleRequest constructs an http.Request for the DeleteDevOpsRole method
+func NewDeleteDevOpsRoleRequest(server string, devops string, role string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDevOpsRoleRequest constructs an http.Request for the GetDevOpsRole method
+func NewGetDevOpsRoleRequest(server string, devops string, role string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPatchDevOpsRoleRequest calls the generic PatchDevOpsRole builder with application/json body
+func NewPatchDevOpsRoleRequest(server string, devops string, role string, body PatchDevOpsRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchDevOpsRoleRequestWithBody(server, devops, role, "application/json", bodyReader)
+}
+
+// NewPatchDevOpsRoleRequestWithApplicationJSONPatchPlusJSONBody calls the generic PatchDevOpsRole builder with application/json-patch+json body
+func NewPatchDevOpsRoleRequestWithApplicationJSONPatchPlusJSONBody(server string, devops string, role string, body PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchDevOpsRoleRequestWithBody(server, devops, role, "application/json-patch+json", bodyReader)
+}
+
+// NewPatchDevOpsRoleRequestWithApplicationMergePatchPlusJSONBody calls the generic PatchDevOpsRole builder with application/merge-patch+json body
+func NewPatchDevOpsRoleRequestWithApplicationMergePatchPlusJSONBody(server string, devops string, role string, body PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPatchDevOpsRoleRequestWithBody(server, devops, role, "application/merge-patch+json", bodyReader)
+}
+
+// NewPatchDevOpsRoleRequestWithBody constructs an http.Request for the PatchDevOpsRole method, with any body, and a specified content type
+func NewPatchDevOpsRoleRequestWithBody(server string, devops string, role string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateDevOpsRoleRequest calls the generic UpdateDevOpsRole builder with application/json body
+func NewUpdateDevOpsRoleRequest(server string, devops string, role string, body UpdateDevOpsRoleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateDevOpsRoleRequestWithBody(server, devops, role, "application/json", bodyReader)
+}
+
+// NewUpdateDevOpsRoleRequestWithBody constructs an http.Request for the UpdateDevOpsRole method, with any body, and a specified content type
+func NewUpdateDevOpsRoleRequestWithBody(server string, devops string, role string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "devops", devops, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "role", role, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/devops/%s/roles/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListGlobalRolesRequest constructs an http.Request for the ListGlobalRoles method
 func NewListGlobalRolesRequest(server string, params *ListGlobalRolesParams) (*http.Request, error) {
 	var err error
@@ -9521,6 +11045,46 @@ func NewUpdateGlobalRoleRequestWithBody(server string, globalrole string, conten
 	}
 
 	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewLoginRequest calls the generic Login builder with application/json body
+func NewLoginRequest(server string, body LoginJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLoginRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewLoginRequestWithBody constructs an http.Request for the Login method, with any body, and a specified content type
+func NewLoginRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/login")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
@@ -15839,6 +17403,33 @@ func NewListFederatedNamespacesRequest(server string, params *ListFederatedNames
 	return req, nil
 }
 
+// NewGetPricesRequest constructs an http.Request for the GetPrices method
+func NewGetPricesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/tenant.kubesphere.io/v1alpha2/metering/price")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTenantNamespacesRequest constructs an http.Request for the ListTenantNamespaces method
 func NewListTenantNamespacesRequest(server string, params *ListTenantNamespacesParams) (*http.Request, error) {
 	var err error
@@ -16359,6 +17950,139 @@ func NewListWorkspaceClustersRequest(server string, workspace string, params *Li
 	}
 
 	operationPath := fmt.Sprintf("/kapis/tenant.kubesphere.io/v1alpha2/workspaces/%s/clusters", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pretty != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pretty", *params.Pretty, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWorkspaceDevOpsProjectsRequest constructs an http.Request for the ListWorkspaceDevOpsProjects method
+func NewListWorkspaceDevOpsProjectsRequest(server string, workspace string, params *ListWorkspaceDevOpsProjectsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/tenant.kubesphere.io/v1alpha2/workspaces/%s/devops", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -17179,6 +18903,146 @@ func NewUpdateWorkspaceQuotaRequestWithBody(server string, workspace string, res
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListMemberDevOpsProjectsRequest constructs an http.Request for the ListMemberDevOpsProjects method
+func NewListMemberDevOpsProjectsRequest(server string, workspace string, workspacemember string, params *ListMemberDevOpsProjectsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "workspacemember", workspacemember, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/tenant.kubesphere.io/v1alpha2/workspaces/%s/workspacemembers/%s/devops", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pretty != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pretty", *params.Pretty, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -22275,6 +24139,163 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/clusterroles/{clusterrole} (the `UpdateClusterRole` operationId).
 	UpdateClusterRoleWithResponse(ctx context.Context, clusterrole string, body UpdateClusterRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateClusterRoleResponse, error)
 
+	// ListDevOpsMembersWithResponse List the members of a DevOps project
+	//
+	// Lists users with their role in the annotation iam.kubesphere.io/role.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `ListDevOpsMembers` operationId).
+	ListDevOpsMembersWithResponse(ctx context.Context, devops string, params *ListDevOpsMembersParams, reqEditors ...RequestEditorFn) (*ListDevOpsMembersResponse, error)
+
+	// CreateDevOpsMembersWithBodyWithResponse Make users members of a DevOps project
+	//
+	// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+	CreateDevOpsMembersWithBodyWithResponse(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDevOpsMembersResponse, error)
+
+	// CreateDevOpsMembersWithResponse Make users members of a DevOps project
+	//
+	// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+	CreateDevOpsMembersWithResponse(ctx context.Context, devops string, body CreateDevOpsMembersJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDevOpsMembersResponse, error)
+
+	// DeleteDevOpsMemberWithResponse Take a member out of a DevOps project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `DeleteDevOpsMember` operationId).
+	DeleteDevOpsMemberWithResponse(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*DeleteDevOpsMemberResponse, error)
+
+	// GetDevOpsMemberWithResponse Get a member of a DevOps project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `GetDevOpsMember` operationId).
+	GetDevOpsMemberWithResponse(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*GetDevOpsMemberResponse, error)
+
+	// UpdateDevOpsMemberWithBodyWithResponse Change the role of a member of a DevOps project
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+	UpdateDevOpsMemberWithBodyWithResponse(ctx context.Context, devops string, member string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDevOpsMemberResponse, error)
+
+	// UpdateDevOpsMemberWithResponse Change the role of a member of a DevOps project
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+	UpdateDevOpsMemberWithResponse(ctx context.Context, devops string, member string, body UpdateDevOpsMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDevOpsMemberResponse, error)
+
+	// ListDevOpsMemberRolesWithResponse List the templates the roles of somebody are made of
+	//
+	// The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member}/roles (the `ListDevOpsMemberRoles` operationId).
+	ListDevOpsMemberRolesWithResponse(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*ListDevOpsMemberRolesResponse, error)
+
+	// ListDevOpsRolesWithResponse List each role of a DevOps project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `ListDevOpsRoles` operationId).
+	ListDevOpsRolesWithResponse(ctx context.Context, devops string, params *ListDevOpsRolesParams, reqEditors ...RequestEditorFn) (*ListDevOpsRolesResponse, error)
+
+	// CreateDevOpsRoleWithBodyWithResponse Create a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+	CreateDevOpsRoleWithBodyWithResponse(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDevOpsRoleResponse, error)
+
+	// CreateDevOpsRoleWithResponse Create a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+	CreateDevOpsRoleWithResponse(ctx context.Context, devops string, body CreateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDevOpsRoleResponse, error)
+
+	// DeleteDevOpsRoleWithResponse Delete a role of a DevOps project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `DeleteDevOpsRole` operationId).
+	DeleteDevOpsRoleWithResponse(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*DeleteDevOpsRoleResponse, error)
+
+	// GetDevOpsRoleWithResponse Get a role of a DevOps project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `GetDevOpsRole` operationId).
+	GetDevOpsRoleWithResponse(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*GetDevOpsRoleResponse, error)
+
+	// PatchDevOpsRoleWithBodyWithResponse Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithBodyWithResponse(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error)
+
+	// PatchDevOpsRoleWithResponse Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithResponse(ctx context.Context, devops string, role string, body PatchDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error)
+
+	// PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBodyWithResponse Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error)
+
+	// PatchDevOpsRoleWithApplicationMergePatchPlusJSONBodyWithResponse Change a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+	PatchDevOpsRoleWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error)
+
+	// UpdateDevOpsRoleWithBodyWithResponse Replace a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+	UpdateDevOpsRoleWithBodyWithResponse(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDevOpsRoleResponse, error)
+
+	// UpdateDevOpsRoleWithResponse Replace a role of a DevOps project
+	//
+	// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+	UpdateDevOpsRoleWithResponse(ctx context.Context, devops string, role string, body UpdateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDevOpsRoleResponse, error)
+
 	// ListGlobalRolesWithResponse List each global role
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -22367,6 +24388,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/globalroles/{globalrole} (the `UpdateGlobalRole` operationId).
 	UpdateGlobalRoleWithResponse(ctx context.Context, globalrole string, body UpdateGlobalRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGlobalRoleResponse, error)
+
+	// LoginWithBodyWithResponse Log in with name and password
+	//
+	// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+	LoginWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LoginResponse, error)
+
+	// LoginWithResponse Log in with name and password
+	//
+	// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+	LoginWithResponse(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*LoginResponse, error)
 
 	// ListNamespaceMembersWithResponse List the members of a project
 	//
@@ -23071,6 +25110,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/federatednamespaces (the `ListFederatedNamespaces` operationId).
 	ListFederatedNamespacesWithResponse(ctx context.Context, params *ListFederatedNamespacesParams, reqEditors ...RequestEditorFn) (*ListFederatedNamespacesResponse, error)
 
+	// GetPricesWithResponse What the use of resources costs
+	//
+	// The prices of the configuration, 0 for what has none. Who is logged in may ask.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/metering/price (the `GetPrices` operationId).
+	GetPricesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPricesResponse, error)
+
 	// ListTenantNamespacesWithResponse List the namespaces the caller may see
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -23173,6 +25221,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/clusters (the `ListWorkspaceClusters` operationId).
 	ListWorkspaceClustersWithResponse(ctx context.Context, workspace string, params *ListWorkspaceClustersParams, reqEditors ...RequestEditorFn) (*ListWorkspaceClustersResponse, error)
+
+	// ListWorkspaceDevOpsProjectsWithResponse List the DevOps projects of a workspace the caller may see
+	//
+	// An empty list where the type is not installed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/devops (the `ListWorkspaceDevOpsProjects` operationId).
+	ListWorkspaceDevOpsProjectsWithResponse(ctx context.Context, workspace string, params *ListWorkspaceDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*ListWorkspaceDevOpsProjectsResponse, error)
 
 	// ListWorkspaceFederatedNamespacesWithResponse List the federated namespaces of a workspace
 	//
@@ -23313,6 +25370,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/resourcequotas/{resourcequota} (the `UpdateWorkspaceQuota` operationId).
 	UpdateWorkspaceQuotaWithResponse(ctx context.Context, workspace string, resourcequota string, body UpdateWorkspaceQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWorkspaceQuotaResponse, error)
+
+	// ListMemberDevOpsProjectsWithResponse List the DevOps projects of a workspace a member may see
+	//
+	// An empty list where the type is not installed.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/workspacemembers/{workspacemember}/devops (the `ListMemberDevOpsProjects` operationId).
+	ListMemberDevOpsProjectsWithResponse(ctx context.Context, workspace string, workspacemember string, params *ListMemberDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*ListMemberDevOpsProjectsResponse, error)
 
 	// ListMemberNamespacesWithResponse List the namespaces of a workspace a member may see
 	//
@@ -24462,6 +26528,666 @@ func (r UpdateClusterRoleResponse) ContentType() string {
 	return ""
 }
 
+type ListDevOpsMembersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamUserList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDevOpsMembersResponse) GetJSON200() *IamUserList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListDevOpsMembersResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListDevOpsMembersResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDevOpsMembersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDevOpsMembersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDevOpsMembersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDevOpsMembersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateDevOpsMembersResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]IamMember
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateDevOpsMembersResponse) GetJSON200() *[]IamMember {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateDevOpsMembersResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateDevOpsMembersResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDevOpsMembersResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDevOpsMembersResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDevOpsMembersResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDevOpsMembersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteDevOpsMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteDevOpsMemberResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteDevOpsMemberResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteDevOpsMemberResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteDevOpsMemberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteDevOpsMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteDevOpsMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteDevOpsMemberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDevOpsMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1alpha2User
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDevOpsMemberResponse) GetJSON200() *V1alpha2User {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetDevOpsMemberResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetDevOpsMemberResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDevOpsMemberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDevOpsMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDevOpsMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDevOpsMemberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateDevOpsMemberResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamMember
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateDevOpsMemberResponse) GetJSON200() *IamMember {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateDevOpsMemberResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateDevOpsMemberResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateDevOpsMemberResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateDevOpsMemberResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateDevOpsMemberResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateDevOpsMemberResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDevOpsMemberRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDevOpsMemberRolesResponse) GetJSON200() *[]RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListDevOpsMemberRolesResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListDevOpsMemberRolesResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDevOpsMemberRolesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDevOpsMemberRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDevOpsMemberRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDevOpsMemberRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDevOpsRolesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RolesList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDevOpsRolesResponse) GetJSON200() *RolesList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListDevOpsRolesResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListDevOpsRolesResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDevOpsRolesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDevOpsRolesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDevOpsRolesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDevOpsRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateDevOpsRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Role
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateDevOpsRoleResponse) GetJSON200() *V1Role {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateDevOpsRoleResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateDevOpsRoleResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDevOpsRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDevOpsRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDevOpsRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDevOpsRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteDevOpsRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RolesMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteDevOpsRoleResponse) GetJSON200() *RolesMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteDevOpsRoleResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteDevOpsRoleResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteDevOpsRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteDevOpsRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteDevOpsRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteDevOpsRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDevOpsRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Role
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDevOpsRoleResponse) GetJSON200() *V1Role {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetDevOpsRoleResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetDevOpsRoleResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDevOpsRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDevOpsRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDevOpsRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDevOpsRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PatchDevOpsRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Role
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PatchDevOpsRoleResponse) GetJSON200() *V1Role {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r PatchDevOpsRoleResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PatchDevOpsRoleResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r PatchDevOpsRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PatchDevOpsRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PatchDevOpsRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PatchDevOpsRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateDevOpsRoleResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Role
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateDevOpsRoleResponse) GetJSON200() *V1Role {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateDevOpsRoleResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateDevOpsRoleResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateDevOpsRoleResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateDevOpsRoleResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateDevOpsRoleResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateDevOpsRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListGlobalRolesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -24786,6 +27512,82 @@ func (r UpdateGlobalRoleResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateGlobalRoleResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LoginResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthTokenReply
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *OauthError
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *OauthError
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LoginResponse) GetJSON200() *OauthTokenReply {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r LoginResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r LoginResponse) GetJSON413() *OauthError {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r LoginResponse) GetJSON415() *OauthError {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r LoginResponse) GetJSON429() *OauthError {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r LoginResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LoginResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LoginResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LoginResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LoginResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -28126,6 +30928,61 @@ func (r ListFederatedNamespacesResponse) ContentType() string {
 	return ""
 }
 
+type GetPricesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TenantPrices
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPricesResponse) GetJSON200() *TenantPrices {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetPricesResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetPricesResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPricesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPricesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPricesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPricesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTenantNamespacesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -28560,6 +31417,61 @@ func (r ListWorkspaceClustersResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListWorkspaceClustersResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListWorkspaceDevOpsProjectsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TenantDevOpsProjectList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWorkspaceDevOpsProjectsResponse) GetJSON200() *TenantDevOpsProjectList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListWorkspaceDevOpsProjectsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListWorkspaceDevOpsProjectsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWorkspaceDevOpsProjectsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWorkspaceDevOpsProjectsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWorkspaceDevOpsProjectsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWorkspaceDevOpsProjectsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -29165,6 +32077,61 @@ func (r UpdateWorkspaceQuotaResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateWorkspaceQuotaResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListMemberDevOpsProjectsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TenantDevOpsProjectList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListMemberDevOpsProjectsResponse) GetJSON200() *TenantDevOpsProjectList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListMemberDevOpsProjectsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListMemberDevOpsProjectsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListMemberDevOpsProjectsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListMemberDevOpsProjectsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListMemberDevOpsProjectsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListMemberDevOpsProjectsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31217,6 +34184,277 @@ func (c *ClientWithResponses) UpdateClusterRoleWithResponse(ctx context.Context,
 	return ParseUpdateClusterRoleResponse(rsp)
 }
 
+// ListDevOpsMembersWithResponse List the members of a DevOps project
+//
+// Lists users with their role in the annotation iam.kubesphere.io/role.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `ListDevOpsMembers` operationId).
+func (c *ClientWithResponses) ListDevOpsMembersWithResponse(ctx context.Context, devops string, params *ListDevOpsMembersParams, reqEditors ...RequestEditorFn) (*ListDevOpsMembersResponse, error) {
+	rsp, err := c.ListDevOpsMembers(ctx, devops, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDevOpsMembersResponse(rsp)
+}
+
+// CreateDevOpsMembersWithBodyWithResponse Make users members of a DevOps project
+//
+// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+func (c *ClientWithResponses) CreateDevOpsMembersWithBodyWithResponse(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDevOpsMembersResponse, error) {
+	rsp, err := c.CreateDevOpsMembersWithBody(ctx, devops, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDevOpsMembersResponse(rsp)
+}
+
+// CreateDevOpsMembersWithResponse Make users members of a DevOps project
+//
+// Gives each user a role, instead of the one he has. The caller must have all rights of the roles.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members (the `CreateDevOpsMembers` operationId).
+func (c *ClientWithResponses) CreateDevOpsMembersWithResponse(ctx context.Context, devops string, body CreateDevOpsMembersJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDevOpsMembersResponse, error) {
+	rsp, err := c.CreateDevOpsMembers(ctx, devops, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDevOpsMembersResponse(rsp)
+}
+
+// DeleteDevOpsMemberWithResponse Take a member out of a DevOps project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `DeleteDevOpsMember` operationId).
+func (c *ClientWithResponses) DeleteDevOpsMemberWithResponse(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*DeleteDevOpsMemberResponse, error) {
+	rsp, err := c.DeleteDevOpsMember(ctx, devops, member, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteDevOpsMemberResponse(rsp)
+}
+
+// GetDevOpsMemberWithResponse Get a member of a DevOps project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `GetDevOpsMember` operationId).
+func (c *ClientWithResponses) GetDevOpsMemberWithResponse(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*GetDevOpsMemberResponse, error) {
+	rsp, err := c.GetDevOpsMember(ctx, devops, member, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDevOpsMemberResponse(rsp)
+}
+
+// UpdateDevOpsMemberWithBodyWithResponse Change the role of a member of a DevOps project
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+func (c *ClientWithResponses) UpdateDevOpsMemberWithBodyWithResponse(ctx context.Context, devops string, member string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDevOpsMemberResponse, error) {
+	rsp, err := c.UpdateDevOpsMemberWithBody(ctx, devops, member, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDevOpsMemberResponse(rsp)
+}
+
+// UpdateDevOpsMemberWithResponse Change the role of a member of a DevOps project
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member} (the `UpdateDevOpsMember` operationId).
+func (c *ClientWithResponses) UpdateDevOpsMemberWithResponse(ctx context.Context, devops string, member string, body UpdateDevOpsMemberJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDevOpsMemberResponse, error) {
+	rsp, err := c.UpdateDevOpsMember(ctx, devops, member, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDevOpsMemberResponse(rsp)
+}
+
+// ListDevOpsMemberRolesWithResponse List the templates the roles of somebody are made of
+//
+// The console draws its menus from their annotation iam.kubesphere.io/role-template-rules. A role that is made of no templates stands for itself.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/members/{member}/roles (the `ListDevOpsMemberRoles` operationId).
+func (c *ClientWithResponses) ListDevOpsMemberRolesWithResponse(ctx context.Context, devops string, member string, reqEditors ...RequestEditorFn) (*ListDevOpsMemberRolesResponse, error) {
+	rsp, err := c.ListDevOpsMemberRoles(ctx, devops, member, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDevOpsMemberRolesResponse(rsp)
+}
+
+// ListDevOpsRolesWithResponse List each role of a DevOps project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `ListDevOpsRoles` operationId).
+func (c *ClientWithResponses) ListDevOpsRolesWithResponse(ctx context.Context, devops string, params *ListDevOpsRolesParams, reqEditors ...RequestEditorFn) (*ListDevOpsRolesResponse, error) {
+	rsp, err := c.ListDevOpsRoles(ctx, devops, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDevOpsRolesResponse(rsp)
+}
+
+// CreateDevOpsRoleWithBodyWithResponse Create a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+func (c *ClientWithResponses) CreateDevOpsRoleWithBodyWithResponse(ctx context.Context, devops string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDevOpsRoleResponse, error) {
+	rsp, err := c.CreateDevOpsRoleWithBody(ctx, devops, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDevOpsRoleResponse(rsp)
+}
+
+// CreateDevOpsRoleWithResponse Create a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles (the `CreateDevOpsRole` operationId).
+func (c *ClientWithResponses) CreateDevOpsRoleWithResponse(ctx context.Context, devops string, body CreateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDevOpsRoleResponse, error) {
+	rsp, err := c.CreateDevOpsRole(ctx, devops, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDevOpsRoleResponse(rsp)
+}
+
+// DeleteDevOpsRoleWithResponse Delete a role of a DevOps project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `DeleteDevOpsRole` operationId).
+func (c *ClientWithResponses) DeleteDevOpsRoleWithResponse(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*DeleteDevOpsRoleResponse, error) {
+	rsp, err := c.DeleteDevOpsRole(ctx, devops, role, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteDevOpsRoleResponse(rsp)
+}
+
+// GetDevOpsRoleWithResponse Get a role of a DevOps project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `GetDevOpsRole` operationId).
+func (c *ClientWithResponses) GetDevOpsRoleWithResponse(ctx context.Context, devops string, role string, reqEditors ...RequestEditorFn) (*GetDevOpsRoleResponse, error) {
+	rsp, err := c.GetDevOpsRole(ctx, devops, role, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDevOpsRoleResponse(rsp)
+}
+
+// PatchDevOpsRoleWithBodyWithResponse Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *ClientWithResponses) PatchDevOpsRoleWithBodyWithResponse(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error) {
+	rsp, err := c.PatchDevOpsRoleWithBody(ctx, devops, role, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchDevOpsRoleResponse(rsp)
+}
+
+// PatchDevOpsRoleWithResponse Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *ClientWithResponses) PatchDevOpsRoleWithResponse(ctx context.Context, devops string, role string, body PatchDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error) {
+	rsp, err := c.PatchDevOpsRole(ctx, devops, role, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchDevOpsRoleResponse(rsp)
+}
+
+// PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBodyWithResponse Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *ClientWithResponses) PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBodyWithResponse(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationJSONPatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error) {
+	rsp, err := c.PatchDevOpsRoleWithApplicationJSONPatchPlusJSONBody(ctx, devops, role, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchDevOpsRoleResponse(rsp)
+}
+
+// PatchDevOpsRoleWithApplicationMergePatchPlusJSONBodyWithResponse Change a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `PatchDevOpsRole` operationId).
+func (c *ClientWithResponses) PatchDevOpsRoleWithApplicationMergePatchPlusJSONBodyWithResponse(ctx context.Context, devops string, role string, body PatchDevOpsRoleApplicationMergePatchPlusJSONRequestBody, reqEditors ...RequestEditorFn) (*PatchDevOpsRoleResponse, error) {
+	rsp, err := c.PatchDevOpsRoleWithApplicationMergePatchPlusJSONBody(ctx, devops, role, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePatchDevOpsRoleResponse(rsp)
+}
+
+// UpdateDevOpsRoleWithBodyWithResponse Replace a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+func (c *ClientWithResponses) UpdateDevOpsRoleWithBodyWithResponse(ctx context.Context, devops string, role string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateDevOpsRoleResponse, error) {
+	rsp, err := c.UpdateDevOpsRoleWithBody(ctx, devops, role, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDevOpsRoleResponse(rsp)
+}
+
+// UpdateDevOpsRoleWithResponse Replace a role of a DevOps project
+//
+// A role with the annotation iam.kubesphere.io/aggregation-roles, a JSON list of names, gets the rules of these templates. Nobody gives rights they do not have in the same place.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/devops/{devops}/roles/{role} (the `UpdateDevOpsRole` operationId).
+func (c *ClientWithResponses) UpdateDevOpsRoleWithResponse(ctx context.Context, devops string, role string, body UpdateDevOpsRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateDevOpsRoleResponse, error) {
+	rsp, err := c.UpdateDevOpsRole(ctx, devops, role, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateDevOpsRoleResponse(rsp)
+}
+
 // ListGlobalRolesWithResponse List each global role
 //
 // Returns a wrapper object for the known response body format(s).
@@ -31374,6 +34612,36 @@ func (c *ClientWithResponses) UpdateGlobalRoleWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseUpdateGlobalRoleResponse(rsp)
+}
+
+// LoginWithBodyWithResponse Log in with name and password
+//
+// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+func (c *ClientWithResponses) LoginWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LoginResponse, error) {
+	rsp, err := c.LoginWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLoginResponse(rsp)
+}
+
+// LoginWithResponse Log in with name and password
+//
+// The password grant of /oauth/token for the client kubesphere, with a body in JSON and without a client secret. New applications use /oauth/token.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/login (the `Login` operationId).
+func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*LoginResponse, error) {
+	rsp, err := c.Login(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLoginResponse(rsp)
 }
 
 // ListNamespaceMembersWithResponse List the members of a project
@@ -32601,6 +35869,21 @@ func (c *ClientWithResponses) ListFederatedNamespacesWithResponse(ctx context.Co
 	return ParseListFederatedNamespacesResponse(rsp)
 }
 
+// GetPricesWithResponse What the use of resources costs
+//
+// The prices of the configuration, 0 for what has none. Who is logged in may ask.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/metering/price (the `GetPrices` operationId).
+func (c *ClientWithResponses) GetPricesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPricesResponse, error) {
+	rsp, err := c.GetPrices(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPricesResponse(rsp)
+}
+
 // ListTenantNamespacesWithResponse List the namespaces the caller may see
 //
 // Returns a wrapper object for the known response body format(s).
@@ -32780,6 +36063,21 @@ func (c *ClientWithResponses) ListWorkspaceClustersWithResponse(ctx context.Cont
 		return nil, err
 	}
 	return ParseListWorkspaceClustersResponse(rsp)
+}
+
+// ListWorkspaceDevOpsProjectsWithResponse List the DevOps projects of a workspace the caller may see
+//
+// An empty list where the type is not installed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/devops (the `ListWorkspaceDevOpsProjects` operationId).
+func (c *ClientWithResponses) ListWorkspaceDevOpsProjectsWithResponse(ctx context.Context, workspace string, params *ListWorkspaceDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*ListWorkspaceDevOpsProjectsResponse, error) {
+	rsp, err := c.ListWorkspaceDevOpsProjects(ctx, workspace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWorkspaceDevOpsProjectsResponse(rsp)
 }
 
 // ListWorkspaceFederatedNamespacesWithResponse List the federated namespaces of a workspace
@@ -33028,6 +36326,21 @@ func (c *ClientWithResponses) UpdateWorkspaceQuotaWithResponse(ctx context.Conte
 		return nil, err
 	}
 	return ParseUpdateWorkspaceQuotaResponse(rsp)
+}
+
+// ListMemberDevOpsProjectsWithResponse List the DevOps projects of a workspace a member may see
+//
+// An empty list where the type is not installed.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/{workspace}/workspacemembers/{workspacemember}/devops (the `ListMemberDevOpsProjects` operationId).
+func (c *ClientWithResponses) ListMemberDevOpsProjectsWithResponse(ctx context.Context, workspace string, workspacemember string, params *ListMemberDevOpsProjectsParams, reqEditors ...RequestEditorFn) (*ListMemberDevOpsProjectsResponse, error) {
+	rsp, err := c.ListMemberDevOpsProjects(ctx, workspace, workspacemember, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListMemberDevOpsProjectsResponse(rsp)
 }
 
 // ListMemberNamespacesWithResponse List the namespaces of a workspace a member may see
@@ -34285,6 +37598,486 @@ func ParseUpdateClusterRoleResponse(rsp *http.Response) (*UpdateClusterRoleRespo
 	return response, nil
 }
 
+// ParseListDevOpsMembersResponse parses an HTTP response from a ListDevOpsMembersWithResponse call
+func ParseListDevOpsMembersResponse(rsp *http.Response) (*ListDevOpsMembersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDevOpsMembersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamUserList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDevOpsMembersResponse parses an HTTP response from a CreateDevOpsMembersWithResponse call
+func ParseCreateDevOpsMembersResponse(rsp *http.Response) (*CreateDevOpsMembersResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDevOpsMembersResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []IamMember
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteDevOpsMemberResponse parses an HTTP response from a DeleteDevOpsMemberWithResponse call
+func ParseDeleteDevOpsMemberResponse(rsp *http.Response) (*DeleteDevOpsMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteDevOpsMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDevOpsMemberResponse parses an HTTP response from a GetDevOpsMemberWithResponse call
+func ParseGetDevOpsMemberResponse(rsp *http.Response) (*GetDevOpsMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDevOpsMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1alpha2User
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateDevOpsMemberResponse parses an HTTP response from a UpdateDevOpsMemberWithResponse call
+func ParseUpdateDevOpsMemberResponse(rsp *http.Response) (*UpdateDevOpsMemberResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateDevOpsMemberResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamMember
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDevOpsMemberRolesResponse parses an HTTP response from a ListDevOpsMemberRolesWithResponse call
+func ParseListDevOpsMemberRolesResponse(rsp *http.Response) (*ListDevOpsMemberRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDevOpsMemberRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDevOpsRolesResponse parses an HTTP response from a ListDevOpsRolesWithResponse call
+func ParseListDevOpsRolesResponse(rsp *http.Response) (*ListDevOpsRolesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDevOpsRolesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RolesList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDevOpsRoleResponse parses an HTTP response from a CreateDevOpsRoleWithResponse call
+func ParseCreateDevOpsRoleResponse(rsp *http.Response) (*CreateDevOpsRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDevOpsRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteDevOpsRoleResponse parses an HTTP response from a DeleteDevOpsRoleWithResponse call
+func ParseDeleteDevOpsRoleResponse(rsp *http.Response) (*DeleteDevOpsRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteDevOpsRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RolesMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDevOpsRoleResponse parses an HTTP response from a GetDevOpsRoleWithResponse call
+func ParseGetDevOpsRoleResponse(rsp *http.Response) (*GetDevOpsRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDevOpsRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePatchDevOpsRoleResponse parses an HTTP response from a PatchDevOpsRoleWithResponse call
+func ParsePatchDevOpsRoleResponse(rsp *http.Response) (*PatchDevOpsRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PatchDevOpsRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateDevOpsRoleResponse parses an HTTP response from a UpdateDevOpsRoleWithResponse call
+func ParseUpdateDevOpsRoleResponse(rsp *http.Response) (*UpdateDevOpsRoleResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateDevOpsRoleResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Role
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListGlobalRolesResponse parses an HTTP response from a ListGlobalRolesWithResponse call
 func ParseListGlobalRolesResponse(rsp *http.Response) (*ListGlobalRolesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -34519,6 +38312,67 @@ func ParseUpdateGlobalRoleResponse(rsp *http.Response) (*UpdateGlobalRoleRespons
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLoginResponse parses an HTTP response from a LoginWithResponse call
+func ParseLoginResponse(rsp *http.Response) (*LoginResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LoginResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthTokenReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
 
 	}
 
@@ -36941,6 +40795,46 @@ func ParseListFederatedNamespacesResponse(rsp *http.Response) (*ListFederatedNam
 	return response, nil
 }
 
+// ParseGetPricesResponse parses an HTTP response from a GetPricesWithResponse call
+func ParseGetPricesResponse(rsp *http.Response) (*GetPricesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPricesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TenantPrices
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListTenantNamespacesResponse parses an HTTP response from a ListTenantNamespacesWithResponse call
 func ParseListTenantNamespacesResponse(rsp *http.Response) (*ListTenantNamespacesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -37237,6 +41131,46 @@ func ParseListWorkspaceClustersResponse(rsp *http.Response) (*ListWorkspaceClust
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest TenantClusterList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWorkspaceDevOpsProjectsResponse parses an HTTP response from a ListWorkspaceDevOpsProjectsWithResponse call
+func ParseListWorkspaceDevOpsProjectsResponse(rsp *http.Response) (*ListWorkspaceDevOpsProjectsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWorkspaceDevOpsProjectsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TenantDevOpsProjectList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -37677,6 +41611,46 @@ func ParseUpdateWorkspaceQuotaResponse(rsp *http.Response) (*UpdateWorkspaceQuot
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest V1alpha2ResourceQuota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListMemberDevOpsProjectsResponse parses an HTTP response from a ListMemberDevOpsProjectsWithResponse call
+func ParseListMemberDevOpsProjectsResponse(rsp *http.Response) (*ListMemberDevOpsProjectsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListMemberDevOpsProjectsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TenantDevOpsProjectList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
