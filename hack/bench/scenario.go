@@ -287,7 +287,8 @@ func (b *bench) grow(ctx context.Context) error {
 }
 
 // size is the size of all pods in JSON and the resident memory of the server,
-// after it has been asked for pages for a while.
+// after it has been asked for pages for a while and then left alone for a
+// minute.
 func (b *bench) size(ctx context.Context) (bytes, memory int64, err error) {
 	for range 3 {
 		if _, err := b.load(ctx, b.ks, request{token: b.admin}, http.StatusOK, fixed(page)); err != nil {
@@ -297,6 +298,7 @@ func (b *bench) size(ctx context.Context) (bytes, memory int64, err error) {
 	if _, bytes, err = download(ctx, http.DefaultClient, b.ks.address+viewer+"/pods?limit=-1", b.admin); err != nil {
 		return 0, 0, err
 	}
+	time.Sleep(time.Minute)
 	memory, err = b.ks.memory()
 	return bytes, memory, err
 }

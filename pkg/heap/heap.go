@@ -20,7 +20,6 @@ const (
 // What the runtime tells.
 const (
 	liveBytes = "/gc/heap/live:bytes" // found to be in use by the last collection
-	goalBytes = "/gc/heap/goal:bytes" // at which the next one begins
 	freeBytes = "/memory/classes/heap/free:bytes"
 	usedBytes = "/memory/classes/heap/objects:bytes"
 )
@@ -29,8 +28,9 @@ const (
 // of garbage gather between collections, whatever is alive, until the context
 // ends: a cache of a gigabyte needs no second one for garbage, while a small one
 // is not collected all the time. Much of a cache are texts, which cost the
-// collector nothing. What reading a large type for the first time took is given
-// back to the system. It returns when the context ends.
+// collector nothing. Now and then what is not alive is given back to the system,
+// so that a server nobody asks is as large as what it holds. It returns when the
+// context ends.
 func Keep(ctx context.Context, headroom uint64) {
 	before := debug.SetGCPercent(most)
 	defer debug.SetGCPercent(before)
@@ -56,25 +56,22 @@ func Keep(ctx context.Context, headroom uint64) {
 }
 
 // state is what the runtime tells, in bytes.
-type state struct{ live, goal, free, used uint64 }
+type state struct{ live, free, used uint64 }
 
 func read() state {
-	samples := []metrics.Sample{{Name: liveBytes}, {Name: goalBytes}, {Name: freeBytes}, {Name: usedBytes}}
+	samples := []metrics.Sample{{Name: liveBytes}, {Name: freeBytes}, {Name: usedBytes}}
 	metrics.Read(samples)
-	var values [4]uint64
+	var values [3]uint64
 	for n, sample := range samples {
 		if sample.Value.Kind() == metrics.KindUint64 {
 			values[n] = sample.Value.Uint64()
 		}
 	}
-	return state{live: values[0], goal: values[1], free: values[2], used: values[3]}
+	return state{live: values[0], free: values[1], used: values[2]}
 }
 
-// surplus is what is free and will not be needed before the next collection.
-func (s state) surplus() uint64 {
-	needed := max(s.goal, s.used) - s.used
-	return max(s.free, needed) - needed
-}
+// surplus is what is held and was not alive when that was last found out.
+func (s state) surplus() uint64 { return max(s.used+s.free, s.live) - s.live }
 
 // percent is what GOGC has to be for the headroom, in steps so that it does not
 // change all the time: each change is a collection.

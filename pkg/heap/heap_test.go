@@ -23,15 +23,15 @@ func TestSurplus(t *testing.T) {
 		state
 		want uint64
 	}{
-		{state{goal: 100, used: 80, free: 50}, 30},
-		{state{goal: 100, used: 80, free: 10}, 0},
-		{state{goal: 100, used: 120, free: 10}, 10}, // a collection is on its way
+		{state{live: 80, used: 100, free: 50}, 70},
+		{state{live: 80, used: 80}, 0},
+		{state{live: 80, used: 70, free: 5}, 0}, // sweeping is not over
 	} {
 		if got := test.surplus(); got != test.want {
 			t.Errorf("%+v: %d", test.state, got)
 		}
 	}
-	if now := read(); now.live == 0 && now.used == 0 || now.goal == 0 {
+	if now := read(); now.used == 0 {
 		t.Errorf("the runtime tells %+v", now)
 	}
 }

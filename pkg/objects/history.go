@@ -11,7 +11,8 @@ import (
 // How much of the past is kept: changes for watches that resume or fall
 // behind, and snapshots for the further pages of a list.
 const (
-	historyBytes   = 16 << 20
+	historyBytes   = 4 << 20 // of former objects, or a part of what the store holds
+	historyPart    = 64
 	historyChanges = 8192
 	keptSnapshots  = 64
 	keptAge        = 2 * time.Minute // also how often older changes are let go
@@ -30,7 +31,11 @@ type history struct {
 	since   uint64 // changes after this version are kept
 	bytes   int    // of the objects kept only for this
 	trimmed uint64 // where the history ended when it was last trimmed by age
+	store   int    // bytes of the objects of the store
 }
+
+// limit is how many bytes of former objects are kept.
+func (h *history) limit() int { return max(historyBytes, h.store/historyPart) }
 
 func (h *history) end() uint64 { return h.first + uint64(len(h.changes)) }
 
@@ -63,15 +68,28 @@ func (h *history) add(c change) {
 	h.changes = append(h.changes, c)
 	h.bytes += c.weight()
 	n := max(0, len(h.changes)-historyChanges)
-	for over := h.bytes; over > historyBytes && n < len(h.changes)-1; n++ {
+	for over := h.bytes; over > h.limit() && n < len(h.changes)-1; n++ {
 		over -= h.changes[n].weight()
 	}
 	h.drop(n)
 }
 
+func (h *history) measure(items []*Item) {
+	h.store = 0
+	for _, item := range items {
+		h.store += len(item.json)
+	}
+}
+
 // record notes a change. An object that was deleted and made anew while
 // nobody looked went and came.
 func (s *Store) record(old, item *Item, version uint64) {
+	if old != nil {
+		s.history.store -= len(old.json)
+	}
+	if item != nil {
+		s.history.store += len(item.json)
+	}
 	if old != nil && item != nil && old.uid != item.uid {
 		s.history.add(change{version: version, old: old})
 		old = nil
@@ -84,6 +102,7 @@ func (s *Store) record(old, item *Item, version uint64) {
 func (s *Store) recordReplace(old *tree, items []*Item, version uint64) {
 	if !s.filled { // the first state is no change
 		s.history.since = s.advance(version)
+		s.history.measure(items)
 		return
 	}
 	var changed []change
@@ -111,6 +130,7 @@ func (s *Store) recordReplace(old *tree, items []*Item, version uint64) {
 		s.history.drop(len(s.history.changes))
 		s.history.first++
 		s.history.since = s.advance(version)
+		s.history.measure(items)
 		return
 	}
 	before := s.version.Load()

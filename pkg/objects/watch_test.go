@@ -114,6 +114,13 @@ func TestWatchEqualsList(t *testing.T) {
 				followers = append(followers, f)
 			},
 			"": func(t *rapid.T) {
+				size := 0
+				for _, item := range model {
+					size += len(item.json)
+				}
+				if store.history.store != size {
+					t.Fatalf("the store holds %d bytes, it counts %d", size, store.history.store)
+				}
 				for _, f := range followers {
 					for {
 						events, _, wake, err := f.Poll(f.selects)
@@ -189,7 +196,7 @@ func TestWatchTooOld(t *testing.T) {
 	if _, _, _, err := watcher.Poll(func(*Item) bool { return true }); !apierrors.IsResourceExpired(err) {
 		t.Errorf("a watch that fell behind: %v", err)
 	}
-	if len(store.history.changes) > historyChanges || store.history.bytes > historyBytes {
+	if len(store.history.changes) > historyChanges || store.history.bytes > store.history.limit() {
 		t.Errorf("%d changes are kept", len(store.history.changes))
 	}
 	store.trim(time.Now()) // a first time notes where it is
