@@ -38,6 +38,13 @@ network:
   ippoolType: none
 monitoring:
   endpoint: http://prometheus-operated.kubesphere-monitoring-system.svc:9090
+metering:
+  retentionDay: 30d
+  billing:
+    priceInfo:
+      currencyUnit: EUR
+      cpuPerCorePerHour: 0.5
+      memPerGigabytesPerHour: 2
 gateway:
   watchesPath: /var/helm-charts/watches.yaml
 redis:
@@ -56,6 +63,9 @@ func TestLoadExistingFile(t *testing.T) {
 	oauth := c.Authentication.OAuthOptions
 	if oauth.AccessTokenMaxAge.Duration != time.Hour || oauth.AccessTokenInactivityTimeout.Duration != 2*time.Hour || oauth.Clients[0].Secret.Reveal() != "client-secret-1" {
 		t.Errorf("got %+v", oauth)
+	}
+	if prices := c.Metering.Billing.PriceInfo; c.Metering.RetentionDay != "30d" || prices != (PriceInfo{CurrencyUnit: "EUR", CPUPerCorePerHour: 0.5, MemPerGigabytesPerHour: 2}) {
+		t.Errorf("prices %+v", c.Metering)
 	}
 	if got := strings.Join(c.Unused(), " "); got != "authentication.jwtSecret network redis monitoring gateway" {
 		t.Errorf("unused sections: %s", got)

@@ -37,7 +37,7 @@ func TestDevOpsProjects(t *testing.T) {
 		create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"kubesphere.io/workspace": "dev-a", "kubesphere.io/devopsproject": project}}})
 	}
 	keeper := []rbacv1.PolicyRule{
-		{APIGroups: []string{"*"}, Resources: []string{"members", "roles", "devopsprojects"}, Verbs: []string{"*"}},
+		{APIGroups: []string{"*"}, Resources: []string{"members", "members/roles", "roles", "devopsprojects"}, Verbs: []string{"*"}},
 		{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"get"}},
 	}
 	for _, namespace := range []string{"dev-ns-one", "dev-ns-two"} {
