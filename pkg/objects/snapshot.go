@@ -21,7 +21,6 @@ type Snapshot struct {
 	last       atomic.Uint64 // the latest version it was found to be the state of
 	all        *index
 	namespaces *btree.Map[string, *index]
-	asked      atomic.Int64 // when it was last kept for further pages, in Unix nanoseconds
 	remembered memory
 	named      namedOrders
 }
