@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -205,10 +206,10 @@ func TestFirstUser(t *testing.T) {
 // TestRunTriesAgain: a cluster that is not there yet is waited for, and the
 // reason is told meanwhile.
 func TestRunTriesAgain(t *testing.T) {
-	cluster, attempts := newCluster(t), 0
+	cluster, attempts := newCluster(t), atomic.Int64{} // objects are applied several at once
 	c := interceptor.NewClient(cluster, interceptor.Funcs{
 		Get: func(ctx context.Context, _ client.WithWatch, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
-			if attempts++; attempts == 1 {
+			if attempts.Add(1) == 1 {
 				return apierrors.NewServiceUnavailable("etcd is away")
 			}
 			return cluster.Get(ctx, key, o, options...)
@@ -221,7 +222,7 @@ func TestRunTriesAgain(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	attempts = 0
+	attempts.Store(0)
 	stopped := newSetup(c)
 	if stopped.Run(ctx); stopped.Ready() == nil || !strings.Contains(stopped.Ready().Error(), "etcd is away") {
 		t.Errorf("stopped: %v", stopped.Ready())
