@@ -74,7 +74,7 @@ func (c *Controllers) Run(ctx context.Context) {
 }
 
 func (c *Controllers) elect(ctx context.Context) error {
-	clients, err := kubernetes.NewForConfig(rest.AddUserAgent(c.Config, "leader-election"))
+	clients, err := kubernetes.NewForConfig(rest.AddUserAgent(rest.CopyConfig(c.Config), "leader-election"))
 	if err != nil {
 		return err
 	}
