@@ -1,0 +1,190 @@
+package statistics
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Metrics are the numbers that were asked for.
+type Metrics struct {
+	Results []Metric `json:"results" description:"The numbers that were asked for."`
+}
+
+// Metric is a number with its name, in the shape of Prometheus' answers.
+type Metric struct {
+	Name string `json:"metric_name" description:"Name of the number."`
+	Data Data   `json:"data" description:"The number now."`
+}
+
+// Data is a vector of one value.
+type Data struct {
+	Type   string  `json:"resultType" description:"vector"`
+	Result []Value `json:"result" description:"One value."`
+}
+
+// Value is a number at a time.
+type Value struct {
+	Value []any `json:"value" description:"The time in seconds since 1970, and the number as a text."`
+}
+
+// Handler serves the numbers.
+type Handler struct {
+	Cache     *objects.Cache
+	Types     *objects.Resolver
+	Directory *iam.Directory
+	Now       func() time.Time
+}
+
+// count is a number and how it is found in a workspace, which is empty for the
+// platform.
+type count struct {
+	name string
+	of   func(ctx context.Context, workspace string) (int, error)
+}
+
+// platform are the numbers of the platform. KubeSphere's clients know the first
+// by its misspelt name.
+func (h *Handler) platform() []count {
+	return []count{
+		{"kubesphere_cluser_count", h.clusters},
+		{"kubesphere_workspace_count", h.all("workspaces")},
+		{"kubesphere_user_count", h.all("users")},
+		{"kubesphere_app_template_count", h.all("helmapplications")},
+	}
+}
+
+// workspace are the numbers of a workspace.
+func (h *Handler) workspace() []count {
+	return []count{
+		{"workspace_namespace_count", h.projects("!kubesphere.io/devopsproject")},
+		{"workspace_devops_project_count", h.projects("kubesphere.io/devopsproject")},
+		{"workspace_member_count", h.members},
+		{"workspace_role_count", h.roles},
+	}
+}
+
+// Group declares the operations.
+func (h *Handler) Group() route.Group {
+	filter := route.Parameter{In: route.InQuery, Name: "metrics_filter", Description: "Regular expression for the names of the numbers; all when it is missing."}
+	answer := []route.Response{{Code: http.StatusOK, Description: "The numbers.", Model: Metrics{}}}
+	return route.Group{
+		Prefix: "/kapis/monitoring.kubesphere.io/v1alpha3", Tag: "Statistics", Description: "Numbers that need no Prometheus.",
+		Routes: []route.Route{
+			{
+				Method: http.MethodGet, Path: "/kubesphere", ID: "getPlatformStatistics", Summary: "Count clusters, workspaces, users and app templates",
+				Parameters: []route.Parameter{filter}, Responses: answer, Handler: func(w http.ResponseWriter, r *http.Request) error { return h.write(w, r, h.platform(), "") },
+			},
+			{
+				Method: http.MethodGet, Path: "/workspaces/{workspace}", ID: "getWorkspaceStatistics", Summary: "Count projects, members and roles of a workspace",
+				Parameters: []route.Parameter{
+					{In: route.InPath, Name: "workspace", Required: true, Description: "Name of the workspace."},
+					{In: route.InQuery, Name: "type", Required: true, Values: []string{"statistics"}, Description: "What is asked for."}, filter,
+				},
+				Responses: answer, Handler: h.ofWorkspace,
+			},
+		},
+	}
+}
+
+func (h *Handler) ofWorkspace(w http.ResponseWriter, r *http.Request) error {
+	if asked := r.URL.Query().Get("type"); asked != "statistics" {
+		return status.New(http.StatusNotImplemented, "NotImplemented", "measurements of workspaces need Prometheus, which is not served here; type=statistics is")
+	}
+	return h.write(w, r, h.workspace(), r.PathValue("workspace"))
+}
+
+// longestFilter bounds the regular expression of a request, in bytes.
+const longestFilter = 4096
+
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, counts []count, workspace string) error {
+	text := r.URL.Query().Get("metrics_filter")
+	if len(text) > longestFilter {
+		return status.BadRequest("metrics_filter is longer than %d bytes", longestFilter)
+	}
+	filter, err := regexp.Compile(text)
+	if err != nil {
+		return status.BadRequest("metrics_filter is no regular expression: %v", err)
+	}
+	metrics := Metrics{Results: []Metric{}}
+	for _, one := range counts {
+		if !filter.MatchString(one.name) {
+			continue
+		}
+		number, err := one.of(r.Context(), workspace)
+		if err != nil {
+			return err
+		}
+		metrics.Results = append(metrics.Results, Metric{Name: one.name, Data: Data{
+			Type: "vector", Result: []Value{{Value: []any{h.Now().Unix(), strconv.Itoa(number)}}},
+		}})
+	}
+	status.WriteJSON(w, http.StatusOK, metrics)
+	return nil
+}
+
+// total counts the objects of a type that have labels and a value of a column.
+// A type the cluster does not have has none.
+func (h *Handler) total(ctx context.Context, resource, selector string, filters ...query.Filter) (int, error) {
+	kind, err := h.Types.Type(ctx, resource)
+	if err != nil {
+		return 0, ignoreNotFound(err)
+	}
+	view, err := h.Cache.View(ctx, kind)
+	if err != nil {
+		return 0, ignoreNotFound(err)
+	}
+	q, _, err := query.Parse(url.Values{query.LabelSelector: {selector}, query.Limit: {"0"}}, nil)
+	if err != nil {
+		return 0, err
+	}
+	q.Filters = filters
+	for _, filter := range filters {
+		q.Raw += "\x00" + filter.Key + "\x00" + filter.Value
+	}
+	page, err := view.List("", &q)
+	return page.Total, err
+}
+
+func ignoreNotFound(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+func (h *Handler) all(resource string) func(context.Context, string) (int, error) {
+	return func(ctx context.Context, _ string) (int, error) { return h.total(ctx, resource, "") }
+}
+
+// clusters counts this one too when there are no Cluster objects.
+func (h *Handler) clusters(ctx context.Context, _ string) (int, error) {
+	number, err := h.total(ctx, "clusters", "")
+	return max(1, number), err
+}
+
+func (h *Handler) projects(selector string) func(context.Context, string) (int, error) {
+	return func(ctx context.Context, workspace string) (int, error) {
+		return h.total(ctx, "namespaces", "kubesphere.io/workspace="+workspace+","+selector)
+	}
+}
+
+func (h *Handler) members(ctx context.Context, workspace string) (int, error) {
+	members, err := h.Directory.Members(ctx, iam.Place{Workspace: workspace})
+	return len(members), err
+}
+
+func (h *Handler) roles(ctx context.Context, workspace string) (int, error) {
+	return h.total(ctx, "workspaceroles", "", query.Filter{Key: "workspace", Value: workspace})
+}
