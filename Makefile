@@ -18,15 +18,19 @@ PORT ?= 9090
 SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
 
-.PHONY: all build run test test-unit test-e2e test-devcluster test-deploy test-browser bench bench-units generate verify-generate lint image clean bin/ks-apiserver bin/devcluster
+.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc bench bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
 
 all: build
 
-build: bin/ks-apiserver
+build: bin/ks-apiserver bin/kubectl-ks
 
 bin/ks-apiserver:
 	@mkdir -p bin
 	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
+
+bin/kubectl-ks:
+	@mkdir -p bin
+	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/kubectl-ks
 
 # devcluster is the embedded Kubernetes; kubectl comes with it.
 bin/devcluster:
@@ -44,10 +48,15 @@ bin/golangci-lint:
 run: bin/ks-apiserver bin/devcluster
 	@PORT=$(PORT) SECURE_PORT=$(SECURE_PORT) hack/run.sh
 
-test: test-unit test-e2e test-devcluster test-deploy test-browser
+test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc
 
 test-unit:
 	$(GOTEST) ./...
+
+# Identity providers others wrote, with dependencies of their own.
+test-identity:
+	go vet -C test/identity ./...
+	go test -C test/identity -count=1 ./...
 
 # The embedded Kubernetes of the tests is not raced; the server in them is.
 test-e2e: bin/devcluster bin/ks-apiserver
@@ -63,6 +72,11 @@ test-deploy: bin/devcluster bin/helm bin/ks-apiserver
 test-browser: bin/devcluster bin/ks-apiserver
 	go vet -C test/browser ./...
 	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- hack/with-server.sh go test -C test/browser -count=1 -v ./...
+
+# The libraries applications log in with, as clients of the binary.
+test-oidc: bin/devcluster bin/ks-apiserver
+	go vet -C test/oidc ./...
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- go test -C test/oidc -count=1 -timeout 20m ./...
 
 # Ratios against a bare net/http server that sends the same bytes, over a real
 # kube-apiserver with PODS pods.
@@ -96,6 +110,8 @@ lint: bin/golangci-lint
 	bin/golangci-lint run ./...
 	cd test/deploy && ../../bin/golangci-lint run ./...
 	cd test/browser && ../../bin/golangci-lint run ./...
+	cd test/oidc && ../../bin/golangci-lint run ./...
+	cd test/identity && ../../bin/golangci-lint run ./...
 
 image:
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMAGE) .

@@ -42,7 +42,7 @@ func newCommand() *cobra.Command {
 			if os.Getenv("GOGC") == "" { // else somebody knows better
 				go heap.Keep(cmd.Context(), garbage)
 			}
-			return app.Run(cmd.Context(), app.Options{Config: effective})
+			return app.Run(cmd.Context(), app.Options{Config: effective, Reload: func() (*config.Config, error) { return f.load(cmd) }})
 		},
 	}
 	defaults := config.Default()

@@ -7,6 +7,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
@@ -29,14 +30,16 @@ type accounts struct {
 	workspaces *tenant.Workspaces
 	projects   *tenant.Projects
 	quotas     *tenant.Quotas
+	tokens     *accesstoken.Tokens
+	sessions   *session.Sessions
 }
 
 // newAccounts builds the domains over a client.
-func newAccounts(c client.Client, directory *iam.Directory, passwords *identity.Passwords, sessions *session.Sessions) *accounts {
+func newAccounts(c client.Client, directory *iam.Directory, passwords *identity.Passwords, chosen iam.Passwords, sessions *session.Sessions, tokens *accesstoken.Tokens) *accounts {
 	bindings := &iam.Bindings{Client: c}
 	return &accounts{
-		client: c, directory: directory, passwords: passwords, bindings: bindings,
-		users:      &iam.Users{Client: c, Bindings: bindings, Sessions: sessions, Emails: directory, Now: time.Now},
+		client: c, directory: directory, passwords: passwords, bindings: bindings, sessions: sessions, tokens: tokens,
+		users:      &iam.Users{Client: c, Bindings: bindings, Sessions: sessions, Emails: directory, Identities: directory, Passwords: chosen, Now: time.Now},
 		groups:     &iam.Groups{Client: c, Bindings: bindings},
 		workspaces: &tenant.Workspaces{Client: c},
 		projects:   &tenant.Projects{Client: c, Bindings: bindings, Now: time.Now},
@@ -61,7 +64,8 @@ func (d doors) users() *kapisiam.Handler {
 	a := d.accounts
 	return &kapisiam.Handler{
 		Directory: a.directory, Types: d.types.Catalog, Users: a.users, Groups: a.groups, Bindings: a.bindings,
-		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights,
+		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights, Tokens: a.tokens, Sessions: a.sessions,
+		Providers: d.people.providers, Callback: d.people.callback,
 	}
 }
 

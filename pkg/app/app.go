@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
@@ -31,8 +32,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
-	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
-	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
@@ -49,7 +48,6 @@ const (
 	keyInterval  = 15 * time.Second
 	keysSecret   = "ks-apiserver-signing-keys" //nolint:gosec // a name
 	refreshGrace = 30 * time.Second
-	sessionLife  = 7 * 24 * time.Hour
 	sweepEvery   = 10 * time.Minute
 )
 
@@ -57,6 +55,9 @@ const (
 type Options struct {
 	// Config is validated by Run.
 	Config *config.Config
+	// Reload reads the configuration as it is now, for what follows it without a
+	// restart: identity providers. Nil when it cannot change.
+	Reload func() (*config.Config, error)
 	// Listening, when set, is called with the plain address once the server
 	// accepts connections; it serves requests soon after.
 	Listening func(net.Addr)
@@ -75,6 +76,7 @@ type app struct {
 	directory *iam.Directory
 	keys      *token.SecretKeys
 	sessions  *session.Sessions
+	tokens    *accesstoken.Tokens
 	setup     *setup.Setup
 	reconcile *controllers.Controllers
 	records   *iam.Records
@@ -86,7 +88,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Config.Validate(); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	a, err := build(ctx, options.Config)
+	a, err := build(ctx, options.Config, options.Reload)
 	if err != nil {
 		return err
 	}
@@ -125,7 +127,7 @@ func (a *app) pin(resources []string) {
 	}
 }
 
-// sweep deletes sessions that are over.
+// sweep deletes sessions and tokens that are over.
 func (a *app) sweep(ctx context.Context) {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
@@ -138,10 +140,13 @@ func (a *app) sweep(ctx context.Context) {
 		if err := a.sessions.Sweep(ctx, a.config.Authentication.OAuthOptions.AccessTokenMaxAge.Duration); err != nil {
 			slog.WarnContext(ctx, "ended sessions cannot be deleted", "error", err)
 		}
+		if err := a.tokens.Sweep(ctx); err != nil {
+			slog.WarnContext(ctx, "ended access tokens cannot be deleted", "error", err)
+		}
 	}
 }
 
-func build(ctx context.Context, c *config.Config) (*app, error) {
+func build(ctx context.Context, c *config.Config, reload func() (*config.Config, error)) (*app, error) {
 	a := &app{config: c, catalog: objects.NewCatalog()}
 	for _, resource := range c.Objects.AlwaysOn {
 		if a.catalog.Type(resource) == nil {
@@ -154,21 +159,23 @@ func build(ctx context.Context, c *config.Config) (*app, error) {
 	options := c.Authentication.OAuthOptions
 	a.keys = &token.SecretKeys{
 		Client: a.client, Namespace: kube.Namespace, Name: keysSecret, Now: time.Now, Random: rand.Reader, Interval: keyInterval,
-		Rotation: token.Rotation{Period: keyPeriod, Announce: keyAnnounce, Retain: options.AccessTokenMaxAge.Duration + time.Hour},
+		Rotation: rotation(&options),
 	}
 	a.sessions = &session.Sessions{
-		Client: a.client, Now: time.Now, Random: rand.Reader, Grace: refreshGrace, Lifetime: sessionLife,
+		Client: a.client, Now: time.Now, Random: rand.Reader, Grace: refreshGrace, Lifetime: options.SessionMaxAge.Duration,
 		IdleTimeout: options.AccessTokenMaxAge.Duration + options.AccessTokenInactivityTimeout.Duration,
 	}
+	a.tokens = accesstoken.New(a.cache, a.catalog.Type("personalaccesstokens"), a.client, time.Now, rand.Reader)
 	a.setup = &setup.Setup{
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
+		Hasher: hasher(c.Authentication),
 	}
 	a.records = iam.NewRecords(a.client, a.directory)
 	a.reconcile = &controllers.Controllers{
-		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Now: time.Now,
+		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Passwords: chosenPasswords(c.Authentication), Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
 	}
-	return a, a.serve(ctx, c)
+	return a, a.serve(ctx, c, reload)
 }
 
 // connect builds what talks to Kubernetes, without talking to it yet.
@@ -205,32 +212,36 @@ func (a *app) definition(ctx context.Context, name string) (*apiextensionsv1.Cus
 	return definition, a.client.Get(ctx, client.ObjectKey{Name: name}, definition)
 }
 
-func (a *app) serve(ctx context.Context, c *config.Config) error {
-	passwords, err := identity.NewPasswords(a.directory)
+func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*config.Config, error)) error {
+	backoff := identity.NewBackoff(c.Authentication.AuthenticateRateLimiterMaxTries, c.Authentication.AuthenticateRateLimiterDuration.Duration, time.Now)
+	backoff.Earlier = a.directory.Failures(c.Authentication.AuthenticateRateLimiterDuration.Duration, time.Now)
+	passwords, err := identity.NewPasswords(a.directory, hasher(c.Authentication), backoff)
 	if err != nil {
 		return err
 	}
 	seen := *a.sessions
 	seen.Client = a.seen()
-	tokens := token.NewService(c.Authentication.OAuthOptions.Issuer, c.Authentication.MaximumClockSkew.Duration, a.keys, time.Now, rand.Reader)
+	seenTokens := *a.tokens
+	seenTokens.Client = a.seen()
+	tokens := a.newTokens()
+	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
+	authenticator := authn.New(tokens, active, a.directory, passwords, a.tokens)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
 	proxy, err := kubeproxy.New(a.rest, rights)
 	if err != nil {
 		return err
 	}
+	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
+	people := newPeople(a, accounts.users, accounts.groups, reload)
 	doors := doors{
-		proxy: proxy,
-		oauth: &oauth.Handler{
-			Clients:   &oauthclient.Clients{Configured: c.Authentication.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
-			Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Record: a.records.Record,
-			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: c.Authentication.MultipleLogin,
-		},
+		proxy: proxy, rest: a.rest, active: active, people: people,
+		oauth: a.newOAuth(tokens, passwords, authenticator, people),
 		roles: &roles.Handler{
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
-		accounts: newAccounts(a.seen(), a.directory, passwords, &seen),
+		accounts: accounts,
 		kubeconfig: &kubeconfig.Handler{
 			Accounts: a.directory, Sessions: &seen, Tokens: tokens,
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
@@ -259,10 +270,9 @@ func (a *app) serve(ctx context.Context, c *config.Config) error {
 	maps.Copy(handlers, reviews)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
 	a.server, err = server.New(ctx, server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
-		Authenticator: authn.New(tokens, active, a.directory, passwords),
+		Authenticator: authenticator,
 		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace,
 	})
 	return err
@@ -273,11 +283,15 @@ func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.Uncondition
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	return decider(a.types, rights)
+	decide := decider(a.types, rights)
+	if a.config.Authentication.PasswordPolicy.EnforceFirstChange {
+		decide = authz.AnyOf{authz.FirstChange{Waits: a.directory.Waits}, decide}
+	}
+	return decide
 }
 
 func decider(types *objects.Resolver, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
-	return authz.AnyOf{authz.Own{Filtered: resources.Filtered(types), Rights: rights}, rights}
+	return authz.AnyOf{authz.Scoped{}, authz.Own{Filtered: resources.Filtered(types), Rights: rights}, rights}
 }
 
 // Authorizer decides about all requests for the routes, by rights alone: it

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/rest"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
@@ -19,6 +20,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 )
 
 // Version is the version of the KubeSphere API that is served; it and the
@@ -40,21 +42,24 @@ type doors struct {
 	config     *config.Config
 	kubernetes func() *version.Info
 	accounts   *accounts
+	people     *people
 	kubeconfig *kubeconfig.Handler
+	rest       *rest.Config
+	active     *session.Registry
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
 }
 
 // groups are all operations of the API.
 func (d doors) groups() []route.Group {
 	viewer := &resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now}
-	groups := []route.Group{
-		d.oauth.Group(),
+	groups := append(d.oauth.Groups(),
 		d.oauth.LoginGroup(),
 		viewer.Group(),
 		d.roles.Group(),
-		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes}).Group(),
-	}
+		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes, Providers: d.people.providers}).Group(),
+	)
 	groups = append(groups, d.accountGroups()...)
+	groups = append(groups, d.clusterGroups()...)
 	return append(groups, (&resources.Dynamic{
 		Handler: viewer, Kubernetes: d.proxy, MaxBodyBytes: d.config.Server.MaxBodyBytes, Reserved: served(groups),
 	}).Group())
@@ -83,7 +88,7 @@ func Build() platform.Version {
 // Routes are all operations. They need no configuration and no Kubernetes, and
 // serve nothing: they are for documents, and for tests of who may do what.
 func Routes() []route.Group {
-	return doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, accounts: &accounts{}, kubeconfig: &kubeconfig.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
+	return doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, accounts: &accounts{}, people: &people{}, kubeconfig: &kubeconfig.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
 }
 
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI

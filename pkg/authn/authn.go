@@ -15,9 +15,12 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
@@ -33,6 +36,10 @@ var (
 
 // ExtraSession is the key of user.Info's extra that holds the session ID.
 const ExtraSession = "ks-apiserver.kubesphere.io/session"
+
+// ExtraPersonalToken is the key of user.Info's extra that holds the name of the
+// personal access token; authz.ExtraScopes is the one of its scopes.
+const ExtraPersonalToken = "ks-apiserver.kubesphere.io/personal-access-token"
 
 // Accounts says what is known of a user without asking Kubernetes.
 type Accounts interface {
@@ -51,13 +58,18 @@ type Verifier interface {
 
 // PasswordChecker checks passwords.
 type PasswordChecker interface {
-	Authenticate(ctx context.Context, name, password string) (*iamv1alpha2.User, error)
+	Authenticate(ctx context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error)
+}
+
+// PersonalTokens checks personal access tokens.
+type PersonalTokens interface {
+	Verify(ctx context.Context, text string) (*accesstoken.Grant, error)
 }
 
 // New returns the authenticator of all requests. The first credentials that
 // are there decide: wrong ones are never anonymous.
-func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords PasswordChecker) authenticator.Request {
-	tokens := &bearer{verifier: verifier, sessions: sessions, accounts: accounts}
+func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords PasswordChecker, personal PersonalTokens) authenticator.Request {
+	tokens := &bearer{verifier: verifier, sessions: sessions, accounts: accounts, personal: personal}
 	return union.NewFailOnError(
 		group.NewAuthenticatedGroupAdder(union.NewFailOnError(
 			bearertoken.New(tokens),
@@ -76,26 +88,29 @@ func refuseOthers(r *http.Request) (*authenticator.Response, bool, error) {
 	return nil, false, nil
 }
 
-// bearer implements authenticator.Token for our access tokens.
+// bearer implements authenticator.Token for our access tokens and for personal
+// ones.
 type bearer struct {
+	personal PersonalTokens
 	verifier Verifier
 	sessions Sessions
 	accounts Accounts
 }
 
 func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authenticator.Response, bool, error) {
+	if strings.HasPrefix(text, accesstoken.Prefix) {
+		return b.authenticatePersonal(ctx, text)
+	}
 	claims, err := b.verifier.Verify(ctx, text)
 	if err != nil {
 		return nil, false, err
 	}
-	account, found, err := b.accounts.Account(ctx, claims.Subject)
+	if claims.Subject == identity.PreRegistration {
+		return b.authenticateVisitor(ctx, claims)
+	}
+	account, err := b.active(ctx, claims.Subject)
 	if err != nil {
 		return nil, false, err
-	}
-	// Too many failed logins do not end the sessions of who is logged in:
-	// otherwise anybody could log out anybody.
-	if !found || account.State != iamv1alpha2.UserActive && account.State != iamv1alpha2.UserAuthLimitExceeded {
-		return nil, false, ErrNotActive
 	}
 	if claims.Session != "" {
 		active, err := b.sessions.Active(ctx, claims.Session)
@@ -113,7 +128,39 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if claims.Session != "" {
 		extra[ExtraSession] = []string{claims.Session}
 	}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: groups(account.Groups), Extra: extra}}, true, nil
+	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extra}}, true, nil
+}
+
+func (b *bearer) authenticatePersonal(ctx context.Context, text string) (*authenticator.Response, bool, error) {
+	grant, err := b.personal.Verify(ctx, text)
+	if err != nil {
+		return nil, false, err
+	}
+	account, err := b.active(ctx, grant.User)
+	if err != nil {
+		return nil, false, err
+	}
+	extra := map[string][]string{authz.ExtraScopes: grant.Scopes, ExtraPersonalToken: {grant.Name}}
+	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extra}}, true, nil
+}
+
+// MayGoOn reports whether who is logged in stays so in a state. Too many failed
+// logins do not end the sessions of who is: otherwise anybody could log out
+// anybody.
+func MayGoOn(state iamv1alpha2.UserState) bool {
+	return state == iamv1alpha2.UserActive || state == iamv1alpha2.UserAuthLimitExceeded
+}
+
+// active returns the account of a user, or ErrNotActive.
+func (b *bearer) active(ctx context.Context, name string) (iam.Account, error) {
+	account, found, err := b.accounts.Account(ctx, name)
+	if err != nil {
+		return iam.Account{}, err
+	}
+	if !found || !MayGoOn(account.State) {
+		return iam.Account{}, ErrNotActive
+	}
+	return account, nil
 }
 
 // basic authenticates by user name and password (RFC 7617).
@@ -126,17 +173,17 @@ func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 	if !found {
 		return nil, false, nil
 	}
-	known, err := b.passwords.Authenticate(r.Context(), name, password)
+	known, err := b.passwords.Authenticate(r.Context(), identity.Attempt{Name: name, Password: password, Address: request.ClientAddress(r)})
 	if err != nil {
 		return nil, false, err
 	}
 	r.Header.Del("Authorization")
-	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: groups(known.Spec.Groups)}}, true, nil
+	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: Groups(known.Spec.Groups)}}, true, nil
 }
 
-// groups are those a User object may name. The ones Kubernetes and we ourselves
+// Groups are those a User object may name. The ones Kubernetes and we ourselves
 // give have to be earned: a name in an object must make nobody system:masters.
-func groups(named []string) []string {
+func Groups(named []string) []string {
 	return slices.DeleteFunc(slices.Clone(named), func(group string) bool {
 		return len(group) >= len("system:") && strings.EqualFold(group[:len("system:")], "system:") || group == kube.AuthorizedGroup
 	})

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -13,6 +14,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
@@ -67,12 +70,24 @@ func (w *world) Account(_ context.Context, name string) (iam.Account, bool, erro
 	return iam.Account{Name: name, State: state, Groups: []string{"developers"}}, found, nil
 }
 
-func (w *world) Authenticate(_ context.Context, name, password string) (*iamv1alpha2.User, error) {
+func (w *world) Authenticate(_ context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error) {
 	w.checked = append(w.checked, "password")
-	if name == "admin" && password == "right" {
+	if attempt.Name == "admin" && attempt.Password == "right" {
 		return &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "admin"}, Spec: iamv1alpha2.UserSpec{Groups: []string{"developers"}}}, nil
 	}
 	return nil, identity.ErrIncorrect
+}
+
+// personal answers for personal access tokens.
+type personal world
+
+func (p *personal) Verify(_ context.Context, text string) (*accesstoken.Grant, error) {
+	p.checked = append(p.checked, "personal")
+	name, found := strings.CutPrefix(text, accesstoken.Prefix)
+	if !found || name == "unknown" {
+		return nil, accesstoken.ErrInvalid
+	}
+	return &accesstoken.Grant{Name: "pat-1", User: name, Scopes: []string{"read"}}, nil
 }
 
 func TestAuthenticate(t *testing.T) {
@@ -102,6 +117,10 @@ func TestAuthenticate(t *testing.T) {
 		{"token of a session that ended", "Bearer over", "", ErrSessionEnded, []string{"token", "account", "session"}},
 		{"users cannot be read", "Bearer unknown", "", errAway, []string{"token", "account"}},
 		{"sessions cannot be read", "Bearer unasked", "", errAway, []string{"token", "account", "session"}},
+		{"personal access token", "Bearer ksp_admin", "admin", nil, []string{"personal", "account"}},
+		{"one nobody has", "Bearer ksp_unknown", "", accesstoken.ErrInvalid, []string{"personal"}},
+		{"one of a disabled user", "Bearer ksp_disabled", "", ErrNotActive, []string{"personal", "account"}},
+		{"one of a deleted user", "Bearer ksp_gone", "", ErrNotActive, []string{"personal", "account"}},
 		{"password", basic("admin", "right"), "admin", nil, []string{"password"}},
 		{"wrong password is never anonymous", basic("admin", "wrong"), "", identity.ErrIncorrect, []string{"password"}},
 		{"no password", basic("admin", ""), "", identity.ErrIncorrect, []string{"password"}},
@@ -117,7 +136,7 @@ func TestAuthenticate(t *testing.T) {
 			if test.header != "" {
 				r.Header.Set("Authorization", test.header)
 			}
-			response, found, err := New(w, w, w, w).AuthenticateRequest(r)
+			response, found, err := New(w, w, w, w, (*personal)(w)).AuthenticateRequest(r)
 			if !errors.Is(err, test.want) || found != (test.want == nil) {
 				t.Fatalf("got %v, %v, want %v", found, err, test.want)
 			}
@@ -148,7 +167,7 @@ func TestExtra(t *testing.T) {
 	w := &world{}
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
 	r.Header.Set("Authorization", "Bearer extra")
-	response, _, err := New(w, w, w, w).AuthenticateRequest(r)
+	response, _, err := New(w, w, w, w, (*personal)(w)).AuthenticateRequest(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +180,17 @@ func TestExtra(t *testing.T) {
 	}
 }
 
+// TestScopesOfPersonalTokens: the scopes go on with who it is.
+func TestScopesOfPersonalTokens(t *testing.T) {
+	w := &world{}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer ksp_admin")
+	response, _, err := New(w, w, w, w, (*personal)(w)).AuthenticateRequest(r)
+	if err != nil || !slices.Equal(response.User.GetExtra()[authz.ExtraScopes], []string{"read"}) {
+		t.Errorf("got %v, %v", response, err)
+	}
+}
+
 // TestTokenElsewhere: credentials are read from one place only.
 func TestTokenElsewhere(t *testing.T) {
 	w := &world{}
@@ -170,7 +200,7 @@ func TestTokenElsewhere(t *testing.T) {
 		r.Header.Set("Sec-WebSocket-Protocol", "base64url.bearer.authorization.k8s.io.YWRtaW4")
 		r.Header.Set("X-Remote-User", "admin")
 		r.Header.Set("Impersonate-User", "admin")
-		response, _, err := New(w, w, w, w).AuthenticateRequest(r)
+		response, _, err := New(w, w, w, w, (*personal)(w)).AuthenticateRequest(r)
 		if err != nil || response.User.GetName() != user.Anonymous {
 			t.Errorf("%s: %v, %v", target, response, err)
 		}

@@ -97,6 +97,12 @@ func ownAccount(verb, subresource string) bool {
 		return verb == "get" || verb == "update" || verb == "patch"
 	case "password":
 		return verb == "update"
+	case "tokens":
+		return verb == "get" || verb == "create" || verb == "delete"
+	case "sessions":
+		return verb == "get" || verb == "delete"
+	case "identities":
+		return verb == "get" || verb == "create" || verb == "delete"
 	}
 	return verb == "get"
 }

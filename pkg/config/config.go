@@ -17,6 +17,8 @@ type Config struct {
 	Objects        Objects        `json:"objects"`
 	Server         Server         `json:"server"`
 	Metering       Metering       `json:"metering"`
+	GPU            GPU            `json:"gpu"`
+	Terminal       Terminal       `json:"terminal"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
@@ -36,8 +38,6 @@ type Config struct {
 	KubeEdge     Section `json:"kubeedge,omitempty"`
 	EdgeRuntime  Section `json:"edgeruntime,omitempty"`
 	Gateway      Section `json:"gateway,omitempty"`
-	GPU          Section `json:"gpu,omitempty"`
-	Terminal     Section `json:"terminal,omitempty"`
 }
 
 // Authentication says who may log in and how.
@@ -55,23 +55,65 @@ type Authentication struct {
 	LoginHistoryMaximumEntries int `json:"loginHistoryMaximumEntries"`
 	// MultipleLogin allows a user to be logged in more than once.
 	MultipleLogin bool `json:"multipleLogin"`
-	// JWTSecret is the shared secret of KubeSphere 3.x. It is accepted so that
-	// an existing file can be used; tokens are signed with asymmetric keys.
+	// JWTSecret is the shared secret of KubeSphere 3.x, with which tokens are
+	// signed if the signing algorithm is HS256, and accepted if AcceptHS256 says so.
 	JWTSecret Secret `json:"jwtSecret"`
 	// KubectlImage is the image of the web terminal.
 	KubectlImage string `json:"kubectlImage,omitempty"`
 	// AdminPassword is the password user admin gets when it is created. One is
 	// generated when it is empty.
 	AdminPassword Secret `json:"adminPassword"`
+	// PasswordPolicy says which passwords users may choose.
+	PasswordPolicy PasswordPolicy `json:"passwordPolicy"`
+	// PasswordHash says how passwords are stored.
+	PasswordHash PasswordHash `json:"passwordHash"`
 	// OAuthOptions configure the token service.
 	OAuthOptions OAuth `json:"oauthOptions"`
 }
+
+// PasswordPolicy says which passwords users may choose, beside that none may be
+// one of the most common, nor the user's name or e-mail address.
+type PasswordPolicy struct {
+	// MinLength is the least length, in characters.
+	MinLength int `json:"minLength"`
+	// EnforceFirstChange lets users whose password somebody else chose do nothing
+	// but change it. KubeSphere leaves that to the console.
+	EnforceFirstChange bool `json:"enforceFirstChange"`
+}
+
+// PasswordHash says how passwords are stored. Those stored in another way get
+// a new hash when their user logs in.
+type PasswordHash struct {
+	// Algorithm is bcrypt or argon2id.
+	Algorithm string `json:"algorithm"`
+	// BcryptCost is the binary logarithm of the work, 10 to 16.
+	BcryptCost int `json:"bcryptCost"`
+}
+
+// Algorithms of PasswordHash.
+const (
+	HashBcrypt   = "bcrypt"
+	HashArgon2id = "argon2id"
+)
 
 // OAuth configures the token service.
 type OAuth struct {
 	// Issuer is the "iss" of tokens: the URL clients know this server by.
 	Issuer string `json:"issuer"`
-	// SignKey and SignKeyData are the signing key of KubeSphere 3.x, accepted as JWTSecret is.
+	// SigningAlgorithm is how tokens are signed: ES256, RS256, EdDSA, or HS256
+	// with JWTSecret. Keys are made and changed without further ado.
+	SigningAlgorithm string `json:"signingAlgorithm"`
+	// AcceptHS256 accepts tokens signed with JWTSecret, for as long as some are
+	// valid after another algorithm was chosen.
+	AcceptHS256 bool `json:"acceptHS256,omitempty"`
+	// PasswordGrant lets trusted clients exchange passwords for tokens.
+	PasswordGrant bool `json:"passwordGrant"`
+	// ProductName is what the pages for logging in call the product.
+	ProductName string `json:"productName"`
+	// SessionMaxAge is how long a login lasts at the most, whatever its use.
+	SessionMaxAge metav1.Duration `json:"sessionMaxAge"`
+	// SignKey and SignKeyData are the signing key of KubeSphere 3.x. They are
+	// accepted so that an existing file can be used; keys are kept in a Secret.
 	SignKey     string `json:"signKey,omitempty"`
 	SignKeyData Secret `json:"signKeyData,omitempty"`
 	// IdentityProviders are where users other than local ones come from.
@@ -87,19 +129,32 @@ type OAuth struct {
 
 // IdentityProvider is a source of users.
 type IdentityProvider struct {
-	Name                     string  `json:"name"`
-	Type                     string  `json:"type"`
-	MappingMethod            string  `json:"mappingMethod,omitempty"`
-	DisableLoginConfirmation bool    `json:"disableLoginConfirmation,omitempty"`
-	Provider                 Section `json:"provider,omitempty"`
+	Name string `json:"name"`
+	// Title, or DisplayName as KubeSphere 4 calls it, is shown instead of Name.
+	Title       string `json:"title,omitempty"`
+	DisplayName string `json:"displayName,omitempty"`
+	Type        string `json:"type"`
+	// Disabled providers let nobody in, Hidden ones are not offered.
+	Disabled bool `json:"disabled,omitempty"`
+	Hidden   bool `json:"hidden,omitempty"`
+	// MappingMethod is auto, lookup, manual or mixed.
+	MappingMethod            string `json:"mappingMethod,omitempty"`
+	DisableLoginConfirmation bool   `json:"disableLoginConfirmation,omitempty"`
+	// GroupMapping are the names of groups by what the provider calls them.
+	GroupMapping map[string]string `json:"groupMapping,omitempty"`
+	Provider     Section           `json:"provider,omitempty"`
 }
 
 // Client is an OAuth client.
 type Client struct {
-	Name                         string           `json:"name"`
-	Secret                       Secret           `json:"secret,omitempty"`
-	RespondWithChallenges        bool             `json:"respondWithChallenges,omitempty"`
-	RedirectURIs                 []string         `json:"redirectURIs,omitempty"`
+	Name                  string   `json:"name"`
+	Secret                Secret   `json:"secret,omitempty"`
+	RespondWithChallenges bool     `json:"respondWithChallenges,omitempty"`
+	RedirectURIs          []string `json:"redirectURIs,omitempty"`
+	// PostLogoutRedirectURIs are where a browser may go after logging out, beside RedirectURIs.
+	PostLogoutRedirectURIs []string `json:"postLogoutRedirectURIs,omitempty"`
+	// User is whom the client acts for with its own credentials.
+	User                         string           `json:"user,omitempty"`
 	GrantMethod                  string           `json:"grantMethod,omitempty"`
 	ScopeRestrictions            []string         `json:"scopeRestrictions,omitempty"`
 	AccessTokenMaxAge            *metav1.Duration `json:"accessTokenMaxAge,omitempty"`
@@ -164,6 +219,29 @@ type PriceInfo struct {
 	PVCPerGigabytesPerHour                   float64 `json:"pvcPerGigabytesPerHour"`
 }
 
+// GPU names the kinds of graphics processors there are.
+type GPU struct {
+	Kinds []GPUKind `json:"kinds,omitempty"`
+}
+
+// GPUKind is a resource of nodes that stands for graphics processors.
+type GPUKind struct {
+	ResourceName string `json:"resourceName" description:"Name of the resource, such as nvidia.com/gpu."`
+	ResourceType string `json:"resourceType" description:"What it is, such as GPU."`
+	// Default is whether forms suggest it.
+	Default bool `json:"default" description:"Whether forms suggest it."`
+}
+
+// Terminal configures terminals in the browser.
+type Terminal struct {
+	// Image is what shells on nodes run in.
+	Image string `json:"image,omitempty"`
+	// Timeout is how long a terminal lasts in which nothing happens, in seconds.
+	Timeout int `json:"timeout"`
+	// MaxLifetime is how long a terminal lasts at the most.
+	MaxLifetime metav1.Duration `json:"maxLifetime"`
+}
+
 // Server configures the HTTP server.
 type Server struct {
 	BindAddress   string `json:"bindAddress"`
@@ -177,6 +255,9 @@ type Server struct {
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
 	// MaxRequestsInFlight bounds the requests served at the same time.
 	MaxRequestsInFlight int `json:"maxRequestsInFlight"`
+	// TrustedProxies are addresses or CIDR ranges of proxies whose headers
+	// X-Forwarded-For, X-Real-Ip and X-Client-Ip tell where requests come from.
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	// ShutdownTimeout bounds how long requests may go on after a stop signal.
 	ShutdownTimeout metav1.Duration `json:"shutdownTimeout"`
 }
@@ -191,8 +272,14 @@ func Default() *Config {
 			LoginHistoryRetentionPeriod:     duration(168 * time.Hour),
 			LoginHistoryMaximumEntries:      100,
 			MultipleLogin:                   true,
+			PasswordPolicy:                  PasswordPolicy{MinLength: 8},
+			PasswordHash:                    PasswordHash{Algorithm: HashBcrypt, BcryptCost: 10},
 			OAuthOptions: OAuth{
 				Issuer:                       "http://ks-apiserver.kubesphere-system.svc",
+				SigningAlgorithm:             AlgorithmES256,
+				PasswordGrant:                true,
+				ProductName:                  "KubeSphere",
+				SessionMaxAge:                duration(168 * time.Hour),
 				AccessTokenMaxAge:            duration(2 * time.Hour),
 				AccessTokenInactivityTimeout: duration(2 * time.Hour),
 			},
@@ -204,6 +291,7 @@ func Default() *Config {
 			IdleTimeout: duration(time.Hour),
 			SyncTimeout: duration(10 * time.Second),
 		},
+		Terminal: Terminal{Image: "alpine:3.22", Timeout: 600, MaxLifetime: duration(12 * time.Hour)},
 		Server: Server{
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,
@@ -215,6 +303,21 @@ func Default() *Config {
 }
 
 func duration(d time.Duration) metav1.Duration { return metav1.Duration{Duration: d} }
+
+// Algorithms tokens are signed with.
+const (
+	AlgorithmES256 = "ES256"
+	AlgorithmRS256 = "RS256"
+	AlgorithmEdDSA = "EdDSA"
+	AlgorithmHS256 = "HS256"
+)
+
+// Ways of clients to ask users whether they agree.
+const (
+	GrantAuto   = "auto"
+	GrantPrompt = "prompt"
+	GrantDeny   = "deny"
+)
 
 // Modes of authorization.
 const (

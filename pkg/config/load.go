@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -145,45 +145,58 @@ func (c *Config) Validate() error {
 	if modes := []string{ModeRBAC, ModeAlwaysAllow, ModeAlwaysDeny}; !slices.Contains(modes, c.Authorization.Mode) {
 		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
 	}
+	if c.Terminal.Timeout <= 0 || c.Terminal.MaxLifetime.Duration <= 0 {
+		wrong("terminal.timeout and terminal.maxLifetime must be more than 0")
+	}
+	for n, kind := range c.GPU.Kinds {
+		if kind.ResourceName == "" {
+			wrong("gpu.kinds[%d].resourceName must not be empty", n)
+		}
+	}
+	for n, proxy := range c.Server.TrustedProxies {
+		if _, err := ParseRange(proxy); err != nil {
+			wrong("server.trustedProxies[%d]: %q is neither an IP address nor a CIDR range", n, proxy)
+		}
+	}
+	authentication := c.Authentication
+	if authentication.AuthenticateRateLimiterMaxTries < 1 {
+		wrong("authentication.authenticateRateLimiterMaxTries must be 1 or more")
+	}
+	if authentication.AuthenticateRateLimiterDuration.Duration <= 0 {
+		wrong("authentication.authenticateRateLimiterDuration must be more than 0")
+	}
+	if n := authentication.PasswordPolicy.MinLength; n < 8 || n > 64 {
+		wrong("authentication.passwordPolicy.minLength must be between 8 and 64, not %d", n)
+	}
+	if algorithms := []string{HashBcrypt, HashArgon2id}; !slices.Contains(algorithms, authentication.PasswordHash.Algorithm) {
+		wrong("authentication.passwordHash.algorithm must be one of %s, not %q", strings.Join(algorithms, ", "), authentication.PasswordHash.Algorithm)
+	}
+	if n := authentication.PasswordHash.BcryptCost; n < 10 || n > 16 {
+		wrong("authentication.passwordHash.bcryptCost must be between 10 and 16, not %d", n)
+	}
 	if len(c.Authentication.AdminPassword) > 72 {
 		wrong("authentication.adminPassword has more than 72 bytes, which bcrypt would ignore")
 	}
-	oauth := c.Authentication.OAuthOptions
-	if oauth.Issuer == "" {
-		wrong("authentication.oauthOptions.issuer must not be empty")
-	} else if _, err := url.Parse(oauth.Issuer); err != nil {
-		wrong("authentication.oauthOptions.issuer: %w", err)
-	}
-	if oauth.AccessTokenMaxAge.Duration <= 0 {
-		wrong("authentication.oauthOptions.accessTokenMaxAge must be more than 0: tokens that never expire cannot be told apart from stolen ones")
-	}
-	if oauth.AccessTokenInactivityTimeout.Duration < 0 {
-		wrong("authentication.oauthOptions.accessTokenInactivityTimeout must not be negative")
-	}
-	names := make(map[string]bool)
-	for n, client := range oauth.Clients {
-		if client.Name == "" {
-			wrong("authentication.oauthOptions.clients[%d].name must not be empty", n)
-		}
-		if names[client.Name] {
-			wrong("authentication.oauthOptions.clients: %q is there twice", client.Name)
-		}
-		names[client.Name] = true
-	}
+	c.Authentication.validate(wrong)
 	if c.Multicluster.Enable {
 		wrong("multicluster.enable: this version serves a single cluster")
 	}
 	return errors.Join(problems...)
 }
 
+// ParseRange reads an IP address or a CIDR range.
+func ParseRange(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
+}
+
 // Unused returns what is set but has no effect in this version, so that
 // nothing is ignored silently.
 func (c *Config) Unused() []string {
 	var names []string
-	if len(c.Authentication.OAuthOptions.IdentityProviders) > 0 {
-		names = append(names, "authentication.oauthOptions.identityProviders")
-	}
-	if c.Authentication.JWTSecret != "" {
+	if oauth := c.Authentication.OAuthOptions; c.Authentication.JWTSecret != "" && oauth.SigningAlgorithm != AlgorithmHS256 && !oauth.AcceptHS256 {
 		names = append(names, "authentication.jwtSecret")
 	}
 	value := reflect.ValueOf(c).Elem()

@@ -23,6 +23,7 @@ import (
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
@@ -79,7 +80,7 @@ func (emails) WithEmail(context.Context, string) ([]string, error) { return nil,
 // domains are what handlers use, over a client.
 func domains(c client.Client) (*iam.Users, *tenant.Workspaces) {
 	sessions := &session.Sessions{Client: c, Now: time.Now, Random: rand.Reader}
-	return &iam.Users{Client: c, Bindings: &iam.Bindings{Client: c}, Sessions: sessions, Emails: emails{}, Now: time.Now}, &tenant.Workspaces{Client: c}
+	return &iam.Users{Client: c, Bindings: &iam.Bindings{Client: c}, Sessions: sessions, Emails: emails{}, Passwords: iam.Passwords{Policy: identity.NewPolicy(8, 72)}, Now: time.Now}, &tenant.Workspaces{Client: c}
 }
 
 // restart runs the reconcilers over everything there is, again and again, as a
@@ -217,7 +218,7 @@ func TestCreateUserKilled(t *testing.T) {
 		}
 		bound := len(namesOf(t, c, &iamv1alpha2.GlobalRoleBindingList{}))
 		switch {
-		case err == nil && (bound != 1 || user.Status.State != iamv1alpha2.UserActive || !iam.Hashed(user.Spec.EncryptedPassword) || len(about(t, c, "zoe-ws")) > 0):
+		case err == nil && (bound != 1 || user.Status.State != iamv1alpha2.UserActive || !identity.Hashed(user.Spec.EncryptedPassword) || len(about(t, c, "zoe-ws")) > 0):
 			t.Errorf("not full: %v", about(t, c, "zoe"))
 		case err != nil && bound != 0:
 			t.Errorf("not empty: %v", about(t, c, "zoe"))

@@ -51,7 +51,9 @@ type Controllers struct {
 	Ready func() error
 	// Sessions end when their users do.
 	Sessions iam.Sessions
-	Now      func() time.Time
+	// Passwords hash those that were written in clear.
+	Passwords iam.Passwords
+	Now       func() time.Time
 	// MaximumRecords and RecordRetention bound the login records of a user.
 	MaximumRecords  int
 	RecordRetention time.Duration
@@ -140,7 +142,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 	}
 	bindings, cached := &iam.Bindings{Client: c.Client}, run.GetClient()
 	for _, add := range []interface{ setup(ctrl.Manager) error }{
-		&users{client: cached, users: &iam.Users{Client: c.Client, Bindings: bindings, Sessions: c.Sessions, Now: c.Now}, now: c.Now},
+		&users{client: cached, users: &iam.Users{Client: c.Client, Bindings: bindings, Sessions: c.Sessions, Passwords: c.Passwords, Now: c.Now}, now: c.Now},
 		&records{client: cached, now: c.Now, maximum: c.MaximumRecords, retention: c.RecordRetention},
 		&groups{client: cached, groups: &iam.Groups{Client: c.Client, Bindings: bindings}},
 		&administrators{client: cached},

@@ -38,7 +38,7 @@ func (u *users) Reconcile(ctx context.Context, request reconcile.Request) (recon
 		return reconcile.Result{}, u.users.Finish(ctx, found.Name)
 	}
 	user := found.DeepCopy()
-	changed, password, err := iam.Complete(user, u.now())
+	changed, password, err := iam.Complete(user, u.users.Passwords.Hasher, u.now())
 	if err != nil {
 		return reconcile.Result{}, err
 	}

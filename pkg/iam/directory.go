@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,6 +31,12 @@ type Directory struct {
 // knownAccounts bounds how many accounts are kept as they were read last.
 const knownAccounts = 4096
 
+// Waits implements authz.FirstChange.
+func (d *Directory) Waits(ctx context.Context, name string) (bool, error) {
+	account, found, err := d.Account(ctx, name)
+	return found && account.Uninitialized, err
+}
+
 // knownAccount is what was read from an object, which never changes.
 type knownAccount struct {
 	item    *objects.Item
@@ -53,6 +60,25 @@ func (d *Directory) Get(ctx context.Context, name string) (*iamv1alpha2.User, er
 	return user, nil
 }
 
+// Rehash implements identity.Users.
+func (d *Directory) Rehash(ctx context.Context, user *iamv1alpha2.User, hash string) error {
+	present := user.DeepCopy()
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		if present.ResourceVersion == "" {
+			if err := d.Client.Get(ctx, client.ObjectKeyFromObject(user), present); err != nil {
+				return err
+			}
+		}
+		if present.Spec.EncryptedPassword != user.Spec.EncryptedPassword {
+			return nil // it was changed since
+		}
+		present.Spec.EncryptedPassword = hash
+		err := d.Client.Update(ctx, present)
+		present.ResourceVersion = ""
+		return err
+	})
+}
+
 // NameByEmail returns the name of the user with an e-mail address.
 func (d *Directory) NameByEmail(ctx context.Context, email string) (string, bool) {
 	view, err := d.Cache.View(ctx, d.Catalog.Type("users"))
@@ -71,6 +97,8 @@ type Account struct {
 	Name   string
 	State  iamv1alpha2.UserState
 	Groups []string
+	// Uninitialized is whether somebody else chose the password.
+	Uninitialized bool
 }
 
 // Account returns a user by name from the cache.
@@ -88,6 +116,7 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 		return Account{}, false, nil // who is being deleted is gone already
 	}
 	account := Account{Name: name, State: iamv1alpha2.UserState(item.Field("status.state").String())}
+	account.Uninitialized = item.Field(`metadata.annotations.iam\.kubesphere\.io/uninitialized`).String() != ""
 	for _, group := range item.Field("spec.groups").Array() {
 		account.Groups = append(account.Groups, group.String())
 	}

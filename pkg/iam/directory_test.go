@@ -1,10 +1,7 @@
 package iam
 
 import (
-	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -12,63 +9,19 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
 )
 
 // newDirectory returns a directory over a cluster with the given objects by
 // the plural name of their type, and a channel of watch events for all types.
 func newDirectory(t testing.TB, lists map[string][]string) (*Directory, map[string]chan string) {
 	t.Helper()
-	events := map[string]chan string{}
-	for resource := range lists {
-		events[resource] = make(chan string)
-	}
-	cluster := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		resource := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
-		list, found := lists[resource]
-		w.Header().Set("Content-Type", "application/json")
-		switch {
-		case !found:
-			w.WriteHeader(http.StatusNotFound)
-			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404}`))
-		case r.URL.Query().Get("sendInitialEvents") == "true":
-			w.WriteHeader(http.StatusUnprocessableEntity)
-			_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`))
-		case r.URL.Query().Get("watch") == "true":
-			for {
-				_ = http.NewResponseController(w).Flush()
-				select {
-				case <-r.Context().Done():
-					return
-				case event := <-events[resource]:
-					_, _ = w.Write([]byte(event + "\n"))
-				}
-			}
-		default:
-			_, _ = w.Write([]byte(`{"metadata":{"resourceVersion":"1"},"items":[` + strings.Join(list, ",") + `]}`))
-		}
-	}))
-	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: cluster.URL}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		cache.Run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-stopped
-		cluster.CloseClientConnections()
-		cluster.Close()
-	})
+	cache, events := objectstest.NewCache(t, lists)
 	scheme, err := kube.Scheme()
 	if err != nil {
 		t.Fatal(err)

@@ -152,7 +152,16 @@ func (g *Groups) Join(ctx context.Context, workspace, user, group string) (*iamv
 	if len(existing) > 0 {
 		return &existing[0], setMembership(ctx, g.Client, user, group, true)
 	}
-	binding := &iamv1alpha2.GroupBinding{
+	binding := membership(workspace, user, group)
+	if err := g.Client.Create(ctx, binding); err != nil {
+		return nil, err
+	}
+	return binding, setMembership(ctx, g.Client, user, group, true)
+}
+
+// membership is a new one.
+func membership(workspace, user, group string) *iamv1alpha2.GroupBinding {
+	return &iamv1alpha2.GroupBinding{
 		ObjectMeta: metav1.ObjectMeta{
 			GenerateName: group + "-" + user + "-",
 			Labels: map[string]string{
@@ -163,10 +172,6 @@ func (g *Groups) Join(ctx context.Context, workspace, user, group string) (*iamv
 		GroupRef: iamv1alpha2.GroupReference{APIGroup: iamv1alpha2.GroupName, Kind: "Group", Name: group},
 		Users:    []string{user},
 	}
-	if err := g.Client.Create(ctx, binding); err != nil {
-		return nil, err
-	}
-	return binding, setMembership(ctx, g.Client, user, group, true)
 }
 
 // Leave deletes a membership in a workspace.

@@ -1,9 +1,9 @@
 package iam
 
 import (
+	"errors"
 	"time"
 
-	"golang.org/x/crypto/bcrypt"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -11,32 +11,23 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// minPassword is the shortest password users can be given, in characters:
-// that of KubeSphere 3.4. The longest one, in bytes, is bcrypt's.
-const (
-	minPassword = 8
-	maxPassword = 72
-)
-
 // lastApplied is where kubectl apply keeps a copy of what it was given, plain
 // passwords included.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-// hashPassword checks and hashes the password somebody chose.
-func hashPassword(password string) (string, error) {
-	switch {
-	case len([]rune(password)) < minPassword:
-		return "", status.Invalid("spec.password", "a password has at least %d characters", minPassword)
-	case len(password) > maxPassword:
-		return "", status.Invalid("spec.password", "a password has at most %d bytes", maxPassword)
-	}
-	return identity.HashPassword(password)
+// Passwords says how the passwords that users choose are checked and hashed.
+type Passwords struct {
+	Policy *identity.Policy
+	Hasher identity.Hasher
 }
 
-// Hashed reports whether what a user is stored with is the hash of a password.
-func Hashed(password string) bool {
-	_, err := bcrypt.Cost([]byte(password))
-	return err == nil
+// hash checks and hashes the password somebody chose for a user.
+func (p Passwords) hash(password string, user *iamv1alpha2.User) (string, error) {
+	var rejected *identity.Rejected
+	if err := p.Policy.Check(password, user.Name, user.Spec.Email); errors.As(err, &rejected) {
+		return "", status.Invalid("spec.password", "%s", rejected.Reason)
+	}
+	return p.Hasher.Hash(password)
 }
 
 // store puts a new hash into a user.
@@ -51,23 +42,28 @@ func store(user *iamv1alpha2.User, hash string, now time.Time) {
 // the state set, the finalizer there. It reports whether anything changed, and
 // whether a password did. A password that cannot be hashed since it is too
 // long is removed and the user disabled: kept, it would be readable for ever.
-func Complete(user *iamv1alpha2.User, now time.Time) (changed, password bool, err error) {
-	if plain := user.Spec.EncryptedPassword; plain != "" && !Hashed(plain) {
+func Complete(user *iamv1alpha2.User, hasher identity.Hasher, now time.Time) (changed, password bool, err error) {
+	if plain := user.Spec.EncryptedPassword; plain != "" && !identity.Hashed(plain) {
 		changed, password = true, true
-		if len(plain) > maxPassword {
+		if len(plain) > hasher.Longest() {
 			store(user, "", now)
-			setState(user, iamv1alpha2.UserDisabled, "the password is longer than bcrypt can tell apart", now)
+			setState(user, iamv1alpha2.UserDisabled, "the password is too long", now)
 		} else {
-			hash, err := identity.HashPassword(plain)
+			hash, err := hasher.Hash(plain)
 			if err != nil {
 				return false, false, err
 			}
 			store(user, hash, now)
 		}
 	}
-	if user.Status.State == "" {
+	switch user.Status.State {
+	case "":
 		changed = true
 		activate(user, now)
+	case iamv1alpha2.UserAuthLimitExceeded:
+		// KubeSphere 3.x locks accounts that way; here who guesses has to wait.
+		changed = true
+		setState(user, iamv1alpha2.UserActive, "", now)
 	}
 	if AddFinalizer(user, iamv1alpha2.FinalizerUser) {
 		changed = true
@@ -78,12 +74,15 @@ func Complete(user *iamv1alpha2.User, now time.Time) (changed, password bool, er
 // activate sets the state of a new user: active with a password, or with an
 // identity provider to log in by; otherwise there is no way to log in.
 func activate(user *iamv1alpha2.User, now time.Time) {
-	if user.Spec.EncryptedPassword == "" && user.Labels[iamv1alpha2.LabelIdentityProvider] == "" {
-		setState(user, iamv1alpha2.UserDisabled, "the user has no password", now)
+	if user.Spec.EncryptedPassword == "" && !external(user) {
+		setState(user, iamv1alpha2.UserDisabled, reasonNoPassword, now)
 		return
 	}
 	setState(user, iamv1alpha2.UserActive, "", now)
 }
+
+// reasonNoPassword is why a user is disabled whom nobody has disabled.
+const reasonNoPassword = "the user has no password"
 
 func setState(user *iamv1alpha2.User, state iamv1alpha2.UserState, reason string, now time.Time) {
 	if user.Status.State != state {

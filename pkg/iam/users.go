@@ -20,6 +20,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -30,7 +31,11 @@ type Users struct {
 	Bindings *Bindings
 	Sessions Sessions
 	Emails   Emails
-	Now      func() time.Time
+	// Passwords are those users may choose.
+	Passwords Passwords
+	// Identities are who users are at identity providers.
+	Identities Identities
+	Now        func() time.Time
 
 	// emails makes looking an address up and taking it one step, for the
 	// requests of this process.
@@ -63,12 +68,15 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	if err := validateName(created.Name); err != nil {
 		return nil, err
 	}
-	if err := validateEmail(created.Spec.Email); err != nil {
-		return nil, err
+	// Not every identity provider knows addresses.
+	if created.Spec.Email != "" || !external(created) {
+		if err := validateEmail(created.Spec.Email); err != nil {
+			return nil, err
+		}
 	}
 	now := u.Now()
 	if plain := created.Spec.EncryptedPassword; plain != "" {
-		hash, err := hashPassword(plain)
+		hash, err := u.Passwords.hash(plain, created)
 		if err != nil {
 			return nil, err
 		}
@@ -80,6 +88,9 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	u.emails.Lock()
 	defer u.emails.Unlock()
 	if err := u.emailFree(ctx, created.Spec.Email, created.Name); err != nil {
+		return nil, err
+	}
+	if err := u.identitiesFree(ctx, created); err != nil {
 		return nil, err
 	}
 	err := u.Client.Get(ctx, client.ObjectKeyFromObject(created), &iamv1alpha2.User{})
@@ -177,6 +188,7 @@ func (u *Users) loggedInOnly(ctx context.Context, present *iamv1alpha2.User, ver
 // manage copies what only those who manage users may change. It reports
 // whether the user is disabled now and was not before.
 func (u *Users) manage(updated, wanted *iamv1alpha2.User) (disabled bool) {
+	keepIdentities(updated, wanted)
 	lastChange := updated.Annotations[iamv1alpha2.AnnotationLastPasswordChange]
 	updated.Labels, updated.Annotations = wanted.Labels, wanted.Annotations
 	delete(updated.Annotations, iamv1alpha2.AnnotationGlobalRole)
@@ -195,7 +207,11 @@ func (u *Users) manage(updated, wanted *iamv1alpha2.User) (disabled bool) {
 // SetPassword changes the password of a user and ends his sessions but one.
 // Who did not have a password can log in from now on.
 func (u *Users) SetPassword(ctx context.Context, name, password, keep string, himself bool) error {
-	hash, err := hashPassword(password)
+	chosen := &iamv1alpha2.User{}
+	if err := u.Client.Get(ctx, client.ObjectKey{Name: name}, chosen); err != nil {
+		return err
+	}
+	hash, err := u.Passwords.hash(password, chosen)
 	if err != nil {
 		return err
 	}
@@ -254,6 +270,9 @@ func (u *Users) Finish(ctx context.Context, name string) error {
 		{"workspaces", func() error { return u.dismiss(ctx, name) }},
 		{"roles", func() error { return u.Bindings.RemoveEverywhere(ctx, name) }},
 		{"memberships", func() error { return leaveGroups(ctx, u.Client, name) }},
+		{"access tokens", func() error {
+			return u.Client.DeleteAllOf(ctx, &iamv1alpha2.PersonalAccessToken{}, client.MatchingLabels{iamv1alpha2.LabelUserReference: session.UserLabel(name)})
+		}},
 		{"login records", func() error { return u.Client.DeleteAllOf(ctx, &iamv1alpha2.LoginRecord{}, records) }},
 	} {
 		if err := step.do(); err != nil {
@@ -284,6 +303,9 @@ func (u *Users) dismiss(ctx context.Context, name string) error {
 }
 
 func (u *Users) emailFree(ctx context.Context, email, name string) error {
+	if email == "" {
+		return nil
+	}
 	users, err := u.Emails.WithEmail(ctx, email)
 	if err != nil {
 		return err

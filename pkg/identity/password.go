@@ -3,10 +3,10 @@ package identity
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"runtime"
 	"strings"
 
-	"golang.org/x/crypto/bcrypt"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -16,11 +16,11 @@ import (
 // unknown user from a disabled one or a wrong password.
 var ErrIncorrect = errors.New("incorrect user name or password")
 
+// ErrNotMapped is somebody a provider knows and who has no account here.
+var ErrNotMapped = errors.New("there is no account for this person of the identity provider")
+
 // ErrBusy means that too many logins wait to be checked.
 var ErrBusy = errors.New("too many logins at the moment")
-
-// maxPassword is the longest password bcrypt tells apart, in bytes.
-const maxPassword = 72
 
 // Users finds users with their password hashes.
 type Users interface {
@@ -28,14 +28,19 @@ type Users interface {
 	Get(ctx context.Context, name string) (*iamv1alpha2.User, error)
 	// NameByEmail returns the name of the user with an e-mail address.
 	NameByEmail(ctx context.Context, email string) (string, bool)
+	// Rehash replaces the hash of a user's password by another of the same
+	// password. A user that changed since is left alone.
+	Rehash(ctx context.Context, user *iamv1alpha2.User, hash string) error
 }
 
 // Passwords checks the passwords of local users.
 type Passwords struct {
 	users   Users
+	hasher  Hasher
+	backoff *Backoff
 	running chan struct{}
 	waiting chan struct{}
-	dummy   []byte
+	dummy   string
 }
 
 // waitingPerCheck bounds the queue: beyond it a client would wait so long that
@@ -43,42 +48,73 @@ type Passwords struct {
 const waitingPerCheck = 32
 
 // NewPasswords returns a checker that uses at most half of the processors.
-func NewPasswords(users Users) (*Passwords, error) {
+func NewPasswords(users Users, hasher Hasher, backoff *Backoff) (*Passwords, error) {
 	checks := max(1, runtime.GOMAXPROCS(0)/2)
 	// For users that do not exist; its cost is the one users are created with.
-	dummy, err := bcrypt.GenerateFromPassword([]byte("no user has this password"), bcrypt.DefaultCost)
+	dummy, err := hasher.Hash("no user has this password")
 	if err != nil {
 		return nil, err
 	}
 	return &Passwords{
-		users:   users,
+		users: users, hasher: hasher, backoff: backoff, dummy: dummy,
 		running: make(chan struct{}, checks),
 		waiting: make(chan struct{}, checks*waitingPerCheck),
-		dummy:   dummy,
 	}, nil
 }
 
-// Authenticate returns the user who has the name, or the e-mail address, and
-// the password, and who may log in. It fails with ErrIncorrect, ErrBusy, or
-// the error of a Kubernetes that does not answer.
-func (p *Passwords) Authenticate(ctx context.Context, name, password string) (*iamv1alpha2.User, error) {
-	user, err := p.find(ctx, name)
+// Authenticate returns the user who attempts to log in. The work is the same
+// whatever is wrong, so that neither an answer nor the time it takes tells which
+// users there are. Errors are ErrIncorrect, ErrBusy, a *Throttled, or one of
+// Kubernetes.
+func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1alpha2.User, error) {
+	user, err := p.find(ctx, attempt.Name)
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
+	// Whichever of the names somebody uses, the failures are the user's.
+	counted := attempt.Name
 	hash := p.dummy
-	usable := user != nil && user.DeletionTimestamp == nil && user.Spec.EncryptedPassword != "" && user.Status.State == iamv1alpha2.UserActive
-	if usable {
-		hash = []byte(user.Spec.EncryptedPassword)
+	usable := false
+	if user != nil {
+		counted = user.Name
+		usable = user.DeletionTimestamp == nil && user.Spec.EncryptedPassword != "" && user.Status.State == iamv1alpha2.UserActive
 	}
-	correct, err := p.compare(ctx, hash, password)
-	switch {
-	case err != nil:
+	if usable {
+		hash = user.Spec.EncryptedPassword
+	}
+	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
 		return nil, err
-	case !correct || !usable:
+	}
+	release, err := p.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	// Others may have failed while this one waited for its turn.
+	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
+		return nil, err
+	}
+	if !p.matches(hash, attempt.Password) || !usable {
+		p.backoff.Failed(counted, attempt.Address)
 		return nil, ErrIncorrect
 	}
+	p.backoff.Succeeded(counted, attempt.Address)
+	if !p.hasher.Current(hash) && len(attempt.Password) <= p.hasher.Longest() {
+		p.rehash(ctx, user, attempt.Password)
+	}
 	return user, nil
+}
+
+// rehash stores a hash as new passwords get it. Nobody is kept from logging in
+// because that does not work.
+func (p *Passwords) rehash(ctx context.Context, user *iamv1alpha2.User, password string) {
+	hash, err := p.hasher.Hash(password)
+	if err == nil {
+		err = p.users.Rehash(ctx, user, hash)
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "a password keeps its hash of another kind", "user", user.Name, "error", err)
+	}
 }
 
 func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, error) {
@@ -94,41 +130,27 @@ func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, e
 	return p.users.Get(ctx, name)
 }
 
-// compare checks a password against a bcrypt hash, one of a few at a time.
-func (p *Passwords) compare(ctx context.Context, hash []byte, password string) (bool, error) {
+// turn waits until a password may be checked. Logins must not starve
+// everything else.
+func (p *Passwords) turn(ctx context.Context) (release func(), err error) {
 	select {
 	case p.waiting <- struct{}{}:
 		defer func() { <-p.waiting }()
 	default:
-		return false, ErrBusy
+		return nil, ErrBusy
 	}
 	select {
 	case p.running <- struct{}{}:
-		defer func() { <-p.running }()
+		return func() { <-p.running }, nil
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return nil, ctx.Err()
 	}
-	candidate := []byte(password)
-	fits := len(candidate) > 0 && len(candidate) <= maxPassword
-	if !fits {
-		candidate = []byte("x") // the same work for what cannot be right
-	}
-	err := bcrypt.CompareHashAndPassword(hash, candidate)
-	if err != nil && !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) { // no hash at all, which is found at once
-		_ = bcrypt.CompareHashAndPassword(p.dummy, candidate)
-	}
-	return err == nil && fits, nil
 }
 
-// HashPassword returns the bcrypt hash of a password that users are stored
-// with. bcrypt ignores what follows the 72nd byte, so longer ones are refused.
-func HashPassword(password string) (string, error) {
-	if password == "" {
-		return "", errors.New("a password must not be empty")
+func (p *Passwords) matches(hash, password string) bool {
+	correct, worked := verify(hash, password)
+	if !worked {
+		_, _ = verify(p.dummy, password)
 	}
-	if len(password) > maxPassword {
-		return "", errors.New("a password has at most 72 bytes")
-	}
-	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.DefaultCost)
-	return string(hash), err
+	return correct
 }

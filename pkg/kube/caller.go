@@ -25,13 +25,7 @@ func Impersonate(header http.Header, who user.Info) {
 	header.Del("Authorization")
 	header.Del("Cookie")
 	header.Set("Impersonate-User", who.GetName())
-	header.Set("Impersonate-Group", AuthorizedGroup)
-	for _, group := range who.GetGroups() {
-		// A name in a User object must not make somebody system:masters.
-		if !hasPrefix(group, "system:") && group != AuthorizedGroup || group == user.AllAuthenticated || group == user.AllUnauthenticated {
-			header.Add("Impersonate-Group", group)
-		}
-	}
+	header["Impersonate-Group"] = groupsOf(who)
 }
 
 func hasPrefix(text, prefix string) bool {
@@ -50,6 +44,12 @@ func Acting(config *rest.Config) *rest.Config {
 // WithCaller returns a context whose requests are made as a user.
 func WithCaller(ctx context.Context, who user.Info) context.Context {
 	return kuberequest.WithUser(ctx, who)
+}
+
+// AsServer returns a context whose requests are made as this server, whoever
+// the context is of: what follows from a login is nobody's who logs in.
+func AsServer(ctx context.Context) context.Context {
+	return kuberequest.WithUser(ctx, nil)
 }
 
 type acting struct{ next http.RoundTripper }

@@ -6,7 +6,11 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
 // Error is an error answer of the token endpoint (RFC 6749 §5.2).
@@ -27,6 +31,10 @@ func invalidRequest(code int, description string) *Error {
 
 func invalidGrant(description string) *Error {
 	return &Error{Code: "invalid_grant", Description: description, Status: http.StatusBadRequest}
+}
+
+func unauthorizedClient(description string) *Error {
+	return &Error{Code: "unauthorized_client", Description: description, Status: http.StatusBadRequest}
 }
 
 // The same answer for unknown clients and for wrong secrets.
@@ -51,14 +59,48 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 		slog.ErrorContext(r.Context(), "token request failed", "path", r.URL.Path, "error", err)
 		answer = &Error{Code: "server_error", Description: "internal error, see the log of the server", Status: http.StatusInternalServerError}
 	}
-	if answer.Status == http.StatusUnauthorized {
+	if answer.Status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 		w.Header().Set("WWW-Authenticate", `Basic realm="OAuth client"`)
 	}
 	if answer.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(answer.RetryAfter))
+		retryAfter(w, answer.RetryAfter)
+	}
+	if answer.Status == 0 {
+		answer = &Error{Code: answer.Code, Description: answer.Description, Status: http.StatusBadRequest}
 	}
 	noStore(w)
 	status.WriteJSON(w, answer.Status, answer)
+}
+
+func retryAfter(w http.ResponseWriter, seconds int) {
+	w.Header().Set("Retry-After", strconv.Itoa(seconds))
+}
+
+// translate gives errors of the domains their RFC 6749 code.
+func translate(err error) error {
+	refused := func(code, description string) error {
+		return &Error{Code: code, Description: description, Status: http.StatusBadRequest}
+	}
+	var throttled *identity.Throttled
+	switch {
+	case errors.As(err, &throttled):
+		return &Error{Code: "invalid_grant", Description: throttled.Error(), Status: http.StatusTooManyRequests, RetryAfter: status.Seconds(throttled.After)}
+	case errors.Is(err, identity.ErrIncorrect):
+		return invalidGrant("incorrect user name or password")
+	case errors.Is(err, identity.ErrNotMapped):
+		return invalidGrant(identity.ErrNotMapped.Error())
+	case errors.Is(err, identity.ErrBusy):
+		return &Error{Code: "temporarily_unavailable", Description: "too many logins at the moment", Status: http.StatusTooManyRequests, RetryAfter: 5}
+	case errors.Is(err, session.ErrPending):
+		return refused("authorization_pending", session.ErrPending.Error())
+	case errors.Is(err, session.ErrDenied):
+		return refused("access_denied", session.ErrDenied.Error())
+	case errors.Is(err, session.ErrInvalid), errors.Is(err, session.ErrEnded), errors.Is(err, session.ErrReused):
+		return invalidGrant("the refresh token is invalid or expired")
+	case errors.Is(err, token.ErrNotReady), errors.Is(err, errProvider), errors.Is(err, identity.ErrUnavailable), kube.Unavailable(err):
+		return unavailable()
+	}
+	return err
 }
 
 // noStore keeps tokens out of caches (RFC 6749 §5.1).

@@ -7,8 +7,8 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
-	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // consoleClient is the client of logins that name none. Its refresh tokens are
@@ -46,17 +46,11 @@ func (h *Handler) LoginGroup() route.Group {
 
 // Login serves POST /kapis/iam.kubesphere.io/v1alpha2/login.
 func (h *Handler) Login(w http.ResponseWriter, r *http.Request) error {
-	reply, err := h.login(w, r)
-	if err != nil {
-		writeError(w, r, err)
-		return nil
-	}
-	noStore(w)
-	status.WriteJSON(w, http.StatusOK, reply)
-	return nil
+	reply, err := h.loginByJSON(w, r)
+	return answer(w, r, reply, err)
 }
 
-func (h *Handler) login(w http.ResponseWriter, r *http.Request) (*TokenReply, error) {
+func (h *Handler) loginByJSON(w http.ResponseWriter, r *http.Request) (*TokenReply, error) {
 	// The media type is mandatory: other pages could send a form or plain text.
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		return nil, invalidRequest(http.StatusUnsupportedMediaType, "the body must be of type application/json")
@@ -69,13 +63,24 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) (*TokenReply, er
 		}
 		return nil, invalidRequest(http.StatusBadRequest, "the body is no login")
 	}
-	c, err := h.Clients.Find(r.Context(), consoleClient)
+	c, err := h.console(r)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
-	if c == nil {
-		return nil, &Error{Code: "unauthorized_client", Description: "there is no client " + consoleClient, Status: http.StatusBadRequest}
+	form := url.Values{"username": {given.Username}, "password": {given.Password}}
+	return h.exchange(r, form, c, passwordGrant{h})
+}
+
+// console is the client of logins that name none.
+func (h *Handler) console(r *http.Request) (*oauthclient.Client, error) {
+	c, err := h.Clients.Find(r.Context(), consoleClient)
+	switch {
+	case err != nil:
+		return nil, err
+	case c == nil:
+		return nil, unauthorizedClient("there is no client " + consoleClient)
+	case !h.PasswordGrant:
+		return nil, unauthorizedClient("logging in without a browser is switched off")
 	}
-	form := url.Values{"grant_type": {"password"}, "username": {given.Username}, "password": {given.Password}}
-	return h.issue(r, form, c, h.passwordGrant)
+	return c, nil
 }

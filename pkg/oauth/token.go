@@ -1,25 +1,20 @@
 package oauth
 
 import (
-	"context"
 	"errors"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
-	"time"
+	"slices"
+	"strings"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
-	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
-	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
-// maxForm bounds the form of a token request, in bytes.
+// maxForm bounds the form of a request, in bytes.
 const maxForm = 64 << 10
 
 // TokenReply is the answer to a token request (RFC 6749 §5.1).
@@ -29,50 +24,63 @@ type TokenReply struct {
 	RefreshToken string `json:"refresh_token,omitempty"`
 	// ExpiresIn is how long the access token is valid, in seconds.
 	ExpiresIn int64 `json:"expires_in"`
+	// IDToken says who logged in, if the scope openid was asked for.
+	IDToken string `json:"id_token,omitempty"`
+	// Scope are the scopes that were granted.
+	Scope string `json:"scope,omitempty"`
 }
 
-// Handler serves the OAuth endpoints.
-type Handler struct {
-	Clients   *oauthclient.Clients
-	Passwords *identity.Passwords
-	Sessions  *session.Sessions
-	Tokens    *token.Service
-	Accounts  interface {
-		Account(ctx context.Context, name string) (iam.Account, bool, error)
-	}
-	// Lifetime is how long an access token is valid, unless its client says otherwise.
-	Lifetime time.Duration
-	// Record notes attempts to log in; nil for not at all.
-	Record func(iam.Login)
-	// MultipleLogin lets a login leave the user's other sessions alone.
-	MultipleLogin bool
+// grant is one way to get a token. It is called with a client that is who it
+// says, and a form without repeated parameters; everything all grants share is
+// done by its caller and cannot be forgotten.
+type grant interface {
+	// public reports whether clients without a secret may use it.
+	public() bool
+	run(r *http.Request, form url.Values, c *oauthclient.Client) (issued, error)
 }
 
-// subject is who a grant gives a token to.
-type subject struct {
-	user         string
-	session      string
+// issued is what a grant gives tokens for.
+type issued struct {
+	session *iamv1alpha2.Session
+	// refreshToken is empty where there is none.
 	refreshToken string
 	extra        map[string][]string
 }
 
-// grant is one way to get a token. It is called with an authenticated client
-// and a form without repeated parameters; everything all grants share is done
-// by its caller and cannot be forgotten.
-type grant func(ctx context.Context, form url.Values, c *oauthclient.Client) (subject, error)
+// The grant types. KubeSphere 3.x calls the second one code.
+const (
+	grantPassword          = "password"
+	grantCode              = "authorization_code"
+	grantCode3             = "code"
+	grantRefreshToken      = "refresh_token"
+	grantClientCredentials = "client_credentials"
+	grantDevice            = "urn:ietf:params:oauth:grant-type:device_code"
+)
 
 func (h *Handler) grants() map[string]grant {
-	return map[string]grant{
-		"password":      h.passwordGrant,
-		"refresh_token": h.refreshGrant,
+	grants := map[string]grant{
+		grantCode:              codeGrant{h},
+		grantCode3:             codeGrant{h},
+		grantRefreshToken:      refreshGrant{h},
+		grantClientCredentials: clientGrant{h},
+		grantDevice:            deviceGrant{h},
 	}
+	if h.PasswordGrant {
+		grants[grantPassword] = passwordGrant{h}
+	}
+	return grants
 }
 
 // Token serves POST /oauth/token.
 func (h *Handler) Token(w http.ResponseWriter, r *http.Request) error {
 	reply, err := h.token(w, r)
+	return answer(w, r, reply, err)
+}
+
+// answer writes a reply that no cache may keep, or an error.
+func answer(w http.ResponseWriter, r *http.Request, reply any, err error) error {
 	if err != nil {
-		writeError(w, r, err)
+		writeError(w, r, translate(err))
 		return nil
 	}
 	noStore(w)
@@ -89,57 +97,66 @@ func (h *Handler) token(w http.ResponseWriter, r *http.Request) (*TokenReply, er
 	if err != nil {
 		return nil, err
 	}
-	run, found := h.grants()[form.Get("grant_type")]
+	by, found := h.grants()[form.Get("grant_type")]
 	switch {
 	case form.Get("grant_type") == "":
 		return nil, invalidRequest(http.StatusBadRequest, "grant_type is missing")
 	case !found:
 		return nil, &Error{Code: "unsupported_grant_type", Description: "the grant type is not supported", Status: http.StatusBadRequest}
+	case c.Public() && !by.public():
+		return nil, unauthorizedClient("the grant type is not for clients without a secret")
 	}
-	return h.issue(r, form, c, run)
+	return h.exchange(r, form, c, by)
 }
 
-// issue answers with the tokens of a grant.
-func (h *Handler) issue(r *http.Request, form url.Values, c *oauthclient.Client, run grant) (*TokenReply, error) {
-	who, err := run(r.Context(), form, c)
-	h.record(r, form, who, err)
+// exchange answers with the tokens of a grant.
+func (h *Handler) exchange(r *http.Request, form url.Values, c *oauthclient.Client, by grant) (*TokenReply, error) {
+	given, err := by.run(r, form, c)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
-	lifetime := h.Lifetime
-	if c.AccessTokenMaxAgeSeconds > 0 {
-		lifetime = time.Duration(c.AccessTokenMaxAgeSeconds) * time.Second
-	}
-	access, err := h.Tokens.Issue(token.Grant{User: who.user, Client: c.Name, Session: who.session, Extra: who.extra, Lifetime: lifetime})
-	if err != nil {
-		return nil, translate(err)
-	}
-	return &TokenReply{AccessToken: access, TokenType: "Bearer", RefreshToken: who.refreshToken, ExpiresIn: int64(lifetime.Seconds())}, nil
+	return h.reply(r, c, given)
 }
 
-// record notes an attempt to log in by password. The address is that of the
-// connection: what headers say, anybody can.
-func (h *Handler) record(r *http.Request, form url.Values, who subject, err error) {
-	if h.Record == nil || form.Get("grant_type") != "password" || err != nil && !errors.Is(err, identity.ErrIncorrect) {
-		return
-	}
-	address, _, splitErr := net.SplitHostPort(r.RemoteAddr)
-	if splitErr != nil {
-		address = r.RemoteAddr
-	}
-	login := iam.Login{User: who.user, Type: "Token", SourceIP: address, UserAgent: r.UserAgent(), Success: err == nil}
+// reply issues the tokens of a session.
+func (h *Handler) reply(r *http.Request, c *oauthclient.Client, given issued) (*TokenReply, error) {
+	spec, lifetime := &given.session.Spec, h.lifetime(c)
+	access, err := h.Tokens.Issue(token.Grant{
+		User: spec.User, Client: c.Name, Session: given.session.Name, Scopes: spec.Scopes, Extra: given.extra, Lifetime: lifetime,
+	})
 	if err != nil {
-		login.User = form.Get("username")
+		return nil, err
 	}
-	h.Record(login)
+	reply := &TokenReply{
+		AccessToken: access, TokenType: "Bearer", RefreshToken: given.refreshToken, ExpiresIn: int64(lifetime.Seconds()), Scope: strings.Join(spec.Scopes, " "),
+	}
+	if !slices.Contains(spec.Scopes, scopeOpenID) {
+		return reply, nil
+	}
+	user, err := h.Accounts.Get(r.Context(), spec.User)
+	if err != nil {
+		return nil, err
+	}
+	id := token.IDGrant{
+		User: spec.User, Client: c.Name, Session: given.session.Name, AccessToken: access,
+		Methods: spec.AuthenticationMethods, Profile: profileOf(user, spec.Scopes), Lifetime: lifetime,
+	}
+	if spec.Code != nil {
+		id.Nonce = spec.Code.Nonce
+	}
+	if spec.AuthenticationTime != nil {
+		id.AuthTime = spec.AuthenticationTime.Time
+	}
+	reply.IDToken, err = h.Tokens.IssueID(id)
+	return reply, err
 }
 
 // readForm reads the parameters from the body only: a password in a URL ends
 // up in logs (RFC 6749 §2.3.1, RFC 9700).
 func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != "application/x-www-form-urlencoded" {
-		return nil, invalidRequest(http.StatusUnsupportedMediaType, "the body must be of type application/x-www-form-urlencoded")
+	if err != nil || media != form {
+		return nil, invalidRequest(http.StatusUnsupportedMediaType, "the body must be of type "+form)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	if err := r.ParseForm(); err != nil {
@@ -149,12 +166,29 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		}
 		return nil, invalidRequest(http.StatusBadRequest, "the form is not validly encoded")
 	}
-	for name, values := range r.PostForm {
-		if len(values) > 1 {
+	return once(r.PostForm)
+}
+
+// once refuses parameters that are there twice (RFC 6749 §3.1 and §3.2).
+func once(values url.Values) (url.Values, error) {
+	for name, given := range values {
+		if len(given) > 1 {
 			return nil, invalidRequest(http.StatusBadRequest, "the parameter "+printable(name)+" is there twice")
 		}
 	}
-	return r.PostForm, nil
+	return values, nil
+}
+
+// parameters reads those of a request that is a GET or a POST alike.
+func parameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.Method == http.MethodPost {
+		return readForm(w, r)
+	}
+	values, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(r.URL.RawQuery) > maxForm {
+		return nil, invalidRequest(http.StatusBadRequest, "the query is not validly encoded")
+	}
+	return once(values)
 }
 
 // printable keeps a parameter's name within the characters RFC 6749 §5.2
@@ -170,7 +204,8 @@ func printable(name string) string {
 
 // authenticateClient accepts the client's credentials in the body or by HTTP
 // Basic, not both (RFC 6749 §2.3.1). A bearer token here means nothing: the
-// console sends its refresh token that way.
+// console sends its refresh token that way. A client without a secret says who
+// it is and no more; what it may do then is for the caller to decide.
 func (h *Handler) authenticateClient(r *http.Request, form url.Values) (*oauthclient.Client, error) {
 	name, secret := form.Get("client_id"), form.Get("client_secret")
 	if basicName, basicSecret, found := r.BasicAuth(); found {
@@ -187,64 +222,10 @@ func (h *Handler) authenticateClient(r *http.Request, form url.Values) (*oauthcl
 	}
 	c, err := h.Clients.Find(r.Context(), name)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
-	if c == nil || !c.Authenticates(secret) {
+	if c == nil || c.Public() != (secret == "") || !c.Public() && !c.Authenticates(secret) {
 		return nil, invalidClient()
 	}
 	return c, nil
-}
-
-func (h *Handler) passwordGrant(ctx context.Context, form url.Values, c *oauthclient.Client) (subject, error) {
-	if !c.Trusted {
-		return subject{}, &Error{Code: "unauthorized_client", Description: "the client may not use passwords", Status: http.StatusBadRequest}
-	}
-	user, err := h.Passwords.Authenticate(ctx, form.Get("username"), form.Get("password"))
-	if err != nil {
-		return subject{}, err
-	}
-	created, refreshToken, err := h.Sessions.Create(ctx, user.Name, c.Name)
-	if err != nil {
-		return subject{}, err
-	}
-	if !h.MultipleLogin {
-		if err := h.Sessions.EndOthers(ctx, user.Name, created.Name, "the user logged in again"); err != nil {
-			return subject{}, err
-		}
-	}
-	who := subject{user: user.Name, session: created.Name, refreshToken: refreshToken}
-	if value := user.Annotations[iamv1alpha2.AnnotationUninitialized]; value != "" {
-		who.extra = map[string][]string{"uninitialized": {value}}
-	}
-	return who, nil
-}
-
-func (h *Handler) refreshGrant(ctx context.Context, form url.Values, c *oauthclient.Client) (subject, error) {
-	refreshed, refreshToken, err := h.Sessions.Refresh(ctx, form.Get("refresh_token"), c.Name)
-	if err != nil {
-		return subject{}, err
-	}
-	account, found, err := h.Accounts.Account(ctx, refreshed.Spec.User)
-	if err != nil {
-		return subject{}, err
-	}
-	if !found || account.State == iamv1alpha2.UserDisabled {
-		return subject{}, session.ErrEnded
-	}
-	return subject{user: account.Name, session: refreshed.Name, refreshToken: refreshToken}, nil
-}
-
-// translate gives errors of the domains their RFC 6749 code.
-func translate(err error) error {
-	switch {
-	case errors.Is(err, identity.ErrIncorrect):
-		return invalidGrant("incorrect user name or password")
-	case errors.Is(err, identity.ErrBusy):
-		return &Error{Code: "temporarily_unavailable", Description: "too many logins at the moment", Status: http.StatusTooManyRequests, RetryAfter: 5}
-	case errors.Is(err, session.ErrInvalid), errors.Is(err, session.ErrEnded), errors.Is(err, session.ErrReused):
-		return invalidGrant("the refresh token is invalid or expired")
-	case errors.Is(err, token.ErrNotReady), kube.Unavailable(err):
-		return unavailable()
-	}
-	return err
 }

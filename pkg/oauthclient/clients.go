@@ -2,8 +2,6 @@ package oauthclient
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -26,21 +24,46 @@ const (
 
 // Client is an application that asks for tokens.
 type Client struct {
-	Name   string `json:"name"`
+	Name string `json:"name"`
+	// Secret is the client's secret or a hash of it. A client without one is
+	// public: it cannot prove who it is, so it must prove that it is the one
+	// that began, by PKCE.
 	Secret string `json:"secret"`
 	// Trusted clients may see passwords of users: the password grant is for
 	// them only.
-	Trusted      bool     `json:"trusted"`
-	GrantMethod  string   `json:"grantMethod,omitempty"`
-	RedirectURIs []string `json:"redirectURIs,omitempty"`
-	// AccessTokenMaxAgeSeconds overrides how long access tokens are valid.
-	AccessTokenMaxAgeSeconds int64 `json:"accessTokenMaxAgeSeconds,omitempty"`
+	Trusted bool `json:"trusted"`
+	// GrantMethod is how users are asked whether the client may act for them:
+	// prompt, auto without asking, or deny. Empty is auto for trusted clients
+	// and prompt for others.
+	GrantMethod string `json:"grantMethod,omitempty"`
+	// RespondWithChallenges lets users without a browser log in by HTTP Basic.
+	RespondWithChallenges bool `json:"respondWithChallenges,omitempty"`
+	// ScopeRestrictions are the scopes the client may ask for; empty for all.
+	ScopeRestrictions []string `json:"scopeRestrictions,omitempty"`
+	RedirectURIs      []string `json:"redirectURIs,omitempty"`
+	// PostLogoutRedirectURIs are where a browser may go after logging out,
+	// beside RedirectURIs.
+	PostLogoutRedirectURIs []string `json:"postLogoutRedirectURIs,omitempty"`
+	// User is whom the client acts for with its own credentials; empty for nobody.
+	User string `json:"user,omitempty"`
+	// AccessTokenMaxAgeSeconds overrides how long access tokens are valid, and
+	// AccessTokenInactivityTimeoutSeconds how much longer a session lasts unused.
+	AccessTokenMaxAgeSeconds            int64 `json:"accessTokenMaxAgeSeconds,omitempty"`
+	AccessTokenInactivityTimeoutSeconds int64 `json:"accessTokenInactivityTimeoutSeconds,omitempty"`
 }
 
-// Authenticates compares a secret in constant time, whatever its length.
-func (c *Client) Authenticates(secret string) bool {
-	want, got := sha256.Sum256([]byte(c.Secret)), sha256.Sum256([]byte(secret))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && c.Secret != ""
+// Public reports whether the client has no secret.
+func (c *Client) Public() bool { return c.Secret == "" }
+
+// Grants is the effective grant method.
+func (c *Client) Grants() string {
+	switch {
+	case c.GrantMethod != "":
+		return c.GrantMethod
+	case c.Trusted:
+		return config.GrantAuto
+	}
+	return config.GrantPrompt
 }
 
 // Clients finds OAuth clients in the configuration and in Secrets. Secrets are
@@ -63,12 +86,7 @@ const clientsFor = 5 * time.Second
 func (c *Clients) Find(ctx context.Context, name string) (*Client, error) {
 	for n := range c.Configured {
 		if configured := &c.Configured[n]; configured.Name == name {
-			// Clients of a 3.x file have no mark; all of them used passwords.
-			found := &Client{Name: name, Secret: configured.Secret.Reveal(), Trusted: true, GrantMethod: configured.GrantMethod, RedirectURIs: configured.RedirectURIs}
-			if configured.AccessTokenMaxAge != nil {
-				found.AccessTokenMaxAgeSeconds = int64(configured.AccessTokenMaxAge.Seconds())
-			}
-			return found, nil
+			return fromConfiguration(configured), nil
 		}
 	}
 	c.mu.Lock()
@@ -102,4 +120,20 @@ func (c *Clients) read(ctx context.Context) error {
 	}
 	c.readAt, c.touched = c.Now(), true
 	return nil
+}
+
+// fromConfiguration is a client of the file. Those of a 3.x file have no mark;
+// all that have a secret used passwords. A Secret can trust one that has none.
+func fromConfiguration(c *config.Client) *Client {
+	found := &Client{
+		Name: c.Name, Secret: c.Secret.Reveal(), Trusted: c.Secret != "", GrantMethod: c.GrantMethod, RespondWithChallenges: c.RespondWithChallenges,
+		ScopeRestrictions: c.ScopeRestrictions, RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, User: c.User,
+	}
+	if c.AccessTokenMaxAge != nil {
+		found.AccessTokenMaxAgeSeconds = int64(c.AccessTokenMaxAge.Seconds())
+	}
+	if c.AccessTokenInactivityTimeout != nil {
+		found.AccessTokenInactivityTimeoutSeconds = int64(c.AccessTokenInactivityTimeout.Seconds())
+	}
+	return found
 }

@@ -23,7 +23,12 @@ func (c *Catalog) addPlatform() {
 	c.cluster(iam, "groupbindings", "GroupBinding", workspace, Column{Name: "user", Derive: elements("users"), Match: element})
 	c.cluster(iam, "loginrecords", "LoginRecord", pathColumn("type", "spec.type"))
 	sessions := c.cluster(iam, "sessions", "Session", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
-	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", lastApplied)
+	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", "spec.code", lastApplied)
+	tokens := c.cluster(iam, "personalaccesstokens", "PersonalAccessToken", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
+	tokens.remove = append(tokens.remove, "spec.tokenHash", lastApplied)
+	devices := c.cluster(iam, "deviceauthorizations", "DeviceAuthorization")
+	devices.remove = append(devices.remove, "spec.deviceCodeHash", lastApplied)
+	c.cluster(iam, "consents", "Consent", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
 
 	c.cluster(schema.GroupVersion{Group: "tenant.kubesphere.io", Version: "v1alpha1"}, "workspaces", "Workspace")
 	c.cluster(schema.GroupVersion{Group: "tenant.kubesphere.io", Version: "v1alpha2"}, "workspacetemplates", "WorkspaceTemplate")

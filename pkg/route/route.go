@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -74,12 +75,20 @@ type Route struct {
 	// Responses always include those of success; errors of authentication and
 	// authorization are added where they apply.
 	Responses []Response
+	// Within, when set, is the path of the route of the same group that is matched
+	// for this one too, and differs in its last segment only, a parameter. It is
+	// for a path that overlaps with those of other groups where none is more
+	// specific, which a mux does not take: /{resources}/summary and /components/{name}.
+	Within string
 	// Public operations need no credentials.
 	Public bool
 	// Watchable operations stream changes when asked with watch=true: such a
 	// request may last.
 	Watchable bool
-	Handler   Handler
+	// Upgrades is whether the operation changes to another protocol: such a
+	// request may last.
+	Upgrades bool
+	Handler  Handler
 }
 
 // Group is a set of operations below one prefix.
@@ -131,6 +140,9 @@ func Validate(groups []Group) error {
 				}
 				seen[key] = true
 			}
+			if r.Within != "" && !group.has(r.Method, r.Within) {
+				wrong("there is no route %s to be within", r.Within)
+			}
 			for _, name := range pathParameters(group.Path(r)) {
 				if !r.documents(name) {
 					wrong("path parameter %s is not documented", name)
@@ -139,6 +151,10 @@ func Validate(groups []Group) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+func (g *Group) has(method, path string) bool {
+	return slices.ContainsFunc(g.Routes, func(r Route) bool { return r.Method == method && r.Path == path && r.Within == "" })
 }
 
 func (r *Route) documents(name string) bool {
@@ -158,6 +174,25 @@ func pathParameters(path string) []string {
 		}
 	}
 	return names
+}
+
+// within is the handler of a route, or of those matched by its path.
+func (g *Group) within(r *Route) Handler {
+	others := make(map[string]Handler)
+	for n := range g.Routes {
+		if other := &g.Routes[n]; other.Within == r.Path && other.Method == r.Method {
+			others[path.Base(other.Path)] = other.Handler
+		}
+	}
+	if len(others) == 0 {
+		return r.Handler
+	}
+	return func(w http.ResponseWriter, request *http.Request) error {
+		if other, found := others[path.Base(request.URL.Path)]; found {
+			return other(w, request)
+		}
+		return r.Handler(w, request)
+	}
 }
 
 // ErrUnserved is returned by operations of a general group for what they do not
@@ -193,11 +228,15 @@ func Mount(mux *http.ServeMux, groups []Group) error {
 	for g := range groups {
 		for n := range groups[g].Routes {
 			r := &groups[g].Routes[n]
-			pattern, handler := r.Method+" "+groups[g].Path(r), r.Handler
+			if r.Within != "" {
+				continue
+			}
+			pattern, handler := r.Method+" "+groups[g].Path(r), groups[g].within(r)
 			if groups[g].General {
 				general[pattern] = true
+				serve := handler
 				handler = func(w http.ResponseWriter, request *http.Request) error {
-					err := r.Handler(w, request)
+					err := serve(w, request)
 					if errors.Is(err, ErrUnserved) {
 						return unmatched(w, request)
 					}

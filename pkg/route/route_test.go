@@ -128,6 +128,37 @@ func TestMount(t *testing.T) {
 	}
 }
 
+// TestWithin: a route that is served by the route of another one, since its path
+// overlaps with one of another group: net/http's mux panicked at start.
+func TestWithin(t *testing.T) {
+	groups := []Group{
+		{Prefix: "/v1", Tag: "Things", Routes: []Route{
+			{Method: http.MethodGet, Path: "/{kind}/summary", Within: "/{kind}/{name}", ID: "summary", Summary: "s", Handler: answer("summary "), Parameters: []Parameter{{In: InPath, Name: "kind"}}, Responses: []Response{{Code: 200}}},
+			{Method: http.MethodGet, Path: "/{kind}/{name}", ID: "get", Summary: "g", Handler: answer("object "), Parameters: []Parameter{{In: InPath, Name: "kind"}, {In: InPath, Name: "name"}}, Responses: []Response{{Code: 200}}},
+		}},
+		{Prefix: "/v1", Tag: "Parts", Routes: []Route{
+			{Method: http.MethodGet, Path: "/parts/{name}", ID: "part", Summary: "p", Handler: answer("part "), Parameters: []Parameter{{In: InPath, Name: "name"}}, Responses: []Response{{Code: 200}}},
+		}},
+	}
+	mux := http.NewServeMux()
+	if err := Mount(mux, groups); err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]string{
+		"/v1/pods/a": "object a", "/v1/pods/summary": "summary summary", "/v1/parts/a": "part a", "/v1/parts/summary": "part summary",
+	} {
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, target, nil))
+		if w.Body.String() != want {
+			t.Errorf("%s: %s", target, w.Body)
+		}
+	}
+	groups[0].Routes = groups[0].Routes[:1]
+	if err := Mount(http.NewServeMux(), groups); err == nil || !strings.Contains(err.Error(), "there is no route /{kind}/{name}") {
+		t.Errorf("within nothing: %v", err)
+	}
+}
+
 func TestPathParameters(t *testing.T) {
 	for path, want := range map[string][]string{
 		"/a/b": nil, "/{a}/b/{c}": {"a", "c"}, "/files/{path...}": {"path"}, "": nil,

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
@@ -28,12 +29,18 @@ import (
 // headerRequestID names a request in logs and answers; kube-apiserver's name.
 const headerRequestID = "Audit-Id"
 
-// tokenPath is where an Authorization header is client authentication.
-const tokenPath = "/oauth/token"
-
-// loginPath is where an Authorization header means nothing: clients send the
-// one of the session that is over.
-const loginPath = "/kapis/iam.kubesphere.io/v1alpha2/login"
+// ownCredentials reports whether an operation looks at the Authorization header
+// itself, or must not: at the token service it is that of a client, and who
+// logs in often sends the one of a session that is over.
+func ownCredentials(path string) bool {
+	switch path {
+	case "/oauth/logout", "/oauth/userinfo":
+		return false
+	case "/kapis/iam.kubesphere.io/v1alpha2/login":
+		return true
+	}
+	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/")
+}
 
 // requestTimeout bounds a request that is not meant to last; kube-apiserver's.
 const requestTimeout = time.Minute
@@ -43,6 +50,7 @@ const slow = time.Second
 
 // filters is the chain in front of the routes.
 type filters struct {
+	proxies       proxies
 	next          http.Handler
 	authenticator authenticator.Request
 	authorizer    authorizer.UnconditionalAuthorizer
@@ -51,9 +59,9 @@ type filters struct {
 	maxBody       int64
 	// namespaceOf finds the namespace of a DevOps project, "" for none.
 	namespaceOf func(ctx context.Context, project string) (string, error)
-	// watchable reports whether what is asked for is served here and streams
-	// changes.
-	watchable func(*http.Request) bool
+	// lasting tells whether what is asked for is served here and streams
+	// changes, or changes to another protocol.
+	lasting func(*http.Request) (watches, upgrades bool)
 	// watches ends when the server stops, and all watches with it.
 	watches context.Context //nolint:containedctx // of the server, not of a request
 }
@@ -61,6 +69,7 @@ type filters struct {
 // ServeHTTP implements http.Handler.
 func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
+	r.RemoteAddr = f.proxies.client(r)
 	answer := &recorder{ResponseWriter: w}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
@@ -100,7 +109,7 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	c.long = f.long(r, info)
-	if info.Verb == "watch" && c.long {
+	if c.long && !info.Kubernetes || info.Verb == "watch" && c.long {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(f.watches, cancel)() //nolint:contextcheck // it ends with the server or the request, whichever is first
@@ -136,7 +145,11 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 // the limits.
 func (f *filters) long(r *http.Request, info *request.Info) bool {
 	if !info.Kubernetes {
-		return info.Verb == "watch" && f.watchable(r)
+		if info.Verb != "watch" && r.Header.Get("Upgrade") == "" {
+			return false
+		}
+		watches, upgrades := f.lasting(r)
+		return watches && info.Verb == "watch" || upgrades && r.Header.Get("Upgrade") != ""
 	}
 	switch info.Subresource {
 	case "attach", "exec", "log", "portforward", "proxy":
@@ -151,15 +164,13 @@ func exempt(path string) bool {
 }
 
 func tooMany() error {
-	err := status.Unavailable(1, "the server serves as many requests as it can at the moment")
-	err.ErrStatus.Code, err.ErrStatus.Reason = http.StatusTooManyRequests, "TooManyRequests"
-	return err
+	return status.TooManyRequests(time.Second, "the server serves as many requests as it can at the moment")
 }
 
 // identify finds out who asks.
 func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
 	ctx := request.WithInfo(r.Context(), info)
-	if info.Path == tokenPath || info.Path == loginPath {
+	if ownCredentials(info.Path) {
 		f.authorize(w, r.WithContext(ctx), info, c, nil)
 		return
 	}
@@ -180,6 +191,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 // refuse answers a request whose credentials were not accepted.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var carried apierrors.APIStatus
+	var throttled *identity.Throttled
 	code, description := "invalid_token", ""
 	switch {
 	case errors.As(err, &carried) && carried.Status().Code >= http.StatusInternalServerError:
@@ -191,6 +203,9 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, identity.ErrBusy):
 		status.Write(w, r, tooMany())
 		return
+	case errors.As(err, &throttled):
+		status.Write(w, r, status.TooManyRequests(throttled.After, "%s", throttled))
+		return
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		status.Write(w, r, err)
 		return
@@ -200,6 +215,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		description = "token is expired by the clock of the server"
 	case errors.Is(err, token.ErrInvalid):
 		description = "token signature is invalid"
+	case errors.Is(err, accesstoken.ErrInvalid):
+		description = "the access token is invalid, expired or revoked"
 	case errors.Is(err, authn.ErrSessionEnded):
 		description = "the session has ended"
 	case errors.Is(err, authn.ErrNotActive):
@@ -233,14 +250,14 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 	if who != nil {
 		attributes.User = who.User
 	}
-	decision, _, err := f.authorizer.Authorize(r.Context(), attributes)
+	decision, reason, err := f.authorizer.Authorize(r.Context(), attributes)
 	switch {
 	case err != nil:
 		status.Write(w, r, err)
 	case decision != authorizer.DecisionAllow && authz.IsAnonymous(attributes.User):
 		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials, see the WWW-Authenticate header"))
 	case decision != authorizer.DecisionAllow:
-		status.Write(w, r, forbidden(attributes))
+		status.Write(w, r, forbidden(attributes, reason))
 	default:
 		f.next.ServeHTTP(w, r)
 		c.pattern = r.Pattern
@@ -248,10 +265,13 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 }
 
 // forbidden is a 403 in kube-apiserver's words.
-func forbidden(a *authz.Attributes) error {
+func forbidden(a *authz.Attributes, reason string) error {
+	if reason != "" {
+		reason = ": " + reason
+	}
 	resource := schema.GroupResource{Group: a.APIGroup, Resource: a.Resource}
 	if !a.ResourceRequest {
-		return status.Forbidden(schema.GroupResource{}, "", "User %q cannot %s path %q", a.User.GetName(), a.Verb, a.Path)
+		return status.Forbidden(schema.GroupResource{}, "", "User %q cannot %s path %q%s", a.User.GetName(), a.Verb, a.Path, reason)
 	}
 	what := a.Resource
 	if a.Subresource != "" {
@@ -264,7 +284,7 @@ func forbidden(a *authz.Attributes) error {
 	case a.Scope.Workspace != "":
 		where = "in the workspace \"" + a.Scope.Workspace + "\""
 	}
-	return status.Forbidden(resource, a.Name, "User %q cannot %s resource %q in API group %q %s", a.User.GetName(), a.Verb, what, a.APIGroup, where)
+	return status.Forbidden(resource, a.Name, "User %q cannot %s resource %q in API group %q %s%s", a.User.GetName(), a.Verb, what, a.APIGroup, where, reason)
 }
 
 // requestID is the client's, when it is a plausible one, or a new one.

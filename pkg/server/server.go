@@ -68,10 +68,15 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := trusted(options.Config.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	s.handler = &filters{
-		next: mux, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
+		proxies: proxies,
+		next:    mux, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
-		watchable: watchable(mux, options.Groups), watches: s.watches,
+		lasting: lasting(mux, options.Groups), watches: s.watches,
 	}
 	if err := s.listen(ctx); err != nil {
 		s.close()
@@ -106,19 +111,21 @@ func (s *Server) mux() (*http.ServeMux, error) {
 	return mux, nil
 }
 
-// watchable reports whether a request is for an operation that streams changes.
-func watchable(mux *http.ServeMux, groups []route.Group) func(*http.Request) bool {
-	patterns := make(map[string]bool)
+// lasting tells of a request whether it is for an operation that streams
+// changes, and whether for one that changes to another protocol.
+func lasting(mux *http.ServeMux, groups []route.Group) func(*http.Request) (watches, upgrades bool) {
+	routes := make(map[string]*route.Route)
 	for g := range groups {
 		for n := range groups[g].Routes {
-			if r := &groups[g].Routes[n]; r.Watchable {
-				patterns[r.Method+" "+groups[g].Path(r)] = true
+			if r := &groups[g].Routes[n]; r.Watchable || r.Upgrades {
+				routes[r.Method+" "+groups[g].Path(r)] = r
 			}
 		}
 	}
-	return func(r *http.Request) bool {
+	return func(r *http.Request) (watches, upgrades bool) {
 		_, pattern := mux.Handler(r)
-		return patterns[pattern]
+		found := routes[pattern]
+		return found != nil && found.Watchable, found != nil && found.Upgrades
 	}
 }
 

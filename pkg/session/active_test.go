@@ -2,55 +2,15 @@ package session
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
-	"strings"
 	"testing"
 	"time"
 
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
 )
-
-// cached returns a running cache that reads the given objects, whatever type
-// it is asked for, and never learns of another.
-func cached(t *testing.T, list ...string) *objects.Cache {
-	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if r.URL.Query().Get("watch") == "true" {
-			if r.URL.Query().Get("sendInitialEvents") == "true" {
-				w.WriteHeader(http.StatusUnprocessableEntity)
-				_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Invalid","code":422}`))
-				return
-			}
-			_ = http.NewResponseController(w).Flush()
-			<-r.Context().Done()
-			return
-		}
-		_, _ = w.Write([]byte(`{"metadata":{"resourceVersion":"1"},"items":[` + strings.Join(list, ",") + `]}`))
-	}))
-	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: server.URL}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		cache.Run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		<-stopped
-		server.CloseClientConnections()
-		server.Close()
-	})
-	return cache
-}
 
 func TestActive(t *testing.T) {
 	reads := 0
@@ -65,7 +25,10 @@ func TestActive(t *testing.T) {
 	if err := w.End(t.Context(), ended.Name, "logout"); err != nil {
 		t.Fatal(err)
 	}
-	registry := NewRegistry(cached(t, `{"metadata":{"name":"session-known"},"spec":{"user":"a"}}`, `{"metadata":{"name":"session-revoked"},"spec":{"revoked":true}}`),
+	cache, _ := objectstest.NewCache(t, map[string][]string{"sessions": {
+		`{"metadata":{"name":"session-known"},"spec":{"user":"a"}}`, `{"metadata":{"name":"session-revoked"},"spec":{"revoked":true}}`,
+	}})
+	registry := NewRegistry(cache,
 		objects.NewCatalog().Type("sessions"), w.Client)
 	for _, test := range []struct {
 		name, session string

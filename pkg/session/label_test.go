@@ -11,11 +11,11 @@ import (
 func TestUserLabel(t *testing.T) {
 	long := strings.Repeat("a", 200)
 	for _, user := range []string{"admin", "a.b-c", long, long + "b", strings.Repeat("a", 63), strings.Repeat("a", 64)} {
-		if problems := validation.IsValidLabelValue(userLabel(user)); len(problems) > 0 {
+		if problems := validation.IsValidLabelValue(UserLabel(user)); len(problems) > 0 {
 			t.Errorf("%.70s: %v", user, problems)
 		}
 	}
-	if userLabel("admin") != "admin" || userLabel(long) == userLabel(long+"b") {
+	if UserLabel("admin") != "admin" || UserLabel(long) == UserLabel(long+"b") {
 		t.Error("labels do not tell users apart")
 	}
 }

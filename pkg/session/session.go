@@ -48,30 +48,6 @@ type Sessions struct {
 // namePrefix begins the names of Session objects.
 const namePrefix = "session-"
 
-// Create starts a session and returns it with its first refresh token.
-func (s *Sessions) Create(ctx context.Context, user, oauthClient string) (*iamv1alpha2.Session, string, error) {
-	random := make([]byte, 16+sha256.Size)
-	if _, err := io.ReadFull(s.Random, random); err != nil {
-		return nil, "", fmt.Errorf("creating a session: %w", err)
-	}
-	name := namePrefix + fmt.Sprintf("%x", random[:16])
-	secret := random[16:]
-	now := s.Now()
-	created := &iamv1alpha2.Session{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{iamv1alpha2.LabelUserReference: userLabel(user)}},
-		Spec: iamv1alpha2.SessionSpec{
-			User: user, Client: oauthClient,
-			RefreshTokenHash: hash(secret),
-			LastUseTime:      metav1.NewMicroTime(now),
-			ExpirationTime:   metav1.NewTime(now.Add(s.Lifetime)),
-		},
-	}
-	if err := s.Client.Create(ctx, created); err != nil {
-		return nil, "", fmt.Errorf("creating a session: %w", err)
-	}
-	return created, encode(name, secret), nil
-}
-
 // Refresh exchanges a refresh token of a client for the next one. A token that
 // was used before ends the session, except within the grace time, when it
 // answers with the same next token again.
@@ -104,7 +80,7 @@ func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oaut
 	current := equal(presented, spec.RefreshTokenHash)
 	previous := equal(presented, spec.PreviousTokenHash)
 	switch {
-	case spec.Client != oauthClient:
+	case spec.Client != oauthClient || spec.Browser:
 		return nil, "", ErrInvalid
 	case spec.Revoked || s.over(spec, now):
 		return nil, "", ErrEnded
@@ -133,7 +109,15 @@ func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oaut
 }
 
 func (s *Sessions) over(spec *iamv1alpha2.SessionSpec, now time.Time) bool {
-	return now.After(spec.ExpirationTime.Time) || now.After(spec.LastUseTime.Add(s.IdleTimeout))
+	return now.After(spec.ExpirationTime.Time) || now.After(spec.LastUseTime.Add(s.idle(spec)))
+}
+
+// idle is how long a session lasts unused.
+func (s *Sessions) idle(spec *iamv1alpha2.SessionSpec) time.Duration {
+	if spec.IdleSeconds > 0 {
+		return time.Duration(spec.IdleSeconds) * time.Second
+	}
+	return s.IdleTimeout
 }
 
 // End revokes a session and so every token issued in it. A session that does
@@ -160,9 +144,10 @@ func (s *Sessions) Sweep(ctx context.Context, tokenLifetime time.Duration) error
 	now := s.Now()
 	for n := range sessions.Items {
 		session := &sessions.Items[n]
-		ended := session.Spec.LastUseTime.Add(max(s.IdleTimeout, tokenLifetime))
+		valid := max(tokenLifetime, time.Duration(session.Spec.AccessTokenSeconds)*time.Second)
+		ended := session.Spec.LastUseTime.Add(max(s.idle(&session.Spec), valid))
 		if session.Spec.ExpirationTime.Time.Before(ended) {
-			ended = session.Spec.ExpirationTime.Add(tokenLifetime)
+			ended = session.Spec.ExpirationTime.Add(valid)
 		}
 		if now.Before(ended) {
 			continue
@@ -173,7 +158,7 @@ func (s *Sessions) Sweep(ctx context.Context, tokenLifetime time.Duration) error
 			return err
 		}
 	}
-	return nil
+	return s.sweepDevices(ctx)
 }
 
 // derive makes the next secret of the present one: whoever holds the present
@@ -185,9 +170,9 @@ func derive(secret, nonce []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// userLabel is the name of a user as the value of a label, which has at most 63
+// UserLabel is the name of a user as the value of a label, which has at most 63
 // characters where the name of an object has 253.
-func userLabel(user string) string {
+func UserLabel(user string) string {
 	if len(validation.IsValidLabelValue(user)) == 0 {
 		return user
 	}
@@ -221,7 +206,7 @@ func decode(refreshToken string) (name string, secret []byte, err error) {
 // EndOthers revokes all sessions of a user but one.
 func (s *Sessions) EndOthers(ctx context.Context, user, except, reason string) error {
 	sessions := &iamv1alpha2.SessionList{}
-	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: userLabel(user)}); err != nil {
+	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: UserLabel(user)}); err != nil {
 		return err
 	}
 	var problems []error
@@ -237,7 +222,7 @@ func (s *Sessions) EndOthers(ctx context.Context, user, except, reason string) e
 // Delete forgets all sessions of a user, which ends them.
 func (s *Sessions) Delete(ctx context.Context, user string) error {
 	sessions := &iamv1alpha2.SessionList{}
-	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: userLabel(user)}); err != nil {
+	if err := s.Client.List(ctx, sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: UserLabel(user)}); err != nil {
 		return err
 	}
 	var problems []error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -15,7 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 )
@@ -32,14 +33,14 @@ const (
 	marker = "ks-apiserver-setup"
 )
 
-// firstStart creates the OAuth client and user admin, once in the life of a
+// firstStart creates the OAuth clients and user admin, once in the life of a
 // cluster.
 func (s *Setup) firstStart(ctx context.Context) error {
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: kube.Namespace, Name: marker}, &corev1.ConfigMap{})
 	if !apierrors.IsNotFound(err) {
 		return err
 	}
-	if err := s.oauthClient(ctx); err != nil {
+	if err := s.oauthClients(ctx); err != nil {
 		return err
 	}
 	if err := s.admin(ctx); err != nil {
@@ -49,22 +50,32 @@ func (s *Setup) firstStart(ctx context.Context) error {
 	return s.create(ctx, done)
 }
 
-// oauthClient creates the client the web console and the documentation use.
-// Its secret is no secret: it is in every copy of the console. What protects
-// users are their passwords.
-func (s *Setup) oauthClient(ctx context.Context) error {
-	for n := range s.ConfiguredClients {
-		if s.ConfiguredClients[n].Name == clientName {
-			return nil
+// kubectlClient is the client kubectl ks is. It has no secret: what is on
+// people's machines is none.
+const kubectlClient = "kubectl-ks"
+
+// oauthClients creates the client the web console and the documentation use,
+// and that of the command line. The secret of the first is no secret: it is in
+// every copy of the console. What protects users are their passwords.
+func (s *Setup) oauthClients(ctx context.Context) error {
+	for _, wanted := range []oauthclient.Client{
+		{Name: clientName, Secret: clientName, Trusted: true, GrantMethod: "auto"},
+		{Name: kubectlClient, Trusted: true, GrantMethod: "prompt", RedirectURIs: []string{"http://127.0.0.1/callback"}},
+	} {
+		if slices.ContainsFunc(s.ConfiguredClients, func(c config.Client) bool { return c.Name == wanted.Name }) {
+			continue
+		}
+		configuration, err := yaml.Marshal(wanted)
+		if err != nil {
+			return err
+		}
+		secret := &corev1.Secret{ObjectMeta: ours("oauthclient-" + wanted.Name), Type: oauthclient.SecretType, Data: map[string][]byte{oauthclient.SecretKey: configuration}}
+		secret.Labels[oauthclient.Label] = oauthclient.LabelValue
+		if err := s.create(ctx, secret); err != nil {
+			return err
 		}
 	}
-	configuration, err := yaml.Marshal(oauthclient.Client{Name: clientName, Secret: clientName, Trusted: true, GrantMethod: "auto"})
-	if err != nil {
-		return err
-	}
-	secret := &corev1.Secret{ObjectMeta: ours("oauthclient-" + clientName), Type: oauthclient.SecretType, Data: map[string][]byte{oauthclient.SecretKey: configuration}}
-	secret.Labels[oauthclient.Label] = oauthclient.LabelValue
-	return s.create(ctx, secret)
+	return nil
 }
 
 // admin creates the first user when there are no users at all.
@@ -77,7 +88,7 @@ func (s *Setup) admin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	hash, err := identity.HashPassword(password)
+	hash, err := s.Hasher.Hash(password)
 	if err != nil {
 		return fmt.Errorf("password of user admin: %w", err)
 	}

@@ -25,6 +25,7 @@ import (
 
 	manifests "github.com/super-kubenetes/ks-apiserver/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 )
 
@@ -56,7 +57,9 @@ type Setup struct {
 	// ConfiguredClients are the OAuth clients of the configuration.
 	ConfiguredClients []config.Client
 	Random            io.Reader
-	Now               func() time.Time
+	// Hasher makes the hash of the password of user admin.
+	Hasher identity.Hasher
+	Now    func() time.Time
 
 	state atomic.Pointer[state]
 }

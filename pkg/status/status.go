@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -78,6 +79,18 @@ func Unavailable(retryAfterSeconds int, format string, args ...any) *apierrors.S
 	err := New(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, format, args...)
 	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(retryAfterSeconds)} //nolint:gosec // seconds
 	return err
+}
+
+// TooManyRequests is a 429 that says when to come back.
+func TooManyRequests(after time.Duration, format string, args ...any) *apierrors.StatusError {
+	err := New(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, format, args...)
+	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(Seconds(after))} //nolint:gosec // seconds
+	return err
+}
+
+// Seconds rounds a time up to whole seconds, as Retry-After has them.
+func Seconds(d time.Duration) int {
+	return int((d + time.Second - 1) / time.Second)
 }
 
 // Of returns the Status an error is written as: the one it carries, 413 for a

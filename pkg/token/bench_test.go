@@ -46,7 +46,7 @@ func BenchmarkVerify(b *testing.B) {
 		der := append([]byte{0x30, 0, 0x02}, integer(signature[:32])...)
 		der = append(append(der, 0x02), integer(signature[32:])...)
 		der[1] = byte(len(der) - 2)
-		key := &c.keys[0].Private.PublicKey
+		key := &ecdsaKey(c.keys[0]).PublicKey
 		b.ReportAllocs()
 		for b.Loop() {
 			digest := sha256.Sum256([]byte(signed))

@@ -1,10 +1,9 @@
 package token
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
+	"cmp"
+	"crypto"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -17,8 +16,9 @@ import (
 // Key is a signing key with the time its use begins.
 type Key struct {
 	ID         string
+	Algorithm  Algorithm
 	ActiveFrom time.Time
-	Private    *ecdsa.PrivateKey
+	Private    crypto.Signer
 }
 
 // Keys are the keys of all replicas, ordered by ActiveFrom: the one in use,
@@ -46,6 +46,9 @@ func (k Keys) Find(id string) (Key, bool) {
 
 // Rotation says when keys change.
 type Rotation struct {
+	// Algorithm is that of new keys, ES256 if empty. When it changes, a key of
+	// the new one follows as soon as verifiers have had time to see it.
+	Algorithm Algorithm
 	// Period is how long a key signs.
 	Period time.Duration
 	// Announce is how long a key is published before it signs, so that every
@@ -56,25 +59,34 @@ type Rotation struct {
 	Retain time.Duration
 }
 
+// switchAnnounce is how long a key of another algorithm is published before it
+// signs: verifiers may keep what they read for five minutes.
+const switchAnnounce = 10 * time.Minute
+
 // Next returns the keys as they should be at a time, and whether that is
 // different from what they are. Random is a source such as crypto/rand.Reader.
 func (r Rotation) Next(keys Keys, now time.Time, random io.Reader) (Keys, bool, error) {
 	next := slices.Clone(keys)
 	changed := false
+	algorithm := cmp.Or(r.Algorithm, ES256)
 	active, found := next.Active(now)
 	if !found {
-		key, err := newKey(now, random)
+		key, err := newKey(algorithm, now, random)
 		if err != nil {
 			return nil, false, err
 		}
 		next, changed, active = append(next, key), true, key
 	}
-	end := active.ActiveFrom.Add(r.Period)
-	if last := next[len(next)-1]; last.ID == active.ID && !now.Before(end.Add(-r.Announce)) {
-		if earliest := now.Add(r.Announce); end.Before(earliest) { // nobody rotated in time
+	end, announce := active.ActiveFrom.Add(r.Period), r.Announce
+	last := next[len(next)-1]
+	if last.Algorithm != algorithm && (last.ID == active.ID || last.ActiveFrom.Sub(now) > switchAnnounce) {
+		end, announce, last = now, min(r.Announce, switchAnnounce), active
+	}
+	if last.ID == active.ID && !now.Before(end.Add(-announce)) {
+		if earliest := now.Add(announce); end.Before(earliest) { // nobody rotated in time
 			end = earliest
 		}
-		key, err := newKey(end, random)
+		key, err := newKey(algorithm, end, random)
 		if err != nil {
 			return nil, false, err
 		}
@@ -88,8 +100,8 @@ func (r Rotation) Next(keys Keys, now time.Time, random io.Reader) (Keys, bool, 
 	return next, changed, nil
 }
 
-func newKey(activeFrom time.Time, random io.Reader) (Key, error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), random)
+func newKey(algorithm Algorithm, activeFrom time.Time, random io.Reader) (Key, error) {
+	private, err := algorithm.generate(random)
 	if err != nil {
 		return Key{}, fmt.Errorf("generating a signing key: %w", err)
 	}
@@ -97,13 +109,13 @@ func newKey(activeFrom time.Time, random io.Reader) (Key, error) {
 	if _, err := io.ReadFull(random, id); err != nil {
 		return Key{}, fmt.Errorf("generating a signing key: %w", err)
 	}
-	return Key{ID: base64.RawURLEncoding.EncodeToString(id), ActiveFrom: activeFrom.UTC().Truncate(time.Second), Private: private}, nil
+	return Key{ID: encode(id), Algorithm: algorithm, ActiveFrom: activeFrom.UTC().Truncate(time.Second), Private: private}, nil
 }
 
 // storedKey is a key as it is kept in a Secret.
 type storedKey struct {
 	ID         string    `json:"kid"`
-	Algorithm  string    `json:"alg"`
+	Algorithm  Algorithm `json:"alg"`
 	ActiveFrom time.Time `json:"activeFrom"`
 	PrivateKey string    `json:"privateKey"` // PKCS #8 in PEM
 }
@@ -117,7 +129,7 @@ func (k Keys) Encode() ([]byte, error) {
 			return nil, err
 		}
 		block := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-		stored[n] = storedKey{ID: key.ID, Algorithm: algorithm, ActiveFrom: key.ActiveFrom, PrivateKey: string(block)}
+		stored[n] = storedKey{ID: key.ID, Algorithm: key.Algorithm, ActiveFrom: key.ActiveFrom, PrivateKey: string(block)}
 	}
 	return json.Marshal(stored)
 }
@@ -134,7 +146,7 @@ func DecodeKeys(data []byte) (Keys, error) {
 		if err != nil {
 			return nil, fmt.Errorf("signing key %q: %w", key.ID, err)
 		}
-		keys[n] = Key{ID: key.ID, ActiveFrom: key.ActiveFrom, Private: private}
+		keys[n] = Key{ID: key.ID, Algorithm: key.Algorithm, ActiveFrom: key.ActiveFrom, Private: private}
 	}
 	slices.SortStableFunc(keys, byActiveFrom)
 	return keys, nil
@@ -142,10 +154,7 @@ func DecodeKeys(data []byte) (Keys, error) {
 
 func byActiveFrom(a, b Key) int { return a.ActiveFrom.Compare(b.ActiveFrom) }
 
-func decodePrivate(key storedKey) (*ecdsa.PrivateKey, error) {
-	if key.Algorithm != algorithm {
-		return nil, fmt.Errorf("algorithm %q is not supported", key.Algorithm)
-	}
+func decodePrivate(key storedKey) (crypto.Signer, error) {
 	block, _ := pem.Decode([]byte(key.PrivateKey))
 	if block == nil {
 		return nil, errors.New("not in PEM")
@@ -154,11 +163,7 @@ func decodePrivate(key storedKey) (*ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, errors.New("not in PKCS #8")
 	}
-	private, isECDSA := parsed.(*ecdsa.PrivateKey)
-	if !isECDSA || private.Curve != elliptic.P256() {
-		return nil, errors.New("not an ECDSA key on P-256")
-	}
-	return private, nil
+	return key.Algorithm.check(parsed)
 }
 
 // JWK is a public key as RFC 7517 writes it.
@@ -167,9 +172,11 @@ type JWK struct {
 	Use       string `json:"use"`
 	Algorithm string `json:"alg"`
 	ID        string `json:"kid"`
-	Curve     string `json:"crv"`
-	X         string `json:"x"`
-	Y         string `json:"y"`
+	Curve     string `json:"crv,omitempty"`
+	X         string `json:"x,omitempty"`
+	Y         string `json:"y,omitempty"`
+	N         string `json:"n,omitempty"`
+	E         string `json:"e,omitempty"`
 }
 
 // JWKS is a set of public keys (RFC 7517 §5).
@@ -180,17 +187,12 @@ type JWKS struct {
 // Public returns the public halves of the keys.
 func (k Keys) Public() (JWKS, error) {
 	result := JWKS{Keys: make([]JWK, len(k))}
-	for n, key := range k {
-		point, err := key.Private.PublicKey.Bytes() // 4, x, y
+	for n := range k {
+		public, err := k[n].public()
 		if err != nil {
 			return JWKS{}, err
 		}
-		size := (len(point) - 1) / 2
-		result.Keys[n] = JWK{
-			KeyType: "EC", Use: "sig", Algorithm: algorithm, ID: key.ID, Curve: "P-256",
-			X: base64.RawURLEncoding.EncodeToString(point[1 : 1+size]),
-			Y: base64.RawURLEncoding.EncodeToString(point[1+size:]),
-		}
+		result.Keys[n] = public
 	}
 	return result, nil
 }

@@ -3,18 +3,15 @@ package token
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
 )
-
-// algorithm is how tokens are signed (RFC 7518 §3.4).
-const algorithm = "ES256"
 
 // TypeAccess is the token_type of access tokens. Tokens of other types are
 // never accepted as credentials.
@@ -36,6 +33,8 @@ type Claims struct {
 	TokenType string `json:"token_type"`
 	// Username repeats the subject for clients of KubeSphere.
 	Username string `json:"username"`
+	// Scope are the scopes the user granted, if any (RFC 9068 §2.2.3).
+	Scope string `json:"scope,omitempty"`
 	// Extra is what else is known of the user, such as "uninitialized".
 	Extra map[string][]string `json:"extra,omitempty"`
 }
@@ -64,6 +63,12 @@ type Service struct {
 	Source KeySource
 	Now    func() time.Time
 	Random io.Reader
+	// Shared is the secret of HS256; empty for none. Such tokens have no key ID,
+	// and the secret is in no set of keys, so neither stands for the other.
+	Shared []byte
+	// SignShared signs access tokens with the shared secret; without it tokens
+	// signed so are only accepted. ID tokens always have a public key.
+	SignShared bool
 
 	verified *utilcache.LRUExpireCache
 }
@@ -83,6 +88,7 @@ func NewService(issuer string, leeway time.Duration, source KeySource, now func(
 // Grant is what a token says.
 type Grant struct {
 	User, Client, Session string
+	Scopes                []string
 	Extra                 map[string][]string
 	Lifetime              time.Duration
 }
@@ -91,25 +97,44 @@ type Grant struct {
 // tokens of a user are never the same text.
 func (s *Service) Issue(grant Grant) (string, error) {
 	now := s.Now()
-	key, found := s.Source.Keys().Active(now)
-	if !found {
-		return "", ErrNotReady
+	id, err := s.newID()
+	if err != nil {
+		return "", err
 	}
-	id := make([]byte, 16)
-	if _, err := io.ReadFull(s.Random, id); err != nil {
-		return "", fmt.Errorf("issuing a token: %w", err)
-	}
-	unsigned := jwt.NewWithClaims(jwt.SigningMethodES256, Claims{
+	return s.sign(headerType, s.SignShared, Claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    s.Issuer,
 			Subject:   grant.User,
 			Audience:  jwt.ClaimStrings{s.Issuer},
 			IssuedAt:  jwt.NewNumericDate(now),
 			ExpiresAt: jwt.NewNumericDate(now.Add(grant.Lifetime)),
-			ID:        base64.RawURLEncoding.EncodeToString(id),
+			ID:        id,
 		},
-		Session: grant.Session, Client: grant.Client, TokenType: TypeAccess, Username: grant.User, Extra: grant.Extra,
+		Session: grant.Session, Client: grant.Client, TokenType: TypeAccess, Username: grant.User,
+		Scope: strings.Join(grant.Scopes, " "), Extra: grant.Extra,
 	})
+}
+
+func (s *Service) newID() (string, error) {
+	id := make([]byte, 16)
+	if _, err := io.ReadFull(s.Random, id); err != nil {
+		return "", fmt.Errorf("issuing a token: %w", err)
+	}
+	return encode(id), nil
+}
+
+// sign signs claims with the key in use, or with the shared secret.
+func (s *Service) sign(headerType string, shared bool, claims jwt.Claims) (string, error) {
+	if shared {
+		unsigned := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+		unsigned.Header["typ"] = headerType
+		return unsigned.SignedString(s.Shared)
+	}
+	key, found := s.Source.Keys().Active(s.Now())
+	if !found {
+		return "", ErrNotReady
+	}
+	unsigned := jwt.NewWithClaims(key.Algorithm.method(), claims)
 	unsigned.Header["kid"] = key.ID
 	unsigned.Header["typ"] = headerType
 	return unsigned.SignedString(key.Private)
@@ -149,23 +174,15 @@ func (s *Service) Verify(ctx context.Context, text string) (*Claims, error) {
 	return claims, nil
 }
 
+// methods are all algorithms tokens may be signed with at all.
+var methods = []string{string(ES256), string(RS256), string(EdDSA), string(HS256)}
+
 var errUnknownKey = errors.New("unknown key")
 
 func (s *Service) parse(text string) (*Claims, error) {
 	claims := &Claims{}
-	parsed, err := jwt.ParseWithClaims(text, claims, func(unverified *jwt.Token) (any, error) {
-		id, _ := unverified.Header["kid"].(string)
-		keys := s.Source.Keys()
-		if len(keys) == 0 {
-			return nil, ErrNotReady
-		}
-		key, found := keys.Find(id)
-		if !found {
-			return nil, errUnknownKey
-		}
-		return &key.Private.PublicKey, nil
-	},
-		jwt.WithValidMethods([]string{algorithm}), jwt.WithIssuer(s.Issuer), jwt.WithAudience(s.Issuer),
+	parsed, err := jwt.ParseWithClaims(text, claims, s.verificationKey,
+		jwt.WithValidMethods(methods), jwt.WithIssuer(s.Issuer), jwt.WithAudience(s.Issuer),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(s.Leeway), jwt.WithTimeFunc(s.Now), jwt.WithStrictDecoding())
 	if err != nil {
 		return nil, err
@@ -174,4 +191,29 @@ func (s *Service) parse(text string) (*Claims, error) {
 		return nil, ErrInvalid
 	}
 	return claims, nil
+}
+
+// verificationKey is the key for a token: the shared secret for HS256 and
+// nothing else, a public key for the one algorithm it was made for.
+func (s *Service) verificationKey(unverified *jwt.Token) (any, error) {
+	named, hasID := unverified.Header["kid"]
+	if unverified.Method == jwt.SigningMethodHS256 {
+		if len(s.Shared) == 0 || hasID {
+			return nil, ErrInvalid
+		}
+		return s.Shared, nil
+	}
+	keys := s.Source.Keys()
+	if len(keys) == 0 {
+		return nil, ErrNotReady
+	}
+	id, _ := named.(string)
+	key, found := keys.Find(id)
+	if !found {
+		return nil, errUnknownKey
+	}
+	if key.Algorithm.method() != unverified.Method {
+		return nil, ErrInvalid
+	}
+	return key.Private.Public(), nil
 }

@@ -50,6 +50,8 @@ func newClock(t testing.TB) *clock {
 	return c
 }
 
+func ecdsaKey(key Key) *ecdsa.PrivateKey { return key.Private.(*ecdsa.PrivateKey) }
+
 // sign makes a token of any header and claims with any key.
 func sign(t testing.TB, header, claims map[string]any, key *ecdsa.PrivateKey) string {
 	t.Helper()
@@ -152,7 +154,7 @@ func TestVerifyRefuses(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClock(t)
-			key := c.keys[0].Private
+			key := ecdsaKey(c.keys[0])
 			header, claims := c.good()
 			if other := test.change(c, header, claims); other != nil {
 				key = other
@@ -167,11 +169,11 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// TestP19Algorithms: keys are for ES256 and nothing else.
+// TestP19Algorithms: a key of ES256 is for ES256 and nothing else.
 func TestP19Algorithms(t *testing.T) {
 	c := newClock(t)
 	key := c.keys[0]
-	public, err := key.Private.PublicKey.Bytes()
+	public, err := ecdsaKey(key).PublicKey.Bytes()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +184,7 @@ func TestP19Algorithms(t *testing.T) {
 	claims := jwt.MapClaims{}
 	header, good := c.good()
 	maps.Copy(claims, good)
-	valid := sign(t, header, good, key.Private)
+	valid := sign(t, header, good, ecdsaKey(key))
 	parts := strings.Split(valid, ".")
 	header["alg"] = "none"
 	none := encoded(t, header)
@@ -206,7 +208,7 @@ func TestP19Algorithms(t *testing.T) {
 		{"HS256 with the JWK", hmacSigned(mustJSON(t, jwks.Keys[0]))},
 		{"HS256 with nothing", hmacSigned([]byte{})},
 		{"signature of zeros", parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 64))},
-		{"signature in DER", parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(derSignature(t, key.Private, parts[0]+"."+parts[1]))},
+		{"signature in DER", parts[0] + "." + parts[1] + "." + base64.RawURLEncoding.EncodeToString(derSignature(t, ecdsaKey(key), parts[0]+"."+parts[1]))},
 		{"another payload", parts[0] + "." + encoded(t, map[string]any{"sub": "admin"}) + "." + parts[2]},
 		{"padded", valid + "="},
 		{"two parts", parts[0] + "." + parts[1]},
@@ -258,7 +260,7 @@ func TestP22UnknownKey(t *testing.T) {
 			if test.refreshed {
 				c.refreshed = both
 			}
-			if _, err := c.Verify(t.Context(), sign(t, header, claims, both[1].Private)); !errors.Is(err, test.want) {
+			if _, err := c.Verify(t.Context(), sign(t, header, claims, ecdsaKey(both[1]))); !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if c.refreshes != test.refreshes {
@@ -270,7 +272,7 @@ func TestP22UnknownKey(t *testing.T) {
 		c := newClock(t)
 		header, claims := c.good()
 		claims["exp"] = c.now.Add(-time.Hour).Unix()
-		for _, text := range []string{"", "a.b.c", strings.Repeat("x", maxLength+1), sign(t, header, claims, c.keys[0].Private)} {
+		for _, text := range []string{"", "a.b.c", strings.Repeat("x", maxLength+1), sign(t, header, claims, ecdsaKey(c.keys[0]))} {
 			if _, err := c.Verify(t.Context(), text); err == nil {
 				t.Errorf("accepted %q", text)
 			}
@@ -282,7 +284,7 @@ func TestP22UnknownKey(t *testing.T) {
 	t.Run("not before there are keys", func(t *testing.T) {
 		c := newClock(t)
 		header, claims := c.good()
-		text := sign(t, header, claims, c.keys[0].Private)
+		text := sign(t, header, claims, ecdsaKey(c.keys[0]))
 		c.keys = nil
 		if _, err := c.Verify(t.Context(), text); !errors.Is(err, ErrNotReady) {
 			t.Errorf("got %v", err)

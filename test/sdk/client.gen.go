@@ -19,16 +19,28 @@ import (
 
 // Defines values for CreateTokenFormdataBodyGrantType.
 const (
-	Password     CreateTokenFormdataBodyGrantType = "password"
-	RefreshToken CreateTokenFormdataBodyGrantType = "refresh_token"
+	AuthorizationCode                     CreateTokenFormdataBodyGrantType = "authorization_code"
+	ClientCredentials                     CreateTokenFormdataBodyGrantType = "client_credentials"
+	Code                                  CreateTokenFormdataBodyGrantType = "code"
+	Password                              CreateTokenFormdataBodyGrantType = "password"
+	RefreshToken                          CreateTokenFormdataBodyGrantType = "refresh_token"
+	UrnIetfParamsOauthGrantTypeDeviceCode CreateTokenFormdataBodyGrantType = "urn:ietf:params:oauth:grant-type:device_code"
 )
 
 // Valid indicates whether the value is a known member of the CreateTokenFormdataBodyGrantType enum.
 func (e CreateTokenFormdataBodyGrantType) Valid() bool {
 	switch e {
+	case AuthorizationCode:
+		return true
+	case ClientCredentials:
+		return true
+	case Code:
+		return true
 	case Password:
 		return true
 	case RefreshToken:
+		return true
+	case UrnIetfParamsOauthGrantTypeDeviceCode:
 		return true
 	default:
 		return false
@@ -48,6 +60,76 @@ type DotMetadata struct {
 type BigInt struct {
 	Abs []int `json:"abs"`
 	Neg bool  `json:"neg"`
+}
+
+// ComponentsComponent defines model for components.Component.
+type ComponentsComponent struct {
+	// HealthyBackends Number of them that run and are ready.
+	HealthyBackends int32 `json:"healthyBackends"`
+
+	// Label Labels by which the service selects pods.
+	Label map[string]string `json:"label"`
+
+	// Name Name of the service.
+	Name string `json:"name"`
+
+	// Namespace Namespace of the service.
+	Namespace string `json:"namespace"`
+
+	// SelfLink Empty; Kubernetes has none any more.
+	SelfLink string `json:"selfLink"`
+
+	// StartedAt When the service was created.
+	StartedAt time.Time `json:"startedAt"`
+
+	// TotalBackends Number of pods behind the service.
+	TotalBackends int32 `json:"totalBackends"`
+}
+
+// ComponentsHealth defines model for components.Health.
+type ComponentsHealth struct {
+	// KubesphereStatus The services of the system.
+	KubesphereStatus []ComponentsComponent `json:"kubesphereStatus"`
+
+	// NodeStatus The nodes.
+	NodeStatus ComponentsNodes `json:"nodeStatus"`
+}
+
+// ComponentsNodes defines model for components.Nodes.
+type ComponentsNodes struct {
+	// HealthyNodes Number of nodes that are ready.
+	HealthyNodes int32 `json:"healthyNodes"`
+
+	// TotalNodes Number of nodes.
+	TotalNodes int32 `json:"totalNodes"`
+}
+
+// ConfigGPUKind defines model for config.GPUKind.
+type ConfigGPUKind struct {
+	// Default Whether forms suggest it.
+	Default bool `json:"default"`
+
+	// ResourceName Name of the resource, such as nvidia.com/gpu.
+	ResourceName string `json:"resourceName"`
+
+	// ResourceType What it is, such as GPU.
+	ResourceType string `json:"resourceType"`
+}
+
+// IamCreatedToken defines model for iam.CreatedToken.
+type IamCreatedToken struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata ObjectMeta is metadata that all persisted resources must have, which includes all objects users must create.
+	Metadata *V1ObjectMeta                   `json:"metadata,omitempty"`
+	Spec     V1alpha2PersonalAccessTokenSpec `json:"spec"`
+
+	// Token The token. It is shown here only.
+	Token string `json:"token"`
 }
 
 // IamGroupBindingList defines model for iam.GroupBindingList.
@@ -77,6 +159,42 @@ type IamGroupMember struct {
 	UserName string `json:"userName"`
 }
 
+// IamIdentity defines model for iam.Identity.
+type IamIdentity struct {
+	// Provider Name of the identity provider.
+	Provider string `json:"provider"`
+
+	// Subject What the provider tells the person from all others by.
+	Subject string `json:"subject"`
+}
+
+// IamIdentityList defines model for iam.IdentityList.
+type IamIdentityList struct {
+	// Items The identities.
+	Items []IamIdentity `json:"items"`
+
+	// TotalItems The number of identities.
+	TotalItems int32 `json:"totalItems"`
+}
+
+// IamIdentityProof defines model for iam.IdentityProof.
+type IamIdentityProof struct {
+	// Parameters What the browser came back with from a provider with pages of its own: code and state, or ticket. Whoever sent it there has compared the state.
+	Parameters *map[string]string `json:"parameters,omitempty"`
+
+	// Password Password at a provider that checks passwords.
+	Password *string `json:"password,omitempty"`
+
+	// Provider Name of the identity provider.
+	Provider string `json:"provider"`
+
+	// Subject Links without a proof; takes the right to update users.
+	Subject *string `json:"subject,omitempty"`
+
+	// Username Name at a provider that checks passwords.
+	Username *string `json:"username,omitempty"`
+}
+
 // IamLoginRecordList defines model for iam.LoginRecordList.
 type IamLoginRecordList struct {
 	// Items The records of the page.
@@ -95,6 +213,18 @@ type IamMember struct {
 	Username string `json:"username"`
 }
 
+// IamNewToken defines model for iam.NewToken.
+type IamNewToken struct {
+	// Description What the token is for.
+	Description *string `json:"description,omitempty"`
+
+	// ExpiresInSeconds How long the token is valid, in seconds: 30 days unless given, 366 days at most.
+	ExpiresInSeconds *int64 `json:"expiresInSeconds,omitempty"`
+
+	// Scopes What the token may be used for, of what the user may do: all, read, or {group}/{resource}:{verb},{verb} such as core/pods:get,list.
+	Scopes []string `json:"scopes"`
+}
+
 // IamPasswordChange defines model for iam.PasswordChange.
 type IamPasswordChange struct {
 	// CurrentPassword The present password; needed unless one may update the passwords of others.
@@ -102,6 +232,24 @@ type IamPasswordChange struct {
 
 	// Password The new password: 8 characters or more, 72 bytes at most.
 	Password string `json:"password"`
+}
+
+// IamPersonalAccessTokenList defines model for iam.PersonalAccessTokenList.
+type IamPersonalAccessTokenList struct {
+	// Items The tokens of the page.
+	Items []V1alpha2PersonalAccessToken `json:"items"`
+
+	// TotalItems The number of tokens that match, on all pages.
+	TotalItems int32 `json:"totalItems"`
+}
+
+// IamSessionList defines model for iam.SessionList.
+type IamSessionList struct {
+	// Items The sessions of the page.
+	Items []V1alpha2Session `json:"items"`
+
+	// TotalItems The number of sessions that match, on all pages.
+	TotalItems int32 `json:"totalItems"`
 }
 
 // IamUserList defines model for iam.UserList.
@@ -119,10 +267,72 @@ type InfDec struct {
 	Unscaled BigInt `json:"unscaled"`
 }
 
+// IntstrIntOrString defines model for intstr.IntOrString.
+type IntstrIntOrString struct {
+	IntVal int32  `json:"IntVal"`
+	StrVal string `json:"StrVal"`
+	Type   int64  `json:"Type"`
+}
+
+// OauthDeviceReply defines model for oauth.DeviceReply.
+type OauthDeviceReply struct {
+	DeviceCode              string `json:"device_code"`
+	ExpiresIn               int64  `json:"expires_in"`
+	Interval                int64  `json:"interval"`
+	UserCode                string `json:"user_code"`
+	VerificationUri         string `json:"verification_uri"`
+	VerificationUriComplete string `json:"verification_uri_complete"`
+}
+
+// OauthDiscovery defines model for oauth.Discovery.
+type OauthDiscovery struct {
+	AuthorizationEndpoint                      string   `json:"authorization_endpoint"`
+	AuthorizationResponseIssParameterSupported bool     `json:"authorization_response_iss_parameter_supported"`
+	ClaimsParameterSupported                   bool     `json:"claims_parameter_supported"`
+	ClaimsSupported                            []string `json:"claims_supported"`
+	CodeChallengeMethodsSupported              []string `json:"code_challenge_methods_supported"`
+	DeviceAuthorizationEndpoint                string   `json:"device_authorization_endpoint"`
+	EndSessionEndpoint                         string   `json:"end_session_endpoint"`
+	GrantTypesSupported                        []string `json:"grant_types_supported"`
+	IdTokenSigningAlgValuesSupported           []string `json:"id_token_signing_alg_values_supported"`
+	IntrospectionEndpoint                      string   `json:"introspection_endpoint"`
+	IntrospectionEndpointAuthMethodsSupported  []string `json:"introspection_endpoint_auth_methods_supported"`
+	Issuer                                     string   `json:"issuer"`
+	JwksUri                                    string   `json:"jwks_uri"`
+	PromptValuesSupported                      []string `json:"prompt_values_supported"`
+	RequestParameterSupported                  bool     `json:"request_parameter_supported"`
+	RequestUriParameterSupported               bool     `json:"request_uri_parameter_supported"`
+	ResponseModesSupported                     []string `json:"response_modes_supported"`
+	ResponseTypesSupported                     []string `json:"response_types_supported"`
+	RevocationEndpoint                         string   `json:"revocation_endpoint"`
+	RevocationEndpointAuthMethodsSupported     []string `json:"revocation_endpoint_auth_methods_supported"`
+	ScopesSupported                            []string `json:"scopes_supported"`
+	SubjectTypesSupported                      []string `json:"subject_types_supported"`
+	TokenEndpoint                              string   `json:"token_endpoint"`
+	TokenEndpointAuthMethodsSupported          []string `json:"token_endpoint_auth_methods_supported"`
+	UserinfoEndpoint                           string   `json:"userinfo_endpoint"`
+}
+
 // OauthError defines model for oauth.Error.
 type OauthError struct {
 	Error            string  `json:"error"`
 	ErrorDescription *string `json:"error_description,omitempty"`
+}
+
+// OauthIntrospection defines model for oauth.Introspection.
+type OauthIntrospection struct {
+	Active    bool      `json:"active"`
+	Aud       *[]string `json:"aud,omitempty"`
+	ClientId  *string   `json:"client_id,omitempty"`
+	Exp       *int64    `json:"exp,omitempty"`
+	Iat       *int64    `json:"iat,omitempty"`
+	Iss       *string   `json:"iss,omitempty"`
+	Jti       *string   `json:"jti,omitempty"`
+	Scope     *string   `json:"scope,omitempty"`
+	Sid       *string   `json:"sid,omitempty"`
+	Sub       *string   `json:"sub,omitempty"`
+	TokenType *string   `json:"token_type,omitempty"`
+	Username  *string   `json:"username,omitempty"`
 }
 
 // OauthLogin defines model for oauth.Login.
@@ -143,12 +353,72 @@ type OauthMessage struct {
 type OauthTokenReply struct {
 	AccessToken  string  `json:"access_token"`
 	ExpiresIn    int64   `json:"expires_in"`
+	IdToken      *string `json:"id_token,omitempty"`
 	RefreshToken *string `json:"refresh_token,omitempty"`
+	Scope        *string `json:"scope,omitempty"`
 	TokenType    string  `json:"token_type"`
+}
+
+// OauthUserInfo defines model for oauth.UserInfo.
+type OauthUserInfo struct {
+	Email             *string   `json:"email,omitempty"`
+	Groups            *[]string `json:"groups,omitempty"`
+	Locale            *string   `json:"locale,omitempty"`
+	Name              *string   `json:"name,omitempty"`
+	PreferredUsername *string   `json:"preferred_username,omitempty"`
+	Sub               string    `json:"sub"`
 }
 
 // PlatformFeatures defines model for platform.Features.
 type PlatformFeatures map[string]bool
+
+// PlatformIdentityProvider defines model for platform.IdentityProvider.
+type PlatformIdentityProvider struct {
+	// DisableLoginConfirmation Whether accounts are made without asking.
+	DisableLoginConfirmation bool `json:"disableLoginConfirmation"`
+
+	// MappingMethod How people get accounts: auto, lookup, manual or mixed.
+	MappingMethod string `json:"mappingMethod"`
+
+	// Name Name of the identity provider.
+	Name string `json:"name"`
+
+	// Provider What is needed to send a browser there.
+	Provider map[string]interface{} `json:"provider"`
+
+	// Title What to show instead of the name.
+	Title *string `json:"title,omitempty"`
+
+	// Type Kind of provider, such as LDAPIdentityProvider.
+	Type string `json:"type"`
+}
+
+// PlatformOAuthClient defines model for platform.OAuthClient.
+type PlatformOAuthClient struct {
+	// Name Name of the application.
+	Name string `json:"name"`
+
+	// RedirectURIs Where it may send browsers back to.
+	RedirectURIs *[]string `json:"redirectURIs,omitempty"`
+}
+
+// PlatformOAuthOptions defines model for platform.OAuthOptions.
+type PlatformOAuthOptions struct {
+	// AccessTokenInactivityTimeout How much longer a session can be refreshed, in nanoseconds.
+	AccessTokenInactivityTimeout int64 `json:"accessTokenInactivityTimeout"`
+
+	// AccessTokenMaxAge How long access tokens are valid, in nanoseconds.
+	AccessTokenMaxAge int64 `json:"accessTokenMaxAge"`
+
+	// Clients The applications of the configuration file.
+	Clients *[]PlatformOAuthClient `json:"clients,omitempty"`
+
+	// IdentityProviders Where people may log in instead.
+	IdentityProviders *[]PlatformIdentityProvider `json:"identityProviders,omitempty"`
+
+	// Issuer Address clients know the token service by.
+	Issuer string `json:"issuer"`
+}
 
 // PlatformVersion defines model for platform.Version.
 type PlatformVersion struct {
@@ -297,6 +567,42 @@ type RouteMessage struct {
 // RouteObject defines model for route.Object.
 type RouteObject map[string]interface{}
 
+// RuntimeRawExtension defines model for runtime.RawExtension.
+type RuntimeRawExtension map[string]interface{}
+
+// StatisticsData defines model for statistics.Data.
+type StatisticsData struct {
+	// Result One value.
+	Result []StatisticsValue `json:"result"`
+
+	// ResultType vector
+	ResultType string `json:"resultType"`
+}
+
+// StatisticsMetric defines model for statistics.Metric.
+type StatisticsMetric struct {
+	// Data The number now.
+	Data StatisticsData `json:"data"`
+
+	// MetricName Name of the number.
+	MetricName string `json:"metric_name"`
+}
+
+// StatisticsMetrics defines model for statistics.Metrics.
+type StatisticsMetrics struct {
+	// Results The numbers that were asked for.
+	Results []StatisticsMetric `json:"results"`
+}
+
+// StatisticsValue defines model for statistics.Value.
+type StatisticsValue struct {
+	// Value The time in seconds since 1970, and the number as a text.
+	Value []StatisticsValueValue `json:"value"`
+}
+
+// StatisticsValueValue defines model for statistics.Value.value.
+type StatisticsValueValue map[string]interface{}
+
 // TenantClusterList defines model for tenant.ClusterList.
 type TenantClusterList struct {
 	// Items The clusters of the page.
@@ -359,13 +665,15 @@ type TenantWorkspaceTemplateList struct {
 
 // TokenJWK defines model for token.JWK.
 type TokenJWK struct {
-	Alg string `json:"alg"`
-	Crv string `json:"crv"`
-	Kid string `json:"kid"`
-	Kty string `json:"kty"`
-	Use string `json:"use"`
-	X   string `json:"x"`
-	Y   string `json:"y"`
+	Alg string  `json:"alg"`
+	Crv *string `json:"crv,omitempty"`
+	E   *string `json:"e,omitempty"`
+	Kid string  `json:"kid"`
+	Kty string  `json:"kty"`
+	N   *string `json:"n,omitempty"`
+	Use string  `json:"use"`
+	X   *string `json:"x,omitempty"`
+	Y   *string `json:"y,omitempty"`
 }
 
 // TokenJWKS defines model for token.JWKS.
@@ -400,10 +708,147 @@ type UsageQuotasData struct {
 	Used map[string]string `json:"used"`
 }
 
+// V1AWSElasticBlockStoreVolumeSource Represents a Persistent Disk resource in AWS.
+//
+// An AWS EBS disk must exist before mounting to a container. The disk must also be in the same AWS zone as the kubelet. An AWS EBS disk can only be mounted as read/write once. AWS EBS volumes support ownership management and SELinux relabeling.
+type V1AWSElasticBlockStoreVolumeSource struct {
+	// FsType fsType is the filesystem type of the volume that you want to mount. Tip: Ensure that the filesystem type is supported by the host operating system. Examples: "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified. More info: https://kubernetes.io/docs/concepts/storage/volumes#awselasticblockstore
+	FsType *string `json:"fsType,omitempty"`
+
+	// Partition partition is the partition in the volume that you want to mount. If omitted, the default is to mount by volume name. Examples: For volume /dev/sda1, you specify the partition as "1". Similarly, the volume partition for /dev/sda is "0" (or you can leave the property empty).
+	Partition *int32 `json:"partition,omitempty"`
+
+	// ReadOnly readOnly value true will force the readOnly setting in VolumeMounts. More info: https://kubernetes.io/docs/concepts/storage/volumes#awselasticblockstore
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// VolumeID volumeID is unique ID of the persistent disk resource in AWS (Amazon EBS volume). More info: https://kubernetes.io/docs/concepts/storage/volumes#awselasticblockstore
+	VolumeID string `json:"volumeID"`
+}
+
+// V1Affinity Affinity is a group of affinity scheduling rules.
+type V1Affinity struct {
+	// NodeAffinity Describes node affinity scheduling rules for the pod.
+	NodeAffinity *V1NodeAffinity `json:"nodeAffinity,omitempty"`
+
+	// PodAffinity Describes pod affinity scheduling rules (e.g. co-locate this pod in the same node, zone, etc. as some other pod(s)).
+	PodAffinity *V1PodAffinity `json:"podAffinity,omitempty"`
+
+	// PodAntiAffinity Describes pod anti-affinity scheduling rules (e.g. avoid putting this pod in the same node, zone, etc. as some other pod(s)).
+	PodAntiAffinity *V1PodAntiAffinity `json:"podAntiAffinity,omitempty"`
+}
+
 // V1AggregationRule AggregationRule describes how to locate ClusterRoles to aggregate into the ClusterRole
 type V1AggregationRule struct {
 	// ClusterRoleSelectors clusterRoleSelectors holds a list of selectors which will be used to find ClusterRoles and create the rules. If any of the selectors match, then the ClusterRole's permissions will be added
 	ClusterRoleSelectors *[]V1LabelSelector `json:"clusterRoleSelectors,omitempty"`
+}
+
+// V1AppArmorProfile AppArmorProfile defines a pod or container's AppArmor settings.
+type V1AppArmorProfile struct {
+	// LocalhostProfile localhostProfile indicates a profile loaded on the node that should be used. The profile must be preconfigured on the node to work. Must match the loaded name of the profile. Must be set if and only if type is "Localhost".
+	LocalhostProfile *string `json:"localhostProfile,omitempty"`
+
+	// Type type indicates which kind of AppArmor profile will be applied. Valid options are:
+	//   Localhost - a profile pre-loaded on the node.
+	//   RuntimeDefault - the container runtime's default profile.
+	//   Unconfined - no AppArmor enforcement.
+	Type string `json:"type"`
+}
+
+// V1AzureDiskVolumeSource AzureDisk represents an Azure Data Disk mount on the host and bind mount to the pod.
+type V1AzureDiskVolumeSource struct {
+	// CachingMode cachingMode is the Host Caching mode: None, Read Only, Read Write.
+	CachingMode *string `json:"cachingMode,omitempty"`
+
+	// DiskName diskName is the Name of the data disk in the blob storage
+	DiskName string `json:"diskName"`
+
+	// DiskURI diskURI is the URI of data disk in the blob storage
+	DiskURI string `json:"diskURI"`
+
+	// FsType fsType is Filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified.
+	FsType *string `json:"fsType,omitempty"`
+
+	// Kind kind expected values are Shared: multiple blob disks per storage account  Dedicated: single blob disk per storage account  Managed: azure managed data disk (only in managed availability set). defaults to shared
+	Kind *string `json:"kind,omitempty"`
+
+	// ReadOnly readOnly Defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+}
+
+// V1AzureFileVolumeSource AzureFile represents an Azure File Service mount on the host and bind mount to the pod.
+type V1AzureFileVolumeSource struct {
+	// ReadOnly readOnly defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretName secretName is the  name of secret that contains Azure Storage Account Name and Key
+	SecretName string `json:"secretName"`
+
+	// ShareName shareName is the azure share Name
+	ShareName string `json:"shareName"`
+}
+
+// V1CSIVolumeSource Represents a source location of a volume to mount, managed by an external CSI driver
+type V1CSIVolumeSource struct {
+	// Driver driver is the name of the CSI driver that handles this volume. Consult with your admin for the correct name as registered in the cluster.
+	Driver string `json:"driver"`
+
+	// FsType fsType to mount. Ex. "ext4", "xfs", "ntfs". If not provided, the empty value is passed to the associated CSI driver which will determine the default filesystem to apply.
+	FsType *string `json:"fsType,omitempty"`
+
+	// NodePublishSecretRef nodePublishSecretRef is a reference to the secret object containing sensitive information to pass to the CSI driver to complete the CSI NodePublishVolume and NodeUnpublishVolume calls. This field is optional, and  may be empty if no secret is required. If the secret object contains more than one secret, all secret references are passed.
+	NodePublishSecretRef *V1LocalObjectReference `json:"nodePublishSecretRef,omitempty"`
+
+	// ReadOnly readOnly specifies a read-only configuration for the volume. Defaults to false (read/write).
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// VolumeAttributes volumeAttributes stores driver-specific properties that are passed to the CSI driver. Consult your driver's documentation for supported values.
+	VolumeAttributes *map[string]string `json:"volumeAttributes,omitempty"`
+}
+
+// V1Capabilities Adds and removes POSIX capabilities from running containers.
+type V1Capabilities struct {
+	// Add Added capabilities
+	Add *[]string `json:"add,omitempty"`
+
+	// Drop Removed capabilities
+	Drop *[]string `json:"drop,omitempty"`
+}
+
+// V1CephFSVolumeSource Represents a Ceph Filesystem mount that lasts the lifetime of a pod Cephfs volumes do not support ownership management or SELinux relabeling.
+type V1CephFSVolumeSource struct {
+	// Monitors monitors is Required: Monitors is a collection of Ceph monitors More info: https://examples.k8s.io/volumes/cephfs/README.md#how-to-use-it
+	Monitors []string `json:"monitors"`
+
+	// Path path is Optional: Used as the mounted root, rather than the full Ceph tree, default is /
+	Path *string `json:"path,omitempty"`
+
+	// ReadOnly readOnly is Optional: Defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts. More info: https://examples.k8s.io/volumes/cephfs/README.md#how-to-use-it
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretFile secretFile is Optional: SecretFile is the path to key ring for User, default is /etc/ceph/user.secret More info: https://examples.k8s.io/volumes/cephfs/README.md#how-to-use-it
+	SecretFile *string `json:"secretFile,omitempty"`
+
+	// SecretRef secretRef is Optional: SecretRef is reference to the authentication secret for User, default is empty. More info: https://examples.k8s.io/volumes/cephfs/README.md#how-to-use-it
+	SecretRef *V1LocalObjectReference `json:"secretRef,omitempty"`
+
+	// User user is optional: User is the rados user name, default is admin More info: https://examples.k8s.io/volumes/cephfs/README.md#how-to-use-it
+	User *string `json:"user,omitempty"`
+}
+
+// V1CinderVolumeSource Represents a cinder volume resource in Openstack. A Cinder volume must exist before mounting to a container. The volume must also be in the same region as the kubelet. Cinder volumes support ownership management and SELinux relabeling.
+type V1CinderVolumeSource struct {
+	// FsType fsType is the filesystem type to mount. Must be a filesystem type supported by the host operating system. Examples: "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified. More info: https://examples.k8s.io/mysql-cinder-pd/README.md
+	FsType *string `json:"fsType,omitempty"`
+
+	// ReadOnly readOnly defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts. More info: https://examples.k8s.io/mysql-cinder-pd/README.md
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretRef secretRef is optional: points to a secret object containing parameters used to connect to OpenStack.
+	SecretRef *V1LocalObjectReference `json:"secretRef,omitempty"`
+
+	// VolumeID volumeID used to identify the volume in cinder. More info: https://examples.k8s.io/mysql-cinder-pd/README.md
+	VolumeID string `json:"volumeID"`
 }
 
 // V1ClusterRole ClusterRole is a cluster level, logical grouping of PolicyRules that can be referenced as a unit by a RoleBinding or ClusterRoleBinding.
@@ -422,6 +867,454 @@ type V1ClusterRole struct {
 
 	// Rules rules holds all the PolicyRules for this ClusterRole
 	Rules []V1PolicyRule `json:"rules"`
+}
+
+// V1ClusterTrustBundleProjection ClusterTrustBundleProjection describes how to select a set of ClusterTrustBundle objects and project their contents into the pod filesystem.
+type V1ClusterTrustBundleProjection struct {
+	// LabelSelector Select all ClusterTrustBundles that match this label selector.  Only has effect if signerName is set.  Mutually-exclusive with name.  If unset, interpreted as "match nothing".  If set but empty, interpreted as "match everything".
+	LabelSelector *V1LabelSelector `json:"labelSelector,omitempty"`
+
+	// Name Select a single ClusterTrustBundle by object name.  Mutually-exclusive with signerName and labelSelector.
+	Name *string `json:"name,omitempty"`
+
+	// Optional If true, don't block pod startup if the referenced ClusterTrustBundle(s) aren't available.  If using name, then the named ClusterTrustBundle is allowed not to exist.  If using signerName, then the combination of signerName and labelSelector is allowed to match zero ClusterTrustBundles.
+	Optional *bool `json:"optional,omitempty"`
+
+	// Path Relative path from the volume root to write the bundle.
+	Path string `json:"path"`
+
+	// SignerName Select all ClusterTrustBundles that match this signer name. Mutually-exclusive with name.  The contents of all selected ClusterTrustBundles will be unified and deduplicated.
+	SignerName *string `json:"signerName,omitempty"`
+
+	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	User *int64 `json:"user,omitempty"`
+}
+
+// V1ConfigMapEnvSource ConfigMapEnvSource selects a ConfigMap to populate the environment variables with.
+//
+// The contents of the target ConfigMap's Data field will represent the key-value pairs as environment variables. Keys in the BinaryData field are not currently propagated to container env vars.
+type V1ConfigMapEnvSource struct {
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional Specify whether the ConfigMap must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1ConfigMapKeySelector Selects a key from a ConfigMap.
+type V1ConfigMapKeySelector struct {
+	// Key The key to select from the ConfigMap's Data field. Keys in the BinaryData field are not currently propagated to container env vars.
+	Key string `json:"key"`
+
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional Specify whether the ConfigMap or its key must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1ConfigMapProjection Adapts a ConfigMap into a projected volume.
+//
+// The contents of the target ConfigMap's Data field will be presented in a projected volume as files using the keys in the Data field as the file names, unless the items element is populated with specific mappings of keys to paths. Note that this is identical to a configmap volume source without the default mode.
+type V1ConfigMapProjection struct {
+	// Items items if unspecified, each key-value pair in the Data field of the referenced ConfigMap will be projected into the volume as a file whose name is the key and content is the value. If specified, the listed keys will be projected into the specified paths, and unlisted keys will not be present. If a key is specified which is not present in the ConfigMap, the volume setup will error unless it is marked optional. Paths must be relative and may not contain the '..' path or start with '..'.
+	Items *[]V1KeyToPath `json:"items,omitempty"`
+
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional optional specify whether the ConfigMap or its keys must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1ConfigMapVolumeSource Adapts a ConfigMap into a volume.
+//
+// The contents of the target ConfigMap's Data field will be presented in a volume as files using the keys in the Data field as the file names, unless the items element is populated with specific mappings of keys to paths. ConfigMap volumes support ownership management and SELinux relabeling.
+type V1ConfigMapVolumeSource struct {
+	// DefaultMode defaultMode is optional: mode bits used to set permissions on created files by default. Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511. YAML accepts both octal and decimal values, JSON requires decimal values for mode bits. Defaults to 0644. Directories within the path are not affected by this setting. This might be in conflict with other options that affect the file mode, like fsGroup, and the result can be other mode bits set.
+	DefaultMode *int32 `json:"defaultMode,omitempty"`
+
+	// DefaultUser defaultUser is Optional: The owner UID of the created files by default. The defaultUser field is only used as a fallback when the item-level user field is unset. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	DefaultUser *int64 `json:"defaultUser,omitempty"`
+
+	// Items items if unspecified, each key-value pair in the Data field of the referenced ConfigMap will be projected into the volume as a file whose name is the key and content is the value. If specified, the listed keys will be projected into the specified paths, and unlisted keys will not be present. If a key is specified which is not present in the ConfigMap, the volume setup will error unless it is marked optional. Paths must be relative and may not contain the '..' path or start with '..'.
+	Items *[]V1KeyToPath `json:"items,omitempty"`
+
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional optional specify whether the ConfigMap or its keys must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1Container A single application container that you want to run within a pod.
+type V1Container struct {
+	// Args Arguments to the entrypoint. The container image's CMD is used if this is not provided. Variable references $(VAR_NAME) are expanded using the container's environment. If a variable cannot be resolved, the reference in the input string will be unchanged. Double $$ are reduced to a single $, which allows for escaping the $(VAR_NAME) syntax: i.e. "$$(VAR_NAME)" will produce the string literal "$(VAR_NAME)". Escaped references will never be expanded, regardless of whether the variable exists or not. Cannot be updated. More info: https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/#running-a-command-in-a-shell
+	Args *[]string `json:"args,omitempty"`
+
+	// Command Entrypoint array. Not executed within a shell. The container image's ENTRYPOINT is used if this is not provided. Variable references $(VAR_NAME) are expanded using the container's environment. If a variable cannot be resolved, the reference in the input string will be unchanged. Double $$ are reduced to a single $, which allows for escaping the $(VAR_NAME) syntax: i.e. "$$(VAR_NAME)" will produce the string literal "$(VAR_NAME)". Escaped references will never be expanded, regardless of whether the variable exists or not. Cannot be updated. More info: https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/#running-a-command-in-a-shell
+	Command *[]string `json:"command,omitempty"`
+
+	// Env List of environment variables to set in the container. Cannot be updated.
+	Env *[]V1EnvVar `json:"env,omitempty"`
+
+	// EnvFrom List of sources to populate environment variables in the container. The keys defined within a source may consist of any printable ASCII characters except '='. When a key exists in multiple sources, the value associated with the last source will take precedence. Values defined by an Env with a duplicate key will take precedence. Cannot be updated.
+	EnvFrom *[]V1EnvFromSource `json:"envFrom,omitempty"`
+
+	// Image Container image name. More info: https://kubernetes.io/docs/concepts/containers/images This field is optional to allow higher level config management to default or override container images in workload controllers like Deployments and StatefulSets.
+	Image *string `json:"image,omitempty"`
+
+	// ImagePullPolicy Image pull policy. One of Always, Never, IfNotPresent. Defaults to Always if :latest tag is specified, or IfNotPresent otherwise. Cannot be updated. More info: https://kubernetes.io/docs/concepts/containers/images#updating-images
+	ImagePullPolicy *string `json:"imagePullPolicy,omitempty"`
+
+	// Lifecycle Actions that the management system should take in response to container lifecycle events. Cannot be updated.
+	Lifecycle *V1Lifecycle `json:"lifecycle,omitempty"`
+
+	// LivenessProbe Periodic probe of container liveness. Container will be restarted if the probe fails. Cannot be updated. More info: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#container-probes
+	LivenessProbe *V1Probe `json:"livenessProbe,omitempty"`
+
+	// Name Name of the container specified as a DNS_LABEL. Each container in a pod must have a unique name (DNS_LABEL). Cannot be updated.
+	Name string `json:"name"`
+
+	// Ports List of ports to expose from the container. Not specifying a port here DOES NOT prevent that port from being exposed. Any port which is listening on the default "0.0.0.0" address inside a container will be accessible from the network. Modifying this array with strategic merge patch may corrupt the data. For more information See https://github.com/kubernetes/kubernetes/issues/108255. Cannot be updated.
+	Ports *[]V1ContainerPort `json:"ports,omitempty"`
+
+	// ReadinessProbe Periodic probe of container service readiness. Container will be removed from service endpoints if the probe fails. Cannot be updated. More info: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#container-probes
+	ReadinessProbe *V1Probe `json:"readinessProbe,omitempty"`
+
+	// ResizePolicy Resources resize policy for the container. This field cannot be set on ephemeral containers.
+	ResizePolicy *[]V1ContainerResizePolicy `json:"resizePolicy,omitempty"`
+
+	// Resources Compute Resources required by this container. Cannot be updated. More info: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+	Resources *V1ResourceRequirements `json:"resources,omitempty"`
+
+	// RestartPolicy RestartPolicy defines the restart behavior of individual containers in a pod. This overrides the pod-level restart policy. When this field is not specified, the restart behavior is defined by the Pod's restart policy and the container type. Additionally, setting the RestartPolicy as "Always" for the init container will have the following effect: this init container will be continually restarted on exit until all regular containers have terminated. Once all regular containers have completed, all init containers with restartPolicy "Always" will be shut down. This lifecycle differs from normal init containers and is often referred to as a "sidecar" container. Although this init container still starts in the init container sequence, it does not wait for the container to complete before proceeding to the next init container. Instead, the next init container starts immediately after this init container is started, or after any startupProbe has successfully completed.
+	RestartPolicy *string `json:"restartPolicy,omitempty"`
+
+	// RestartPolicyRules Represents a list of rules to be checked to determine if the container should be restarted on exit. The rules are evaluated in order. Once a rule matches a container exit condition, the remaining rules are ignored. If no rule matches the container exit condition, the Container-level restart policy determines the whether the container is restarted or not. Constraints on the rules: - At most 20 rules are allowed. - Rules can have the same action. - Identical rules are not forbidden in validations. When rules are specified, container MUST set RestartPolicy explicitly even it if matches the Pod's RestartPolicy.
+	RestartPolicyRules *[]V1ContainerRestartRule `json:"restartPolicyRules,omitempty"`
+
+	// SecurityContext SecurityContext defines the security options the container should be run with. If set, the fields of SecurityContext override the equivalent fields of PodSecurityContext. More info: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/
+	SecurityContext *V1SecurityContext `json:"securityContext,omitempty"`
+
+	// StartupProbe StartupProbe indicates that the Pod has successfully initialized. If specified, no other probes are executed until this completes successfully. If this probe fails, the Pod will be restarted, just as if the livenessProbe failed. This can be used to provide different probe parameters at the beginning of a Pod's lifecycle, when it might take a long time to load data or warm a cache, than during steady-state operation. This cannot be updated. More info: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#container-probes
+	StartupProbe *V1Probe `json:"startupProbe,omitempty"`
+
+	// Stdin Whether this container should allocate a buffer for stdin in the container runtime. If this is not set, reads from stdin in the container will always result in EOF. Default is false.
+	Stdin *bool `json:"stdin,omitempty"`
+
+	// StdinOnce Whether the container runtime should close the stdin channel after it has been opened by a single attach. When stdin is true the stdin stream will remain open across multiple attach sessions. If stdinOnce is set to true, stdin is opened on container start, is empty until the first client attaches to stdin, and then remains open and accepts data until the client disconnects, at which time stdin is closed and remains closed until the container is restarted. If this flag is false, a container processes that reads from stdin will never receive an EOF. Default is false
+	StdinOnce *bool `json:"stdinOnce,omitempty"`
+
+	// TerminationMessagePath Optional: Path at which the file to which the container's termination message will be written is mounted into the container's filesystem. Message written is intended to be brief final status, such as an assertion failure message. Will be truncated by the node if greater than 4096 bytes. The total message length across all containers will be limited to 12kb. Defaults to /dev/termination-log. Cannot be updated.
+	TerminationMessagePath *string `json:"terminationMessagePath,omitempty"`
+
+	// TerminationMessagePolicy Indicate how the termination message should be populated. File will use the contents of terminationMessagePath to populate the container status message on both success and failure. FallbackToLogsOnError will use the last chunk of container log output if the termination message file is empty and the container exited with an error. The log output is limited to 2048 bytes or 80 lines, whichever is smaller. Defaults to File. Cannot be updated.
+	TerminationMessagePolicy *string `json:"terminationMessagePolicy,omitempty"`
+
+	// Tty Whether this container should allocate a TTY for itself, also requires 'stdin' to be true. Default is false.
+	Tty *bool `json:"tty,omitempty"`
+
+	// VolumeDevices volumeDevices is the list of block devices to be used by the container.
+	VolumeDevices *[]V1VolumeDevice `json:"volumeDevices,omitempty"`
+
+	// VolumeMounts Pod volumes to mount into the container's filesystem. Cannot be updated.
+	VolumeMounts *[]V1VolumeMount `json:"volumeMounts,omitempty"`
+
+	// WorkingDir Container's working directory. If not specified, the container runtime's default will be used, which might be configured in the container image. Cannot be updated.
+	WorkingDir *string `json:"workingDir,omitempty"`
+}
+
+// V1ContainerPort ContainerPort represents a network port in a single container.
+type V1ContainerPort struct {
+	// ContainerPort Number of port to expose on the pod's IP address. This must be a valid port number, 0 < x < 65536.
+	ContainerPort int32 `json:"containerPort"`
+
+	// HostIP What host IP to bind the external port to.
+	HostIP *string `json:"hostIP,omitempty"`
+
+	// HostPort Number of port to expose on the host. If specified, this must be a valid port number, 0 < x < 65536. If HostNetwork is specified, this must match ContainerPort. Most containers do not need this.
+	HostPort *int32 `json:"hostPort,omitempty"`
+
+	// Name If specified, this must be an IANA_SVC_NAME and unique within the pod. Each named port in a pod must have a unique name. Name for the port that can be referred to by services.
+	Name *string `json:"name,omitempty"`
+
+	// Protocol Protocol for port. Must be UDP, TCP, or SCTP. Defaults to "TCP".
+	Protocol *string `json:"protocol,omitempty"`
+}
+
+// V1ContainerResizePolicy ContainerResizePolicy represents resource resize policy for the container.
+type V1ContainerResizePolicy struct {
+	// ResourceName Name of the resource to which this resource resize policy applies. Supported values: cpu, memory.
+	ResourceName string `json:"resourceName"`
+
+	// RestartPolicy Restart policy to apply when specified resource is resized. If not specified, it defaults to NotRequired.
+	RestartPolicy string `json:"restartPolicy"`
+}
+
+// V1ContainerRestartRule ContainerRestartRule describes how a container exit is handled.
+type V1ContainerRestartRule struct {
+	// Action Specifies the action taken on a container exit if the requirements are satisfied. The only possible value is "Restart" to restart the container.
+	Action *string `json:"action,omitempty"`
+
+	// ExitCodes Represents the exit codes to check on container exits.
+	ExitCodes *V1ContainerRestartRuleOnExitCodes `json:"exitCodes,omitempty"`
+}
+
+// V1ContainerRestartRuleOnExitCodes ContainerRestartRuleOnExitCodes describes the condition for handling an exited container based on its exit codes.
+type V1ContainerRestartRuleOnExitCodes struct {
+	// Operator Represents the relationship between the container exit code(s) and the specified values. Possible values are: - In: the requirement is satisfied if the container exit code is in the
+	//   set of specified values.
+	// - NotIn: the requirement is satisfied if the container exit code is
+	//   not in the set of specified values.
+	Operator *string `json:"operator,omitempty"`
+
+	// Values Specifies the set of values to check for container exit codes. At most 255 elements are allowed.
+	Values *[]int32 `json:"values,omitempty"`
+}
+
+// V1ControllerRevision ControllerRevision implements an immutable snapshot of state data. Clients are responsible for serializing and deserializing the objects that contain their internal state. Once a ControllerRevision has been successfully created, it can not be updated. The API Server will fail validation of all requests that attempt to mutate the Data field. ControllerRevisions may, however, be deleted. Note that, due to its use by both the DaemonSet and StatefulSet controllers for update and rollback, this object is beta. However, it may be subject to name and representation changes in future releases, and clients should not depend on its stability. It is primarily for internal use by controllers.
+type V1ControllerRevision struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Data Data is the serialized representation of the state.
+	Data RuntimeRawExtension `json:"data"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
+	Metadata *V1ObjectMeta `json:"metadata,omitempty"`
+
+	// Revision Revision indicates the revision of the state represented by Data.
+	Revision int64 `json:"revision"`
+}
+
+// V1DownwardAPIProjection Represents downward API info for projecting into a projected volume. Note that this is identical to a downwardAPI volume source without the default mode.
+type V1DownwardAPIProjection struct {
+	// Items Items is a list of DownwardAPIVolume file
+	Items *[]V1DownwardAPIVolumeFile `json:"items,omitempty"`
+}
+
+// V1DownwardAPIVolumeFile DownwardAPIVolumeFile represents information to create the file containing the pod field
+type V1DownwardAPIVolumeFile struct {
+	// FieldRef Required: Selects a field of the pod: only annotations, labels, name, namespace and uid are supported.
+	FieldRef *V1ObjectFieldSelector `json:"fieldRef,omitempty"`
+
+	// Mode Optional: mode bits used to set permissions on this file, must be an octal value between 0000 and 0777 or a decimal value between 0 and 511. YAML accepts both octal and decimal values, JSON requires decimal values for mode bits. If not specified, the volume defaultMode will be used. This might be in conflict with other options that affect the file mode, like fsGroup, and the result can be other mode bits set.
+	Mode *int32 `json:"mode,omitempty"`
+
+	// Path Required: Path is  the relative path name of the file to be created. Must not be absolute or contain the '..' path. Must be utf-8 encoded. The first item of the relative path must not start with '..'
+	Path string `json:"path"`
+
+	// ResourceFieldRef Selects a resource of the container: only resources limits and requests (limits.cpu, limits.memory, requests.cpu and requests.memory) are currently supported.
+	ResourceFieldRef *V1ResourceFieldSelector `json:"resourceFieldRef,omitempty"`
+
+	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	User *int64 `json:"user,omitempty"`
+}
+
+// V1DownwardAPIVolumeSource DownwardAPIVolumeSource represents a volume containing downward API info. Downward API volumes support ownership management and SELinux relabeling.
+type V1DownwardAPIVolumeSource struct {
+	// DefaultMode Optional: mode bits to use on created files by default. Must be a Optional: mode bits used to set permissions on created files by default. Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511. YAML accepts both octal and decimal values, JSON requires decimal values for mode bits. Defaults to 0644. Directories within the path are not affected by this setting. This might be in conflict with other options that affect the file mode, like fsGroup, and the result can be other mode bits set.
+	DefaultMode *int32 `json:"defaultMode,omitempty"`
+
+	// DefaultUser defaultUser is Optional: The owner UID of the created files by default. The defaultUser field is only used as a fallback when the item-level user field is unset. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	DefaultUser *int64 `json:"defaultUser,omitempty"`
+
+	// Items Items is a list of downward API volume file
+	Items *[]V1DownwardAPIVolumeFile `json:"items,omitempty"`
+}
+
+// V1EmptyDirVolumeSource Represents an empty directory for a pod. Empty directory volumes support ownership management and SELinux relabeling.
+type V1EmptyDirVolumeSource struct {
+	// Medium medium represents what type of storage medium should back this directory. The default is "" which means to use the node's default medium. Must be an empty string (default) or Memory. More info: https://kubernetes.io/docs/concepts/storage/volumes#emptydir
+	Medium *string `json:"medium,omitempty"`
+
+	// Mode mode specifies the permission bits for the emptyDir directory, in numeric notation (e.g., 0755, 01777). Must be a value between 0000 and 01777. If not specified, defaults to 0777. This might be in conflict with other options that affect the file mode, like fsGroup. If fsGroup is specified, the fsGroup permissions will override the mode specified here. This field has no effect on Windows. This field is alpha and requires EmptyDirVolumeMode featuregate to be enabled.
+	Mode *int32 `json:"mode,omitempty"`
+
+	// SizeLimit sizeLimit is the total amount of local storage required for this EmptyDir volume. The size limit is also applicable for memory medium. The maximum usage on memory medium EmptyDir would be the minimum value between the SizeLimit specified here and the sum of memory limits of all containers in a pod. The default is nil which means that the limit is undefined. More info: https://kubernetes.io/docs/concepts/storage/volumes#emptydir
+	SizeLimit *ResourceQuantity `json:"sizeLimit,omitempty"`
+}
+
+// V1EnvFromSource EnvFromSource represents the source of a set of ConfigMaps or Secrets
+type V1EnvFromSource struct {
+	// ConfigMapRef The ConfigMap to select from
+	ConfigMapRef *V1ConfigMapEnvSource `json:"configMapRef,omitempty"`
+
+	// Prefix Optional text to prepend to the name of each environment variable. May consist of any printable ASCII characters except '='.
+	Prefix *string `json:"prefix,omitempty"`
+
+	// SecretRef The Secret to select from
+	SecretRef *V1SecretEnvSource `json:"secretRef,omitempty"`
+}
+
+// V1EnvVar EnvVar represents an environment variable present in a Container.
+type V1EnvVar struct {
+	// Name Name of the environment variable. May consist of any printable ASCII characters except '='.
+	Name string `json:"name"`
+
+	// Value Variable references $(VAR_NAME) are expanded using the previously defined environment variables in the container and any service environment variables. If a variable cannot be resolved, the reference in the input string will be unchanged. Double $$ are reduced to a single $, which allows for escaping the $(VAR_NAME) syntax: i.e. "$$(VAR_NAME)" will produce the string literal "$(VAR_NAME)". Escaped references will never be expanded, regardless of whether the variable exists or not. Defaults to "".
+	Value *string `json:"value,omitempty"`
+
+	// ValueFrom Source for the environment variable's value. Cannot be used if value is not empty.
+	ValueFrom *V1EnvVarSource `json:"valueFrom,omitempty"`
+}
+
+// V1EnvVarSource EnvVarSource represents a source for the value of an EnvVar.
+type V1EnvVarSource struct {
+	// ConfigMapKeyRef Selects a key of a ConfigMap.
+	ConfigMapKeyRef *V1ConfigMapKeySelector `json:"configMapKeyRef,omitempty"`
+
+	// FieldRef Selects a field of the pod: supports metadata.name, metadata.namespace, `metadata.labels['<KEY>']`, `metadata.annotations['<KEY>']`, spec.nodeName, spec.serviceAccountName, status.hostIP, status.podIP, status.podIPs.
+	FieldRef *V1ObjectFieldSelector `json:"fieldRef,omitempty"`
+
+	// FileKeyRef FileKeyRef selects a key of the env file. Requires the EnvFiles feature gate to be enabled.
+	FileKeyRef *V1FileKeySelector `json:"fileKeyRef,omitempty"`
+
+	// ResourceFieldRef Selects a resource of the container: only resources limits and requests (limits.cpu, limits.memory, limits.ephemeral-storage, requests.cpu, requests.memory and requests.ephemeral-storage) are currently supported.
+	ResourceFieldRef *V1ResourceFieldSelector `json:"resourceFieldRef,omitempty"`
+
+	// SecretKeyRef Selects a key of a secret in the pod's namespace
+	SecretKeyRef *V1SecretKeySelector `json:"secretKeyRef,omitempty"`
+}
+
+// V1EphemeralContainer An EphemeralContainer is a temporary container that you may add to an existing Pod for user-initiated activities such as debugging. Ephemeral containers have no resource or scheduling guarantees, and they will not be restarted when they exit or when a Pod is removed or restarted. The kubelet may evict a Pod if an ephemeral container causes the Pod to exceed its resource allocation.
+//
+// To add an ephemeral container, use the ephemeralcontainers subresource of an existing Pod. Ephemeral containers may not be removed or restarted.
+type V1EphemeralContainer struct {
+	// Args Arguments to the entrypoint. The image's CMD is used if this is not provided. Variable references $(VAR_NAME) are expanded using the container's environment. If a variable cannot be resolved, the reference in the input string will be unchanged. Double $$ are reduced to a single $, which allows for escaping the $(VAR_NAME) syntax: i.e. "$$(VAR_NAME)" will produce the string literal "$(VAR_NAME)". Escaped references will never be expanded, regardless of whether the variable exists or not. Cannot be updated. More info: https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/#running-a-command-in-a-shell
+	Args *[]string `json:"args,omitempty"`
+
+	// Command Entrypoint array. Not executed within a shell. The image's ENTRYPOINT is used if this is not provided. Variable references $(VAR_NAME) are expanded using the container's environment. If a variable cannot be resolved, the reference in the input string will be unchanged. Double $$ are reduced to a single $, which allows for escaping the $(VAR_NAME) syntax: i.e. "$$(VAR_NAME)" will produce the string literal "$(VAR_NAME)". Escaped references will never be expanded, regardless of whether the variable exists or not. Cannot be updated. More info: https://kubernetes.io/docs/tasks/inject-data-application/define-command-argument-container/#running-a-command-in-a-shell
+	Command *[]string `json:"command,omitempty"`
+
+	// Env List of environment variables to set in the container. Cannot be updated.
+	Env *[]V1EnvVar `json:"env,omitempty"`
+
+	// EnvFrom List of sources to populate environment variables in the container. The keys defined within a source may consist of any printable ASCII characters except '='. When a key exists in multiple sources, the value associated with the last source will take precedence. Values defined by an Env with a duplicate key will take precedence. Cannot be updated.
+	EnvFrom *[]V1EnvFromSource `json:"envFrom,omitempty"`
+
+	// Image Container image name. More info: https://kubernetes.io/docs/concepts/containers/images
+	Image *string `json:"image,omitempty"`
+
+	// ImagePullPolicy Image pull policy. One of Always, Never, IfNotPresent. Defaults to Always if :latest tag is specified, or IfNotPresent otherwise. Cannot be updated. More info: https://kubernetes.io/docs/concepts/containers/images#updating-images
+	ImagePullPolicy *string `json:"imagePullPolicy,omitempty"`
+
+	// Lifecycle Lifecycle is not allowed for ephemeral containers.
+	Lifecycle *V1Lifecycle `json:"lifecycle,omitempty"`
+
+	// LivenessProbe Probes are not allowed for ephemeral containers.
+	LivenessProbe *V1Probe `json:"livenessProbe,omitempty"`
+
+	// Name Name of the ephemeral container specified as a DNS_LABEL. This name must be unique among all containers, init containers and ephemeral containers.
+	Name string `json:"name"`
+
+	// Ports Ports are not allowed for ephemeral containers.
+	Ports *[]V1ContainerPort `json:"ports,omitempty"`
+
+	// ReadinessProbe Probes are not allowed for ephemeral containers.
+	ReadinessProbe *V1Probe `json:"readinessProbe,omitempty"`
+
+	// ResizePolicy Resources resize policy for the container.
+	ResizePolicy *[]V1ContainerResizePolicy `json:"resizePolicy,omitempty"`
+
+	// Resources Resources are not allowed for ephemeral containers. Ephemeral containers use spare resources already allocated to the pod.
+	Resources *V1ResourceRequirements `json:"resources,omitempty"`
+
+	// RestartPolicy Restart policy for the container to manage the restart behavior of each container within a pod. You cannot set this field on ephemeral containers.
+	RestartPolicy *string `json:"restartPolicy,omitempty"`
+
+	// RestartPolicyRules Represents a list of rules to be checked to determine if the container should be restarted on exit. You cannot set this field on ephemeral containers.
+	RestartPolicyRules *[]V1ContainerRestartRule `json:"restartPolicyRules,omitempty"`
+
+	// SecurityContext Optional: SecurityContext defines the security options the ephemeral container should be run with. If set, the fields of SecurityContext override the equivalent fields of PodSecurityContext.
+	SecurityContext *V1SecurityContext `json:"securityContext,omitempty"`
+
+	// StartupProbe Probes are not allowed for ephemeral containers.
+	StartupProbe *V1Probe `json:"startupProbe,omitempty"`
+
+	// Stdin Whether this container should allocate a buffer for stdin in the container runtime. If this is not set, reads from stdin in the container will always result in EOF. Default is false.
+	Stdin *bool `json:"stdin,omitempty"`
+
+	// StdinOnce Whether the container runtime should close the stdin channel after it has been opened by a single attach. When stdin is true the stdin stream will remain open across multiple attach sessions. If stdinOnce is set to true, stdin is opened on container start, is empty until the first client attaches to stdin, and then remains open and accepts data until the client disconnects, at which time stdin is closed and remains closed until the container is restarted. If this flag is false, a container processes that reads from stdin will never receive an EOF. Default is false
+	StdinOnce *bool `json:"stdinOnce,omitempty"`
+
+	// TargetContainerName If set, the name of the container from PodSpec that this ephemeral container targets. The ephemeral container will be run in the namespaces (IPC, PID, etc) of this container. If not set then the ephemeral container uses the namespaces configured in the Pod spec.
+	//
+	// The container runtime must implement support for this feature. If the runtime does not support namespace targeting then the result of setting this field is undefined.
+	TargetContainerName *string `json:"targetContainerName,omitempty"`
+
+	// TerminationMessagePath Optional: Path at which the file to which the container's termination message will be written is mounted into the container's filesystem. Message written is intended to be brief final status, such as an assertion failure message. Will be truncated by the node if greater than 4096 bytes. The total message length across all containers will be limited to 12kb. Defaults to /dev/termination-log. Cannot be updated.
+	TerminationMessagePath *string `json:"terminationMessagePath,omitempty"`
+
+	// TerminationMessagePolicy Indicate how the termination message should be populated. File will use the contents of terminationMessagePath to populate the container status message on both success and failure. FallbackToLogsOnError will use the last chunk of container log output if the termination message file is empty and the container exited with an error. The log output is limited to 2048 bytes or 80 lines, whichever is smaller. Defaults to File. Cannot be updated.
+	TerminationMessagePolicy *string `json:"terminationMessagePolicy,omitempty"`
+
+	// Tty Whether this container should allocate a TTY for itself, also requires 'stdin' to be true. Default is false.
+	Tty *bool `json:"tty,omitempty"`
+
+	// VolumeDevices volumeDevices is the list of block devices to be used by the container.
+	VolumeDevices *[]V1VolumeDevice `json:"volumeDevices,omitempty"`
+
+	// VolumeMounts Pod volumes to mount into the container's filesystem. Subpath mounts are not allowed for ephemeral containers. Cannot be updated.
+	VolumeMounts *[]V1VolumeMount `json:"volumeMounts,omitempty"`
+
+	// WorkingDir Container's working directory. If not specified, the container runtime's default will be used, which might be configured in the container image. Cannot be updated.
+	WorkingDir *string `json:"workingDir,omitempty"`
+}
+
+// V1EphemeralVolumeSource Represents an ephemeral volume that is handled by a normal storage driver.
+type V1EphemeralVolumeSource struct {
+	// VolumeClaimTemplate Will be used to create a stand-alone PVC to provision the volume. The pod in which this EphemeralVolumeSource is embedded will be the owner of the PVC, i.e. the PVC will be deleted together with the pod.  The name of the PVC will be `<pod name>-<volume name>` where `<volume name>` is the name from the `PodSpec.Volumes` array entry. Pod validation will reject the pod if the concatenated name is not valid for a PVC (for example, too long).
+	//
+	// An existing PVC with that name that is not owned by the pod will *not* be used for the pod to avoid using an unrelated volume by mistake. Starting the pod is then blocked until the unrelated PVC is removed. If such a pre-created PVC is meant to be used by the pod, the PVC has to updated with an owner reference to the pod once the pod exists. Normally this should not be necessary, but it may be useful when manually reconstructing a broken cluster.
+	//
+	// This field is read-only and no changes will be made by Kubernetes to the PVC after it has been created.
+	//
+	// Required, must not be nil.
+	VolumeClaimTemplate *V1PersistentVolumeClaimTemplate `json:"volumeClaimTemplate,omitempty"`
+}
+
+// V1EvictionResponder EvictionResponder allows you to specify the responder reacting to an Eviction. Responders should observe and communicate through the Eviction Resource API to help with the graceful eviction of a target (e.g. termination of a pod).
+type V1EvictionResponder struct {
+	// Name name allows you to identify the responder responding to the Eviction.
+	//
+	// It must be a valid domain-prefixed key (such as "acme.io/foo"). Domain names *.k8s.io and *.kubernetes.io are reserved. This field must be unique for each responder. This field is required.
+	Name string `json:"name"`
+
+	// Priority priority for this responder. Higher priorities are selected first by the evictionrequest-controller. If there are responders with the same priority, the responder whose domain name comes first in the alphabetical higher domain order, will be picked. This means that the top domain labels are compared alphabetically first, followed by the lower domain labels. The key is compared last.
+	//
+	// The responder that is the managing controller of the pod should set the value of this field to 10000 to allow both for preemption or fallback registration by other responders.
+	//
+	// The minimum value is 0 and the maximum value is 100000. The interval 0-999 is reserved for responders with *.k8s.io suffix. This field is required.
+	Priority int32 `json:"priority"`
+}
+
+// V1ExecAction ExecAction describes a "run in container" action.
+type V1ExecAction struct {
+	// Command Command is the command line to execute inside the container, the working directory for the command  is root ('/') in the container's filesystem. The command is simply exec'd, it is not run inside a shell, so traditional shell instructions ('|', etc) won't work. To use a shell, you need to explicitly call out to that shell. Exit status of 0 is treated as live/healthy and non-zero is unhealthy.
+	Command *[]string `json:"command,omitempty"`
+}
+
+// V1FCVolumeSource Represents a Fibre Channel volume. Fibre Channel volumes can only be mounted as read/write once. Fibre Channel volumes support ownership management and SELinux relabeling.
+type V1FCVolumeSource struct {
+	// FsType fsType is the filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified.
+	FsType *string `json:"fsType,omitempty"`
+
+	// Lun lun is Optional: FC target lun number
+	Lun *int32 `json:"lun,omitempty"`
+
+	// ReadOnly readOnly is Optional: Defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// TargetWWNs targetWWNs is Optional: FC target worldwide names (WWNs)
+	TargetWWNs *[]string `json:"targetWWNs,omitempty"`
+
+	// Wwids wwids Optional: FC volume world wide identifiers (wwids) Either wwids or combination of targetWWNs and lun must be set, but not both simultaneously.
+	Wwids *[]string `json:"wwids,omitempty"`
 }
 
 // V1FieldSelectorAttributes FieldSelectorAttributes indicates a field limited access. Webhook authors are encouraged to * ensure rawSelector and requirements are not both set * consider the requirements field if set * not try to parse or consider the rawSelector field if set. This is to avoid another CVE-2022-2880 (i.e. getting different systems to agree on how exactly to parse a query is not something we want), see https://www.oxeye.io/resources/golang-parameter-smuggling-attack for more details. For the *SubjectAccessReview endpoints of the kube-apiserver: * If rawSelector is empty and requirements are empty, the request is not limited. * If rawSelector is present and requirements are empty, the rawSelector will be parsed and limited if the parsing succeeds. * If rawSelector is empty and requirements are present, the requirements should be honored * If rawSelector is present and requirements are present, the request is invalid.
@@ -452,8 +1345,217 @@ type V1FieldSelectorRequirement struct {
 // The exact format is defined in sigs.k8s.io/structured-merge-diff
 type V1FieldsV1 map[string]interface{}
 
+// V1FileKeySelector FileKeySelector selects a key of the env file.
+type V1FileKeySelector struct {
+	// Key The key within the env file. An invalid key will prevent the pod from starting. The keys defined within a source may consist of any printable ASCII characters except '='. During Alpha stage of the EnvFiles feature gate, the key size is limited to 128 characters.
+	Key string `json:"key"`
+
+	// Optional Specify whether the file or its key must be defined. If the file or key does not exist, then the env var is not published. If optional is set to true and the specified key does not exist, the environment variable will not be set in the Pod's containers.
+	//
+	// If optional is set to false and the specified key does not exist, an error will be returned during Pod creation.
+	Optional *bool `json:"optional,omitempty"`
+
+	// Path The path within the volume from which to select the file. Must be relative and may not contain the '..' path or start with '..'.
+	Path string `json:"path"`
+
+	// VolumeName The name of the volume mount containing the env file.
+	VolumeName string `json:"volumeName"`
+}
+
+// V1FlexVolumeSource FlexVolume represents a generic volume resource that is provisioned/attached using an exec based plugin.
+type V1FlexVolumeSource struct {
+	// Driver driver is the name of the driver to use for this volume.
+	Driver string `json:"driver"`
+
+	// FsType fsType is the filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". The default filesystem depends on FlexVolume script.
+	FsType *string `json:"fsType,omitempty"`
+
+	// Options options is Optional: this field holds extra command options if any.
+	Options *map[string]string `json:"options,omitempty"`
+
+	// ReadOnly readOnly is Optional: defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretRef secretRef is Optional: secretRef is reference to the secret object containing sensitive information to pass to the plugin scripts. This may be empty if no secret object is specified. If the secret object contains more than one secret, all secrets are passed to the plugin scripts.
+	SecretRef *V1LocalObjectReference `json:"secretRef,omitempty"`
+}
+
+// V1FlockerVolumeSource Represents a Flocker volume mounted by the Flocker agent. One and only one of datasetName and datasetUUID should be set. Flocker volumes do not support ownership management or SELinux relabeling.
+type V1FlockerVolumeSource struct {
+	// DatasetName datasetName is Name of the dataset stored as metadata -> name on the dataset for Flocker should be considered as deprecated
+	DatasetName *string `json:"datasetName,omitempty"`
+
+	// DatasetUUID datasetUUID is the UUID of the dataset. This is unique identifier of a Flocker dataset
+	DatasetUUID *string `json:"datasetUUID,omitempty"`
+}
+
+// V1GCEPersistentDiskVolumeSource Represents a Persistent Disk resource in Google Compute Engine.
+//
+// A GCE PD must exist before mounting to a container. The disk must also be in the same GCE project and zone as the kubelet. A GCE PD can only be mounted as read/write once or read-only many times. GCE PDs support ownership management and SELinux relabeling.
+type V1GCEPersistentDiskVolumeSource struct {
+	// FsType fsType is filesystem type of the volume that you want to mount. Tip: Ensure that the filesystem type is supported by the host operating system. Examples: "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified. More info: https://kubernetes.io/docs/concepts/storage/volumes#gcepersistentdisk
+	FsType *string `json:"fsType,omitempty"`
+
+	// Partition partition is the partition in the volume that you want to mount. If omitted, the default is to mount by volume name. Examples: For volume /dev/sda1, you specify the partition as "1". Similarly, the volume partition for /dev/sda is "0" (or you can leave the property empty). More info: https://kubernetes.io/docs/concepts/storage/volumes#gcepersistentdisk
+	Partition *int32 `json:"partition,omitempty"`
+
+	// PdName pdName is unique name of the PD resource in GCE. Used to identify the disk in GCE. More info: https://kubernetes.io/docs/concepts/storage/volumes#gcepersistentdisk
+	PdName string `json:"pdName"`
+
+	// ReadOnly readOnly here will force the ReadOnly setting in VolumeMounts. Defaults to false. More info: https://kubernetes.io/docs/concepts/storage/volumes#gcepersistentdisk
+	ReadOnly *bool `json:"readOnly,omitempty"`
+}
+
+// V1GRPCAction GRPCAction specifies an action involving a GRPC service.
+type V1GRPCAction struct {
+	// Mode mode specifies the connection mode for the gRPC health probe. Set to "TLS" to use TLS without certificate verification. Set to "Plaintext" to use a plaintext (insecure) connection explicitly. If not specified, the probe uses a plaintext (insecure) connection.
+	Mode *string `json:"mode,omitempty"`
+
+	// Port Port number of the gRPC service. Number must be in the range 1 to 65535.
+	Port int32 `json:"port"`
+
+	// Service Service is the name of the service to place in the gRPC HealthCheckRequest (see https://github.com/grpc/grpc/blob/master/doc/health-checking.md).
+	//
+	// If this is not specified, the default behavior is defined by gRPC.
+	Service string `json:"service"`
+}
+
+// V1GitRepoVolumeSource Represents a volume that is populated with the contents of a git repository. Git repo volumes do not support ownership management. Git repo volumes support SELinux relabeling.
+//
+// DEPRECATED: GitRepo is deprecated. To provision a container with a git repo, mount an EmptyDir into an InitContainer that clones the repo using git, then mount the EmptyDir into the Pod's container.
+type V1GitRepoVolumeSource struct {
+	// Directory directory is the target directory name. Must not contain or start with '..'.  If '.' is supplied, the volume directory will be the git repository.  Otherwise, if specified, the volume will contain the git repository in the subdirectory with the given name.
+	Directory *string `json:"directory,omitempty"`
+
+	// Repository repository is the URL
+	Repository string `json:"repository"`
+
+	// Revision revision is the commit hash for the specified revision.
+	Revision *string `json:"revision,omitempty"`
+}
+
+// V1GlusterfsVolumeSource Represents a Glusterfs mount that lasts the lifetime of a pod. Glusterfs volumes do not support ownership management or SELinux relabeling.
+type V1GlusterfsVolumeSource struct {
+	// Endpoints endpoints is the endpoint name that details Glusterfs topology.
+	Endpoints string `json:"endpoints"`
+
+	// Path path is the Glusterfs volume path. More info: https://examples.k8s.io/volumes/glusterfs/README.md#create-a-pod
+	Path string `json:"path"`
+
+	// ReadOnly readOnly here will force the Glusterfs volume to be mounted with read-only permissions. Defaults to false. More info: https://examples.k8s.io/volumes/glusterfs/README.md#create-a-pod
+	ReadOnly *bool `json:"readOnly,omitempty"`
+}
+
+// V1HTTPGetAction HTTPGetAction describes an action based on HTTP Get requests.
+type V1HTTPGetAction struct {
+	// Host Host name to connect to, defaults to the pod IP. You probably want to set "Host" in httpHeaders instead.
+	Host *string `json:"host,omitempty"`
+
+	// HttpHeaders Custom headers to set in the request. HTTP allows repeated headers.
+	HttpHeaders *[]V1HTTPHeader `json:"httpHeaders,omitempty"`
+
+	// Path Path to access on the HTTP server.
+	Path *string `json:"path,omitempty"`
+
+	// Port Name or number of the port to access on the container. Number must be in the range 1 to 65535. Name must be an IANA_SVC_NAME.
+	Port IntstrIntOrString `json:"port"`
+
+	// Protocol Protocol selects the wire protocol for the probe connection. Nil defaults to HTTP/1.1.
+	Protocol *string `json:"protocol,omitempty"`
+
+	// Scheme Scheme to use for connecting to the host. Defaults to HTTP.
+	Scheme *string `json:"scheme,omitempty"`
+}
+
+// V1HTTPHeader HTTPHeader describes a custom header to be used in HTTP probes
+type V1HTTPHeader struct {
+	// Name The header field name. This will be canonicalized upon output, so case-variant names will be understood as the same header.
+	Name string `json:"name"`
+
+	// Value The header field value
+	Value string `json:"value"`
+}
+
+// V1HostAlias HostAlias holds the mapping between IP and hostnames that will be injected as an entry in the pod's hosts file.
+type V1HostAlias struct {
+	// Hostnames Hostnames for the above IP address.
+	Hostnames *[]string `json:"hostnames,omitempty"`
+
+	// Ip IP address of the host file entry.
+	Ip string `json:"ip"`
+}
+
+// V1HostPathVolumeSource Represents a host path mapped into a pod. Host path volumes do not support ownership management or SELinux relabeling.
+type V1HostPathVolumeSource struct {
+	// Path path of the directory on the host. If the path is a symlink, it will follow the link to the real path. More info: https://kubernetes.io/docs/concepts/storage/volumes#hostpath
+	Path string `json:"path"`
+
+	// Type type for HostPath Volume Defaults to "" More info: https://kubernetes.io/docs/concepts/storage/volumes#hostpath
+	Type *string `json:"type,omitempty"`
+}
+
+// V1ISCSIVolumeSource Represents an ISCSI disk. ISCSI volumes can only be mounted as read/write once. ISCSI volumes support ownership management and SELinux relabeling.
+type V1ISCSIVolumeSource struct {
+	// ChapAuthDiscovery chapAuthDiscovery defines whether support iSCSI Discovery CHAP authentication
+	ChapAuthDiscovery *bool `json:"chapAuthDiscovery,omitempty"`
+
+	// ChapAuthSession chapAuthSession defines whether support iSCSI Session CHAP authentication
+	ChapAuthSession *bool `json:"chapAuthSession,omitempty"`
+
+	// FsType fsType is the filesystem type of the volume that you want to mount. Tip: Ensure that the filesystem type is supported by the host operating system. Examples: "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified. More info: https://kubernetes.io/docs/concepts/storage/volumes#iscsi
+	FsType *string `json:"fsType,omitempty"`
+
+	// InitiatorName initiatorName is the custom iSCSI Initiator Name. If initiatorName is specified with iscsiInterface simultaneously, new iSCSI interface <target portal>:<volume name> will be created for the connection.
+	InitiatorName *string `json:"initiatorName,omitempty"`
+
+	// Iqn iqn is the target iSCSI Qualified Name.
+	Iqn string `json:"iqn"`
+
+	// IscsiInterface iscsiInterface is the interface Name that uses an iSCSI transport. Defaults to 'default' (tcp).
+	IscsiInterface *string `json:"iscsiInterface,omitempty"`
+
+	// Lun lun represents iSCSI Target Lun number.
+	Lun int32 `json:"lun"`
+
+	// Portals portals is the iSCSI Target Portal List. The portal is either an IP or ip_addr:port if the port is other than default (typically TCP ports 860 and 3260).
+	Portals *[]string `json:"portals,omitempty"`
+
+	// ReadOnly readOnly here will force the ReadOnly setting in VolumeMounts. Defaults to false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretRef secretRef is the CHAP Secret for iSCSI target and initiator authentication
+	SecretRef *V1LocalObjectReference `json:"secretRef,omitempty"`
+
+	// TargetPortal targetPortal is iSCSI Target Portal. The Portal is either an IP or ip_addr:port if the port is other than default (typically TCP ports 860 and 3260).
+	TargetPortal string `json:"targetPortal"`
+}
+
+// V1ImageVolumeSource ImageVolumeSource represents a image volume resource.
+type V1ImageVolumeSource struct {
+	// PullPolicy Policy for pulling OCI objects. Possible values are: Always: the kubelet always attempts to pull the reference. Container creation will fail If the pull fails. Never: the kubelet never pulls the reference and only uses a local image or artifact. Container creation will fail if the reference isn't present. IfNotPresent: the kubelet pulls if the reference isn't already present on disk. Container creation will fail if the reference isn't present and the pull fails. Defaults to Always if :latest tag is specified, or IfNotPresent otherwise.
+	PullPolicy *string `json:"pullPolicy,omitempty"`
+
+	// Reference Required: Image or artifact reference to be used. Behaves in the same way as pod.spec.containers[*].image. Pull secrets will be assembled in the same way as for the container image by looking up node credentials, SA image pull secrets, and pod spec image pull secrets. More info: https://kubernetes.io/docs/concepts/containers/images This field is optional to allow higher level config management to default or override container images in workload controllers like Deployments and StatefulSets.
+	Reference *string `json:"reference,omitempty"`
+}
+
 // V1JSON defines model for v1.JSON.
 type V1JSON map[string]interface{}
+
+// V1KeyToPath Maps a string key to a path within a volume.
+type V1KeyToPath struct {
+	// Key key is the key to project.
+	Key string `json:"key"`
+
+	// Mode mode is Optional: mode bits used to set permissions on this file. Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511. YAML accepts both octal and decimal values, JSON requires decimal values for mode bits. If not specified, the volume defaultMode will be used. This might be in conflict with other options that affect the file mode, like fsGroup, and the result can be other mode bits set.
+	Mode *int32 `json:"mode,omitempty"`
+
+	// Path path is the relative path of the file to map the key to. May not be an absolute path. May not contain the path element '..'. May not start with the string '..'.
+	Path string `json:"path"`
+
+	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	User *int64 `json:"user,omitempty"`
+}
 
 // V1LabelSelector A label selector is a label query over a set of resources. The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all objects. A null label selector matches no objects.
 type V1LabelSelector struct {
@@ -485,6 +1587,33 @@ type V1LabelSelectorRequirement struct {
 	Values *[]string `json:"values,omitempty"`
 }
 
+// V1Lifecycle Lifecycle describes actions that the management system should take in response to container lifecycle events. For the PostStart and PreStop lifecycle handlers, management of the container blocks until the action is complete, unless the container process fails, in which case the handler is aborted.
+type V1Lifecycle struct {
+	// PostStart PostStart is called immediately after a container is created. If the handler fails, the container is terminated and restarted according to its restart policy. Other management of the container blocks until the hook completes. More info: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#container-hooks
+	PostStart *V1LifecycleHandler `json:"postStart,omitempty"`
+
+	// PreStop PreStop is called immediately before a container is terminated due to an API request or management event such as liveness/startup probe failure, preemption, resource contention, etc. The handler is not called if the container crashes or exits. The Pod's termination grace period countdown begins before the PreStop hook is executed. Regardless of the outcome of the handler, the container will eventually terminate within the Pod's termination grace period (unless delayed by finalizers). Other management of the container blocks until the hook completes or until the termination grace period is reached. More info: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/#container-hooks
+	PreStop *V1LifecycleHandler `json:"preStop,omitempty"`
+
+	// StopSignal StopSignal defines which signal will be sent to a container when it is being stopped. If not specified, the default is defined by the container runtime in use. StopSignal can only be set for Pods with a non-empty .spec.os.name
+	StopSignal *string `json:"stopSignal,omitempty"`
+}
+
+// V1LifecycleHandler LifecycleHandler defines a specific action that should be taken in a lifecycle hook. One and only one of the fields, except TCPSocket must be specified.
+type V1LifecycleHandler struct {
+	// Exec Exec specifies a command to execute in the container.
+	Exec *V1ExecAction `json:"exec,omitempty"`
+
+	// HttpGet HTTPGet specifies an HTTP GET request to perform.
+	HttpGet *V1HTTPGetAction `json:"httpGet,omitempty"`
+
+	// Sleep Sleep represents a duration that the container should sleep.
+	Sleep *V1SleepAction `json:"sleep,omitempty"`
+
+	// TcpSocket Deprecated. TCPSocket is NOT supported as a LifecycleHandler and kept for backward compatibility. There is no validation of this field and lifecycle hooks will fail at runtime when it is specified.
+	TcpSocket *V1TCPSocketAction `json:"tcpSocket,omitempty"`
+}
+
 // V1ListMeta ListMeta describes metadata that synthetic resources must have, including lists and various status objects. A resource may have only one of {ObjectMeta, ListMeta}.
 type V1ListMeta struct {
 	// Continue continue may be set if the user set a limit on the number of items returned, and indicates that the server has more data available. The value is opaque and may be used to issue another request to the endpoint that served this list to retrieve the next set of available objects. Continuing a consistent list may not be possible if the server configuration has changed or more than a few minutes have passed. The resourceVersion field returned when using this continue value will be identical to the value in the first response, unless you have received this token from an error message.
@@ -503,6 +1632,12 @@ type V1ListMeta struct {
 	//
 	// This is an alpha field and requires enabling the ShardedListAndWatch feature gate.
 	ShardInfo *V1ShardInfo `json:"shardInfo,omitempty"`
+}
+
+// V1LocalObjectReference LocalObjectReference contains enough information to let you locate the referenced object inside the same namespace.
+type V1LocalObjectReference struct {
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
 }
 
 // V1ManagedFieldsEntry ManagedFieldsEntry is a workflow-id, a FieldSet and the group version of the resource that the fieldset applies to.
@@ -527,6 +1662,23 @@ type V1ManagedFieldsEntry struct {
 
 	// Time Time is the timestamp of when the ManagedFields entry was added. The timestamp will also be updated if a field is added, the manager changes any of the owned fields value or removes a field. The timestamp does not update when a field is removed from the entry because another manager took it over.
 	Time *V1Time `json:"time,omitempty"`
+}
+
+// V1MicroTime defines model for v1.MicroTime.
+type V1MicroTime struct {
+	Time time.Time `json:"Time"`
+}
+
+// V1NFSVolumeSource Represents an NFS mount that lasts the lifetime of a pod. NFS volumes do not support ownership management or SELinux relabeling.
+type V1NFSVolumeSource struct {
+	// Path path that is exported by the NFS server. More info: https://kubernetes.io/docs/concepts/storage/volumes#nfs
+	Path string `json:"path"`
+
+	// ReadOnly readOnly here will force the NFS export to be mounted with read-only permissions. Defaults to false. More info: https://kubernetes.io/docs/concepts/storage/volumes#nfs
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// Server server is the hostname or IP address of the NFS server. More info: https://kubernetes.io/docs/concepts/storage/volumes#nfs
+	Server string `json:"server"`
 }
 
 // V1Namespace Namespace provides a scope for Names. Use of multiple namespaces is optional.
@@ -580,6 +1732,42 @@ type V1NamespaceStatus struct {
 	Phase *string `json:"phase,omitempty"`
 }
 
+// V1NodeAffinity Node affinity is a group of node affinity scheduling rules.
+type V1NodeAffinity struct {
+	// PreferredDuringSchedulingIgnoredDuringExecution The scheduler will prefer to schedule pods to nodes that satisfy the affinity expressions specified by this field, but it may choose a node that violates one or more of the expressions. The node that is most preferred is the one with the greatest sum of weights, i.e. for each node that meets all of the scheduling requirements (resource request, requiredDuringScheduling affinity expressions, etc.), compute a sum by iterating through the elements of this field and adding "weight" to the sum if the node matches the corresponding matchExpressions; the node(s) with the highest sum are the most preferred.
+	PreferredDuringSchedulingIgnoredDuringExecution *[]V1PreferredSchedulingTerm `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
+
+	// RequiredDuringSchedulingIgnoredDuringExecution If the affinity requirements specified by this field are not met at scheduling time, the pod will not be scheduled onto the node. If the affinity requirements specified by this field cease to be met at some point during pod execution (e.g. due to an update), the system may or may not try to eventually evict the pod from its node.
+	RequiredDuringSchedulingIgnoredDuringExecution *V1NodeSelector `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
+}
+
+// V1NodeSelector A node selector represents the union of the results of one or more label queries over a set of nodes; that is, it represents the OR of the selectors represented by the node selector terms.
+type V1NodeSelector struct {
+	// NodeSelectorTerms Required. A list of node selector terms. The terms are ORed.
+	NodeSelectorTerms []V1NodeSelectorTerm `json:"nodeSelectorTerms"`
+}
+
+// V1NodeSelectorRequirement A node selector requirement is a selector that contains values, a key, and an operator that relates the key and values.
+type V1NodeSelectorRequirement struct {
+	// Key The label key that the selector applies to.
+	Key string `json:"key"`
+
+	// Operator Represents a key's relationship to a set of values. Valid operators are In, NotIn, Exists, DoesNotExist. Gt, and Lt.
+	Operator string `json:"operator"`
+
+	// Values An array of string values. If the operator is In or NotIn, the values array must be non-empty. If the operator is Exists or DoesNotExist, the values array must be empty. If the operator is Gt or Lt, the values array must have a single element, which will be interpreted as an integer. This array is replaced during a strategic merge patch.
+	Values *[]string `json:"values,omitempty"`
+}
+
+// V1NodeSelectorTerm A null or empty node selector term matches no objects. The requirements of them are ANDed. The TopologySelectorTerm type implements a subset of the NodeSelectorTerm.
+type V1NodeSelectorTerm struct {
+	// MatchExpressions A list of node selector requirements by node's labels.
+	MatchExpressions *[]V1NodeSelectorRequirement `json:"matchExpressions,omitempty"`
+
+	// MatchFields A list of node selector requirements by node's fields.
+	MatchFields *[]V1NodeSelectorRequirement `json:"matchFields,omitempty"`
+}
+
 // V1NonResourceAttributes NonResourceAttributes includes the authorization attributes available for non-resource requests to the Authorizer interface
 type V1NonResourceAttributes struct {
 	// Path path is the URL path of the request
@@ -596,6 +1784,15 @@ type V1NonResourceRule struct {
 
 	// Verbs verbs is a list of kubernetes non-resource API verbs, like: get, post, put, delete, patch, head, options.  "*" means all.
 	Verbs []string `json:"verbs"`
+}
+
+// V1ObjectFieldSelector ObjectFieldSelector selects an APIVersioned field of an object.
+type V1ObjectFieldSelector struct {
+	// ApiVersion Version of the schema the FieldPath is written in terms of, defaults to "v1".
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// FieldPath Path of the field to select in the specified API version.
+	FieldPath string `json:"fieldPath"`
 }
 
 // V1ObjectMeta ObjectMeta is metadata that all persisted resources must have, which includes all objects users must create.
@@ -681,6 +1878,446 @@ type V1OwnerReference struct {
 	Uid string `json:"uid"`
 }
 
+// V1PersistentVolumeClaimSpec PersistentVolumeClaimSpec describes the common attributes of storage devices and allows a Source for provider-specific attributes
+type V1PersistentVolumeClaimSpec struct {
+	// AccessModes accessModes contains the desired access modes the volume should have. More info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#access-modes-1
+	AccessModes *[]string `json:"accessModes,omitempty"`
+
+	// DataSource dataSource field can be used to specify either: * An existing VolumeSnapshot object (snapshot.storage.k8s.io/VolumeSnapshot) * An existing PVC (PersistentVolumeClaim) If the provisioner or an external controller can support the specified data source, it will create a new volume based on the contents of the specified data source. dataSource contents will be copied to dataSourceRef, and dataSourceRef contents will be copied to dataSource when dataSourceRef.namespace is not specified. If the namespace is specified, then dataSourceRef will not be copied to dataSource.
+	DataSource *V1TypedLocalObjectReference `json:"dataSource,omitempty"`
+
+	// DataSourceRef dataSourceRef specifies the object from which to populate the volume with data, if a non-empty volume is desired. This may be any object from a non-empty API group (non core object) or a PersistentVolumeClaim object. When this field is specified, volume binding will only succeed if the type of the specified object matches some installed volume populator or dynamic provisioner. This field will replace the functionality of the dataSource field and as such if both fields are non-empty, they must have the same value. For backwards compatibility, when namespace isn't specified in dataSourceRef, both fields (dataSource and dataSourceRef) will be set to the same value automatically if one of them is empty and the other is non-empty. When namespace is specified in dataSourceRef, dataSource isn't set to the same value and must be empty. There are three important differences between dataSource and dataSourceRef: * While dataSource only allows two specific types of objects, dataSourceRef
+	//   allows any non-core object, as well as PersistentVolumeClaim objects.
+	// * While dataSource ignores disallowed values (dropping them), dataSourceRef
+	//   preserves all values, and generates an error if a disallowed value is
+	//   specified.
+	// * While dataSource only allows local objects, dataSourceRef allows objects
+	//   in any namespaces.
+	// (Alpha) Using the namespace field of dataSourceRef requires the CrossNamespaceVolumeDataSource feature gate to be enabled.
+	DataSourceRef *V1TypedObjectReference `json:"dataSourceRef,omitempty"`
+
+	// Resources resources represents the minimum resources the volume should have. Users are allowed to specify resource requirements that are lower than previous value but must still be higher than capacity recorded in the status field of the claim. More info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#resources
+	Resources *V1VolumeResourceRequirements `json:"resources,omitempty"`
+
+	// Selector selector is a label query over volumes to consider for binding.
+	Selector *V1LabelSelector `json:"selector,omitempty"`
+
+	// StorageClassName storageClassName is the name of the StorageClass required by the claim. More info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#class-1
+	StorageClassName *string `json:"storageClassName,omitempty"`
+
+	// VolumeAttributesClassName volumeAttributesClassName may be used to set the VolumeAttributesClass used by this claim. If specified, the CSI driver will create or update the volume with the attributes defined in the corresponding VolumeAttributesClass. This has a different purpose than storageClassName, it can be changed after the claim is created. An empty string or nil value indicates that no VolumeAttributesClass will be applied to the claim. If the claim enters an Infeasible error state, this field can be reset to its previous value (including nil) to cancel the modification. If the resource referred to by volumeAttributesClass does not exist, this PersistentVolumeClaim will be set to a Pending state, as reflected by the modifyVolumeStatus field, until such as a resource exists. More info: https://kubernetes.io/docs/concepts/storage/volume-attributes-classes/
+	VolumeAttributesClassName *string `json:"volumeAttributesClassName,omitempty"`
+
+	// VolumeMode volumeMode defines what type of volume is required by the claim. Value of Filesystem is implied when not included in claim spec.
+	VolumeMode *string `json:"volumeMode,omitempty"`
+
+	// VolumeName volumeName is the binding reference to the PersistentVolume backing this claim.
+	VolumeName *string `json:"volumeName,omitempty"`
+}
+
+// V1PersistentVolumeClaimTemplate PersistentVolumeClaimTemplate is used to produce PersistentVolumeClaim objects as part of an EphemeralVolumeSource.
+type V1PersistentVolumeClaimTemplate struct {
+	// Metadata May contain labels and annotations that will be copied into the PVC when creating it. No other fields are allowed and will be rejected during validation.
+	Metadata *V1ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec The specification for the PersistentVolumeClaim. The entire content is copied unchanged into the PVC that gets created from this template. The same fields as in a PersistentVolumeClaim are also valid here.
+	Spec V1PersistentVolumeClaimSpec `json:"spec"`
+}
+
+// V1PersistentVolumeClaimVolumeSource PersistentVolumeClaimVolumeSource references the user's PVC in the same namespace. This volume finds the bound PV and mounts that volume for the pod. A PersistentVolumeClaimVolumeSource is, essentially, a wrapper around another type of volume that is owned by someone else (the system).
+type V1PersistentVolumeClaimVolumeSource struct {
+	// ClaimName claimName is the name of a PersistentVolumeClaim in the same namespace as the pod using this volume. More info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#persistentvolumeclaims
+	ClaimName string `json:"claimName"`
+
+	// ReadOnly readOnly Will force the ReadOnly setting in VolumeMounts. Default false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+}
+
+// V1PhotonPersistentDiskVolumeSource Represents a Photon Controller persistent disk resource.
+type V1PhotonPersistentDiskVolumeSource struct {
+	// FsType fsType is the filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified.
+	FsType *string `json:"fsType,omitempty"`
+
+	// PdID pdID is the ID that identifies Photon Controller persistent disk
+	PdID string `json:"pdID"`
+}
+
+// V1PodAffinity Pod affinity is a group of inter pod affinity scheduling rules.
+type V1PodAffinity struct {
+	// PreferredDuringSchedulingIgnoredDuringExecution The scheduler will prefer to schedule pods to nodes that satisfy the affinity expressions specified by this field, but it may choose a node that violates one or more of the expressions. The node that is most preferred is the one with the greatest sum of weights, i.e. for each node that meets all of the scheduling requirements (resource request, requiredDuringScheduling affinity expressions, etc.), compute a sum by iterating through the elements of this field and adding "weight" to the sum if the node has pods which matches the corresponding podAffinityTerm; the node(s) with the highest sum are the most preferred.
+	PreferredDuringSchedulingIgnoredDuringExecution *[]V1WeightedPodAffinityTerm `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
+
+	// RequiredDuringSchedulingIgnoredDuringExecution If the affinity requirements specified by this field are not met at scheduling time, the pod will not be scheduled onto the node. If the affinity requirements specified by this field cease to be met at some point during pod execution (e.g. due to a pod label update), the system may or may not try to eventually evict the pod from its node. When there are multiple elements, the lists of nodes corresponding to each podAffinityTerm are intersected, i.e. all terms must be satisfied.
+	RequiredDuringSchedulingIgnoredDuringExecution *[]V1PodAffinityTerm `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
+}
+
+// V1PodAffinityTerm Defines a set of pods (namely those matching the labelSelector relative to the given namespace(s)) that this pod should be co-located (affinity) or not co-located (anti-affinity) with, where co-located is defined as running on a node whose value of the label with key <topologyKey> matches that of any node on which a pod of the set of pods is running
+type V1PodAffinityTerm struct {
+	// LabelSelector A label query over a set of resources, in this case pods. If it's null, this PodAffinityTerm matches with no Pods.
+	LabelSelector *V1LabelSelector `json:"labelSelector,omitempty"`
+
+	// MatchLabelKeys MatchLabelKeys is a set of pod label keys to select which pods will be taken into consideration. The keys are used to lookup values from the incoming pod labels, those key-value labels are merged with `labelSelector` as `key in (value)` to select the group of existing pods which pods will be taken into consideration for the incoming pod's pod (anti) affinity. Keys that don't exist in the incoming pod labels will be ignored. The default value is empty. The same key is forbidden to exist in both matchLabelKeys and labelSelector. Also, matchLabelKeys cannot be set when labelSelector isn't set.
+	MatchLabelKeys *[]string `json:"matchLabelKeys,omitempty"`
+
+	// MismatchLabelKeys MismatchLabelKeys is a set of pod label keys to select which pods will be taken into consideration. The keys are used to lookup values from the incoming pod labels, those key-value labels are merged with `labelSelector` as `key notin (value)` to select the group of existing pods which pods will be taken into consideration for the incoming pod's pod (anti) affinity. Keys that don't exist in the incoming pod labels will be ignored. The default value is empty. The same key is forbidden to exist in both mismatchLabelKeys and labelSelector. Also, mismatchLabelKeys cannot be set when labelSelector isn't set.
+	MismatchLabelKeys *[]string `json:"mismatchLabelKeys,omitempty"`
+
+	// NamespaceSelector A label query over the set of namespaces that the term applies to. The term is applied to the union of the namespaces selected by this field and the ones listed in the namespaces field. null selector and null or empty namespaces list means "this pod's namespace". An empty selector ({}) matches all namespaces.
+	NamespaceSelector *V1LabelSelector `json:"namespaceSelector,omitempty"`
+
+	// Namespaces namespaces specifies a static list of namespace names that the term applies to. The term is applied to the union of the namespaces listed in this field and the ones selected by namespaceSelector. null or empty namespaces list and null namespaceSelector means "this pod's namespace".
+	Namespaces *[]string `json:"namespaces,omitempty"`
+
+	// TopologyKey This pod should be co-located (affinity) or not co-located (anti-affinity) with the pods matching the labelSelector in the specified namespaces, where co-located is defined as running on a node whose value of the label with key topologyKey matches that of any node on which any of the selected pods is running. Empty topologyKey is not allowed.
+	TopologyKey string `json:"topologyKey"`
+}
+
+// V1PodAntiAffinity Pod anti affinity is a group of inter pod anti affinity scheduling rules.
+type V1PodAntiAffinity struct {
+	// PreferredDuringSchedulingIgnoredDuringExecution The scheduler will prefer to schedule pods to nodes that satisfy the anti-affinity expressions specified by this field, but it may choose a node that violates one or more of the expressions. The node that is most preferred is the one with the greatest sum of weights, i.e. for each node that meets all of the scheduling requirements (resource request, requiredDuringScheduling anti-affinity expressions, etc.), compute a sum by iterating through the elements of this field and subtracting "weight" from the sum if the node has pods which matches the corresponding podAffinityTerm; the node(s) with the highest sum are the most preferred.
+	PreferredDuringSchedulingIgnoredDuringExecution *[]V1WeightedPodAffinityTerm `json:"preferredDuringSchedulingIgnoredDuringExecution,omitempty"`
+
+	// RequiredDuringSchedulingIgnoredDuringExecution If the anti-affinity requirements specified by this field are not met at scheduling time, the pod will not be scheduled onto the node. If the anti-affinity requirements specified by this field cease to be met at some point during pod execution (e.g. due to a pod label update), the system may or may not try to eventually evict the pod from its node. When there are multiple elements, the lists of nodes corresponding to each podAffinityTerm are intersected, i.e. all terms must be satisfied.
+	RequiredDuringSchedulingIgnoredDuringExecution *[]V1PodAffinityTerm `json:"requiredDuringSchedulingIgnoredDuringExecution,omitempty"`
+}
+
+// V1PodCertificateProjection PodCertificateProjection provides a private key and X.509 certificate in the pod filesystem.
+type V1PodCertificateProjection struct {
+	// CertificateChainPath Write the certificate chain at this path in the projected volume.
+	//
+	// Most applications should use credentialBundlePath.  When using keyPath and certificateChainPath, your application needs to check that the key and leaf certificate are consistent, because it is possible to read the files mid-rotation.
+	CertificateChainPath *string `json:"certificateChainPath,omitempty"`
+
+	// CredentialBundlePath Write the credential bundle at this path in the projected volume.
+	//
+	// The credential bundle is a single file that contains multiple PEM blocks. The first PEM block is a PRIVATE KEY block, containing a PKCS#8 private key.
+	//
+	// The remaining blocks are CERTIFICATE blocks, containing the issued certificate chain from the signer (leaf and any intermediates).
+	//
+	// Using credentialBundlePath lets your Pod's application code make a single atomic read that retrieves a consistent key and certificate chain.  If you project them to separate files, your application code will need to additionally check that the leaf certificate was issued to the key.
+	CredentialBundlePath *string `json:"credentialBundlePath,omitempty"`
+
+	// KeyPath Write the key at this path in the projected volume.
+	//
+	// Most applications should use credentialBundlePath.  When using keyPath and certificateChainPath, your application needs to check that the key and leaf certificate are consistent, because it is possible to read the files mid-rotation.
+	KeyPath *string `json:"keyPath,omitempty"`
+
+	// KeyType The type of keypair Kubelet will generate for the pod.
+	//
+	// Valid values are "RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", and "ED25519".
+	KeyType *string `json:"keyType,omitempty"`
+
+	// MaxExpirationSeconds maxExpirationSeconds is the maximum lifetime permitted for the certificate.
+	//
+	// Kubelet copies this value verbatim into the PodCertificateRequests it generates for this projection.
+	//
+	// If omitted, kube-apiserver will set it to 86400(24 hours). kube-apiserver will reject values shorter than 3600 (1 hour).  The maximum allowable value is 7862400 (91 days).
+	//
+	// The signer implementation is then free to issue a certificate with any lifetime *shorter* than MaxExpirationSeconds, but no shorter than 3600 seconds (1 hour).  This constraint is enforced by kube-apiserver. `kubernetes.io` signers will never issue certificates with a lifetime longer than 24 hours.
+	MaxExpirationSeconds *int32 `json:"maxExpirationSeconds,omitempty"`
+
+	// SignerName Kubelet's generated CSRs will be addressed to this signer.
+	SignerName *string `json:"signerName,omitempty"`
+
+	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	User *int64 `json:"user,omitempty"`
+
+	// UserAnnotations userAnnotations allow pod authors to pass additional information to the signer implementation.  Kubernetes does not restrict or validate this metadata in any way.
+	//
+	// These values are copied verbatim into the `spec.unverifiedUserAnnotations` field of the PodCertificateRequest objects that Kubelet creates.
+	//
+	// Entries are subject to the same validation as object metadata annotations, with the addition that all keys must be domain-prefixed. No restrictions are placed on values, except an overall size limitation on the entire field.
+	//
+	// Signers should document the keys and values they support. Signers should deny requests that contain keys they do not recognize.
+	UserAnnotations *map[string]string `json:"userAnnotations,omitempty"`
+}
+
+// V1PodDNSConfig PodDNSConfig defines the DNS parameters of a pod in addition to those generated from DNSPolicy.
+type V1PodDNSConfig struct {
+	// Nameservers A list of DNS name server IP addresses. This will be appended to the base nameservers generated from DNSPolicy. Duplicated nameservers will be removed.
+	Nameservers *[]string `json:"nameservers,omitempty"`
+
+	// Options A list of DNS resolver options. This will be merged with the base options generated from DNSPolicy. Duplicated entries will be removed. Resolution options given in Options will override those that appear in the base DNSPolicy.
+	Options *[]V1PodDNSConfigOption `json:"options,omitempty"`
+
+	// Searches A list of DNS search domains for host-name lookup. This will be appended to the base search paths generated from DNSPolicy. Duplicated search paths will be removed.
+	Searches *[]string `json:"searches,omitempty"`
+}
+
+// V1PodDNSConfigOption PodDNSConfigOption defines DNS resolver options of a pod.
+type V1PodDNSConfigOption struct {
+	// Name Name is this DNS resolver option's name. Required.
+	Name *string `json:"name,omitempty"`
+
+	// Value Value is this DNS resolver option's value.
+	Value *string `json:"value,omitempty"`
+}
+
+// V1PodOS PodOS defines the OS parameters of a pod.
+type V1PodOS struct {
+	// Name Name is the name of the operating system. The currently supported values are linux and windows. Additional value may be defined in future and can be one of: https://github.com/opencontainers/runtime-spec/blob/master/config.md#platform-specific-configuration Clients should expect to handle additional values and treat unrecognized values in this field as os: null
+	Name string `json:"name"`
+}
+
+// V1PodReadinessGate PodReadinessGate contains the reference to a pod condition
+type V1PodReadinessGate struct {
+	// ConditionType ConditionType refers to a condition in the pod's condition list with matching type.
+	ConditionType string `json:"conditionType"`
+}
+
+// V1PodResourceClaim PodResourceClaim references exactly one ResourceClaim, either directly or by naming a ResourceClaimTemplate which is then turned into a ResourceClaim for the pod.
+//
+// It adds a name to it that uniquely identifies the ResourceClaim inside the Pod. Containers that need access to the ResourceClaim reference it with this name.
+//
+// When the DRAWorkloadResourceClaims feature gate is enabled and this Pod belongs to a PodGroup, a PodResourceClaim is matched to a PodGroupResourceClaim if all of their fields are equal (Name, ResourceClaimName, and ResourceClaimTemplateName). A matched claim references a single ResourceClaim shared across all Pods in the PodGroup, reserved for the PodGroup in ResourceClaimStatus.ReservedFor rather than for individual Pods.
+type V1PodResourceClaim struct {
+	// Name Name uniquely identifies this resource claim inside the pod. This must be a DNS_LABEL.
+	Name string `json:"name"`
+
+	// ResourceClaimName ResourceClaimName is the name of a ResourceClaim object in the same namespace as this pod.
+	//
+	// Exactly one of ResourceClaimName and ResourceClaimTemplateName must be set.
+	ResourceClaimName *string `json:"resourceClaimName,omitempty"`
+
+	// ResourceClaimTemplateName ResourceClaimTemplateName is the name of a ResourceClaimTemplate object in the same namespace as this pod.
+	//
+	// The template will be used to create a new ResourceClaim, which will be bound to this pod. When this pod is deleted, the ResourceClaim will also be deleted. The pod name and resource name, along with a generated component, will be used to form a unique name for the ResourceClaim, which will be recorded in pod.status.resourceClaimStatuses.
+	//
+	// When the DRAWorkloadResourceClaims feature gate is enabled and the pod belongs to a PodGroup that defines a PodGroupResourceClaim with the same Name and ResourceClaimTemplateName, this PodResourceClaim resolves to the ResourceClaim generated for the PodGroup. All pods in the group that define an equivalent PodResourceClaim matching the PodGroupResourceClaim's Name and ResourceClaimTemplateName share the same generated ResourceClaim. ResourceClaims generated for a PodGroup are owned by the PodGroup and their lifecycles are tied to the PodGroup instead of any individual pod.
+	//
+	// This field is immutable and no changes will be made to the corresponding ResourceClaim by the control plane after creating the ResourceClaim.
+	//
+	// Exactly one of ResourceClaimName and ResourceClaimTemplateName must be set.
+	ResourceClaimTemplateName *string `json:"resourceClaimTemplateName,omitempty"`
+}
+
+// V1PodSchedulingGate PodSchedulingGate is associated to a Pod to guard its scheduling.
+type V1PodSchedulingGate struct {
+	// Name Name of the scheduling gate. Each scheduling gate must have a unique name field.
+	Name string `json:"name"`
+}
+
+// V1PodSchedulingGroup PodSchedulingGroup identifies the runtime scheduling group instance that a Pod belongs to. The scheduler uses this information to apply workload-aware scheduling semantics. Exactly one field must be specified.
+type V1PodSchedulingGroup struct {
+	// PodGroupName PodGroupName specifies the name of the standalone PodGroup object that represents the runtime instance of this group. Must be a DNS subdomain.
+	PodGroupName *string `json:"podGroupName,omitempty"`
+}
+
+// V1PodSecurityContext PodSecurityContext holds pod-level security attributes and common container settings. Some fields are also present in container.securityContext.  Field values of container.securityContext take precedence over field values of PodSecurityContext.
+type V1PodSecurityContext struct {
+	// AppArmorProfile appArmorProfile is the AppArmor options to use by the containers in this pod. Note that this field cannot be set when spec.os.name is windows.
+	AppArmorProfile *V1AppArmorProfile `json:"appArmorProfile,omitempty"`
+
+	// FsGroup A special supplemental group that applies to all containers in a pod. Some volume types allow the Kubelet to change the ownership of that volume to be owned by the pod:
+	//
+	// 1. The owning GID will be the FSGroup 2. The setgid bit is set (new files created in the volume will be owned by FSGroup) 3. The permission bits are OR'd with rw-rw
+	FsGroup *int64 `json:"fsGroup,omitempty"`
+
+	// FsGroupChangePolicy fsGroupChangePolicy defines behavior of changing ownership and permission of the volume before being exposed inside Pod. This field will only apply to volume types which support fsGroup based ownership(and permissions). It will have no effect on ephemeral volume types such as: secret, configmaps and emptydir. Valid values are "OnRootMismatch" and "Always". If not specified, "Always" is used. Note that this field cannot be set when spec.os.name is windows.
+	FsGroupChangePolicy *string `json:"fsGroupChangePolicy,omitempty"`
+
+	// RunAsGroup The GID to run the entrypoint of the container process. Uses runtime default if unset. May also be set in SecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence for that container. Note that this field cannot be set when spec.os.name is windows.
+	RunAsGroup *int64 `json:"runAsGroup,omitempty"`
+
+	// RunAsNonRoot Indicates that the container must run as a non-root user. If true, the Kubelet will validate the image at runtime to ensure that it does not run as UID 0 (root) and fail to start the container if it does. If unset or false, no such validation will be performed. May also be set in SecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence.
+	RunAsNonRoot *bool `json:"runAsNonRoot,omitempty"`
+
+	// RunAsUser The UID to run the entrypoint of the container process. Defaults to user specified in image metadata if unspecified. May also be set in SecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence for that container. Note that this field cannot be set when spec.os.name is windows.
+	RunAsUser *int64 `json:"runAsUser,omitempty"`
+
+	// SeLinuxChangePolicy seLinuxChangePolicy defines how the container's SELinux label is applied to all volumes used by the Pod. It has no effect on nodes that do not support SELinux or to volumes does not support SELinux. Valid values are "MountOption" and "Recursive".
+	//
+	// "Recursive" means relabeling of all files on all Pod volumes by the container runtime. This may be slow for large volumes, but allows mixing privileged and unprivileged Pods sharing the same volume on the same node.
+	//
+	// "MountOption" mounts all eligible Pod volumes with `-o context` mount option. This requires all Pods that share the same volume to use the same SELinux label. It is not possible to share the same volume among privileged and unprivileged Pods. Eligible volumes are in-tree FibreChannel and iSCSI volumes, and all CSI volumes whose CSI driver announces SELinux support by setting spec.seLinuxMount: true in their CSIDriver instance. Other volumes are always re-labelled recursively.
+	//
+	// If not specified, "MountOption" is used.
+	//
+	// This field affects only Pods that have SELinux label set, either in PodSecurityContext or in SecurityContext of all containers.
+	//
+	// All Pods that use the same volume should use the same seLinuxChangePolicy, otherwise some pods can get stuck in ContainerCreating state. Note that this field cannot be set when spec.os.name is windows.
+	SeLinuxChangePolicy *string `json:"seLinuxChangePolicy,omitempty"`
+
+	// SeLinuxOptions The SELinux context to be applied to all containers. If unspecified, the container runtime will allocate a random SELinux context for each container.  May also be set in SecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence for that container. Note that this field cannot be set when spec.os.name is windows.
+	SeLinuxOptions *V1SELinuxOptions `json:"seLinuxOptions,omitempty"`
+
+	// SeccompProfile The seccomp options to use by the containers in this pod. Note that this field cannot be set when spec.os.name is windows.
+	SeccompProfile *V1SeccompProfile `json:"seccompProfile,omitempty"`
+
+	// SupplementalGroups A list of groups applied to the first process run in each container, in addition to the container's primary GID and fsGroup (if specified).  If the SupplementalGroupsPolicy feature is enabled, the supplementalGroupsPolicy field determines whether these are in addition to or instead of any group memberships defined in the container image. If unspecified, no additional groups are added, though group memberships defined in the container image may still be used, depending on the supplementalGroupsPolicy field. Note that this field cannot be set when spec.os.name is windows.
+	SupplementalGroups *[]int64 `json:"supplementalGroups,omitempty"`
+
+	// SupplementalGroupsPolicy Defines how supplemental groups of the first container processes are calculated. Valid values are "Merge" and "Strict". If not specified, "Merge" is used. (Alpha) Using the field requires the SupplementalGroupsPolicy feature gate to be enabled and the container runtime must implement support for this feature. Note that this field cannot be set when spec.os.name is windows.
+	SupplementalGroupsPolicy *string `json:"supplementalGroupsPolicy,omitempty"`
+
+	// Sysctls Sysctls hold a list of namespaced sysctls used for the pod. Pods with unsupported sysctls (by the container runtime) might fail to launch. Note that this field cannot be set when spec.os.name is windows.
+	Sysctls *[]V1Sysctl `json:"sysctls,omitempty"`
+
+	// WindowsOptions The Windows specific settings applied to all containers. If unspecified, the options within a container's SecurityContext will be used. If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence. Note that this field cannot be set when spec.os.name is linux.
+	WindowsOptions *V1WindowsSecurityContextOptions `json:"windowsOptions,omitempty"`
+}
+
+// V1PodSpec PodSpec is a description of a pod.
+type V1PodSpec struct {
+	// ActiveDeadlineSeconds Optional duration in seconds the pod may be active on the node relative to StartTime before the system will actively try to mark it failed and kill associated containers. Value must be a positive integer.
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// Affinity If specified, the pod's scheduling constraints
+	Affinity *V1Affinity `json:"affinity,omitempty"`
+
+	// AutomountServiceAccountToken AutomountServiceAccountToken indicates whether a service account token should be automatically mounted.
+	AutomountServiceAccountToken *bool `json:"automountServiceAccountToken,omitempty"`
+
+	// Containers List of containers belonging to the pod. Containers cannot currently be added or removed. There must be at least one container in a Pod. Cannot be updated.
+	Containers []V1Container `json:"containers"`
+
+	// DnsConfig Specifies the DNS parameters of a pod. Parameters specified here will be merged to the generated DNS configuration based on DNSPolicy.
+	DnsConfig *V1PodDNSConfig `json:"dnsConfig,omitempty"`
+
+	// DnsPolicy Set DNS policy for the pod. Defaults to "ClusterFirst". Valid values are 'ClusterFirstWithHostNet', 'ClusterFirst', 'Default' or 'None'. DNS parameters given in DNSConfig will be merged with the policy selected with DNSPolicy. To have DNS options set along with hostNetwork, you have to specify DNS policy explicitly to 'ClusterFirstWithHostNet'.
+	DnsPolicy *string `json:"dnsPolicy,omitempty"`
+
+	// EnableServiceLinks EnableServiceLinks indicates whether information about services should be injected into pod's environment variables, matching the syntax of Docker links. Optional: Defaults to true.
+	EnableServiceLinks *bool `json:"enableServiceLinks,omitempty"`
+
+	// EphemeralContainers List of ephemeral containers run in this pod. Ephemeral containers may be run in an existing pod to perform user-initiated actions such as debugging. This list cannot be specified when creating a pod, and it cannot be modified by updating the pod spec. In order to add an ephemeral container to an existing pod, use the pod's ephemeralcontainers subresource.
+	EphemeralContainers *[]V1EphemeralContainer `json:"ephemeralContainers,omitempty"`
+
+	// EvictionResponders evictionResponders reference responders that react to Evictions based on EvictionRequests. Responders should observe and communicate through the Eviction Resource API to help with the graceful termination of a pod. The responders are selected sequentially, according to their specified priority.
+	//
+	// Responders should periodically report on an eviction progress by updating the .status.responders[].heartbeatTime field of the Eviction object. If this field is not updated within the heartbeat deadline defined by the Eviction API (currently 20 minutes), the eviction is passed over to the next responder with a lower priority. If there is no other responder, the last default imperative-eviction.k8s.io/evictor responder with a priority of 100 will evict the pod using the imperative Eviction API (pods/<name>/eviction subresource).
+	//
+	// The maximum length of the responders list is 10. Responders are not supported when the pod is part of a PodGroup (.spec.schedulingGroup is set). This field can only be set on creation and is immutable afterwards.
+	EvictionResponders *[]V1EvictionResponder `json:"evictionResponders,omitempty"`
+
+	// HostAliases HostAliases is an optional list of hosts and IPs that will be injected into the pod's hosts file if specified.
+	HostAliases *[]V1HostAlias `json:"hostAliases,omitempty"`
+
+	// HostIPC Use the host's ipc namespace. Optional: Default to false.
+	HostIPC *bool `json:"hostIPC,omitempty"`
+
+	// HostNetwork Host networking requested for this pod. Use the host's network namespace. When using HostNetwork you should specify ports so the scheduler is aware. When `hostNetwork` is true, specified `hostPort` fields in port definitions must match `containerPort`, and unspecified `hostPort` fields in port definitions are defaulted to match `containerPort`. Default to false.
+	HostNetwork *bool `json:"hostNetwork,omitempty"`
+
+	// HostPID Use the host's pid namespace. Optional: Default to false.
+	HostPID *bool `json:"hostPID,omitempty"`
+
+	// HostUsers Use the host's user namespace. Optional: Default to true. If set to true or not present, the pod will be run in the host user namespace, useful for when the pod needs a feature only available to the host user namespace, such as loading a kernel module with CAP_SYS_MODULE. When set to false, a new userns is created for the pod. Setting false is useful for mitigating container breakout vulnerabilities even allowing users to run their containers as root without actually having root privileges on the host.
+	HostUsers *bool `json:"hostUsers,omitempty"`
+
+	// Hostname Specifies the hostname of the Pod If not specified, the pod's hostname will be set to a system-defined value.
+	Hostname *string `json:"hostname,omitempty"`
+
+	// HostnameOverride HostnameOverride specifies an explicit override for the pod's hostname as perceived by the pod. This field only specifies the pod's hostname and does not affect its DNS records. When this field is set to a non-empty string: - It takes precedence over the values set in `hostname` and `subdomain`. - The Pod's hostname will be set to this value. - `setHostnameAsFQDN` must be nil or set to false. - `hostNetwork` must be set to false.
+	//
+	// This field must be a valid DNS subdomain as defined in RFC 1123 and contain at most 64 characters.
+	HostnameOverride *string `json:"hostnameOverride,omitempty"`
+
+	// ImagePullSecrets ImagePullSecrets is an optional list of references to secrets in the same namespace to use for pulling any of the images used by this PodSpec. If specified, these secrets will be passed to individual puller implementations for them to use. More info: https://kubernetes.io/docs/concepts/containers/images#specifying-imagepullsecrets-on-a-pod
+	ImagePullSecrets *[]V1LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// InitContainers List of initialization containers belonging to the pod. Init containers are executed in order prior to containers being started. If any init container fails, the pod is considered to have failed and is handled according to its restartPolicy. The name for an init container or normal container must be unique among all containers. Init containers may not have Lifecycle actions, Readiness probes, Liveness probes, or Startup probes. The resourceRequirements of an init container are taken into account during scheduling by finding the highest request/limit for each resource type, and then using the max of that value or the sum of the normal containers. Limits are applied to init containers in a similar fashion. Init containers cannot currently be added or removed. Cannot be updated. More info: https://kubernetes.io/docs/concepts/workloads/pods/init-containers/
+	InitContainers *[]V1Container `json:"initContainers,omitempty"`
+
+	// NodeName NodeName indicates in which node this pod is scheduled. If empty, this pod is a candidate for scheduling by the scheduler defined in schedulerName. Once this field is set, the kubelet for this node becomes responsible for the lifecycle of this pod. This field should not be used to express a desire for the pod to be scheduled on a specific node. https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename
+	NodeName *string `json:"nodeName,omitempty"`
+
+	// NodeSelector NodeSelector is a selector which must be true for the pod to fit on a node. Selector which must match a node's labels for the pod to be scheduled on that node. More info: https://kubernetes.io/docs/concepts/configuration/assign-pod-node/
+	NodeSelector *map[string]string `json:"nodeSelector,omitempty"`
+
+	// Os Specifies the OS of the containers in the pod. Some pod and container fields are restricted if this is set.
+	//
+	// If the OS field is set to linux, the following fields must be unset: -securityContext.windowsOptions
+	//
+	// If the OS field is set to windows, following fields must be unset: - spec.hostPID - spec.hostIPC - spec.hostUsers - spec.resources - spec.securityContext.appArmorProfile - spec.securityContext.seLinuxOptions - spec.securityContext.seccompProfile - spec.securityContext.fsGroup - spec.securityContext.fsGroupChangePolicy - spec.securityContext.sysctls - spec.shareProcessNamespace - spec.securityContext.runAsUser - spec.securityContext.runAsGroup - spec.securityContext.supplementalGroups - spec.securityContext.supplementalGroupsPolicy - spec.containers[*].securityContext.appArmorProfile - spec.containers[*].securityContext.seLinuxOptions - spec.containers[*].securityContext.seccompProfile - spec.containers[*].securityContext.capabilities - spec.containers[*].securityContext.readOnlyRootFilesystem - spec.containers[*].securityContext.privileged - spec.containers[*].securityContext.allowPrivilegeEscalation - spec.containers[*].securityContext.procMount - spec.containers[*].securityContext.runAsUser - spec.containers[*].securityContext.runAsGroup
+	Os *V1PodOS `json:"os,omitempty"`
+
+	// Overhead Overhead represents the resource overhead associated with running a pod for a given RuntimeClass. This field will be autopopulated at admission time by the RuntimeClass admission controller. If the RuntimeClass admission controller is enabled, overhead must not be set in Pod create requests. The RuntimeClass admission controller will reject Pod create requests which have the overhead already set. If RuntimeClass is configured and selected in the PodSpec, Overhead will be set to the value defined in the corresponding RuntimeClass, otherwise it will remain unset and treated as zero. More info: https://git.k8s.io/enhancements/keps/sig-node/688-pod-overhead/README.md
+	Overhead *map[string]ResourceQuantity `json:"overhead,omitempty"`
+
+	// PreemptionPolicy PreemptionPolicy is the Policy for preempting pods with lower priority. One of Never, PreemptLowerPriority. When Priority Admission Controller is enabled, it prevents users from setting this field. The admission controller populates this field from PriorityClassName. Defaults to PreemptLowerPriority if unset.
+	PreemptionPolicy *string `json:"preemptionPolicy,omitempty"`
+
+	// Priority The priority value. Various system components use this field to find the priority of the pod. When Priority Admission Controller is enabled, it prevents users from setting this field. The admission controller populates this field from PriorityClassName. The higher the value, the higher the priority.
+	Priority *int32 `json:"priority,omitempty"`
+
+	// PriorityClassName If specified, indicates the pod's priority. "system-node-critical" and "system-cluster-critical" are two special keywords which indicate the highest priorities with the former being the highest priority. Any other name must be defined by creating a PriorityClass object with that name. If not specified, the pod priority will be default or zero if there is no default.
+	PriorityClassName *string `json:"priorityClassName,omitempty"`
+
+	// ReadinessGates If specified, all readiness gates will be evaluated for pod readiness. A pod is ready when all its containers are ready AND all conditions specified in the readiness gates have status equal to "True" More info: https://git.k8s.io/enhancements/keps/sig-network/580-pod-readiness-gates
+	ReadinessGates *[]V1PodReadinessGate `json:"readinessGates,omitempty"`
+
+	// ResourceClaims ResourceClaims defines which ResourceClaims must be allocated and reserved before the Pod is allowed to start. The resources will be made available to those containers which consume them by name.
+	//
+	// This is a stable field but requires that the DynamicResourceAllocation feature gate is enabled.
+	//
+	// This field is immutable.
+	ResourceClaims *[]V1PodResourceClaim `json:"resourceClaims,omitempty"`
+
+	// Resources Resources is the total amount of CPU and Memory resources required by all containers in the pod. It supports specifying Requests and Limits for "cpu", "memory" and "hugepages-" resource names only. ResourceClaims are not supported.
+	//
+	// This field enables fine-grained control over resource allocation for the entire pod, allowing resource sharing among containers in a pod.
+	//
+	// This is an alpha field and requires enabling the PodLevelResources feature gate.
+	Resources *V1ResourceRequirements `json:"resources,omitempty"`
+
+	// RestartPolicy Restart policy for all containers within the pod. One of Always, OnFailure, Never. In some contexts, only a subset of those values may be permitted. Default to Always. More info: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#restart-policy
+	RestartPolicy *string `json:"restartPolicy,omitempty"`
+
+	// RuntimeClassName RuntimeClassName refers to a RuntimeClass object in the node.k8s.io group, which should be used to run this pod.  If no RuntimeClass resource matches the named class, the pod will not be run. If unset or empty, the "legacy" RuntimeClass will be used, which is an implicit class with an empty definition that uses the default runtime handler. More info: https://git.k8s.io/enhancements/keps/sig-node/585-runtime-class
+	RuntimeClassName *string `json:"runtimeClassName,omitempty"`
+
+	// SchedulerName If specified, the pod will be dispatched by specified scheduler. If not specified, the pod will be dispatched by default scheduler.
+	SchedulerName *string `json:"schedulerName,omitempty"`
+
+	// SchedulingGates SchedulingGates is an opaque list of values that if specified will block scheduling the pod. If schedulingGates is not empty, the pod will stay in the SchedulingGated state and the scheduler will not attempt to schedule the pod.
+	//
+	// SchedulingGates can only be set at pod creation time, and be removed only afterwards.
+	SchedulingGates *[]V1PodSchedulingGate `json:"schedulingGates,omitempty"`
+
+	// SchedulingGroup SchedulingGroup provides a reference to the immediate scheduling runtime grouping object that this Pod belongs to. This field is used by the scheduler to identify the group and apply the correct group scheduling policies. The association with a group also impacts other lifecycle aspects of a Pod that are relevant in a wider context of scheduling like preemption, resource attachment, etc. If not specified, the Pod is treated as a single unit in all of these aspects. The group object referenced by this field may not exist at the time the Pod is created. This field is immutable, but a group object with the same name may be recreated with different policies. Doing this during pod scheduling may result in the placement not conforming to the expected policies.
+	SchedulingGroup *V1PodSchedulingGroup `json:"schedulingGroup,omitempty"`
+
+	// SecurityContext SecurityContext holds pod-level security attributes and common container settings. Optional: Defaults to empty.  See type description for default values of each field.
+	SecurityContext *V1PodSecurityContext `json:"securityContext,omitempty"`
+
+	// ServiceAccount DeprecatedServiceAccount is a deprecated alias for ServiceAccountName. Deprecated: Use serviceAccountName instead.
+	ServiceAccount *string `json:"serviceAccount,omitempty"`
+
+	// ServiceAccountName ServiceAccountName is the name of the ServiceAccount to use to run this pod. More info: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/
+	ServiceAccountName *string `json:"serviceAccountName,omitempty"`
+
+	// SetHostnameAsFQDN If true the pod's hostname will be configured as the pod's FQDN, rather than the leaf name (the default). In Linux containers, this means setting the FQDN in the hostname field of the kernel (the nodename field of struct utsname). In Windows containers, this means setting the registry value of hostname for the registry key HKEY_LOCAL_MACHINE\SYSTEM\CurrentControlSet\Services\Tcpip\Parameters to FQDN. If a pod does not have FQDN, this has no effect. Default to false.
+	SetHostnameAsFQDN *bool `json:"setHostnameAsFQDN,omitempty"`
+
+	// ShareProcessNamespace Share a single process namespace between all of the containers in a pod. When this is set containers will be able to view and signal processes from other containers in the same pod, and the first process in each container will not be assigned PID 1. HostPID and ShareProcessNamespace cannot both be set. Optional: Default to false.
+	ShareProcessNamespace *bool `json:"shareProcessNamespace,omitempty"`
+
+	// Subdomain If specified, the fully qualified Pod hostname will be "<hostname>.<subdomain>.<pod namespace>.svc.<cluster domain>". If not specified, the pod will not have a domainname at all.
+	Subdomain *string `json:"subdomain,omitempty"`
+
+	// TerminationGracePeriodSeconds Optional duration in seconds the pod needs to terminate gracefully. May be decreased in delete request. Value must be non-negative integer. The value zero indicates stop immediately via the kill signal (no opportunity to shut down). If this value is nil, the default grace period will be used instead. The grace period is the duration in seconds after the processes running in the pod are sent a termination signal and the time when the processes are forcibly halted with a kill signal. Set this value longer than the expected cleanup time for your process. Defaults to 30 seconds.
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+
+	// Tolerations If specified, the pod's tolerations.
+	Tolerations *[]V1Toleration `json:"tolerations,omitempty"`
+
+	// TopologySpreadConstraints TopologySpreadConstraints describes how a group of pods ought to spread across topology domains. Scheduler will schedule pods in a way which abides by the constraints. All topologySpreadConstraints are ANDed.
+	TopologySpreadConstraints *[]V1TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+
+	// Volumes List of volumes that can be mounted by containers belonging to the pod. More info: https://kubernetes.io/docs/concepts/storage/volumes
+	Volumes *[]V1Volume `json:"volumes,omitempty"`
+}
+
+// V1PodTemplateSpec PodTemplateSpec describes the data a pod should have when created from a template
+type V1PodTemplateSpec struct {
+	// Metadata Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
+	Metadata *V1ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec Specification of the desired behavior of the pod. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#spec-and-status
+	Spec *V1PodSpec `json:"spec,omitempty"`
+}
+
 // V1PolicyRule PolicyRule holds information that describes a policy rule, but does not contain information about who the rule applies to or which namespace the rule applies to.
 type V1PolicyRule struct {
 	// ApiGroups apiGroups is the name of the APIGroup that contains the resources.  If multiple API groups are specified, any action requested against one of the enumerated resources in any API group will be allowed. "" represents the core API group and "*" represents all API groups.
@@ -697,6 +2334,197 @@ type V1PolicyRule struct {
 
 	// Verbs verbs is a list of Verbs that apply to ALL the ResourceKinds contained in this rule. '*' represents all verbs.
 	Verbs []string `json:"verbs"`
+}
+
+// V1PortworxVolumeSource PortworxVolumeSource represents a Portworx volume resource.
+type V1PortworxVolumeSource struct {
+	// FsType fSType represents the filesystem type to mount Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs". Implicitly inferred to be "ext4" if unspecified.
+	FsType *string `json:"fsType,omitempty"`
+
+	// ReadOnly readOnly defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// VolumeID volumeID uniquely identifies a Portworx volume
+	VolumeID string `json:"volumeID"`
+}
+
+// V1PreferredSchedulingTerm An empty preferred scheduling term matches all objects with implicit weight 0 (i.e. it's a no-op). A null preferred scheduling term matches no objects (i.e. is also a no-op).
+type V1PreferredSchedulingTerm struct {
+	// Preference A node selector term, associated with the corresponding weight.
+	Preference V1NodeSelectorTerm `json:"preference"`
+
+	// Weight Weight associated with matching the corresponding nodeSelectorTerm, in the range 1-100.
+	Weight int32 `json:"weight"`
+}
+
+// V1Probe Probe describes a health check to be performed against a container to determine whether it is alive or ready to receive traffic.
+type V1Probe struct {
+	// Exec Exec specifies a command to execute in the container.
+	Exec *V1ExecAction `json:"exec,omitempty"`
+
+	// FailureThreshold Minimum consecutive failures for the probe to be considered failed after having succeeded. Defaults to 3. Minimum value is 1.
+	FailureThreshold *int32 `json:"failureThreshold,omitempty"`
+
+	// Grpc GRPC specifies a GRPC HealthCheckRequest.
+	Grpc *V1GRPCAction `json:"grpc,omitempty"`
+
+	// HttpGet HTTPGet specifies an HTTP GET request to perform.
+	HttpGet *V1HTTPGetAction `json:"httpGet,omitempty"`
+
+	// InitialDelaySeconds Number of seconds after the container has started before liveness probes are initiated. More info: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#container-probes
+	InitialDelaySeconds *int32 `json:"initialDelaySeconds,omitempty"`
+
+	// PeriodSeconds How often (in seconds) to perform the probe. Default to 10 seconds. Minimum value is 1.
+	PeriodSeconds *int32 `json:"periodSeconds,omitempty"`
+
+	// SuccessThreshold Minimum consecutive successes for the probe to be considered successful after having failed. Defaults to 1. Must be 1 for liveness and startup. Minimum value is 1.
+	SuccessThreshold *int32 `json:"successThreshold,omitempty"`
+
+	// TcpSocket TCPSocket specifies a connection to a TCP port.
+	TcpSocket *V1TCPSocketAction `json:"tcpSocket,omitempty"`
+
+	// TerminationGracePeriodSeconds Optional duration in seconds the pod needs to terminate gracefully upon probe failure. The grace period is the duration in seconds after the processes running in the pod are sent a termination signal and the time when the processes are forcibly halted with a kill signal. Set this value longer than the expected cleanup time for your process. If this value is nil, the pod's terminationGracePeriodSeconds will be used. Otherwise, this value overrides the value provided by the pod spec. Value must be non-negative integer. The value zero indicates stop immediately via the kill signal (no opportunity to shut down). This is a beta field and requires enabling ProbeTerminationGracePeriod feature gate. Minimum value is 1. spec.terminationGracePeriodSeconds is used if unset.
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+
+	// TimeoutSeconds Number of seconds after which the probe times out. Defaults to 1 second. Minimum value is 1. More info: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#container-probes
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+}
+
+// V1ProjectedVolumeSource Represents a projected volume source
+type V1ProjectedVolumeSource struct {
+	// DefaultMode defaultMode are the mode bits used to set permissions on created files by default. Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511. YAML accepts both octal and decimal values, JSON requires decimal values for mode bits. Directories within the path are not affected by this setting. This might be in conflict with other options that affect the file mode, like fsGroup, and the result can be other mode bits set.
+	DefaultMode *int32 `json:"defaultMode,omitempty"`
+
+	// DefaultUser defaultUser is Optional: The owner UID of the created files by default. The defaultUser field is only used as a fallback when the item-level user field is unset. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	DefaultUser *int64 `json:"defaultUser,omitempty"`
+
+	// Sources sources is the list of volume projections. Each entry in this list handles one source.
+	Sources []V1VolumeProjection `json:"sources"`
+}
+
+// V1QuobyteVolumeSource Represents a Quobyte mount that lasts the lifetime of a pod. Quobyte volumes do not support ownership management or SELinux relabeling.
+type V1QuobyteVolumeSource struct {
+	// Group group to map volume access to Default is no group
+	Group *string `json:"group,omitempty"`
+
+	// ReadOnly readOnly here will force the Quobyte volume to be mounted with read-only permissions. Defaults to false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// Registry registry represents a single or multiple Quobyte Registry services specified as a string as host:port pair (multiple entries are separated with commas) which acts as the central registry for volumes
+	Registry string `json:"registry"`
+
+	// Tenant tenant owning the given Quobyte volume in the Backend Used with dynamically provisioned Quobyte volumes, value is set by the plugin
+	Tenant *string `json:"tenant,omitempty"`
+
+	// User user to map volume access to Defaults to serivceaccount user
+	User *string `json:"user,omitempty"`
+
+	// Volume volume is a string that references an already created Quobyte volume by name.
+	Volume string `json:"volume"`
+}
+
+// V1RBDVolumeSource Represents a Rados Block Device mount that lasts the lifetime of a pod. RBD volumes support ownership management and SELinux relabeling.
+type V1RBDVolumeSource struct {
+	// FsType fsType is the filesystem type of the volume that you want to mount. Tip: Ensure that the filesystem type is supported by the host operating system. Examples: "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified. More info: https://kubernetes.io/docs/concepts/storage/volumes#rbd
+	FsType *string `json:"fsType,omitempty"`
+
+	// Image image is the rados image name. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	Image string `json:"image"`
+
+	// Keyring keyring is the path to key ring for RBDUser. Default is /etc/ceph/keyring. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	Keyring *string `json:"keyring,omitempty"`
+
+	// Monitors monitors is a collection of Ceph monitors. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	Monitors []string `json:"monitors"`
+
+	// Pool pool is the rados pool name. Default is rbd. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	Pool *string `json:"pool,omitempty"`
+
+	// ReadOnly readOnly here will force the ReadOnly setting in VolumeMounts. Defaults to false. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretRef secretRef is name of the authentication secret for RBDUser. If provided overrides keyring. Default is nil. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	SecretRef *V1LocalObjectReference `json:"secretRef,omitempty"`
+
+	// User user is the rados user name. Default is admin. More info: https://examples.k8s.io/volumes/rbd/README.md#how-to-use-it
+	User *string `json:"user,omitempty"`
+}
+
+// V1ReplicaSet ReplicaSet ensures that a specified number of pod replicas are running at any given time.
+type V1ReplicaSet struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata If the Labels of a ReplicaSet are empty, they are defaulted to be the same as the Pod(s) that the ReplicaSet manages. Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
+	Metadata *V1ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec Spec defines the specification of the desired behavior of the ReplicaSet. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#spec-and-status
+	Spec *V1ReplicaSetSpec `json:"spec,omitempty"`
+
+	// Status Status is the most recently observed status of the ReplicaSet. This data may be out of date by some window of time. Populated by the system. Read-only. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#spec-and-status
+	Status *V1ReplicaSetStatus `json:"status,omitempty"`
+}
+
+// V1ReplicaSetCondition ReplicaSetCondition describes the state of a replica set at a certain point.
+type V1ReplicaSetCondition struct {
+	// LastTransitionTime The last time the condition transitioned from one status to another.
+	LastTransitionTime *V1Time `json:"lastTransitionTime,omitempty"`
+
+	// Message A human readable message indicating details about the transition.
+	Message *string `json:"message,omitempty"`
+
+	// Reason The reason for the condition's last transition.
+	Reason *string `json:"reason,omitempty"`
+
+	// Status Status of the condition, one of True, False, Unknown.
+	Status string `json:"status"`
+
+	// Type Type of replica set condition.
+	Type string `json:"type"`
+}
+
+// V1ReplicaSetSpec ReplicaSetSpec is the specification of a ReplicaSet.
+type V1ReplicaSetSpec struct {
+	// MinReadySeconds Minimum number of seconds for which a newly created pod should be ready without any of its container crashing, for it to be considered available. Defaults to 0 (pod will be considered available as soon as it is ready)
+	MinReadySeconds *int32 `json:"minReadySeconds,omitempty"`
+
+	// Replicas Replicas is the number of desired pods. This is a pointer to distinguish between explicit zero and unspecified. Defaults to 1. More info: https://kubernetes.io/docs/concepts/workloads/controllers/replicaset
+	Replicas *int32 `json:"replicas,omitempty"`
+
+	// Selector Selector is a label query over pods that should match the replica count. Label keys and values that must match in order to be controlled by this replica set. It must match the pod template's labels. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#label-selectors
+	Selector V1LabelSelector `json:"selector"`
+
+	// Template Template is the object that describes the pod that will be created if insufficient replicas are detected. More info: https://kubernetes.io/docs/concepts/workloads/controllers/replicaset/#pod-template
+	Template *V1PodTemplateSpec `json:"template,omitempty"`
+}
+
+// V1ReplicaSetStatus ReplicaSetStatus represents the current status of a ReplicaSet.
+type V1ReplicaSetStatus struct {
+	// AvailableReplicas The number of available non-terminating pods (ready for at least minReadySeconds) for this replica set.
+	AvailableReplicas *int32 `json:"availableReplicas,omitempty"`
+
+	// Conditions Represents the latest available observations of a replica set's current state.
+	Conditions *[]V1ReplicaSetCondition `json:"conditions,omitempty"`
+
+	// FullyLabeledReplicas The number of non-terminating pods that have labels matching the labels of the pod template of the replicaset.
+	FullyLabeledReplicas *int32 `json:"fullyLabeledReplicas,omitempty"`
+
+	// ObservedGeneration ObservedGeneration reflects the generation of the most recently observed ReplicaSet.
+	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+
+	// ReadyReplicas The number of non-terminating pods targeted by this ReplicaSet with a Ready Condition.
+	ReadyReplicas *int32 `json:"readyReplicas,omitempty"`
+
+	// Replicas Replicas is the most recently observed number of non-terminating pods. More info: https://kubernetes.io/docs/concepts/workloads/controllers/replicaset
+	Replicas int32 `json:"replicas"`
+
+	// TerminatingReplicas The number of terminating pods for this replica set. Terminating pods have a non-null .metadata.deletionTimestamp and have not yet reached the Failed or Succeeded .status.phase.
+	//
+	// This is a beta field and requires enabling DeploymentReplicaSetTerminatingReplicas feature (enabled by default).
+	TerminatingReplicas *int32 `json:"terminatingReplicas,omitempty"`
 }
 
 // V1ResourceAttributes ResourceAttributes includes the authorization attributes available for resource requests to the Authorizer interface
@@ -729,6 +2557,27 @@ type V1ResourceAttributes struct {
 	Version *string `json:"version,omitempty"`
 }
 
+// V1ResourceClaim ResourceClaim references one entry in PodSpec.ResourceClaims.
+type V1ResourceClaim struct {
+	// Name Name must match the name of one entry in pod.spec.resourceClaims of the Pod where this field is used. It makes that resource available inside a container.
+	Name string `json:"name"`
+
+	// Request Request is the name chosen for a request in the referenced claim. If empty, everything from the claim is made available, otherwise only the result of this request.
+	Request *string `json:"request,omitempty"`
+}
+
+// V1ResourceFieldSelector ResourceFieldSelector represents container resources (cpu, memory) and their output format
+type V1ResourceFieldSelector struct {
+	// ContainerName Container name: required for volumes, optional for env vars
+	ContainerName *string `json:"containerName,omitempty"`
+
+	// Divisor Specifies the output format of the exposed resources, defaults to "1"
+	Divisor *ResourceQuantity `json:"divisor,omitempty"`
+
+	// Resource Required: resource to select
+	Resource string `json:"resource"`
+}
+
 // V1ResourceQuotaSpec ResourceQuotaSpec defines the desired hard limits to enforce for Quota.
 type V1ResourceQuotaSpec struct {
 	// Hard hard is the set of desired hard limits for each named resource. More info: https://kubernetes.io/docs/concepts/policy/resource-quotas/
@@ -748,6 +2597,22 @@ type V1ResourceQuotaStatus struct {
 
 	// Used Used is the current observed total usage of the resource in the namespace.
 	Used *map[string]ResourceQuantity `json:"used,omitempty"`
+}
+
+// V1ResourceRequirements ResourceRequirements describes the compute resource requirements.
+type V1ResourceRequirements struct {
+	// Claims Claims lists the names of resources, defined in spec.resourceClaims, that are used by this container.
+	//
+	// This field depends on the DynamicResourceAllocation feature gate.
+	//
+	// This field is immutable. It can only be set for containers.
+	Claims *[]V1ResourceClaim `json:"claims,omitempty"`
+
+	// Limits Limits describes the maximum amount of compute resources allowed. More info: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+	Limits *map[string]ResourceQuantity `json:"limits,omitempty"`
+
+	// Requests Requests describes the minimum amount of compute resources required. If Requests is omitted for a container, it defaults to Limits if that is explicitly specified, otherwise to an implementation-defined value. Requests cannot exceed Limits. More info: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+	Requests *map[string]ResourceQuantity `json:"requests,omitempty"`
 }
 
 // V1ResourceRule ResourceRule is the list of actions the subject is allowed to perform on resources. The list ordering isn't significant, may contain duplicates, and possibly be incomplete.
@@ -811,6 +2676,54 @@ type V1RoleRef struct {
 	Name string `json:"name"`
 }
 
+// V1SELinuxOptions SELinuxOptions are the labels to be applied to the container
+type V1SELinuxOptions struct {
+	// Level Level is SELinux level label that applies to the container.
+	Level *string `json:"level,omitempty"`
+
+	// Role Role is a SELinux role label that applies to the container.
+	Role *string `json:"role,omitempty"`
+
+	// Type Type is a SELinux type label that applies to the container.
+	Type *string `json:"type,omitempty"`
+
+	// User User is a SELinux user label that applies to the container.
+	User *string `json:"user,omitempty"`
+}
+
+// V1ScaleIOVolumeSource ScaleIOVolumeSource represents a persistent ScaleIO volume
+type V1ScaleIOVolumeSource struct {
+	// FsType fsType is the filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". Default is "xfs".
+	FsType *string `json:"fsType,omitempty"`
+
+	// Gateway gateway is the host address of the ScaleIO API Gateway.
+	Gateway string `json:"gateway"`
+
+	// ProtectionDomain protectionDomain is the name of the ScaleIO Protection Domain for the configured storage.
+	ProtectionDomain *string `json:"protectionDomain,omitempty"`
+
+	// ReadOnly readOnly Defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretRef secretRef references to the secret for ScaleIO user and other sensitive information. If this is not provided, Login operation will fail.
+	SecretRef V1LocalObjectReference `json:"secretRef"`
+
+	// SslEnabled sslEnabled Flag enable/disable SSL communication with Gateway, default false
+	SslEnabled *bool `json:"sslEnabled,omitempty"`
+
+	// StorageMode storageMode indicates whether the storage for a volume should be ThickProvisioned or ThinProvisioned. Default is ThinProvisioned.
+	StorageMode *string `json:"storageMode,omitempty"`
+
+	// StoragePool storagePool is the ScaleIO Storage Pool associated with the protection domain.
+	StoragePool *string `json:"storagePool,omitempty"`
+
+	// System system is the name of the storage system as configured in ScaleIO.
+	System string `json:"system"`
+
+	// VolumeName volumeName is the name of a volume already created in the ScaleIO system that is associated with this volume source.
+	VolumeName *string `json:"volumeName,omitempty"`
+}
+
 // V1ScopeSelector A scope selector represents the AND of the selectors represented by the scoped-resource selector requirements.
 type V1ScopeSelector struct {
 	// MatchExpressions A list of scope selector requirements by scope of the resources.
@@ -829,10 +2742,138 @@ type V1ScopedResourceSelectorRequirement struct {
 	Values *[]string `json:"values,omitempty"`
 }
 
+// V1SeccompProfile SeccompProfile defines a pod/container's seccomp profile settings. Only one profile source may be set.
+type V1SeccompProfile struct {
+	// LocalhostProfile localhostProfile indicates a profile defined in a file on the node should be used. The profile must be preconfigured on the node to work. Must be a descending path, relative to the kubelet's configured seccomp profile location. Must be set if type is "Localhost". Must NOT be set for any other type.
+	LocalhostProfile *string `json:"localhostProfile,omitempty"`
+
+	// Type type indicates which kind of seccomp profile will be applied. Valid options are:
+	//
+	// Localhost - a profile defined in a file on the node should be used. RuntimeDefault - the container runtime default profile should be used. Unconfined - no profile should be applied.
+	Type string `json:"type"`
+}
+
+// V1SecretEnvSource SecretEnvSource selects a Secret to populate the environment variables with.
+//
+// The contents of the target Secret's Data field will represent the key-value pairs as environment variables.
+type V1SecretEnvSource struct {
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional Specify whether the Secret must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1SecretKeySelector SecretKeySelector selects a key of a Secret.
+type V1SecretKeySelector struct {
+	// Key The key of the secret to select from.  Must be a valid secret key.
+	Key string `json:"key"`
+
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional Specify whether the Secret or its key must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1SecretProjection Adapts a secret into a projected volume.
+//
+// The contents of the target Secret's Data field will be presented in a projected volume as files using the keys in the Data field as the file names. Note that this is identical to a secret volume source without the default mode.
+type V1SecretProjection struct {
+	// Items items if unspecified, each key-value pair in the Data field of the referenced Secret will be projected into the volume as a file whose name is the key and content is the value. If specified, the listed keys will be projected into the specified paths, and unlisted keys will not be present. If a key is specified which is not present in the Secret, the volume setup will error unless it is marked optional. Paths must be relative and may not contain the '..' path or start with '..'.
+	Items *[]V1KeyToPath `json:"items,omitempty"`
+
+	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name *string `json:"name,omitempty"`
+
+	// Optional optional field specify whether the Secret or its key must be defined
+	Optional *bool `json:"optional,omitempty"`
+}
+
+// V1SecretVolumeSource Adapts a Secret into a volume.
+//
+// The contents of the target Secret's Data field will be presented in a volume as files using the keys in the Data field as the file names. Secret volumes support ownership management and SELinux relabeling.
+type V1SecretVolumeSource struct {
+	// DefaultMode defaultMode is Optional: mode bits used to set permissions on created files by default. Must be an octal value between 0000 and 0777 or a decimal value between 0 and 511. YAML accepts both octal and decimal values, JSON requires decimal values for mode bits. Defaults to 0644. Directories within the path are not affected by this setting. This might be in conflict with other options that affect the file mode, like fsGroup, and the result can be other mode bits set.
+	DefaultMode *int32 `json:"defaultMode,omitempty"`
+
+	// DefaultUser defaultUser is Optional: The owner UID of the created files by default. The defaultUser field is only used as a fallback when the item-level user field is unset. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	DefaultUser *int64 `json:"defaultUser,omitempty"`
+
+	// Items items If unspecified, each key-value pair in the Data field of the referenced Secret will be projected into the volume as a file whose name is the key and content is the value. If specified, the listed keys will be projected into the specified paths, and unlisted keys will not be present. If a key is specified which is not present in the Secret, the volume setup will error unless it is marked optional. Paths must be relative and may not contain the '..' path or start with '..'.
+	Items *[]V1KeyToPath `json:"items,omitempty"`
+
+	// Optional optional field specify whether the Secret or its keys must be defined
+	Optional *bool `json:"optional,omitempty"`
+
+	// SecretName secretName is the name of the secret in the pod's namespace to use. More info: https://kubernetes.io/docs/concepts/storage/volumes#secret
+	SecretName *string `json:"secretName,omitempty"`
+}
+
+// V1SecurityContext SecurityContext holds security configuration that will be applied to a container. Some fields are present in both SecurityContext and PodSecurityContext.  When both are set, the values in SecurityContext take precedence.
+type V1SecurityContext struct {
+	// AllowPrivilegeEscalation AllowPrivilegeEscalation controls whether a process can gain more privileges than its parent process. This bool directly controls if the no_new_privs flag will be set on the container process. AllowPrivilegeEscalation is true always when the container is: 1) run as Privileged 2) has CAP_SYS_ADMIN Note that this field cannot be set when spec.os.name is windows.
+	AllowPrivilegeEscalation *bool `json:"allowPrivilegeEscalation,omitempty"`
+
+	// AppArmorProfile appArmorProfile is the AppArmor options to use by this container. If set, this profile overrides the pod's appArmorProfile. Note that this field cannot be set when spec.os.name is windows.
+	AppArmorProfile *V1AppArmorProfile `json:"appArmorProfile,omitempty"`
+
+	// Capabilities The capabilities to add/drop when running containers. Defaults to the default set of capabilities granted by the container runtime. Note that this field cannot be set when spec.os.name is windows.
+	Capabilities *V1Capabilities `json:"capabilities,omitempty"`
+
+	// Privileged Run container in privileged mode. Processes in privileged containers are essentially equivalent to root on the host. Defaults to false. Note that this field cannot be set when spec.os.name is windows.
+	Privileged *bool `json:"privileged,omitempty"`
+
+	// ProcMount procMount denotes the type of proc mount to use for the containers. The default value is Default which uses the container runtime defaults for readonly paths and masked paths. Note that this field cannot be set when spec.os.name is windows.
+	ProcMount *string `json:"procMount,omitempty"`
+
+	// ReadOnlyRootFilesystem Whether this container has a read-only root filesystem. Default is false. Note that this field cannot be set when spec.os.name is windows.
+	ReadOnlyRootFilesystem *bool `json:"readOnlyRootFilesystem,omitempty"`
+
+	// RunAsGroup The GID to run the entrypoint of the container process. Uses runtime default if unset. May also be set in PodSecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence. Note that this field cannot be set when spec.os.name is windows.
+	RunAsGroup *int64 `json:"runAsGroup,omitempty"`
+
+	// RunAsNonRoot Indicates that the container must run as a non-root user. If true, the Kubelet will validate the image at runtime to ensure that it does not run as UID 0 (root) and fail to start the container if it does. If unset or false, no such validation will be performed. May also be set in PodSecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence.
+	RunAsNonRoot *bool `json:"runAsNonRoot,omitempty"`
+
+	// RunAsUser The UID to run the entrypoint of the container process. Defaults to user specified in image metadata if unspecified. May also be set in PodSecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence. Note that this field cannot be set when spec.os.name is windows.
+	RunAsUser *int64 `json:"runAsUser,omitempty"`
+
+	// SeLinuxOptions The SELinux context to be applied to the container. If unspecified, the container runtime will allocate a random SELinux context for each container.  May also be set in PodSecurityContext.  If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence. Note that this field cannot be set when spec.os.name is windows.
+	SeLinuxOptions *V1SELinuxOptions `json:"seLinuxOptions,omitempty"`
+
+	// SeccompProfile The seccomp options to use by this container. If seccomp options are provided at both the pod & container level, the container options override the pod options. Note that this field cannot be set when spec.os.name is windows.
+	SeccompProfile *V1SeccompProfile `json:"seccompProfile,omitempty"`
+
+	// WindowsOptions The Windows specific settings applied to all containers. If unspecified, the options from the PodSecurityContext will be used. If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence. Note that this field cannot be set when spec.os.name is linux.
+	WindowsOptions *V1WindowsSecurityContextOptions `json:"windowsOptions,omitempty"`
+}
+
+// V1ServiceAccountTokenProjection ServiceAccountTokenProjection represents a projected service account token volume. This projection can be used to insert a service account token into the pods runtime filesystem for use against APIs (Kubernetes API Server or otherwise).
+type V1ServiceAccountTokenProjection struct {
+	// Audience audience is the intended audience of the token. A recipient of a token must identify itself with an identifier specified in the audience of the token, and otherwise should reject the token. The audience defaults to the identifier of the apiserver.
+	Audience *string `json:"audience,omitempty"`
+
+	// ExpirationSeconds expirationSeconds is the requested duration of validity of the service account token. As the token approaches expiration, the kubelet volume plugin will proactively rotate the service account token. The kubelet will start trying to rotate the token if the token is older than 80 percent of its time to live or if the token is older than 24 hours.Defaults to 1 hour and must be at least 10 minutes.
+	ExpirationSeconds *int64 `json:"expirationSeconds,omitempty"`
+
+	// Path path is the path relative to the mount point of the file to project the token into.
+	Path string `json:"path"`
+
+	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
+	User *int64 `json:"user,omitempty"`
+}
+
 // V1ShardInfo ShardInfo describes the shard selector that was applied to produce a list response. Its presence on a list response indicates the list is a filtered subset.
 type V1ShardInfo struct {
 	// Selector selector is the shard selector string from the request, echoed back so clients can verify which shard they received and merge responses from multiple shards.
 	Selector string `json:"selector"`
+}
+
+// V1SleepAction SleepAction describes a "sleep" action.
+type V1SleepAction struct {
+	// Seconds Seconds is the number of seconds to sleep.
+	Seconds int64 `json:"seconds"`
 }
 
 // V1Status Status is a return value for calls that don't return other objects.
@@ -899,6 +2940,24 @@ type V1StatusDetails struct {
 	Uid *string `json:"uid,omitempty"`
 }
 
+// V1StorageOSVolumeSource Represents a StorageOS persistent volume resource.
+type V1StorageOSVolumeSource struct {
+	// FsType fsType is the filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified.
+	FsType *string `json:"fsType,omitempty"`
+
+	// ReadOnly readOnly defaults to false (read/write). ReadOnly here will force the ReadOnly setting in VolumeMounts.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// SecretRef secretRef specifies the secret to use for obtaining the StorageOS API credentials.  If not specified, default values will be attempted.
+	SecretRef *V1LocalObjectReference `json:"secretRef,omitempty"`
+
+	// VolumeName volumeName is the human-readable name of the StorageOS volume.  Volume names are only unique within a namespace.
+	VolumeName *string `json:"volumeName,omitempty"`
+
+	// VolumeNamespace volumeNamespace specifies the scope of the volume within StorageOS.  If no namespace is specified then the Pod's namespace will be used.  This allows the Kubernetes name scoping to be mirrored within StorageOS for tighter integration. Set VolumeName to any name to override the default behaviour. Set to "default" if you are not using namespaces within StorageOS. Namespaces that do not pre-exist within StorageOS will be created.
+	VolumeNamespace *string `json:"volumeNamespace,omitempty"`
+}
+
 // V1Subject Subject contains a reference to the object or user identities a role binding applies to.  This can either hold a direct API object reference, or a value for non-objects such as user and group names.
 type V1Subject struct {
 	// ApiGroup apiGroup holds the API group of the referenced subject. Defaults to "" for ServiceAccount subjects. Defaults to "rbac.authorization.k8s.io" for User and Group subjects.
@@ -944,9 +3003,411 @@ type V1SubjectRulesReviewStatus struct {
 	ResourceRules []V1ResourceRule `json:"resourceRules"`
 }
 
+// V1Sysctl Sysctl defines a kernel parameter to be set
+type V1Sysctl struct {
+	// Name Name of a property to set
+	Name string `json:"name"`
+
+	// Value Value of a property to set
+	Value string `json:"value"`
+}
+
+// V1TCPSocketAction TCPSocketAction describes an action based on opening a socket
+type V1TCPSocketAction struct {
+	// Host Optional: Host name to connect to, defaults to the pod IP.
+	Host *string `json:"host,omitempty"`
+
+	// Port Number or name of the port to access on the container. Number must be in the range 1 to 65535. Name must be an IANA_SVC_NAME.
+	Port IntstrIntOrString `json:"port"`
+}
+
 // V1Time defines model for v1.Time.
 type V1Time struct {
 	Time time.Time `json:"Time"`
+}
+
+// V1TokenReview TokenReview attempts to authenticate a token to a known user. Note: TokenReview requests may be cached by the webhook token authenticator plugin in the kube-apiserver.
+type V1TokenReview struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata metadata is the standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
+	Metadata *V1ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec spec holds information about the request being evaluated
+	Spec V1TokenReviewSpec `json:"spec"`
+
+	// Status status is filled in by the server and indicates whether the request can be authenticated.
+	Status *V1TokenReviewStatus `json:"status,omitempty"`
+}
+
+// V1TokenReviewSpec TokenReviewSpec is a description of the token authentication request.
+type V1TokenReviewSpec struct {
+	// Audiences audiences is a list of the identifiers that the resource server presented with the token identifies as. Audience-aware token authenticators will verify that the token was intended for at least one of the audiences in this list. If no audiences are provided, the audience will default to the audience of the Kubernetes apiserver.
+	Audiences *[]string `json:"audiences,omitempty"`
+
+	// Token token is the opaque bearer token.
+	Token *string `json:"token,omitempty"`
+}
+
+// V1TokenReviewStatus TokenReviewStatus is the result of the token authentication request.
+type V1TokenReviewStatus struct {
+	// Audiences audiences are audience identifiers chosen by the authenticator that are compatible with both the TokenReview and token. An identifier is any identifier in the intersection of the TokenReviewSpec audiences and the token's audiences. A client of the TokenReview API that sets the spec.audiences field should validate that a compatible audience identifier is returned in the status.audiences field to ensure that the TokenReview server is audience aware. If a TokenReview returns an empty status.audience field where status.authenticated is "true", the token is valid against the audience of the Kubernetes API server.
+	Audiences *[]string `json:"audiences,omitempty"`
+
+	// Authenticated authenticated indicates that the token was associated with a known user.
+	Authenticated *bool `json:"authenticated,omitempty"`
+
+	// Error error indicates that the token couldn't be checked
+	Error *string `json:"error,omitempty"`
+
+	// User user is the UserInfo associated with the provided token.
+	User *V1UserInfo `json:"user,omitempty"`
+}
+
+// V1Toleration The pod this Toleration is attached to tolerates any taint that matches the triple <key,value,effect> using the matching operator <operator>.
+type V1Toleration struct {
+	// Effect Effect indicates the taint effect to match. Empty means match all taint effects. When specified, allowed values are NoSchedule, PreferNoSchedule and NoExecute.
+	Effect *string `json:"effect,omitempty"`
+
+	// Key Key is the taint key that the toleration applies to. Empty means match all taint keys. If the key is empty, operator must be Exists; this combination means to match all values and all keys.
+	Key *string `json:"key,omitempty"`
+
+	// Operator Operator represents a key's relationship to the value. Valid operators are Exists, Equal, Lt, and Gt. Defaults to Equal. Exists is equivalent to wildcard for value, so that a pod can tolerate all taints of a particular category. Lt and Gt perform numeric comparisons (requires feature gate TaintTolerationComparisonOperators).
+	Operator *string `json:"operator,omitempty"`
+
+	// TolerationSeconds TolerationSeconds represents the period of time the toleration (which must be of effect NoExecute, otherwise this field is ignored) tolerates the taint. By default, it is not set, which means tolerate the taint forever (do not evict). Zero and negative values will be treated as 0 (evict immediately) by the system.
+	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
+
+	// Value Value is the taint value the toleration matches to. If the operator is Exists, the value should be empty, otherwise just a regular string.
+	Value *string `json:"value,omitempty"`
+}
+
+// V1TopologySpreadConstraint TopologySpreadConstraint specifies how to spread matching pods among the given topology.
+type V1TopologySpreadConstraint struct {
+	// LabelSelector LabelSelector is used to find matching pods. Pods that match this label selector are counted to determine the number of pods in their corresponding topology domain.
+	LabelSelector *V1LabelSelector `json:"labelSelector,omitempty"`
+
+	// MatchLabelKeys MatchLabelKeys is a set of pod label keys to select the pods over which spreading will be calculated. The keys are used to lookup values from the incoming pod labels, those key-value labels are ANDed with labelSelector to select the group of existing pods over which spreading will be calculated for the incoming pod. The same key is forbidden to exist in both MatchLabelKeys and LabelSelector. MatchLabelKeys cannot be set when LabelSelector isn't set. Keys that don't exist in the incoming pod labels will be ignored. A null or empty list means only match against labelSelector.
+	//
+	// This is a beta field and requires the MatchLabelKeysInPodTopologySpread feature gate to be enabled (enabled by default).
+	MatchLabelKeys *[]string `json:"matchLabelKeys,omitempty"`
+
+	// MaxSkew MaxSkew describes the degree to which pods may be unevenly distributed. When `whenUnsatisfiable=DoNotSchedule`, it is the maximum permitted difference between the number of matching pods in the target topology and the global minimum. The global minimum is the minimum number of matching pods in an eligible domain or zero if the number of eligible domains is less than MinDomains. For example, in a 3-zone cluster, MaxSkew is set to 1, and pods with the same labelSelector spread as 2/2/1: In this case, the global minimum is 1.
+	MaxSkew int32 `json:"maxSkew"`
+
+	// MinDomains MinDomains indicates a minimum number of eligible domains. When the number of eligible domains with matching topology keys is less than minDomains, Pod Topology Spread treats "global minimum" as 0, and then the calculation of Skew is performed. And when the number of eligible domains with matching topology keys equals or greater than minDomains, this value has no effect on scheduling. As a result, when the number of eligible domains is less than minDomains, scheduler won't schedule more than maxSkew Pods to those domains. If value is nil, the constraint behaves as if MinDomains is equal to 1. Valid values are integers greater than 0. When value is not nil, WhenUnsatisfiable must be DoNotSchedule.
+	//
+	// For example, in a 3-zone cluster, MaxSkew is set to 2, MinDomains is set to 5 and pods with the same labelSelector spread as 2/2/2:
+	MinDomains *int32 `json:"minDomains,omitempty"`
+
+	// NodeAffinityPolicy NodeAffinityPolicy indicates how we will treat Pod's nodeAffinity/nodeSelector when calculating pod topology spread skew. Options are: - Honor: only nodes matching nodeAffinity/nodeSelector are included in the calculations. - Ignore: nodeAffinity/nodeSelector are ignored. All nodes are included in the calculations.
+	//
+	// If this value is nil, the behavior is equivalent to the Honor policy.
+	NodeAffinityPolicy *string `json:"nodeAffinityPolicy,omitempty"`
+
+	// NodeTaintsPolicy NodeTaintsPolicy indicates how we will treat node taints when calculating pod topology spread skew. Options are: - Honor: nodes without taints, along with tainted nodes for which the incoming pod has a toleration, are included. - Ignore: node taints are ignored. All nodes are included.
+	//
+	// If this value is nil, the behavior is equivalent to the Ignore policy.
+	NodeTaintsPolicy *string `json:"nodeTaintsPolicy,omitempty"`
+
+	// TopologyKey TopologyKey is the key of node labels. Nodes that have a label with this key and identical values are considered to be in the same topology. We consider each <key, value> as a "bucket", and try to put balanced number of pods into each bucket. We define a domain as a particular instance of a topology. Also, we define an eligible domain as a domain whose nodes meet the requirements of nodeAffinityPolicy and nodeTaintsPolicy. e.g. If TopologyKey is "kubernetes.io/hostname", each Node is a domain of that topology. And, if TopologyKey is "topology.kubernetes.io/zone", each zone is a domain of that topology. It's a required field.
+	TopologyKey string `json:"topologyKey"`
+
+	// WhenUnsatisfiable WhenUnsatisfiable indicates how to deal with a pod if it doesn't satisfy the spread constraint. - DoNotSchedule (default) tells the scheduler not to schedule it. - ScheduleAnyway tells the scheduler to schedule the pod in any location,
+	//   but giving higher precedence to topologies that would help reduce the
+	//   skew.
+	// A constraint is considered "Unsatisfiable" for an incoming pod if and only if every possible node assignment for that pod would violate "MaxSkew" on some topology. For example, in a 3-zone cluster, MaxSkew is set to 1, and pods with the same labelSelector spread as 3/1/1:
+	WhenUnsatisfiable string `json:"whenUnsatisfiable"`
+}
+
+// V1TypedLocalObjectReference TypedLocalObjectReference contains enough information to let you locate the typed referenced object inside the same namespace.
+type V1TypedLocalObjectReference struct {
+	// ApiGroup APIGroup is the group for the resource being referenced. If APIGroup is not specified, the specified Kind must be in the core API group. For any other third-party types, APIGroup is required.
+	ApiGroup string `json:"apiGroup"`
+
+	// Kind Kind is the type of resource being referenced
+	Kind string `json:"kind"`
+
+	// Name Name is the name of resource being referenced
+	Name string `json:"name"`
+}
+
+// V1TypedObjectReference TypedObjectReference contains enough information to let you locate the typed referenced object
+type V1TypedObjectReference struct {
+	// ApiGroup APIGroup is the group for the resource being referenced. If APIGroup is not specified, the specified Kind must be in the core API group. For any other third-party types, APIGroup is required.
+	ApiGroup string `json:"apiGroup"`
+
+	// Kind Kind is the type of resource being referenced
+	Kind string `json:"kind"`
+
+	// Name Name is the name of resource being referenced
+	Name string `json:"name"`
+
+	// Namespace Namespace is the namespace of resource being referenced Note that when a namespace is specified, a gateway.networking.k8s.io/ReferenceGrant object is required in the referent namespace to allow that namespace's owner to accept the reference. See the ReferenceGrant documentation for details. (Alpha) This field requires the CrossNamespaceVolumeDataSource feature gate to be enabled.
+	Namespace *string `json:"namespace,omitempty"`
+}
+
+// V1UserInfo UserInfo holds the information about the user needed to implement the user.Info interface.
+type V1UserInfo struct {
+	// Extra extra is any additional information provided by the authenticator.
+	Extra *map[string][]string `json:"extra,omitempty"`
+
+	// Groups groups is the names of groups this user is a part of.
+	Groups *[]string `json:"groups,omitempty"`
+
+	// Uid uid is a unique value that identifies this user across time. If this user is deleted and another user by the same name is added, they will have different UIDs.
+	Uid *string `json:"uid,omitempty"`
+
+	// Username username is the name that uniquely identifies this user among all active users.
+	Username *string `json:"username,omitempty"`
+}
+
+// V1Volume Volume represents a named volume in a pod that may be accessed by any container in the pod.
+type V1Volume struct {
+	// AwsElasticBlockStore awsElasticBlockStore represents an AWS Disk resource that is attached to a kubelet's host machine and then exposed to the pod. Deprecated: AWSElasticBlockStore is deprecated. All operations for the in-tree awsElasticBlockStore type are redirected to the ebs.csi.aws.com CSI driver. More info: https://kubernetes.io/docs/concepts/storage/volumes#awselasticblockstore
+	AwsElasticBlockStore *V1AWSElasticBlockStoreVolumeSource `json:"awsElasticBlockStore,omitempty"`
+
+	// AzureDisk azureDisk represents an Azure Data Disk mount on the host and bind mount to the pod. Deprecated: AzureDisk is deprecated. All operations for the in-tree azureDisk type are redirected to the disk.csi.azure.com CSI driver.
+	AzureDisk *V1AzureDiskVolumeSource `json:"azureDisk,omitempty"`
+
+	// AzureFile azureFile represents an Azure File Service mount on the host and bind mount to the pod. Deprecated: AzureFile is deprecated. All operations for the in-tree azureFile type are redirected to the file.csi.azure.com CSI driver.
+	AzureFile *V1AzureFileVolumeSource `json:"azureFile,omitempty"`
+
+	// Cephfs cephFS represents a Ceph FS mount on the host that shares a pod's lifetime. Deprecated: CephFS is deprecated and the in-tree cephfs type is no longer supported.
+	Cephfs *V1CephFSVolumeSource `json:"cephfs,omitempty"`
+
+	// Cinder cinder represents a cinder volume attached and mounted on kubelets host machine. Deprecated: Cinder is deprecated. All operations for the in-tree cinder type are redirected to the cinder.csi.openstack.org CSI driver. More info: https://examples.k8s.io/mysql-cinder-pd/README.md
+	Cinder *V1CinderVolumeSource `json:"cinder,omitempty"`
+
+	// ConfigMap configMap represents a configMap that should populate this volume
+	ConfigMap *V1ConfigMapVolumeSource `json:"configMap,omitempty"`
+
+	// Csi csi (Container Storage Interface) represents ephemeral storage that is handled by certain external CSI drivers.
+	Csi *V1CSIVolumeSource `json:"csi,omitempty"`
+
+	// DownwardAPI downwardAPI represents downward API about the pod that should populate this volume
+	DownwardAPI *V1DownwardAPIVolumeSource `json:"downwardAPI,omitempty"`
+
+	// EmptyDir emptyDir represents a temporary directory that shares a pod's lifetime. More info: https://kubernetes.io/docs/concepts/storage/volumes#emptydir
+	EmptyDir *V1EmptyDirVolumeSource `json:"emptyDir,omitempty"`
+
+	// Ephemeral ephemeral represents a volume that is handled by a cluster storage driver. The volume's lifecycle is tied to the pod that defines it - it will be created before the pod starts, and deleted when the pod is removed.
+	//
+	// Use this if: a) the volume is only needed while the pod runs, b) features of normal volumes like restoring from snapshot or capacity
+	//    tracking are needed,
+	// c) the storage driver is specified through a storage class, and d) the storage driver supports dynamic volume provisioning through
+	//    a PersistentVolumeClaim (see EphemeralVolumeSource for more
+	//    information on the connection between this volume type
+	//    and PersistentVolumeClaim).
+	//
+	// Use PersistentVolumeClaim or one of the vendor-specific APIs for volumes that persist for longer than the lifecycle of an individual pod.
+	//
+	// Use CSI for light-weight local ephemeral volumes if the CSI driver is meant to be used that way - see the documentation of the driver for more information.
+	//
+	// A pod can use both types of ephemeral volumes and persistent volumes at the same time.
+	Ephemeral *V1EphemeralVolumeSource `json:"ephemeral,omitempty"`
+
+	// Fc fc represents a Fibre Channel resource that is attached to a kubelet's host machine and then exposed to the pod.
+	Fc *V1FCVolumeSource `json:"fc,omitempty"`
+
+	// FlexVolume flexVolume represents a generic volume resource that is provisioned/attached using an exec based plugin. Deprecated: FlexVolume is deprecated. Consider using a CSIDriver instead.
+	FlexVolume *V1FlexVolumeSource `json:"flexVolume,omitempty"`
+
+	// Flocker flocker represents a Flocker volume attached to a kubelet's host machine. This depends on the Flocker control service being running. Deprecated: Flocker is deprecated and the in-tree flocker type is no longer supported.
+	Flocker *V1FlockerVolumeSource `json:"flocker,omitempty"`
+
+	// GcePersistentDisk gcePersistentDisk represents a GCE Disk resource that is attached to a kubelet's host machine and then exposed to the pod. Deprecated: GCEPersistentDisk is deprecated. All operations for the in-tree gcePersistentDisk type are redirected to the pd.csi.storage.gke.io CSI driver. More info: https://kubernetes.io/docs/concepts/storage/volumes#gcepersistentdisk
+	GcePersistentDisk *V1GCEPersistentDiskVolumeSource `json:"gcePersistentDisk,omitempty"`
+
+	// GitRepo gitRepo represents a git repository at a particular revision. Deprecated: GitRepo is deprecated. To provision a container with a git repo, mount an EmptyDir into an InitContainer that clones the repo using git, then mount the EmptyDir into the Pod's container.
+	GitRepo *V1GitRepoVolumeSource `json:"gitRepo,omitempty"`
+
+	// Glusterfs glusterfs represents a Glusterfs mount on the host that shares a pod's lifetime. Deprecated: Glusterfs is deprecated and the in-tree glusterfs type is no longer supported.
+	Glusterfs *V1GlusterfsVolumeSource `json:"glusterfs,omitempty"`
+
+	// HostPath hostPath represents a pre-existing file or directory on the host machine that is directly exposed to the container. This is generally used for system agents or other privileged things that are allowed to see the host machine. Most containers will NOT need this. More info: https://kubernetes.io/docs/concepts/storage/volumes#hostpath
+	HostPath *V1HostPathVolumeSource `json:"hostPath,omitempty"`
+
+	// Image image represents an OCI object (a container image or artifact) pulled and mounted on the kubelet's host machine. The volume is resolved at pod startup depending on which PullPolicy value is provided:
+	//
+	// - Always: the kubelet always attempts to pull the reference. Container creation will fail If the pull fails. - Never: the kubelet never pulls the reference and only uses a local image or artifact. Container creation will fail if the reference isn't present. - IfNotPresent: the kubelet pulls if the reference isn't already present on disk. Container creation will fail if the reference isn't present and the pull fails.
+	//
+	// The volume gets re-resolved if the pod gets deleted and recreated, which means that new remote content will become available on pod recreation. A failure to resolve or pull the image during pod startup will block containers from starting and may add significant latency. Failures will be retried using normal volume backoff and will be reported on the pod reason and message. The types of objects that may be mounted by this volume are defined by the container runtime implementation on a host machine and at minimum must include all valid types supported by the container image field. The OCI object gets mounted in a single directory (spec.containers[*].volumeMounts.mountPath) by merging the manifest layers in the same way as for container images. The volume will be mounted read-only (ro). Sub path mounts for containers are not supported (spec.containers[*].volumeMounts.subpath) before 1.33. The field spec.securityContext.fsGroupChangePolicy has no effect on this volume type.
+	Image *V1ImageVolumeSource `json:"image,omitempty"`
+
+	// Iscsi iscsi represents an ISCSI Disk resource that is attached to a kubelet's host machine and then exposed to the pod. More info: https://kubernetes.io/docs/concepts/storage/volumes/#iscsi
+	Iscsi *V1ISCSIVolumeSource `json:"iscsi,omitempty"`
+
+	// Name name of the volume. Must be a DNS_LABEL and unique within the pod. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
+	Name string `json:"name"`
+
+	// Nfs nfs represents an NFS mount on the host that shares a pod's lifetime More info: https://kubernetes.io/docs/concepts/storage/volumes#nfs
+	Nfs *V1NFSVolumeSource `json:"nfs,omitempty"`
+
+	// PersistentVolumeClaim persistentVolumeClaimVolumeSource represents a reference to a PersistentVolumeClaim in the same namespace. More info: https://kubernetes.io/docs/concepts/storage/persistent-volumes#persistentvolumeclaims
+	PersistentVolumeClaim *V1PersistentVolumeClaimVolumeSource `json:"persistentVolumeClaim,omitempty"`
+
+	// PhotonPersistentDisk photonPersistentDisk represents a PhotonController persistent disk attached and mounted on kubelets host machine. Deprecated: PhotonPersistentDisk is deprecated and the in-tree photonPersistentDisk type is no longer supported.
+	PhotonPersistentDisk *V1PhotonPersistentDiskVolumeSource `json:"photonPersistentDisk,omitempty"`
+
+	// PortworxVolume portworxVolume represents a portworx volume attached and mounted on kubelets host machine. Deprecated: PortworxVolume is deprecated. All operations for the in-tree portworxVolume type are redirected to the pxd.portworx.com CSI driver.
+	PortworxVolume *V1PortworxVolumeSource `json:"portworxVolume,omitempty"`
+
+	// Projected projected items for all in one resources secrets, configmaps, and downward API
+	Projected *V1ProjectedVolumeSource `json:"projected,omitempty"`
+
+	// Quobyte quobyte represents a Quobyte mount on the host that shares a pod's lifetime. Deprecated: Quobyte is deprecated and the in-tree quobyte type is no longer supported.
+	Quobyte *V1QuobyteVolumeSource `json:"quobyte,omitempty"`
+
+	// Rbd rbd represents a Rados Block Device mount on the host that shares a pod's lifetime. Deprecated: RBD is deprecated and the in-tree rbd type is no longer supported.
+	Rbd *V1RBDVolumeSource `json:"rbd,omitempty"`
+
+	// ScaleIO scaleIO represents a ScaleIO persistent volume attached and mounted on Kubernetes nodes. Deprecated: ScaleIO is deprecated and the in-tree scaleIO type is no longer supported.
+	ScaleIO *V1ScaleIOVolumeSource `json:"scaleIO,omitempty"`
+
+	// Secret secret represents a secret that should populate this volume. More info: https://kubernetes.io/docs/concepts/storage/volumes#secret
+	Secret *V1SecretVolumeSource `json:"secret,omitempty"`
+
+	// Storageos storageOS represents a StorageOS volume attached and mounted on Kubernetes nodes. Deprecated: StorageOS is deprecated and the in-tree storageos type is no longer supported.
+	Storageos *V1StorageOSVolumeSource `json:"storageos,omitempty"`
+
+	// VsphereVolume vsphereVolume represents a vSphere volume attached and mounted on kubelets host machine. Deprecated: VsphereVolume is deprecated. All operations for the in-tree vsphereVolume type are redirected to the csi.vsphere.vmware.com CSI driver.
+	VsphereVolume *V1VsphereVirtualDiskVolumeSource `json:"vsphereVolume,omitempty"`
+}
+
+// V1VolumeDevice volumeDevice describes a mapping of a raw block device within a container.
+type V1VolumeDevice struct {
+	// DevicePath devicePath is the path inside of the container that the device will be mapped to.
+	DevicePath string `json:"devicePath"`
+
+	// Name name must match the name of a persistentVolumeClaim in the pod
+	Name string `json:"name"`
+}
+
+// V1VolumeMount VolumeMount describes a mounting of a Volume within a container.
+type V1VolumeMount struct {
+	// BindMountOptions bindMountOptions is the list of additional bind mount options to apply when mounting this volume into the container. Allowed values are noexec, nodev, and nosuid. These are Linux mount options and have no effect on Windows nodes. This field is not supported with image volumes. This is an alpha field and requires enabling the VolumeBindMountOptions feature gate.
+	BindMountOptions *[]string `json:"bindMountOptions,omitempty"`
+
+	// MountPath Path within the container at which the volume should be mounted.
+	MountPath string `json:"mountPath"`
+
+	// MountPropagation mountPropagation determines how mounts are propagated from the host to container and the other way around. When not set, MountPropagationNone is used. This field is beta in 1.10. When RecursiveReadOnly is set to IfPossible or to Enabled, MountPropagation must be None or unspecified (which defaults to None).
+	MountPropagation *string `json:"mountPropagation,omitempty"`
+
+	// Name This must match the Name of a Volume.
+	Name string `json:"name"`
+
+	// ReadOnly Mounted read-only if true, read-write otherwise (false or unspecified). Defaults to false.
+	ReadOnly *bool `json:"readOnly,omitempty"`
+
+	// RecursiveReadOnly RecursiveReadOnly specifies whether read-only mounts should be handled recursively.
+	//
+	// If ReadOnly is false, this field has no meaning and must be unspecified.
+	//
+	// If ReadOnly is true, and this field is set to Disabled, the mount is not made recursively read-only.  If this field is set to IfPossible, the mount is made recursively read-only, if it is supported by the container runtime.  If this field is set to Enabled, the mount is made recursively read-only if it is supported by the container runtime, otherwise the pod will not be started and an error will be generated to indicate the reason.
+	//
+	// If this field is set to IfPossible or Enabled, MountPropagation must be set to None (or be unspecified, which defaults to None).
+	//
+	// If this field is not specified, it is treated as an equivalent of Disabled.
+	RecursiveReadOnly *string `json:"recursiveReadOnly,omitempty"`
+
+	// SubPath Path within the volume from which the container's volume should be mounted. Defaults to "" (volume's root).
+	SubPath *string `json:"subPath,omitempty"`
+
+	// SubPathExpr Expanded path within the volume from which the container's volume should be mounted. Behaves similarly to SubPath but environment variable references $(VAR_NAME) are expanded using the container's environment. Defaults to "" (volume's root). SubPathExpr and SubPath are mutually exclusive.
+	SubPathExpr *string `json:"subPathExpr,omitempty"`
+}
+
+// V1VolumeProjection Projection that may be projected along with other supported volume types. Exactly one of these fields must be set.
+type V1VolumeProjection struct {
+	// ClusterTrustBundle ClusterTrustBundle allows a pod to access the `.spec.trustBundle` field of ClusterTrustBundle objects in an auto-updating file.
+	//
+	// Alpha, gated by the ClusterTrustBundleProjection feature gate.
+	//
+	// ClusterTrustBundle objects can either be selected by name, or by the combination of signer name and a label selector.
+	//
+	// Kubelet performs aggressive normalization of the PEM contents written into the pod filesystem.  Esoteric PEM features such as inter-block comments and block headers are stripped.  Certificates are deduplicated. The ordering of certificates within the file is arbitrary, and Kubelet may change the order over time.
+	ClusterTrustBundle *V1ClusterTrustBundleProjection `json:"clusterTrustBundle,omitempty"`
+
+	// ConfigMap configMap information about the configMap data to project
+	ConfigMap *V1ConfigMapProjection `json:"configMap,omitempty"`
+
+	// DownwardAPI downwardAPI information about the downwardAPI data to project
+	DownwardAPI *V1DownwardAPIProjection `json:"downwardAPI,omitempty"`
+
+	// PodCertificate Projects an auto-rotating credential bundle (private key and certificate chain) that the pod can use either as a TLS client or server.
+	//
+	// Kubelet generates a private key and uses it to send a PodCertificateRequest to the named signer.  Once the signer approves the request and issues a certificate chain, Kubelet writes the key and certificate chain to the pod filesystem.  The pod does not start until certificates have been issued for each podCertificate projected volume source in its spec.
+	//
+	// Kubelet will begin trying to rotate the certificate at the time indicated by the signer using the PodCertificateRequest.Status.BeginRefreshAt timestamp.
+	//
+	// Kubelet can write a single file, indicated by the credentialBundlePath field, or separate files, indicated by the keyPath and certificateChainPath fields.
+	//
+	// The credential bundle is a single file in PEM format.  The first PEM entry is the private key (in PKCS#8 format), and the remaining PEM entries are the certificate chain issued by the signer (typically, signers will return their certificate chain in leaf-to-root order).
+	//
+	// Prefer using the credential bundle format, since your application code can read it atomically.  If you use keyPath and certificateChainPath, your application must make two separate file reads. If these coincide with a certificate rotation, it is possible that the private key and leaf certificate you read may not correspond to each other.  Your application will need to check for this condition, and re-read until they are consistent.
+	//
+	// The named signer controls chooses the format of the certificate it issues; consult the signer implementation's documentation to learn how to use the certificates it issues.
+	PodCertificate *V1PodCertificateProjection `json:"podCertificate,omitempty"`
+
+	// Secret secret information about the secret data to project
+	Secret *V1SecretProjection `json:"secret,omitempty"`
+
+	// ServiceAccountToken serviceAccountToken is information about the serviceAccountToken data to project
+	ServiceAccountToken *V1ServiceAccountTokenProjection `json:"serviceAccountToken,omitempty"`
+}
+
+// V1VolumeResourceRequirements VolumeResourceRequirements describes the storage resource requirements for a volume.
+type V1VolumeResourceRequirements struct {
+	// Limits Limits describes the maximum amount of compute resources allowed. More info: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+	Limits *map[string]ResourceQuantity `json:"limits,omitempty"`
+
+	// Requests Requests describes the minimum amount of compute resources required. If Requests is omitted for a container, it defaults to Limits if that is explicitly specified, otherwise to an implementation-defined value. Requests cannot exceed Limits. More info: https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/
+	Requests *map[string]ResourceQuantity `json:"requests,omitempty"`
+}
+
+// V1VsphereVirtualDiskVolumeSource Represents a vSphere volume resource.
+type V1VsphereVirtualDiskVolumeSource struct {
+	// FsType fsType is filesystem type to mount. Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs", "ntfs". Implicitly inferred to be "ext4" if unspecified.
+	FsType *string `json:"fsType,omitempty"`
+
+	// StoragePolicyID storagePolicyID is the storage Policy Based Management (SPBM) profile ID associated with the StoragePolicyName.
+	StoragePolicyID *string `json:"storagePolicyID,omitempty"`
+
+	// StoragePolicyName storagePolicyName is the storage Policy Based Management (SPBM) profile name.
+	StoragePolicyName *string `json:"storagePolicyName,omitempty"`
+
+	// VolumePath volumePath is the path that identifies vSphere volume vmdk
+	VolumePath string `json:"volumePath"`
+}
+
+// V1WeightedPodAffinityTerm The weights of all of the matched WeightedPodAffinityTerm fields are added per-node to find the most preferred node(s)
+type V1WeightedPodAffinityTerm struct {
+	// PodAffinityTerm Required. A pod affinity term, associated with the corresponding weight.
+	PodAffinityTerm V1PodAffinityTerm `json:"podAffinityTerm"`
+
+	// Weight weight associated with matching the corresponding podAffinityTerm, in the range 1-100.
+	Weight int32 `json:"weight"`
+}
+
+// V1WindowsSecurityContextOptions WindowsSecurityContextOptions contain Windows-specific options and credentials.
+type V1WindowsSecurityContextOptions struct {
+	// GmsaCredentialSpec GMSACredentialSpec is where the GMSA admission webhook (https://github.com/kubernetes-sigs/windows-gmsa) inlines the contents of the GMSA credential spec named by the GMSACredentialSpecName field.
+	GmsaCredentialSpec *string `json:"gmsaCredentialSpec,omitempty"`
+
+	// GmsaCredentialSpecName GMSACredentialSpecName is the name of the GMSA credential spec to use.
+	GmsaCredentialSpecName *string `json:"gmsaCredentialSpecName,omitempty"`
+
+	// HostProcess HostProcess determines if a container should be run as a 'Host Process' container. All of a Pod's containers must have the same effective HostProcess value (it is not allowed to have a mix of HostProcess containers and non-HostProcess containers). In addition, if HostProcess is true then HostNetwork must also be set to true.
+	HostProcess *bool `json:"hostProcess,omitempty"`
+
+	// RunAsUserName The UserName in Windows to run the entrypoint of the container process. Defaults to the user specified in image metadata if unspecified. May also be set in PodSecurityContext. If set in both SecurityContext and PodSecurityContext, the value specified in SecurityContext takes precedence.
+	RunAsUserName *string `json:"runAsUserName,omitempty"`
 }
 
 // V1alpha1Cluster defines model for v1alpha1.Cluster.
@@ -1130,6 +3591,28 @@ type V1alpha2Override struct {
 	ClusterOverrides *[]V1alpha2ClusterOverride `json:"clusterOverrides,omitempty"`
 }
 
+// V1alpha2PersonalAccessToken defines model for v1alpha2.PersonalAccessToken.
+type V1alpha2PersonalAccessToken struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata ObjectMeta is metadata that all persisted resources must have, which includes all objects users must create.
+	Metadata *V1ObjectMeta                   `json:"metadata,omitempty"`
+	Spec     V1alpha2PersonalAccessTokenSpec `json:"spec"`
+}
+
+// V1alpha2PersonalAccessTokenSpec defines model for v1alpha2.PersonalAccessTokenSpec.
+type V1alpha2PersonalAccessTokenSpec struct {
+	Description    *string  `json:"description,omitempty"`
+	ExpirationTime V1Time   `json:"expirationTime"`
+	Scopes         []string `json:"scopes"`
+	TokenHash      string   `json:"tokenHash"`
+	User           string   `json:"user"`
+}
+
 // V1alpha2Placement defines model for v1alpha2.Placement.
 type V1alpha2Placement struct {
 	// ClusterSelector A label selector is a label query over a set of resources. The result of matchLabels and matchExpressions are ANDed. An empty label selector matches all objects. A null label selector matches no objects.
@@ -1174,6 +3657,55 @@ type V1alpha2ResourceQuotaStatusByNamespace struct {
 
 	// Used Used is the current observed total usage of the resource in the namespace.
 	Used *map[string]ResourceQuantity `json:"used,omitempty"`
+}
+
+// V1alpha2Session defines model for v1alpha2.Session.
+type V1alpha2Session struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata ObjectMeta is metadata that all persisted resources must have, which includes all objects users must create.
+	Metadata *V1ObjectMeta       `json:"metadata,omitempty"`
+	Spec     V1alpha2SessionSpec `json:"spec"`
+}
+
+// V1alpha2SessionCode defines model for v1alpha2.SessionCode.
+type V1alpha2SessionCode struct {
+	Challenge      *string     `json:"challenge,omitempty"`
+	ExpirationTime V1MicroTime `json:"expirationTime"`
+	Hash           string      `json:"hash"`
+	Nonce          *string     `json:"nonce,omitempty"`
+	RedirectURI    *string     `json:"redirectURI,omitempty"`
+	Used           *bool       `json:"used,omitempty"`
+}
+
+// V1alpha2SessionSpec defines model for v1alpha2.SessionSpec.
+type V1alpha2SessionSpec struct {
+	AccessTokenSeconds    *int64               `json:"accessTokenSeconds,omitempty"`
+	Address               *string              `json:"address,omitempty"`
+	Audience              *[]string            `json:"audience,omitempty"`
+	AuthenticationMethods *[]string            `json:"authenticationMethods,omitempty"`
+	AuthenticationTime    *V1Time              `json:"authenticationTime,omitempty"`
+	Browser               *bool                `json:"browser,omitempty"`
+	Client                string               `json:"client"`
+	Code                  *V1alpha2SessionCode `json:"code,omitempty"`
+	ExpirationTime        V1Time               `json:"expirationTime"`
+	Extra                 *map[string][]string `json:"extra,omitempty"`
+	IdleSeconds           *int64               `json:"idleSeconds,omitempty"`
+	LastUseTime           V1MicroTime          `json:"lastUseTime"`
+	Parent                *string              `json:"parent,omitempty"`
+	PreviousTokenHash     *string              `json:"previousTokenHash,omitempty"`
+	Provider              *string              `json:"provider,omitempty"`
+	RefreshTokenHash      *string              `json:"refreshTokenHash,omitempty"`
+	Revoked               *bool                `json:"revoked,omitempty"`
+	RevokedReason         *string              `json:"revokedReason,omitempty"`
+	RotationNonce         *string              `json:"rotationNonce,omitempty"`
+	Scopes                *[]string            `json:"scopes,omitempty"`
+	User                  string               `json:"user"`
+	UserAgent             *string              `json:"userAgent,omitempty"`
 }
 
 // V1alpha2Template defines model for v1alpha2.Template.
@@ -1538,6 +4070,54 @@ type ListLoginRecordsParams struct {
 	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
 }
 
+// ListSessionsParams defines parameters for ListSessions.
+type ListSessionsParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime, the default.
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Pretty Indent the answer.
+	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
+}
+
+// ListPersonalAccessTokensParams defines parameters for ListPersonalAccessTokens.
+type ListPersonalAccessTokensParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime, the default.
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Pretty Indent the answer.
+	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
+}
+
 // ListGroupBindingsParams defines parameters for ListGroupBindings.
 type ListGroupBindingsParams struct {
 	// Page Number of the page, from 1.
@@ -1701,6 +4281,30 @@ type ListWorkspaceRolesParams struct {
 
 	// Annotation Selector on annotations; kubesphere.io/creator for what the console shows.
 	Annotation *string `form:"annotation,omitempty" json:"annotation,omitempty"`
+}
+
+// GetPlatformStatisticsParams defines parameters for GetPlatformStatistics.
+type GetPlatformStatisticsParams struct {
+	// MetricsFilter Regular expression for the names of the numbers; all when it is missing.
+	MetricsFilter *string `form:"metrics_filter,omitempty" json:"metrics_filter,omitempty"`
+}
+
+// GetWorkspaceStatisticsParams defines parameters for GetWorkspaceStatistics.
+type GetWorkspaceStatisticsParams struct {
+	// Type What is asked for.
+	Type string `form:"type" json:"type"`
+
+	// MetricsFilter Regular expression for the names of the numbers; all when it is missing.
+	MetricsFilter *string `form:"metrics_filter,omitempty" json:"metrics_filter,omitempty"`
+}
+
+// RerunJobParams defines parameters for RerunJob.
+type RerunJobParams struct {
+	// Action What to do.
+	Action string `form:"action" json:"action"`
+
+	// ResourceVersion Version the job has to have; a conflict if it changed since.
+	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
 }
 
 // ListNamespacedResourcesParams defines parameters for ListNamespacedResources.
@@ -2615,6 +5219,21 @@ type DeleteWorkspaceTemplateParams struct {
 	PropagationPolicy *string `form:"propagationPolicy,omitempty" json:"propagationPolicy,omitempty"`
 }
 
+// OpenPodTerminalParams defines parameters for OpenPodTerminal.
+type OpenPodTerminalParams struct {
+	// Container Name of the container; the first one of the pod if it is missing.
+	Container *string `form:"container,omitempty" json:"container,omitempty"`
+
+	// Shell The shell to start: bash, sh, ash, zsh, powershell or cmd. Without, bash or else sh.
+	Shell *string `form:"shell,omitempty" json:"shell,omitempty"`
+}
+
+// OpenNodeTerminalParams defines parameters for OpenNodeTerminal.
+type OpenNodeTerminalParams struct {
+	// Shell The shell to start: bash, sh, ash, zsh, powershell or cmd. Without, bash or else sh.
+	Shell *string `form:"shell,omitempty" json:"shell,omitempty"`
+}
+
 // ListNamespacedObjectsParams defines parameters for ListNamespacedObjects.
 type ListNamespacedObjectsParams struct {
 	// Page Number of the page, from 1.
@@ -3308,22 +5927,277 @@ type ReplaceClusterObjectParams struct {
 	FieldValidation *string `form:"fieldValidation,omitempty" json:"fieldValidation,omitempty"`
 }
 
-// CreateTokenFormdataBody defines parameters for CreateToken.
-type CreateTokenFormdataBody struct {
+// AuthorizeParams defines parameters for Authorize.
+type AuthorizeParams struct {
 	// ClientId Name of the OAuth client.
+	ClientId string `form:"client_id" json:"client_id"`
+
+	// ResponseType code.
+	ResponseType string `form:"response_type" json:"response_type"`
+
+	// RedirectUri Where the answer goes: one of the client's, to the letter. Needed unless it has just one.
+	RedirectUri *string `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
+
+	// Scope Scopes, separated by blanks.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// State Comes back unchanged.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+
+	// Nonce Goes into the ID token.
+	Nonce *string `form:"nonce,omitempty" json:"nonce,omitempty"`
+
+	// CodeChallenge The challenge of PKCE (RFC 7636). Needed for public clients.
+	CodeChallenge *string `form:"code_challenge,omitempty" json:"code_challenge,omitempty"`
+
+	// CodeChallengeMethod S256.
+	CodeChallengeMethod *string `form:"code_challenge_method,omitempty" json:"code_challenge_method,omitempty"`
+
+	// Prompt none, login, consent or select_account.
+	Prompt *string `form:"prompt,omitempty" json:"prompt,omitempty"`
+
+	// MaxAge How many seconds ago the user may have logged in.
+	MaxAge *string `form:"max_age,omitempty" json:"max_age,omitempty"`
+
+	// LoginHint Name to fill in.
+	LoginHint *string `form:"login_hint,omitempty" json:"login_hint,omitempty"`
+
+	// IdTokenHint An ID token of who should be logged in.
+	IdTokenHint *string `form:"id_token_hint,omitempty" json:"id_token_hint,omitempty"`
+}
+
+// PostAuthorizeFormdataBody defines parameters for PostAuthorize.
+type PostAuthorizeFormdataBody struct {
+	// ClientId Name of the OAuth client.
+	ClientId string `form:"client_id" json:"client_id"`
+
+	// CodeChallenge The challenge of PKCE (RFC 7636). Needed for public clients.
+	CodeChallenge *string `form:"code_challenge,omitempty" json:"code_challenge,omitempty"`
+
+	// CodeChallengeMethod S256.
+	CodeChallengeMethod *string `form:"code_challenge_method,omitempty" json:"code_challenge_method,omitempty"`
+
+	// IdTokenHint An ID token of who should be logged in.
+	IdTokenHint *string `form:"id_token_hint,omitempty" json:"id_token_hint,omitempty"`
+
+	// LoginHint Name to fill in.
+	LoginHint *string `form:"login_hint,omitempty" json:"login_hint,omitempty"`
+
+	// MaxAge How many seconds ago the user may have logged in.
+	MaxAge *string `form:"max_age,omitempty" json:"max_age,omitempty"`
+
+	// Nonce Goes into the ID token.
+	Nonce *string `form:"nonce,omitempty" json:"nonce,omitempty"`
+
+	// Prompt none, login, consent or select_account.
+	Prompt *string `form:"prompt,omitempty" json:"prompt,omitempty"`
+
+	// RedirectUri Where the answer goes: one of the client's, to the letter. Needed unless it has just one.
+	RedirectUri *string `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
+
+	// ResponseType code.
+	ResponseType string `form:"response_type" json:"response_type"`
+
+	// Scope Scopes, separated by blanks.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+
+	// State Comes back unchanged.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// ReturnFromProviderParams defines parameters for ReturnFromProvider.
+type ReturnFromProviderParams struct {
+	// Code What the provider answered with.
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// State What the visit began with.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// PostReturnFromProviderFormdataBody defines parameters for PostReturnFromProvider.
+type PostReturnFromProviderFormdataBody struct {
+	// Code What the provider answered with.
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// State What the visit began with.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// DecideConsentFormdataBody defines parameters for DecideConsent.
+type DecideConsentFormdataBody struct {
+	// Continue What the browser goes on with: the request for authorization or the device that asked for the login.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Decision allow; anything else says no.
+	Decision *string `form:"decision,omitempty" json:"decision,omitempty"`
+
+	// Token What ties the form to the browser it was given to.
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+}
+
+// GetDevicePageParams defines parameters for GetDevicePage.
+type GetDevicePageParams struct {
+	// UserCode The code, to fill it in.
+	UserCode *string `form:"user_code,omitempty" json:"user_code,omitempty"`
+}
+
+// DecideDeviceFormdataBody defines parameters for DecideDevice.
+type DecideDeviceFormdataBody struct {
+	// Decision allow or deny; empty to see what the device is.
+	Decision *string `form:"decision,omitempty" json:"decision,omitempty"`
+
+	// Token What ties the form to the browser it was given to.
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// UserCode The code the device shows.
+	UserCode *string `form:"user_code,omitempty" json:"user_code,omitempty"`
+}
+
+// AuthorizeDeviceFormdataBody defines parameters for AuthorizeDevice.
+type AuthorizeDeviceFormdataBody struct {
+	// ClientId Name of the OAuth client, unless it authenticates by HTTP Basic.
 	ClientId *string `form:"client_id,omitempty" json:"client_id,omitempty"`
 
 	// ClientSecret Secret of the OAuth client.
 	ClientSecret *string `form:"client_secret,omitempty" json:"client_secret,omitempty"`
 
-	// GrantType How the token is asked for.
+	// Scope Scopes, separated by blanks.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
+}
+
+// IntrospectTokenFormdataBody defines parameters for IntrospectToken.
+type IntrospectTokenFormdataBody struct {
+	// ClientId Name of the OAuth client, unless it authenticates by HTTP Basic.
+	ClientId *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// ClientSecret Secret of the OAuth client.
+	ClientSecret *string `form:"client_secret,omitempty" json:"client_secret,omitempty"`
+
+	// Token An access token or a refresh token.
+	Token string `form:"token" json:"token"`
+
+	// TokenTypeHint Accepted and not needed.
+	TokenTypeHint *string `form:"token_type_hint,omitempty" json:"token_type_hint,omitempty"`
+}
+
+// GetLoginPageParams defines parameters for GetLoginPage.
+type GetLoginPageParams struct {
+	// Continue What the browser goes on with: the request for authorization or the device that asked for the login.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+}
+
+// SubmitLoginFormdataBody defines parameters for SubmitLogin.
+type SubmitLoginFormdataBody struct {
+	// Continue What the browser goes on with: the request for authorization or the device that asked for the login.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+
+	// Password The password.
+	Password *string `form:"password,omitempty" json:"password,omitempty"`
+
+	// Provider The identity provider that knows the password; this server if empty.
+	Provider *string `form:"provider,omitempty" json:"provider,omitempty"`
+
+	// Token What ties the form to the browser it was given to.
+	Token *string `form:"token,omitempty" json:"token,omitempty"`
+
+	// Username Name or e-mail address.
+	Username *string `form:"username,omitempty" json:"username,omitempty"`
+}
+
+// VisitProviderParams defines parameters for VisitProvider.
+type VisitProviderParams struct {
+	// Continue What the browser goes on with: the request for authorization or the device that asked for the login.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
+}
+
+// LoginAtProviderFormdataBody defines parameters for LoginAtProvider.
+type LoginAtProviderFormdataBody struct {
+	// Password Password at the provider.
+	Password string `form:"password" json:"password"`
+
+	// Username Name at the provider.
+	Username string `form:"username" json:"username"`
+}
+
+// LogoutParams defines parameters for Logout.
+type LogoutParams struct {
+	// IdTokenHint An ID token of the session.
+	IdTokenHint *string `form:"id_token_hint,omitempty" json:"id_token_hint,omitempty"`
+
+	// ClientId Name of the client, if there is no ID token.
+	ClientId *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// PostLogoutRedirectUri Where the browser goes afterwards.
+	PostLogoutRedirectUri *string `form:"post_logout_redirect_uri,omitempty" json:"post_logout_redirect_uri,omitempty"`
+
+	// State Comes back unchanged.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// PostLogoutFormdataBody defines parameters for PostLogout.
+type PostLogoutFormdataBody struct {
+	// ClientId Name of the client, if there is no ID token.
+	ClientId *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// IdTokenHint An ID token of the session.
+	IdTokenHint *string `form:"id_token_hint,omitempty" json:"id_token_hint,omitempty"`
+
+	// PostLogoutRedirectUri Where the browser goes afterwards.
+	PostLogoutRedirectUri *string `form:"post_logout_redirect_uri,omitempty" json:"post_logout_redirect_uri,omitempty"`
+
+	// State Comes back unchanged.
+	State *string `form:"state,omitempty" json:"state,omitempty"`
+}
+
+// RevokeTokenFormdataBody defines parameters for RevokeToken.
+type RevokeTokenFormdataBody struct {
+	// ClientId Name of the OAuth client, unless it authenticates by HTTP Basic.
+	ClientId *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// ClientSecret Secret of the OAuth client.
+	ClientSecret *string `form:"client_secret,omitempty" json:"client_secret,omitempty"`
+
+	// Token An access token or a refresh token.
+	Token string `form:"token" json:"token"`
+
+	// TokenTypeHint Accepted and not needed.
+	TokenTypeHint *string `form:"token_type_hint,omitempty" json:"token_type_hint,omitempty"`
+}
+
+// CreateTokenFormdataBody defines parameters for CreateToken.
+type CreateTokenFormdataBody struct {
+	// ClientId Name of the OAuth client, unless it authenticates by HTTP Basic.
+	ClientId *string `form:"client_id,omitempty" json:"client_id,omitempty"`
+
+	// ClientSecret Secret of the OAuth client.
+	ClientSecret *string `form:"client_secret,omitempty" json:"client_secret,omitempty"`
+
+	// Code The authorization code. It can be used once, within a minute.
+	Code *string `form:"code,omitempty" json:"code,omitempty"`
+
+	// CodeVerifier The verifier of PKCE (RFC 7636).
+	CodeVerifier *string `form:"code_verifier,omitempty" json:"code_verifier,omitempty"`
+
+	// DeviceCode The device code, for grant_type=urn:ietf:params:oauth:grant-type:device_code.
+	DeviceCode *string `form:"device_code,omitempty" json:"device_code,omitempty"`
+
+	// GrantType How the token is asked for. code is authorization_code.
 	GrantType CreateTokenFormdataBodyGrantType `form:"grant_type" json:"grant_type"`
 
 	// Password Password of the user, for grant_type=password.
 	Password *string `form:"password,omitempty" json:"password,omitempty"`
 
+	// Provider Name of the identity provider that knows the password, for grant_type=password; this server if empty.
+	Provider *string `form:"provider,omitempty" json:"provider,omitempty"`
+
+	// RedirectUri The redirect URI of the request for the code, if it named one.
+	RedirectUri *string `form:"redirect_uri,omitempty" json:"redirect_uri,omitempty"`
+
 	// RefreshToken The refresh token, for grant_type=refresh_token. It can be used once.
 	RefreshToken *string `form:"refresh_token,omitempty" json:"refresh_token,omitempty"`
+
+	// Scope Scopes, separated by blanks: openid profile email groups offline_access.
+	Scope *string `form:"scope,omitempty" json:"scope,omitempty"`
 
 	// Username Name or e-mail address of the user, for grant_type=password.
 	Username *string `form:"username,omitempty" json:"username,omitempty"`
@@ -3428,8 +6302,14 @@ type CreateUserJSONRequestBody = V1alpha2User
 // UpdateUserJSONRequestBody defines body for UpdateUser for application/json ContentType.
 type UpdateUserJSONRequestBody = V1alpha2User
 
+// LinkIdentityJSONRequestBody defines body for LinkIdentity for application/json ContentType.
+type LinkIdentityJSONRequestBody = IamIdentityProof
+
 // ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
 type ChangePasswordJSONRequestBody = IamPasswordChange
+
+// CreatePersonalAccessTokenJSONRequestBody defines body for CreatePersonalAccessToken for application/json ContentType.
+type CreatePersonalAccessTokenJSONRequestBody = IamNewToken
 
 // CreateGroupBindingsJSONRequestBody defines body for CreateGroupBindings for application/json ContentType.
 type CreateGroupBindingsJSONRequestBody = CreateGroupBindingsJSONBody
@@ -3569,6 +6449,39 @@ type PatchClusterObjectApplicationStrategicMergePatchPlusJSONRequestBody = Route
 // ReplaceClusterObjectJSONRequestBody defines body for ReplaceClusterObject for application/json ContentType.
 type ReplaceClusterObjectJSONRequestBody = RouteObject
 
+// ReviewTokenJSONRequestBody defines body for ReviewToken for application/json ContentType.
+type ReviewTokenJSONRequestBody = V1TokenReview
+
+// PostAuthorizeFormdataRequestBody defines body for PostAuthorize for application/x-www-form-urlencoded ContentType.
+type PostAuthorizeFormdataRequestBody PostAuthorizeFormdataBody
+
+// PostReturnFromProviderFormdataRequestBody defines body for PostReturnFromProvider for application/x-www-form-urlencoded ContentType.
+type PostReturnFromProviderFormdataRequestBody PostReturnFromProviderFormdataBody
+
+// DecideConsentFormdataRequestBody defines body for DecideConsent for application/x-www-form-urlencoded ContentType.
+type DecideConsentFormdataRequestBody DecideConsentFormdataBody
+
+// DecideDeviceFormdataRequestBody defines body for DecideDevice for application/x-www-form-urlencoded ContentType.
+type DecideDeviceFormdataRequestBody DecideDeviceFormdataBody
+
+// AuthorizeDeviceFormdataRequestBody defines body for AuthorizeDevice for application/x-www-form-urlencoded ContentType.
+type AuthorizeDeviceFormdataRequestBody AuthorizeDeviceFormdataBody
+
+// IntrospectTokenFormdataRequestBody defines body for IntrospectToken for application/x-www-form-urlencoded ContentType.
+type IntrospectTokenFormdataRequestBody IntrospectTokenFormdataBody
+
+// SubmitLoginFormdataRequestBody defines body for SubmitLogin for application/x-www-form-urlencoded ContentType.
+type SubmitLoginFormdataRequestBody SubmitLoginFormdataBody
+
+// LoginAtProviderFormdataRequestBody defines body for LoginAtProvider for application/x-www-form-urlencoded ContentType.
+type LoginAtProviderFormdataRequestBody LoginAtProviderFormdataBody
+
+// PostLogoutFormdataRequestBody defines body for PostLogout for application/x-www-form-urlencoded ContentType.
+type PostLogoutFormdataRequestBody PostLogoutFormdataBody
+
+// RevokeTokenFormdataRequestBody defines body for RevokeToken for application/x-www-form-urlencoded ContentType.
+type RevokeTokenFormdataRequestBody RevokeTokenFormdataBody
+
 // CreateTokenFormdataRequestBody defines body for CreateToken for application/x-www-form-urlencoded ContentType.
 type CreateTokenFormdataRequestBody CreateTokenFormdataBody
 
@@ -3646,10 +6559,36 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// GetAuthorizationServer Describe the token service
+	//
+	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+	//
+	// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServer` operationId).
+	GetAuthorizationServer(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpenIDConfiguration Describe the token service
+	//
+	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+	//
+	// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+	GetOpenIDConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetConfigz Which features are enabled
 	//
 	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/configz (the `GetConfigz` operationId).
 	GetConfigz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGPUKinds Which kinds of graphics processors there are
+	//
+	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/gpu/kinds (the `ListGPUKinds` operationId).
+	ListGPUKinds(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOAuthConfig How one can log in
+	//
+	// What login pages have to know: the identity providers with the addresses to send browsers to, and no secrets.
+	//
+	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
+	GetOAuthConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReviewAccessWithBody Ask whether somebody may do something
 	//
@@ -4249,7 +7188,7 @@ type ClientInterface interface {
 
 	// CreateUserWithBody Create a user
 	//
-	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -4258,7 +7197,7 @@ type ClientInterface interface {
 
 	// CreateUser Create a user
 	//
-	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -4302,6 +7241,36 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/globalroles (the `ListUserGlobalRoles` operationId).
 	ListUserGlobalRoles(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListIdentities List who a user is at identity providers
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `ListIdentities` operationId).
+	ListIdentities(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkIdentityWithBody Link a user to somebody of an identity provider
+	//
+	// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+	LinkIdentityWithBody(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LinkIdentity Link a user to somebody of an identity provider
+	//
+	// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+	LinkIdentity(ctx context.Context, user string, body LinkIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnlinkIdentity Unlink a user from an identity provider
+	//
+	// Takes the groups with it that the provider gave. The last way to log in cannot be taken.
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities/{provider} (the `UnlinkIdentity` operationId).
+	UnlinkIdentity(ctx context.Context, user string, provider string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListLoginRecords List the logins of a user
 	//
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/loginrecords (the `ListLoginRecords` operationId).
@@ -4324,6 +7293,55 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/users/{user}/password (the `ChangePassword` operationId).
 	ChangePassword(ctx context.Context, user string, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSessions End the sessions of a user
+	//
+	// Ends all sessions of a user but the one this request is made in.
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `EndSessions` operationId).
+	EndSessions(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSessions List the sessions of a user
+	//
+	// Lists the logins of a user that have not ended. The one this request is made in has the annotation iam.kubesphere.io/current.
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `ListSessions` operationId).
+	ListSessions(ctx context.Context, user string, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndSession End a session of a user
+	//
+	// Ends a login and every token that was issued for it, on every replica within a second.
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions/{session} (the `EndSession` operationId).
+	EndSession(ctx context.Context, user string, session string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPersonalAccessTokens List the personal access tokens of a user
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `ListPersonalAccessTokens` operationId).
+	ListPersonalAccessTokens(ctx context.Context, user string, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePersonalAccessTokenWithBody Make a personal access token
+	//
+	// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessTokenWithBody(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreatePersonalAccessToken Make a personal access token
+	//
+	// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessToken(ctx context.Context, user string, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeletePersonalAccessToken Revoke a personal access token
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens/{token} (the `DeletePersonalAccessToken` operationId).
+	DeletePersonalAccessToken(ctx context.Context, user string, token string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListGroupBindings List the memberships in groups of a workspace
 	//
@@ -4606,20 +7624,73 @@ type ClientInterface interface {
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/workspaceroles/{workspacerole} (the `UpdateWorkspaceRole` operationId).
 	UpdateWorkspaceRole(ctx context.Context, workspace string, workspacerole string, body UpdateWorkspaceRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPlatformStatistics Count clusters, workspaces, users and app templates
+	//
+	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/kubesphere (the `GetPlatformStatistics` operationId).
+	GetPlatformStatistics(ctx context.Context, params *GetPlatformStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetWorkspaceStatistics Count projects, members and roles of a workspace
+	//
+	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
+	GetWorkspaceStatistics(ctx context.Context, workspace string, params *GetWorkspaceStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RerunJob Run a job again
+	//
+	// Replaces a job, whether it is complete or not, by a new one of the same name. It takes the rights to delete and to create jobs.
+	//
+	// Corresponds with POST /kapis/operations.kubesphere.io/v1alpha2/namespaces/{namespace}/jobs/{job} (the `RerunJob` operationId).
+	RerunJob(ctx context.Context, namespace string, job string, params *RerunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetClusterAbnormalWorkloads Count what does not work in the cluster
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/abnormalworkloads (the `GetClusterAbnormalWorkloads` operationId).
 	GetClusterAbnormalWorkloads(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetComponentHealthV1alpha2 The health of the system
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/componenthealth (the `GetComponentHealthV1alpha2` operationId).
+	GetComponentHealthV1alpha2(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListComponentsV1alpha2 List the services of the system with the health of their pods
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components (the `ListComponentsV1alpha2` operationId).
+	ListComponentsV1alpha2(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetComponentV1alpha2 The health of a service of the system
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components/{component} (the `GetComponentV1alpha2` operationId).
+	GetComponentV1alpha2(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetNamespaceAbnormalWorkloads Count what does not work in a namespace
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/abnormalworkloads (the `GetNamespaceAbnormalWorkloads` operationId).
 	GetNamespaceAbnormalWorkloads(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetDaemonSetRevision Get a revision of one of the daemonsets
+	//
+	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/daemonsets/{daemonset}/revisions/{revision} (the `GetDaemonSetRevision` operationId).
+	GetDaemonSetRevision(ctx context.Context, namespace string, daemonset string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDeploymentRevision Get a revision of one of the deployments
+	//
+	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/deployments/{deployment}/revisions/{revision} (the `GetDeploymentRevision` operationId).
+	GetDeploymentRevision(ctx context.Context, namespace string, deployment string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetNamespaceQuotas Limits and use of a namespace
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/quotas (the `GetNamespaceQuotas` operationId).
 	GetNamespaceQuotas(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetStatefulSetRevision Get a revision of one of the statefulsets
+	//
+	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
+	GetStatefulSetRevision(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetClusterQuotas Count what the cluster uses
 	//
@@ -4632,6 +7703,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 	GetKubeconfig(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetComponentHealth The health of the system
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/componenthealth (the `GetComponentHealth` operationId).
+	GetComponentHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListComponents List the services of the system with the health of their pods
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components (the `ListComponents` operationId).
+	ListComponents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetComponent The health of a service of the system
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
+	GetComponent(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNamespacedResources List objects of a namespace
 	//
@@ -5021,6 +8107,20 @@ type ClientInterface interface {
 	// Corresponds with PUT /kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates/{workspace} (the `UpdateWorkspaceTemplate` operationId).
 	UpdateWorkspaceTemplate(ctx context.Context, workspace string, body UpdateWorkspaceTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// OpenPodTerminal Open a terminal in a container
+	//
+	// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
+	OpenPodTerminal(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenNodeTerminal Open a terminal on a node
+	//
+	// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
+	OpenNodeTerminal(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetKapisVersion Version of the platform and of Kubernetes
 	//
 	// Corresponds with GET /kapis/version (the `GetKapisVersion` operationId).
@@ -5239,23 +8339,263 @@ type ClientInterface interface {
 	// Corresponds with PUT /kapis/{group}/{version}/{resources}/{name} (the `ReplaceClusterObject` operationId).
 	ReplaceClusterObject(ctx context.Context, group string, version string, resources string, name string, params *ReplaceClusterObjectParams, body ReplaceClusterObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetOAuthConfiguration Describe the token service
+	//
+	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+	//
+	// Corresponds with GET /oauth/.well-known/openid-configuration (the `GetOAuthConfiguration` operationId).
+	GetOAuthConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewTokenWithBody Review a token for Kubernetes
+	//
+	// The webhook for token authentication of kube-apiserver: says whose an access token is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+	ReviewTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewToken Review a token for Kubernetes
+	//
+	// The webhook for token authentication of kube-apiserver: says whose an access token is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+	ReviewToken(ctx context.Context, body ReviewTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Authorize Ask the user for authorization
+	//
+	// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+	//
+	// Corresponds with GET /oauth/authorize (the `Authorize` operationId).
+	Authorize(ctx context.Context, params *AuthorizeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostAuthorizeWithBody Ask the user for authorization
+	//
+	// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+	PostAuthorizeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostAuthorizeWithFormdataBody Ask the user for authorization
+	//
+	// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+	PostAuthorizeWithFormdataBody(ctx context.Context, body PostAuthorizeFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReturnFromProvider Come back from an identity provider
+	//
+	// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+	//
+	// Corresponds with GET /oauth/callback/{provider} (the `ReturnFromProvider` operationId).
+	ReturnFromProvider(ctx context.Context, provider string, params *ReturnFromProviderParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostReturnFromProviderWithBody Come back from an identity provider
+	//
+	// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+	PostReturnFromProviderWithBody(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostReturnFromProviderWithFormdataBody Come back from an identity provider
+	//
+	// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+	PostReturnFromProviderWithFormdataBody(ctx context.Context, provider string, body PostReturnFromProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideConsentWithBody Allow an application, or not
+	//
+	// The form of the page that asks whether an application may act for the user.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+	DecideConsentWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideConsentWithFormdataBody Allow an application, or not
+	//
+	// The form of the page that asks whether an application may act for the user.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+	DecideConsentWithFormdataBody(ctx context.Context, body DecideConsentFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDevicePage The page for devices
+	//
+	// Where a user types the code a device shows.
+	//
+	// Corresponds with GET /oauth/device (the `GetDevicePage` operationId).
+	GetDevicePage(ctx context.Context, params *GetDevicePageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideDeviceWithBody Approve a device, or not
+	//
+	// The form of the page for devices: first the code, then the decision.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+	DecideDeviceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DecideDeviceWithFormdataBody Approve a device, or not
+	//
+	// The form of the page for devices: first the code, then the decision.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+	DecideDeviceWithFormdataBody(ctx context.Context, body DecideDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AuthorizeDeviceWithBody Log in on a device without a browser
+	//
+	// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+	AuthorizeDeviceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AuthorizeDeviceWithFormdataBody Log in on a device without a browser
+	//
+	// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+	AuthorizeDeviceWithFormdataBody(ctx context.Context, body AuthorizeDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithBody Look into a token
+	//
+	// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectTokenWithFormdataBody Look into a token
+	//
+	// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListKeys Public keys of the tokens
 	//
-	// The keys access tokens are signed with, as a JSON Web Key Set (RFC 7517).
+	// The keys tokens are signed with, as a JSON Web Key Set (RFC 7517). The next one is there before it is used.
 	//
 	// Corresponds with GET /oauth/keys (the `ListKeys` operationId).
 	ListKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetLoginPage The login page
+	//
+	// Asks for name and password, and offers the identity providers. It works without JavaScript.
+	//
+	// Corresponds with GET /oauth/login (the `GetLoginPage` operationId).
+	GetLoginPage(ctx context.Context, params *GetLoginPageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitLoginWithBody Log in by the login page
+	//
+	// The form of the login page. The browser gets a cookie.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+	SubmitLoginWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitLoginWithFormdataBody Log in by the login page
+	//
+	// The form of the login page. The browser gets a cookie.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+	SubmitLoginWithFormdataBody(ctx context.Context, body SubmitLoginFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VisitProvider Log in at an identity provider
+	//
+	// Sends the browser to the provider's own login page.
+	//
+	// Corresponds with GET /oauth/login/{provider} (the `VisitProvider` operationId).
+	VisitProvider(ctx context.Context, provider string, params *VisitProviderParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LoginAtProviderWithBody Log in with a password of an identity provider
+	//
+	// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+	LoginAtProviderWithBody(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LoginAtProviderWithFormdataBody Log in with a password of an identity provider
+	//
+	// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+	LoginAtProviderWithFormdataBody(ctx context.Context, provider string, body LoginAtProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Logout End the session
 	//
-	// Ends the session the bearer token was issued in: its access and refresh tokens are refused from then on.
+	// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
 	//
 	// Corresponds with GET /oauth/logout (the `Logout` operationId).
-	Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	Logout(ctx context.Context, params *LogoutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostLogoutWithBody End the session
+	//
+	// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+	PostLogoutWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PostLogoutWithFormdataBody End the session
+	//
+	// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+	PostLogoutWithFormdataBody(ctx context.Context, body PostLogoutFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeTokenWithBody Revoke a token
+	//
+	// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+	RevokeTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeTokenWithFormdataBody Revoke a token
+	//
+	// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+	RevokeTokenWithFormdataBody(ctx context.Context, body RevokeTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateTokenWithBody Get an access token
 	//
-	// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+	// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -5264,12 +8604,26 @@ type ClientInterface interface {
 
 	// CreateTokenWithFormdataBody Get an access token
 	//
-	// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+	// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type.
 	//
 	// Corresponds with POST /oauth/token (the `CreateToken` operationId).
 	CreateTokenWithFormdataBody(ctx context.Context, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUserInfo Who the user is
+	//
+	// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+	//
+	// Corresponds with GET /oauth/userinfo (the `GetUserInfo` operationId).
+	GetUserInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// QueryUserInfo Who the user is
+	//
+	// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+	//
+	// Corresponds with POST /oauth/userinfo (the `QueryUserInfo` operationId).
+	QueryUserInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetVersion Version of the platform and of Kubernetes
 	//
@@ -5277,11 +8631,77 @@ type ClientInterface interface {
 	GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// GetAuthorizationServer Describe the token service
+//
+// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+//
+// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServer` operationId).
+func (c *Client) GetAuthorizationServer(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAuthorizationServerRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpenIDConfiguration Describe the token service
+//
+// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+//
+// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+func (c *Client) GetOpenIDConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenIDConfigurationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetConfigz Which features are enabled
 //
 // Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/configz (the `GetConfigz` operationId).
 func (c *Client) GetConfigz(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetConfigzRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGPUKinds Which kinds of graphics processors there are
+//
+// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/gpu/kinds (the `ListGPUKinds` operationId).
+func (c *Client) ListGPUKinds(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGPUKindsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOAuthConfig How one can log in
+//
+// What login pages have to know: the identity providers with the addresses to send browsers to, and no secrets.
+//
+// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
+func (c *Client) GetOAuthConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOAuthConfigRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -6670,7 +10090,7 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 
 // CreateUserWithBody Create a user
 //
-// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 //
 // Takes any type of body and a specified content type.
 //
@@ -6689,7 +10109,7 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 
 // CreateUser Create a user
 //
-// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -6793,6 +10213,76 @@ func (c *Client) ListUserGlobalRoles(ctx context.Context, user string, reqEditor
 	return c.Client.Do(req)
 }
 
+// ListIdentities List who a user is at identity providers
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `ListIdentities` operationId).
+func (c *Client) ListIdentities(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListIdentitiesRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkIdentityWithBody Link a user to somebody of an identity provider
+//
+// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+func (c *Client) LinkIdentityWithBody(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkIdentityRequestWithBody(c.Server, user, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LinkIdentity Link a user to somebody of an identity provider
+//
+// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+func (c *Client) LinkIdentity(ctx context.Context, user string, body LinkIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLinkIdentityRequest(c.Server, user, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnlinkIdentity Unlink a user from an identity provider
+//
+// Takes the groups with it that the provider gave. The last way to log in cannot be taken.
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities/{provider} (the `UnlinkIdentity` operationId).
+func (c *Client) UnlinkIdentity(ctx context.Context, user string, provider string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnlinkIdentityRequest(c.Server, user, provider)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListLoginRecords List the logins of a user
 //
 // Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/loginrecords (the `ListLoginRecords` operationId).
@@ -6836,6 +10326,125 @@ func (c *Client) ChangePasswordWithBody(ctx context.Context, user string, conten
 // Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/users/{user}/password (the `ChangePassword` operationId).
 func (c *Client) ChangePassword(ctx context.Context, user string, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewChangePasswordRequest(c.Server, user, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSessions End the sessions of a user
+//
+// Ends all sessions of a user but the one this request is made in.
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `EndSessions` operationId).
+func (c *Client) EndSessions(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionsRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSessions List the sessions of a user
+//
+// Lists the logins of a user that have not ended. The one this request is made in has the annotation iam.kubesphere.io/current.
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `ListSessions` operationId).
+func (c *Client) ListSessions(ctx context.Context, user string, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndSession End a session of a user
+//
+// Ends a login and every token that was issued for it, on every replica within a second.
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions/{session} (the `EndSession` operationId).
+func (c *Client) EndSession(ctx context.Context, user string, session string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndSessionRequest(c.Server, user, session)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPersonalAccessTokens List the personal access tokens of a user
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `ListPersonalAccessTokens` operationId).
+func (c *Client) ListPersonalAccessTokens(ctx context.Context, user string, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPersonalAccessTokensRequest(c.Server, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePersonalAccessTokenWithBody Make a personal access token
+//
+// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+func (c *Client) CreatePersonalAccessTokenWithBody(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePersonalAccessTokenRequestWithBody(c.Server, user, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreatePersonalAccessToken Make a personal access token
+//
+// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+func (c *Client) CreatePersonalAccessToken(ctx context.Context, user string, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreatePersonalAccessTokenRequest(c.Server, user, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeletePersonalAccessToken Revoke a personal access token
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens/{token} (the `DeletePersonalAccessToken` operationId).
+func (c *Client) DeletePersonalAccessToken(ctx context.Context, user string, token string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeletePersonalAccessTokenRequest(c.Server, user, token)
 	if err != nil {
 		return nil, err
 	}
@@ -7517,11 +11126,103 @@ func (c *Client) UpdateWorkspaceRole(ctx context.Context, workspace string, work
 	return c.Client.Do(req)
 }
 
+// GetPlatformStatistics Count clusters, workspaces, users and app templates
+//
+// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/kubesphere (the `GetPlatformStatistics` operationId).
+func (c *Client) GetPlatformStatistics(ctx context.Context, params *GetPlatformStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPlatformStatisticsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetWorkspaceStatistics Count projects, members and roles of a workspace
+//
+// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
+func (c *Client) GetWorkspaceStatistics(ctx context.Context, workspace string, params *GetWorkspaceStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetWorkspaceStatisticsRequest(c.Server, workspace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RerunJob Run a job again
+//
+// Replaces a job, whether it is complete or not, by a new one of the same name. It takes the rights to delete and to create jobs.
+//
+// Corresponds with POST /kapis/operations.kubesphere.io/v1alpha2/namespaces/{namespace}/jobs/{job} (the `RerunJob` operationId).
+func (c *Client) RerunJob(ctx context.Context, namespace string, job string, params *RerunJobParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRerunJobRequest(c.Server, namespace, job, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetClusterAbnormalWorkloads Count what does not work in the cluster
 //
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/abnormalworkloads (the `GetClusterAbnormalWorkloads` operationId).
 func (c *Client) GetClusterAbnormalWorkloads(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetClusterAbnormalWorkloadsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetComponentHealthV1alpha2 The health of the system
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/componenthealth (the `GetComponentHealthV1alpha2` operationId).
+func (c *Client) GetComponentHealthV1alpha2(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetComponentHealthV1alpha2Request(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListComponentsV1alpha2 List the services of the system with the health of their pods
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components (the `ListComponentsV1alpha2` operationId).
+func (c *Client) ListComponentsV1alpha2(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListComponentsV1alpha2Request(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetComponentV1alpha2 The health of a service of the system
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components/{component} (the `GetComponentV1alpha2` operationId).
+func (c *Client) GetComponentV1alpha2(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetComponentV1alpha2Request(c.Server, component)
 	if err != nil {
 		return nil, err
 	}
@@ -7547,11 +11248,62 @@ func (c *Client) GetNamespaceAbnormalWorkloads(ctx context.Context, namespace st
 	return c.Client.Do(req)
 }
 
+// GetDaemonSetRevision Get a revision of one of the daemonsets
+//
+// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/daemonsets/{daemonset}/revisions/{revision} (the `GetDaemonSetRevision` operationId).
+func (c *Client) GetDaemonSetRevision(ctx context.Context, namespace string, daemonset string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDaemonSetRevisionRequest(c.Server, namespace, daemonset, revision)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDeploymentRevision Get a revision of one of the deployments
+//
+// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/deployments/{deployment}/revisions/{revision} (the `GetDeploymentRevision` operationId).
+func (c *Client) GetDeploymentRevision(ctx context.Context, namespace string, deployment string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDeploymentRevisionRequest(c.Server, namespace, deployment, revision)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetNamespaceQuotas Limits and use of a namespace
 //
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/quotas (the `GetNamespaceQuotas` operationId).
 func (c *Client) GetNamespaceQuotas(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetNamespaceQuotasRequest(c.Server, namespace)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStatefulSetRevision Get a revision of one of the statefulsets
+//
+// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
+func (c *Client) GetStatefulSetRevision(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStatefulSetRevisionRequest(c.Server, namespace, statefulset, revision)
 	if err != nil {
 		return nil, err
 	}
@@ -7584,6 +11336,51 @@ func (c *Client) GetClusterQuotas(ctx context.Context, reqEditors ...RequestEdit
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 func (c *Client) GetKubeconfig(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetKubeconfigRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetComponentHealth The health of the system
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/componenthealth (the `GetComponentHealth` operationId).
+func (c *Client) GetComponentHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetComponentHealthRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListComponents List the services of the system with the health of their pods
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components (the `ListComponents` operationId).
+func (c *Client) ListComponents(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListComponentsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetComponent The health of a service of the system
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
+func (c *Client) GetComponent(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetComponentRequest(c.Server, component)
 	if err != nil {
 		return nil, err
 	}
@@ -8542,6 +12339,40 @@ func (c *Client) UpdateWorkspaceTemplate(ctx context.Context, workspace string, 
 	return c.Client.Do(req)
 }
 
+// OpenPodTerminal Open a terminal in a container
+//
+// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
+func (c *Client) OpenPodTerminal(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenPodTerminalRequest(c.Server, namespace, pod, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenNodeTerminal Open a terminal on a node
+//
+// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
+func (c *Client) OpenNodeTerminal(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenNodeTerminalRequest(c.Server, node, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetKapisVersion Version of the platform and of Kubernetes
 //
 // Corresponds with GET /kapis/version (the `GetKapisVersion` operationId).
@@ -9100,9 +12931,343 @@ func (c *Client) ReplaceClusterObject(ctx context.Context, group string, version
 	return c.Client.Do(req)
 }
 
+// GetOAuthConfiguration Describe the token service
+//
+// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+//
+// Corresponds with GET /oauth/.well-known/openid-configuration (the `GetOAuthConfiguration` operationId).
+func (c *Client) GetOAuthConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOAuthConfigurationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewTokenWithBody Review a token for Kubernetes
+//
+// The webhook for token authentication of kube-apiserver: says whose an access token is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+func (c *Client) ReviewTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewToken Review a token for Kubernetes
+//
+// The webhook for token authentication of kube-apiserver: says whose an access token is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+func (c *Client) ReviewToken(ctx context.Context, body ReviewTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewTokenRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Authorize Ask the user for authorization
+//
+// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+//
+// Corresponds with GET /oauth/authorize (the `Authorize` operationId).
+func (c *Client) Authorize(ctx context.Context, params *AuthorizeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAuthorizeRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostAuthorizeWithBody Ask the user for authorization
+//
+// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+func (c *Client) PostAuthorizeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostAuthorizeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostAuthorizeWithFormdataBody Ask the user for authorization
+//
+// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+func (c *Client) PostAuthorizeWithFormdataBody(ctx context.Context, body PostAuthorizeFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostAuthorizeRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReturnFromProvider Come back from an identity provider
+//
+// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+//
+// Corresponds with GET /oauth/callback/{provider} (the `ReturnFromProvider` operationId).
+func (c *Client) ReturnFromProvider(ctx context.Context, provider string, params *ReturnFromProviderParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReturnFromProviderRequest(c.Server, provider, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostReturnFromProviderWithBody Come back from an identity provider
+//
+// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+func (c *Client) PostReturnFromProviderWithBody(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostReturnFromProviderRequestWithBody(c.Server, provider, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostReturnFromProviderWithFormdataBody Come back from an identity provider
+//
+// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+func (c *Client) PostReturnFromProviderWithFormdataBody(ctx context.Context, provider string, body PostReturnFromProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostReturnFromProviderRequestWithFormdataBody(c.Server, provider, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideConsentWithBody Allow an application, or not
+//
+// The form of the page that asks whether an application may act for the user.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+func (c *Client) DecideConsentWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideConsentRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideConsentWithFormdataBody Allow an application, or not
+//
+// The form of the page that asks whether an application may act for the user.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+func (c *Client) DecideConsentWithFormdataBody(ctx context.Context, body DecideConsentFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideConsentRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDevicePage The page for devices
+//
+// Where a user types the code a device shows.
+//
+// Corresponds with GET /oauth/device (the `GetDevicePage` operationId).
+func (c *Client) GetDevicePage(ctx context.Context, params *GetDevicePageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDevicePageRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideDeviceWithBody Approve a device, or not
+//
+// The form of the page for devices: first the code, then the decision.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+func (c *Client) DecideDeviceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideDeviceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DecideDeviceWithFormdataBody Approve a device, or not
+//
+// The form of the page for devices: first the code, then the decision.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+func (c *Client) DecideDeviceWithFormdataBody(ctx context.Context, body DecideDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDecideDeviceRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AuthorizeDeviceWithBody Log in on a device without a browser
+//
+// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+func (c *Client) AuthorizeDeviceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAuthorizeDeviceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AuthorizeDeviceWithFormdataBody Log in on a device without a browser
+//
+// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+func (c *Client) AuthorizeDeviceWithFormdataBody(ctx context.Context, body AuthorizeDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAuthorizeDeviceRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithBody Look into a token
+//
+// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectTokenWithFormdataBody Look into a token
+//
+// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+func (c *Client) IntrospectTokenWithFormdataBody(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectTokenRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListKeys Public keys of the tokens
 //
-// The keys access tokens are signed with, as a JSON Web Key Set (RFC 7517).
+// The keys tokens are signed with, as a JSON Web Key Set (RFC 7517). The next one is there before it is used.
 //
 // Corresponds with GET /oauth/keys (the `ListKeys` operationId).
 func (c *Client) ListKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -9117,13 +13282,199 @@ func (c *Client) ListKeys(ctx context.Context, reqEditors ...RequestEditorFn) (*
 	return c.Client.Do(req)
 }
 
+// GetLoginPage The login page
+//
+// Asks for name and password, and offers the identity providers. It works without JavaScript.
+//
+// Corresponds with GET /oauth/login (the `GetLoginPage` operationId).
+func (c *Client) GetLoginPage(ctx context.Context, params *GetLoginPageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLoginPageRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitLoginWithBody Log in by the login page
+//
+// The form of the login page. The browser gets a cookie.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+func (c *Client) SubmitLoginWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitLoginRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitLoginWithFormdataBody Log in by the login page
+//
+// The form of the login page. The browser gets a cookie.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+func (c *Client) SubmitLoginWithFormdataBody(ctx context.Context, body SubmitLoginFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitLoginRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VisitProvider Log in at an identity provider
+//
+// Sends the browser to the provider's own login page.
+//
+// Corresponds with GET /oauth/login/{provider} (the `VisitProvider` operationId).
+func (c *Client) VisitProvider(ctx context.Context, provider string, params *VisitProviderParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVisitProviderRequest(c.Server, provider, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LoginAtProviderWithBody Log in with a password of an identity provider
+//
+// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+func (c *Client) LoginAtProviderWithBody(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLoginAtProviderRequestWithBody(c.Server, provider, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LoginAtProviderWithFormdataBody Log in with a password of an identity provider
+//
+// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+func (c *Client) LoginAtProviderWithFormdataBody(ctx context.Context, provider string, body LoginAtProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLoginAtProviderRequestWithFormdataBody(c.Server, provider, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Logout End the session
 //
-// Ends the session the bearer token was issued in: its access and refresh tokens are refused from then on.
+// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
 //
 // Corresponds with GET /oauth/logout (the `Logout` operationId).
-func (c *Client) Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewLogoutRequest(c.Server)
+func (c *Client) Logout(ctx context.Context, params *LogoutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLogoutRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostLogoutWithBody End the session
+//
+// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+func (c *Client) PostLogoutWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostLogoutRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PostLogoutWithFormdataBody End the session
+//
+// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+func (c *Client) PostLogoutWithFormdataBody(ctx context.Context, body PostLogoutFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPostLogoutRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeTokenWithBody Revoke a token
+//
+// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+func (c *Client) RevokeTokenWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeTokenRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeTokenWithFormdataBody Revoke a token
+//
+// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+func (c *Client) RevokeTokenWithFormdataBody(ctx context.Context, body RevokeTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeTokenRequestWithFormdataBody(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -9136,7 +13487,7 @@ func (c *Client) Logout(ctx context.Context, reqEditors ...RequestEditorFn) (*ht
 
 // CreateTokenWithBody Get an access token
 //
-// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9155,13 +13506,47 @@ func (c *Client) CreateTokenWithBody(ctx context.Context, contentType string, bo
 
 // CreateTokenWithFormdataBody Get an access token
 //
-// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type.
 //
 // Corresponds with POST /oauth/token (the `CreateToken` operationId).
 func (c *Client) CreateTokenWithFormdataBody(ctx context.Context, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCreateTokenRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUserInfo Who the user is
+//
+// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+//
+// Corresponds with GET /oauth/userinfo (the `GetUserInfo` operationId).
+func (c *Client) GetUserInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUserInfoRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// QueryUserInfo Who the user is
+//
+// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+//
+// Corresponds with POST /oauth/userinfo (the `QueryUserInfo` operationId).
+func (c *Client) QueryUserInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewQueryUserInfoRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -9187,6 +13572,60 @@ func (c *Client) GetVersion(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// NewGetAuthorizationServerRequest constructs an http.Request for the GetAuthorizationServer method
+func NewGetAuthorizationServerRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/oauth-authorization-server")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpenIDConfigurationRequest constructs an http.Request for the GetOpenIDConfiguration method
+func NewGetOpenIDConfigurationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/openid-configuration")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetConfigzRequest constructs an http.Request for the GetConfigz method
 func NewGetConfigzRequest(server string) (*http.Request, error) {
 	var err error
@@ -9197,6 +13636,60 @@ func NewGetConfigzRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/kapis/config.kubesphere.io/v1alpha2/configs/configz")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListGPUKindsRequest constructs an http.Request for the ListGPUKinds method
+func NewListGPUKindsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/config.kubesphere.io/v1alpha2/configs/gpu/kinds")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOAuthConfigRequest constructs an http.Request for the GetOAuthConfig method
+func NewGetOAuthConfigRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/config.kubesphere.io/v1alpha2/configs/oauth")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -12346,6 +16839,128 @@ func NewListUserGlobalRolesRequest(server string, user string) (*http.Request, e
 	return req, nil
 }
 
+// NewListIdentitiesRequest constructs an http.Request for the ListIdentities method
+func NewListIdentitiesRequest(server string, user string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/identities", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLinkIdentityRequest calls the generic LinkIdentity builder with application/json body
+func NewLinkIdentityRequest(server string, user string, body LinkIdentityJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewLinkIdentityRequestWithBody(server, user, "application/json", bodyReader)
+}
+
+// NewLinkIdentityRequestWithBody constructs an http.Request for the LinkIdentity method, with any body, and a specified content type
+func NewLinkIdentityRequestWithBody(server string, user string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/identities", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUnlinkIdentityRequest constructs an http.Request for the UnlinkIdentity method
+func NewUnlinkIdentityRequest(server string, user string, provider string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/identities/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListLoginRecordsRequest constructs an http.Request for the ListLoginRecords method
 func NewListLoginRecordsRequest(server string, user string, params *ListLoginRecordsParams) (*http.Request, error) {
 	var err error
@@ -12522,6 +17137,435 @@ func NewChangePasswordRequestWithBody(server string, user string, contentType st
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEndSessionsRequest constructs an http.Request for the EndSessions method
+func NewEndSessionsRequest(server string, user string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSessionsRequest constructs an http.Request for the ListSessions method
+func NewListSessionsRequest(server string, user string, params *ListSessionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pretty != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pretty", *params.Pretty, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEndSessionRequest constructs an http.Request for the EndSession method
+func NewEndSessionRequest(server string, user string, session string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "session", session, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/sessions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListPersonalAccessTokensRequest constructs an http.Request for the ListPersonalAccessTokens method
+func NewListPersonalAccessTokensRequest(server string, user string, params *ListPersonalAccessTokensParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/tokens", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pretty != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pretty", *params.Pretty, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreatePersonalAccessTokenRequest calls the generic CreatePersonalAccessToken builder with application/json body
+func NewCreatePersonalAccessTokenRequest(server string, user string, body CreatePersonalAccessTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreatePersonalAccessTokenRequestWithBody(server, user, "application/json", bodyReader)
+}
+
+// NewCreatePersonalAccessTokenRequestWithBody constructs an http.Request for the CreatePersonalAccessToken method, with any body, and a specified content type
+func NewCreatePersonalAccessTokenRequestWithBody(server string, user string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/tokens", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeletePersonalAccessTokenRequest constructs an http.Request for the DeletePersonalAccessToken method
+func NewDeletePersonalAccessTokenRequest(server string, user string, token string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "token", token, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/tokens/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -14290,6 +19334,205 @@ func NewUpdateWorkspaceRoleRequestWithBody(server string, workspace string, work
 	return req, nil
 }
 
+// NewGetPlatformStatisticsRequest constructs an http.Request for the GetPlatformStatistics method
+func NewGetPlatformStatisticsRequest(server string, params *GetPlatformStatisticsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/monitoring.kubesphere.io/v1alpha3/kubesphere")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.MetricsFilter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metrics_filter", *params.MetricsFilter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetWorkspaceStatisticsRequest constructs an http.Request for the GetWorkspaceStatistics method
+func NewGetWorkspaceStatisticsRequest(server string, workspace string, params *GetWorkspaceStatisticsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "workspace", workspace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/monitoring.kubesphere.io/v1alpha3/workspaces/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.MetricsFilter != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "metrics_filter", *params.MetricsFilter, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRerunJobRequest constructs an http.Request for the RerunJob method
+func NewRerunJobRequest(server string, namespace string, job string, params *RerunJobParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "job", job, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/operations.kubesphere.io/v1alpha2/namespaces/%s/jobs/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "action", params.Action, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.ResourceVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "resourceVersion", *params.ResourceVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetClusterAbnormalWorkloadsRequest constructs an http.Request for the GetClusterAbnormalWorkloads method
 func NewGetClusterAbnormalWorkloadsRequest(server string) (*http.Request, error) {
 	var err error
@@ -14300,6 +19543,94 @@ func NewGetClusterAbnormalWorkloadsRequest(server string) (*http.Request, error)
 	}
 
 	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/abnormalworkloads")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetComponentHealthV1alpha2Request constructs an http.Request for the GetComponentHealthV1alpha2 method
+func NewGetComponentHealthV1alpha2Request(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/componenthealth")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListComponentsV1alpha2Request constructs an http.Request for the ListComponentsV1alpha2 method
+func NewListComponentsV1alpha2Request(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/components")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetComponentV1alpha2Request constructs an http.Request for the GetComponentV1alpha2 method
+func NewGetComponentV1alpha2Request(server string, component string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "component", component, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/components/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -14351,6 +19682,102 @@ func NewGetNamespaceAbnormalWorkloadsRequest(server string, namespace string) (*
 	return req, nil
 }
 
+// NewGetDaemonSetRevisionRequest constructs an http.Request for the GetDaemonSetRevision method
+func NewGetDaemonSetRevisionRequest(server string, namespace string, daemonset string, revision int) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "daemonset", daemonset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "revision", revision, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/daemonsets/%s/revisions/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDeploymentRevisionRequest constructs an http.Request for the GetDeploymentRevision method
+func NewGetDeploymentRevisionRequest(server string, namespace string, deployment string, revision int) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "deployment", deployment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "revision", revision, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/deployments/%s/revisions/%s", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetNamespaceQuotasRequest constructs an http.Request for the GetNamespaceQuotas method
 func NewGetNamespaceQuotasRequest(server string, namespace string) (*http.Request, error) {
 	var err error
@@ -14368,6 +19795,54 @@ func NewGetNamespaceQuotasRequest(server string, namespace string) (*http.Reques
 	}
 
 	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/quotas", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetStatefulSetRevisionRequest constructs an http.Request for the GetStatefulSetRevision method
+func NewGetStatefulSetRevisionRequest(server string, namespace string, statefulset string, revision int) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "statefulset", statefulset, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "revision", revision, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/statefulsets/%s/revisions/%s", pathParam0, pathParam1, pathParam2)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -14429,6 +19904,94 @@ func NewGetKubeconfigRequest(server string, user string) (*http.Request, error) 
 	}
 
 	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/users/%s/kubeconfig", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetComponentHealthRequest constructs an http.Request for the GetComponentHealth method
+func NewGetComponentHealthRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/componenthealth")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListComponentsRequest constructs an http.Request for the ListComponents method
+func NewListComponentsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/components")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetComponentRequest constructs an http.Request for the GetComponent method
+func NewGetComponentRequest(server string, component string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "component", component, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/components/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -19724,6 +25287,147 @@ func NewUpdateWorkspaceTemplateRequestWithBody(server string, workspace string, 
 	return req, nil
 }
 
+// NewOpenPodTerminalRequest constructs an http.Request for the OpenPodTerminal method
+func NewOpenPodTerminalRequest(server string, namespace string, pod string, params *OpenPodTerminalParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "pod", pod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/terminal.kubesphere.io/v1alpha2/namespaces/%s/pods/%s/exec", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Container != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "container", *params.Container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Shell != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "shell", *params.Shell, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewOpenNodeTerminalRequest constructs an http.Request for the OpenNodeTerminal method
+func NewOpenNodeTerminalRequest(server string, node string, params *OpenNodeTerminalParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "node", node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/terminal.kubesphere.io/v1alpha2/nodes/%s/exec", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Shell != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "shell", *params.Shell, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetKapisVersionRequest constructs an http.Request for the GetKapisVersion method
 func NewGetKapisVersionRequest(server string) (*http.Request, error) {
 	var err error
@@ -23792,6 +29496,625 @@ func NewReplaceClusterObjectRequestWithBody(server string, group string, version
 	return req, nil
 }
 
+// NewGetOAuthConfigurationRequest constructs an http.Request for the GetOAuthConfiguration method
+func NewGetOAuthConfigurationRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/.well-known/openid-configuration")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReviewTokenRequest calls the generic ReviewToken builder with application/json body
+func NewReviewTokenRequest(server string, body ReviewTokenJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReviewTokenRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReviewTokenRequestWithBody constructs an http.Request for the ReviewToken method, with any body, and a specified content type
+func NewReviewTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/authenticate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAuthorizeRequest constructs an http.Request for the Authorize method
+func NewAuthorizeRequest(server string, params *AuthorizeParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/authorize")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client_id", params.ClientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "response_type", params.ResponseType, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.RedirectUri != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "redirect_uri", *params.RedirectUri, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Scope != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", *params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Nonce != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "nonce", *params.Nonce, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CodeChallenge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "code_challenge", *params.CodeChallenge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.CodeChallengeMethod != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "code_challenge_method", *params.CodeChallengeMethod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Prompt != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "prompt", *params.Prompt, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.MaxAge != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "max_age", *params.MaxAge, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LoginHint != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "login_hint", *params.LoginHint, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.IdTokenHint != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "id_token_hint", *params.IdTokenHint, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPostAuthorizeRequestWithFormdataBody calls the generic PostAuthorize builder with application/x-www-form-urlencoded body
+func NewPostAuthorizeRequestWithFormdataBody(server string, body PostAuthorizeFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewPostAuthorizeRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewPostAuthorizeRequestWithBody constructs an http.Request for the PostAuthorize method, with any body, and a specified content type
+func NewPostAuthorizeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/authorize")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReturnFromProviderRequest constructs an http.Request for the ReturnFromProvider method
+func NewReturnFromProviderRequest(server string, provider string, params *ReturnFromProviderParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/callback/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Code != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "code", *params.Code, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPostReturnFromProviderRequestWithFormdataBody calls the generic PostReturnFromProvider builder with application/x-www-form-urlencoded body
+func NewPostReturnFromProviderRequestWithFormdataBody(server string, provider string, body PostReturnFromProviderFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewPostReturnFromProviderRequestWithBody(server, provider, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewPostReturnFromProviderRequestWithBody constructs an http.Request for the PostReturnFromProvider method, with any body, and a specified content type
+func NewPostReturnFromProviderRequestWithBody(server string, provider string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/callback/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDecideConsentRequestWithFormdataBody calls the generic DecideConsent builder with application/x-www-form-urlencoded body
+func NewDecideConsentRequestWithFormdataBody(server string, body DecideConsentFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewDecideConsentRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewDecideConsentRequestWithBody constructs an http.Request for the DecideConsent method, with any body, and a specified content type
+func NewDecideConsentRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/consent")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetDevicePageRequest constructs an http.Request for the GetDevicePage method
+func NewGetDevicePageRequest(server string, params *GetDevicePageParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/device")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.UserCode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "user_code", *params.UserCode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDecideDeviceRequestWithFormdataBody calls the generic DecideDevice builder with application/x-www-form-urlencoded body
+func NewDecideDeviceRequestWithFormdataBody(server string, body DecideDeviceFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewDecideDeviceRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewDecideDeviceRequestWithBody constructs an http.Request for the DecideDevice method, with any body, and a specified content type
+func NewDecideDeviceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/device")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewAuthorizeDeviceRequestWithFormdataBody calls the generic AuthorizeDevice builder with application/x-www-form-urlencoded body
+func NewAuthorizeDeviceRequestWithFormdataBody(server string, body AuthorizeDeviceFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewAuthorizeDeviceRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewAuthorizeDeviceRequestWithBody constructs an http.Request for the AuthorizeDevice method, with any body, and a specified content type
+func NewAuthorizeDeviceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/device_authorization")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewIntrospectTokenRequestWithFormdataBody calls the generic IntrospectToken builder with application/x-www-form-urlencoded body
+func NewIntrospectTokenRequestWithFormdataBody(server string, body IntrospectTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewIntrospectTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewIntrospectTokenRequestWithBody constructs an http.Request for the IntrospectToken method, with any body, and a specified content type
+func NewIntrospectTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/introspect")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListKeysRequest constructs an http.Request for the ListKeys method
 func NewListKeysRequest(server string) (*http.Request, error) {
 	var err error
@@ -23819,8 +30142,210 @@ func NewListKeysRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetLoginPageRequest constructs an http.Request for the GetLoginPage method
+func NewGetLoginPageRequest(server string, params *GetLoginPageParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/login")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSubmitLoginRequestWithFormdataBody calls the generic SubmitLogin builder with application/x-www-form-urlencoded body
+func NewSubmitLoginRequestWithFormdataBody(server string, body SubmitLoginFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewSubmitLoginRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewSubmitLoginRequestWithBody constructs an http.Request for the SubmitLogin method, with any body, and a specified content type
+func NewSubmitLoginRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/login")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewVisitProviderRequest constructs an http.Request for the VisitProvider method
+func NewVisitProviderRequest(server string, provider string, params *VisitProviderParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/login/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLoginAtProviderRequestWithFormdataBody calls the generic LoginAtProvider builder with application/x-www-form-urlencoded body
+func NewLoginAtProviderRequestWithFormdataBody(server string, provider string, body LoginAtProviderFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewLoginAtProviderRequestWithBody(server, provider, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewLoginAtProviderRequestWithBody constructs an http.Request for the LoginAtProvider method, with any body, and a specified content type
+func NewLoginAtProviderRequestWithBody(server string, provider string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "provider", provider, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/login/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewLogoutRequest constructs an http.Request for the Logout method
-func NewLogoutRequest(server string) (*http.Request, error) {
+func NewLogoutRequest(server string, params *LogoutParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -23838,10 +30363,153 @@ func NewLogoutRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.IdTokenHint != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "id_token_hint", *params.IdTokenHint, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.ClientId != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "client_id", *params.ClientId, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.PostLogoutRedirectUri != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "post_logout_redirect_uri", *params.PostLogoutRedirectUri, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewPostLogoutRequestWithFormdataBody calls the generic PostLogout builder with application/x-www-form-urlencoded body
+func NewPostLogoutRequestWithFormdataBody(server string, body PostLogoutFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewPostLogoutRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewPostLogoutRequestWithBody constructs an http.Request for the PostLogout method, with any body, and a specified content type
+func NewPostLogoutRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/logout")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRevokeTokenRequestWithFormdataBody calls the generic RevokeToken builder with application/x-www-form-urlencoded body
+func NewRevokeTokenRequestWithFormdataBody(server string, body RevokeTokenFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewRevokeTokenRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewRevokeTokenRequestWithBody constructs an http.Request for the RevokeToken method, with any body, and a specified content type
+func NewRevokeTokenRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/revoke")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -23882,6 +30550,60 @@ func NewCreateTokenRequestWithBody(server string, contentType string, body io.Re
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetUserInfoRequest constructs an http.Request for the GetUserInfo method
+func NewGetUserInfoRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/userinfo")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewQueryUserInfoRequest constructs an http.Request for the QueryUserInfo method
+func NewQueryUserInfoRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/oauth/userinfo")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -23957,12 +30679,46 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// GetAuthorizationServerWithResponse Describe the token service
+	//
+	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServer` operationId).
+	GetAuthorizationServerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuthorizationServerResponse, error)
+
+	// GetOpenIDConfigurationWithResponse Describe the token service
+	//
+	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+	GetOpenIDConfigurationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenIDConfigurationResponse, error)
+
 	// GetConfigzWithResponse Which features are enabled
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/configz (the `GetConfigz` operationId).
 	GetConfigzWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetConfigzResponse, error)
+
+	// ListGPUKindsWithResponse Which kinds of graphics processors there are
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/gpu/kinds (the `ListGPUKinds` operationId).
+	ListGPUKindsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListGPUKindsResponse, error)
+
+	// GetOAuthConfigWithResponse How one can log in
+	//
+	// What login pages have to know: the identity providers with the addresses to send browsers to, and no secrets.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
+	GetOAuthConfigWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOAuthConfigResponse, error)
 
 	// ReviewAccessWithBodyWithResponse Ask whether somebody may do something
 	//
@@ -24614,7 +31370,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithBodyWithResponse Create a user
 	//
-	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24623,7 +31379,7 @@ type ClientWithResponsesInterface interface {
 
 	// CreateUserWithResponse Create a user
 	//
-	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+	// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -24673,6 +31429,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/globalroles (the `ListUserGlobalRoles` operationId).
 	ListUserGlobalRolesWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*ListUserGlobalRolesResponse, error)
 
+	// ListIdentitiesWithResponse List who a user is at identity providers
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `ListIdentities` operationId).
+	ListIdentitiesWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*ListIdentitiesResponse, error)
+
+	// LinkIdentityWithBodyWithResponse Link a user to somebody of an identity provider
+	//
+	// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+	LinkIdentityWithBodyWithResponse(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkIdentityResponse, error)
+
+	// LinkIdentityWithResponse Link a user to somebody of an identity provider
+	//
+	// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+	LinkIdentityWithResponse(ctx context.Context, user string, body LinkIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkIdentityResponse, error)
+
+	// UnlinkIdentityWithResponse Unlink a user from an identity provider
+	//
+	// Takes the groups with it that the provider gave. The last way to log in cannot be taken.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities/{provider} (the `UnlinkIdentity` operationId).
+	UnlinkIdentityWithResponse(ctx context.Context, user string, provider string, reqEditors ...RequestEditorFn) (*UnlinkIdentityResponse, error)
+
 	// ListLoginRecordsWithResponse List the logins of a user
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24697,6 +31487,65 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/users/{user}/password (the `ChangePassword` operationId).
 	ChangePasswordWithResponse(ctx context.Context, user string, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// EndSessionsWithResponse End the sessions of a user
+	//
+	// Ends all sessions of a user but the one this request is made in.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `EndSessions` operationId).
+	EndSessionsWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error)
+
+	// ListSessionsWithResponse List the sessions of a user
+	//
+	// Lists the logins of a user that have not ended. The one this request is made in has the annotation iam.kubesphere.io/current.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `ListSessions` operationId).
+	ListSessionsWithResponse(ctx context.Context, user string, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+
+	// EndSessionWithResponse End a session of a user
+	//
+	// Ends a login and every token that was issued for it, on every replica within a second.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions/{session} (the `EndSession` operationId).
+	EndSessionWithResponse(ctx context.Context, user string, session string, reqEditors ...RequestEditorFn) (*EndSessionResponse, error)
+
+	// ListPersonalAccessTokensWithResponse List the personal access tokens of a user
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `ListPersonalAccessTokens` operationId).
+	ListPersonalAccessTokensWithResponse(ctx context.Context, user string, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*ListPersonalAccessTokensResponse, error)
+
+	// CreatePersonalAccessTokenWithBodyWithResponse Make a personal access token
+	//
+	// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessTokenWithBodyWithResponse(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error)
+
+	// CreatePersonalAccessTokenWithResponse Make a personal access token
+	//
+	// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+	CreatePersonalAccessTokenWithResponse(ctx context.Context, user string, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error)
+
+	// DeletePersonalAccessTokenWithResponse Revoke a personal access token
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens/{token} (the `DeletePersonalAccessToken` operationId).
+	DeletePersonalAccessTokenWithResponse(ctx context.Context, user string, token string, reqEditors ...RequestEditorFn) (*DeletePersonalAccessTokenResponse, error)
 
 	// ListGroupBindingsWithResponse List the memberships in groups of a workspace
 	//
@@ -25009,12 +31858,56 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/workspaceroles/{workspacerole} (the `UpdateWorkspaceRole` operationId).
 	UpdateWorkspaceRoleWithResponse(ctx context.Context, workspace string, workspacerole string, body UpdateWorkspaceRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWorkspaceRoleResponse, error)
 
+	// GetPlatformStatisticsWithResponse Count clusters, workspaces, users and app templates
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/kubesphere (the `GetPlatformStatistics` operationId).
+	GetPlatformStatisticsWithResponse(ctx context.Context, params *GetPlatformStatisticsParams, reqEditors ...RequestEditorFn) (*GetPlatformStatisticsResponse, error)
+
+	// GetWorkspaceStatisticsWithResponse Count projects, members and roles of a workspace
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
+	GetWorkspaceStatisticsWithResponse(ctx context.Context, workspace string, params *GetWorkspaceStatisticsParams, reqEditors ...RequestEditorFn) (*GetWorkspaceStatisticsResponse, error)
+
+	// RerunJobWithResponse Run a job again
+	//
+	// Replaces a job, whether it is complete or not, by a new one of the same name. It takes the rights to delete and to create jobs.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/operations.kubesphere.io/v1alpha2/namespaces/{namespace}/jobs/{job} (the `RerunJob` operationId).
+	RerunJobWithResponse(ctx context.Context, namespace string, job string, params *RerunJobParams, reqEditors ...RequestEditorFn) (*RerunJobResponse, error)
+
 	// GetClusterAbnormalWorkloadsWithResponse Count what does not work in the cluster
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/abnormalworkloads (the `GetClusterAbnormalWorkloads` operationId).
 	GetClusterAbnormalWorkloadsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetClusterAbnormalWorkloadsResponse, error)
+
+	// GetComponentHealthV1alpha2WithResponse The health of the system
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/componenthealth (the `GetComponentHealthV1alpha2` operationId).
+	GetComponentHealthV1alpha2WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetComponentHealthV1alpha2Response, error)
+
+	// ListComponentsV1alpha2WithResponse List the services of the system with the health of their pods
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components (the `ListComponentsV1alpha2` operationId).
+	ListComponentsV1alpha2WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListComponentsV1alpha2Response, error)
+
+	// GetComponentV1alpha2WithResponse The health of a service of the system
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components/{component} (the `GetComponentV1alpha2` operationId).
+	GetComponentV1alpha2WithResponse(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*GetComponentV1alpha2Response, error)
 
 	// GetNamespaceAbnormalWorkloadsWithResponse Count what does not work in a namespace
 	//
@@ -25023,12 +31916,39 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/abnormalworkloads (the `GetNamespaceAbnormalWorkloads` operationId).
 	GetNamespaceAbnormalWorkloadsWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetNamespaceAbnormalWorkloadsResponse, error)
 
+	// GetDaemonSetRevisionWithResponse Get a revision of one of the daemonsets
+	//
+	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/daemonsets/{daemonset}/revisions/{revision} (the `GetDaemonSetRevision` operationId).
+	GetDaemonSetRevisionWithResponse(ctx context.Context, namespace string, daemonset string, revision int, reqEditors ...RequestEditorFn) (*GetDaemonSetRevisionResponse, error)
+
+	// GetDeploymentRevisionWithResponse Get a revision of one of the deployments
+	//
+	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/deployments/{deployment}/revisions/{revision} (the `GetDeploymentRevision` operationId).
+	GetDeploymentRevisionWithResponse(ctx context.Context, namespace string, deployment string, revision int, reqEditors ...RequestEditorFn) (*GetDeploymentRevisionResponse, error)
+
 	// GetNamespaceQuotasWithResponse Limits and use of a namespace
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/quotas (the `GetNamespaceQuotas` operationId).
 	GetNamespaceQuotasWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetNamespaceQuotasResponse, error)
+
+	// GetStatefulSetRevisionWithResponse Get a revision of one of the statefulsets
+	//
+	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
+	GetStatefulSetRevisionWithResponse(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*GetStatefulSetRevisionResponse, error)
 
 	// GetClusterQuotasWithResponse Count what the cluster uses
 	//
@@ -25045,6 +31965,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 	GetKubeconfigWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*GetKubeconfigResponse, error)
+
+	// GetComponentHealthWithResponse The health of the system
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/componenthealth (the `GetComponentHealth` operationId).
+	GetComponentHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetComponentHealthResponse, error)
+
+	// ListComponentsWithResponse List the services of the system with the health of their pods
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components (the `ListComponents` operationId).
+	ListComponentsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListComponentsResponse, error)
+
+	// GetComponentWithResponse The health of a service of the system
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
+	GetComponentWithResponse(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*GetComponentResponse, error)
 
 	// ListNamespacedResourcesWithResponse List objects of a namespace
 	//
@@ -25490,6 +32431,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates/{workspace} (the `UpdateWorkspaceTemplate` operationId).
 	UpdateWorkspaceTemplateWithResponse(ctx context.Context, workspace string, body UpdateWorkspaceTemplateJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWorkspaceTemplateResponse, error)
 
+	// OpenPodTerminalWithResponse Open a terminal in a container
+	//
+	// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
+	OpenPodTerminalWithResponse(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*OpenPodTerminalResponse, error)
+
+	// OpenNodeTerminalWithResponse Open a terminal on a node
+	//
+	// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
+	OpenNodeTerminalWithResponse(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*OpenNodeTerminalResponse, error)
+
 	// GetKapisVersionWithResponse Version of the platform and of Kubernetes
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -25728,27 +32687,279 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /kapis/{group}/{version}/{resources}/{name} (the `ReplaceClusterObject` operationId).
 	ReplaceClusterObjectWithResponse(ctx context.Context, group string, version string, resources string, name string, params *ReplaceClusterObjectParams, body ReplaceClusterObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceClusterObjectResponse, error)
 
+	// GetOAuthConfigurationWithResponse Describe the token service
+	//
+	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/.well-known/openid-configuration (the `GetOAuthConfiguration` operationId).
+	GetOAuthConfigurationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOAuthConfigurationResponse, error)
+
+	// ReviewTokenWithBodyWithResponse Review a token for Kubernetes
+	//
+	// The webhook for token authentication of kube-apiserver: says whose an access token is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+	ReviewTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewTokenResponse, error)
+
+	// ReviewTokenWithResponse Review a token for Kubernetes
+	//
+	// The webhook for token authentication of kube-apiserver: says whose an access token is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+	ReviewTokenWithResponse(ctx context.Context, body ReviewTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewTokenResponse, error)
+
+	// AuthorizeWithResponse Ask the user for authorization
+	//
+	// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/authorize (the `Authorize` operationId).
+	AuthorizeWithResponse(ctx context.Context, params *AuthorizeParams, reqEditors ...RequestEditorFn) (*AuthorizeResponse, error)
+
+	// PostAuthorizeWithBodyWithResponse Ask the user for authorization
+	//
+	// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+	PostAuthorizeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostAuthorizeResponse, error)
+
+	// PostAuthorizeWithFormdataBodyWithResponse Ask the user for authorization
+	//
+	// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+	PostAuthorizeWithFormdataBodyWithResponse(ctx context.Context, body PostAuthorizeFormdataRequestBody, reqEditors ...RequestEditorFn) (*PostAuthorizeResponse, error)
+
+	// ReturnFromProviderWithResponse Come back from an identity provider
+	//
+	// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/callback/{provider} (the `ReturnFromProvider` operationId).
+	ReturnFromProviderWithResponse(ctx context.Context, provider string, params *ReturnFromProviderParams, reqEditors ...RequestEditorFn) (*ReturnFromProviderResponse, error)
+
+	// PostReturnFromProviderWithBodyWithResponse Come back from an identity provider
+	//
+	// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+	PostReturnFromProviderWithBodyWithResponse(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostReturnFromProviderResponse, error)
+
+	// PostReturnFromProviderWithFormdataBodyWithResponse Come back from an identity provider
+	//
+	// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+	PostReturnFromProviderWithFormdataBodyWithResponse(ctx context.Context, provider string, body PostReturnFromProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*PostReturnFromProviderResponse, error)
+
+	// DecideConsentWithBodyWithResponse Allow an application, or not
+	//
+	// The form of the page that asks whether an application may act for the user.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+	DecideConsentWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideConsentResponse, error)
+
+	// DecideConsentWithFormdataBodyWithResponse Allow an application, or not
+	//
+	// The form of the page that asks whether an application may act for the user.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+	DecideConsentWithFormdataBodyWithResponse(ctx context.Context, body DecideConsentFormdataRequestBody, reqEditors ...RequestEditorFn) (*DecideConsentResponse, error)
+
+	// GetDevicePageWithResponse The page for devices
+	//
+	// Where a user types the code a device shows.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/device (the `GetDevicePage` operationId).
+	GetDevicePageWithResponse(ctx context.Context, params *GetDevicePageParams, reqEditors ...RequestEditorFn) (*GetDevicePageResponse, error)
+
+	// DecideDeviceWithBodyWithResponse Approve a device, or not
+	//
+	// The form of the page for devices: first the code, then the decision.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+	DecideDeviceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideDeviceResponse, error)
+
+	// DecideDeviceWithFormdataBodyWithResponse Approve a device, or not
+	//
+	// The form of the page for devices: first the code, then the decision.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+	DecideDeviceWithFormdataBodyWithResponse(ctx context.Context, body DecideDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*DecideDeviceResponse, error)
+
+	// AuthorizeDeviceWithBodyWithResponse Log in on a device without a browser
+	//
+	// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+	AuthorizeDeviceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AuthorizeDeviceResponse, error)
+
+	// AuthorizeDeviceWithFormdataBodyWithResponse Log in on a device without a browser
+	//
+	// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+	AuthorizeDeviceWithFormdataBodyWithResponse(ctx context.Context, body AuthorizeDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*AuthorizeDeviceResponse, error)
+
+	// IntrospectTokenWithBodyWithResponse Look into a token
+	//
+	// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
+	// IntrospectTokenWithFormdataBodyWithResponse Look into a token
+	//
+	// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+	IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error)
+
 	// ListKeysWithResponse Public keys of the tokens
 	//
-	// The keys access tokens are signed with, as a JSON Web Key Set (RFC 7517).
+	// The keys tokens are signed with, as a JSON Web Key Set (RFC 7517). The next one is there before it is used.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /oauth/keys (the `ListKeys` operationId).
 	ListKeysWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListKeysResponse, error)
 
+	// GetLoginPageWithResponse The login page
+	//
+	// Asks for name and password, and offers the identity providers. It works without JavaScript.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/login (the `GetLoginPage` operationId).
+	GetLoginPageWithResponse(ctx context.Context, params *GetLoginPageParams, reqEditors ...RequestEditorFn) (*GetLoginPageResponse, error)
+
+	// SubmitLoginWithBodyWithResponse Log in by the login page
+	//
+	// The form of the login page. The browser gets a cookie.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+	SubmitLoginWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitLoginResponse, error)
+
+	// SubmitLoginWithFormdataBodyWithResponse Log in by the login page
+	//
+	// The form of the login page. The browser gets a cookie.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+	SubmitLoginWithFormdataBodyWithResponse(ctx context.Context, body SubmitLoginFormdataRequestBody, reqEditors ...RequestEditorFn) (*SubmitLoginResponse, error)
+
+	// VisitProviderWithResponse Log in at an identity provider
+	//
+	// Sends the browser to the provider's own login page.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/login/{provider} (the `VisitProvider` operationId).
+	VisitProviderWithResponse(ctx context.Context, provider string, params *VisitProviderParams, reqEditors ...RequestEditorFn) (*VisitProviderResponse, error)
+
+	// LoginAtProviderWithBodyWithResponse Log in with a password of an identity provider
+	//
+	// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+	LoginAtProviderWithBodyWithResponse(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LoginAtProviderResponse, error)
+
+	// LoginAtProviderWithFormdataBodyWithResponse Log in with a password of an identity provider
+	//
+	// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+	LoginAtProviderWithFormdataBodyWithResponse(ctx context.Context, provider string, body LoginAtProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*LoginAtProviderResponse, error)
+
 	// LogoutWithResponse End the session
 	//
-	// Ends the session the bearer token was issued in: its access and refresh tokens are refused from then on.
+	// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /oauth/logout (the `Logout` operationId).
-	LogoutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
+	LogoutWithResponse(ctx context.Context, params *LogoutParams, reqEditors ...RequestEditorFn) (*LogoutResponse, error)
+
+	// PostLogoutWithBodyWithResponse End the session
+	//
+	// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+	PostLogoutWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostLogoutResponse, error)
+
+	// PostLogoutWithFormdataBodyWithResponse End the session
+	//
+	// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+	PostLogoutWithFormdataBodyWithResponse(ctx context.Context, body PostLogoutFormdataRequestBody, reqEditors ...RequestEditorFn) (*PostLogoutResponse, error)
+
+	// RevokeTokenWithBodyWithResponse Revoke a token
+	//
+	// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+	RevokeTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
+
+	// RevokeTokenWithFormdataBodyWithResponse Revoke a token
+	//
+	// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+	RevokeTokenWithFormdataBodyWithResponse(ctx context.Context, body RevokeTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
 
 	// CreateTokenWithBodyWithResponse Get an access token
 	//
-	// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+	// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -25757,12 +32968,30 @@ type ClientWithResponsesInterface interface {
 
 	// CreateTokenWithFormdataBodyWithResponse Get an access token
 	//
-	// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+	// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 	//
 	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /oauth/token (the `CreateToken` operationId).
 	CreateTokenWithFormdataBodyWithResponse(ctx context.Context, body CreateTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*CreateTokenResponse, error)
+
+	// GetUserInfoWithResponse Who the user is
+	//
+	// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /oauth/userinfo (the `GetUserInfo` operationId).
+	GetUserInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetUserInfoResponse, error)
+
+	// QueryUserInfoWithResponse Who the user is
+	//
+	// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /oauth/userinfo (the `QueryUserInfo` operationId).
+	QueryUserInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*QueryUserInfoResponse, error)
 
 	// GetVersionWithResponse Version of the platform and of Kubernetes
 	//
@@ -25770,6 +32999,102 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /version (the `GetVersion` operationId).
 	GetVersionWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetVersionResponse, error)
+}
+
+type GetAuthorizationServerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthDiscovery
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAuthorizationServerResponse) GetJSON200() *OauthDiscovery {
+	return r.JSON200
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetAuthorizationServerResponse) GetJSON503() *V1Status {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAuthorizationServerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAuthorizationServerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAuthorizationServerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAuthorizationServerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOpenIDConfigurationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthDiscovery
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpenIDConfigurationResponse) GetJSON200() *OauthDiscovery {
+	return r.JSON200
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetOpenIDConfigurationResponse) GetJSON503() *V1Status {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpenIDConfigurationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpenIDConfigurationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpenIDConfigurationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpenIDConfigurationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type GetConfigzResponse struct {
@@ -25807,6 +33132,88 @@ func (r GetConfigzResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetConfigzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGPUKindsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ConfigGPUKind
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGPUKindsResponse) GetJSON200() *[]ConfigGPUKind {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGPUKindsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGPUKindsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGPUKindsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGPUKindsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOAuthConfigResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PlatformOAuthOptions
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOAuthConfigResponse) GetJSON200() *PlatformOAuthOptions {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOAuthConfigResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOAuthConfigResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOAuthConfigResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOAuthConfigResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -28749,6 +36156,171 @@ func (r ListUserGlobalRolesResponse) ContentType() string {
 	return ""
 }
 
+type ListIdentitiesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamIdentityList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListIdentitiesResponse) GetJSON200() *IamIdentityList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListIdentitiesResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListIdentitiesResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListIdentitiesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListIdentitiesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListIdentitiesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListIdentitiesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LinkIdentityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamIdentity
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LinkIdentityResponse) GetJSON200() *IamIdentity {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r LinkIdentityResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r LinkIdentityResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r LinkIdentityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LinkIdentityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LinkIdentityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LinkIdentityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UnlinkIdentityResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UnlinkIdentityResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UnlinkIdentityResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UnlinkIdentityResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UnlinkIdentityResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnlinkIdentityResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnlinkIdentityResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnlinkIdentityResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListLoginRecordsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -28853,6 +36425,336 @@ func (r ChangePasswordResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EndSessionsResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r EndSessionsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r EndSessionsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r EndSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamSessionList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSessionsResponse) GetJSON200() *IamSessionList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListSessionsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListSessionsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EndSessionResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r EndSessionResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r EndSessionResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r EndSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndSessionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPersonalAccessTokensResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamPersonalAccessTokenList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPersonalAccessTokensResponse) GetJSON200() *IamPersonalAccessTokenList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListPersonalAccessTokensResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListPersonalAccessTokensResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPersonalAccessTokensResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPersonalAccessTokensResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPersonalAccessTokensResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPersonalAccessTokensResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreatePersonalAccessTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *IamCreatedToken
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreatePersonalAccessTokenResponse) GetJSON201() *IamCreatedToken {
+	return r.JSON201
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreatePersonalAccessTokenResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreatePersonalAccessTokenResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r CreatePersonalAccessTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreatePersonalAccessTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreatePersonalAccessTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreatePersonalAccessTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeletePersonalAccessTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeletePersonalAccessTokenResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeletePersonalAccessTokenResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeletePersonalAccessTokenResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r DeletePersonalAccessTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeletePersonalAccessTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeletePersonalAccessTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeletePersonalAccessTokenResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30234,6 +38136,171 @@ func (r UpdateWorkspaceRoleResponse) ContentType() string {
 	return ""
 }
 
+type GetPlatformStatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StatisticsMetrics
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPlatformStatisticsResponse) GetJSON200() *StatisticsMetrics {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetPlatformStatisticsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetPlatformStatisticsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPlatformStatisticsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPlatformStatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPlatformStatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPlatformStatisticsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetWorkspaceStatisticsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StatisticsMetrics
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetWorkspaceStatisticsResponse) GetJSON200() *StatisticsMetrics {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetWorkspaceStatisticsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetWorkspaceStatisticsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetWorkspaceStatisticsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetWorkspaceStatisticsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetWorkspaceStatisticsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetWorkspaceStatisticsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RerunJobResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RerunJobResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RerunJobResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r RerunJobResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r RerunJobResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RerunJobResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RerunJobResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RerunJobResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetClusterAbnormalWorkloadsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -30283,6 +38350,171 @@ func (r GetClusterAbnormalWorkloadsResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetClusterAbnormalWorkloadsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetComponentHealthV1alpha2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ComponentsHealth
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetComponentHealthV1alpha2Response) GetJSON200() *ComponentsHealth {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetComponentHealthV1alpha2Response) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetComponentHealthV1alpha2Response) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetComponentHealthV1alpha2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetComponentHealthV1alpha2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetComponentHealthV1alpha2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetComponentHealthV1alpha2Response) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListComponentsV1alpha2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ComponentsComponent
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListComponentsV1alpha2Response) GetJSON200() *[]ComponentsComponent {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListComponentsV1alpha2Response) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListComponentsV1alpha2Response) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListComponentsV1alpha2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListComponentsV1alpha2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListComponentsV1alpha2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListComponentsV1alpha2Response) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetComponentV1alpha2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ComponentsComponent
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetComponentV1alpha2Response) GetJSON200() *ComponentsComponent {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetComponentV1alpha2Response) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetComponentV1alpha2Response) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetComponentV1alpha2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetComponentV1alpha2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetComponentV1alpha2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetComponentV1alpha2Response) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30344,6 +38576,116 @@ func (r GetNamespaceAbnormalWorkloadsResponse) ContentType() string {
 	return ""
 }
 
+type GetDaemonSetRevisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1ControllerRevision
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDaemonSetRevisionResponse) GetJSON200() *V1ControllerRevision {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetDaemonSetRevisionResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetDaemonSetRevisionResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDaemonSetRevisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDaemonSetRevisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDaemonSetRevisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDaemonSetRevisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDeploymentRevisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1ReplicaSet
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDeploymentRevisionResponse) GetJSON200() *V1ReplicaSet {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetDeploymentRevisionResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetDeploymentRevisionResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDeploymentRevisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDeploymentRevisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDeploymentRevisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDeploymentRevisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetNamespaceQuotasResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -30393,6 +38735,61 @@ func (r GetNamespaceQuotasResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetNamespaceQuotasResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetStatefulSetRevisionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1ControllerRevision
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStatefulSetRevisionResponse) GetJSON200() *V1ControllerRevision {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetStatefulSetRevisionResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetStatefulSetRevisionResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStatefulSetRevisionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStatefulSetRevisionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStatefulSetRevisionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStatefulSetRevisionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30482,6 +38879,171 @@ func (r GetKubeconfigResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetKubeconfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetComponentHealthResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ComponentsHealth
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetComponentHealthResponse) GetJSON200() *ComponentsHealth {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetComponentHealthResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetComponentHealthResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetComponentHealthResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetComponentHealthResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetComponentHealthResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetComponentHealthResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListComponentsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]ComponentsComponent
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListComponentsResponse) GetJSON200() *[]ComponentsComponent {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListComponentsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListComponentsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListComponentsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListComponentsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListComponentsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListComponentsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetComponentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ComponentsComponent
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetComponentResponse) GetJSON200() *ComponentsComponent {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetComponentResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetComponentResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetComponentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetComponentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetComponentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetComponentResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -32633,6 +41195,102 @@ func (r UpdateWorkspaceTemplateResponse) ContentType() string {
 	return ""
 }
 
+type OpenPodTerminalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r OpenPodTerminalResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r OpenPodTerminalResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenPodTerminalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenPodTerminalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenPodTerminalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenPodTerminalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenNodeTerminalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r OpenNodeTerminalResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r OpenNodeTerminalResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenNodeTerminalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenNodeTerminalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenNodeTerminalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenNodeTerminalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetKapisVersionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -33664,6 +42322,576 @@ func (r ReplaceClusterObjectResponse) ContentType() string {
 	return ""
 }
 
+type GetOAuthConfigurationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthDiscovery
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOAuthConfigurationResponse) GetJSON200() *OauthDiscovery {
+	return r.JSON200
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r GetOAuthConfigurationResponse) GetJSON503() *V1Status {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOAuthConfigurationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOAuthConfigurationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOAuthConfigurationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOAuthConfigurationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReviewTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1TokenReview
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *V1Status
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReviewTokenResponse) GetJSON200() *V1TokenReview {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ReviewTokenResponse) GetJSON400() *V1Status {
+	return r.JSON400
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ReviewTokenResponse) GetJSON503() *V1Status {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReviewTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReviewTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReviewTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReviewTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AuthorizeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r AuthorizeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AuthorizeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AuthorizeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AuthorizeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PostAuthorizeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r PostAuthorizeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PostAuthorizeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PostAuthorizeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PostAuthorizeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReturnFromProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthTokenReply
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *OauthError
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReturnFromProviderResponse) GetJSON200() *OauthTokenReply {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r ReturnFromProviderResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ReturnFromProviderResponse) GetJSON403() *OauthError {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r ReturnFromProviderResponse) GetJSON404() *OauthError {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r ReturnFromProviderResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ReturnFromProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReturnFromProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReturnFromProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReturnFromProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PostReturnFromProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthTokenReply
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *OauthError
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PostReturnFromProviderResponse) GetJSON200() *OauthTokenReply {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PostReturnFromProviderResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r PostReturnFromProviderResponse) GetJSON403() *OauthError {
+	return r.JSON403
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r PostReturnFromProviderResponse) GetJSON404() *OauthError {
+	return r.JSON404
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r PostReturnFromProviderResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r PostReturnFromProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PostReturnFromProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PostReturnFromProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PostReturnFromProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DecideConsentResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DecideConsentResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DecideConsentResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DecideConsentResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DecideConsentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDevicePageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDevicePageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDevicePageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDevicePageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDevicePageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DecideDeviceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DecideDeviceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DecideDeviceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DecideDeviceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DecideDeviceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type AuthorizeDeviceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthDeviceReply
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *OauthError
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *OauthError
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *OauthError
+	// JSON429 the response for an HTTP 429 `application/json` response
+	JSON429 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON200() *OauthDeviceReply {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON401() *OauthError {
+	return r.JSON401
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON413() *OauthError {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON415() *OauthError {
+	return r.JSON415
+}
+
+// GetJSON429 returns the response for an HTTP 429 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON429() *OauthError {
+	return r.JSON429
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r AuthorizeDeviceResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r AuthorizeDeviceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AuthorizeDeviceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AuthorizeDeviceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AuthorizeDeviceResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type IntrospectTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthIntrospection
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *OauthError
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *OauthError
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IntrospectTokenResponse) GetJSON200() *OauthIntrospection {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r IntrospectTokenResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r IntrospectTokenResponse) GetJSON401() *OauthError {
+	return r.JSON401
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r IntrospectTokenResponse) GetJSON413() *OauthError {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r IntrospectTokenResponse) GetJSON415() *OauthError {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r IntrospectTokenResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IntrospectTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IntrospectTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IntrospectTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IntrospectTokenResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListKeysResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -33705,16 +42933,208 @@ func (r ListKeysResponse) ContentType() string {
 	return ""
 }
 
+type GetLoginPageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLoginPageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLoginPageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLoginPageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLoginPageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SubmitLoginResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitLoginResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitLoginResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitLoginResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitLoginResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type VisitProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r VisitProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VisitProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VisitProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VisitProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LoginAtProviderResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthTokenReply
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *OauthError
+	// JSON404 the response for an HTTP 404 `application/json` response
+	JSON404 *OauthError
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *OauthError
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LoginAtProviderResponse) GetJSON200() *OauthTokenReply {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r LoginAtProviderResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r LoginAtProviderResponse) GetJSON401() *OauthError {
+	return r.JSON401
+}
+
+// GetJSON404 returns the response for an HTTP 404 `application/json` response
+func (r LoginAtProviderResponse) GetJSON404() *OauthError {
+	return r.JSON404
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r LoginAtProviderResponse) GetJSON413() *OauthError {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r LoginAtProviderResponse) GetJSON415() *OauthError {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r LoginAtProviderResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r LoginAtProviderResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LoginAtProviderResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LoginAtProviderResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LoginAtProviderResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type LogoutResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *OauthMessage
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r LogoutResponse) GetJSON200() *OauthMessage {
 	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r LogoutResponse) GetJSON400() *OauthError {
+	return r.JSON400
 }
 
 // GetBody returns the raw response body bytes
@@ -33740,6 +43160,123 @@ func (r LogoutResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r LogoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PostLogoutResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthMessage
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PostLogoutResponse) GetJSON200() *OauthMessage {
+	return r.JSON200
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r PostLogoutResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetBody returns the raw response body bytes
+func (r PostLogoutResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PostLogoutResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PostLogoutResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PostLogoutResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RevokeTokenResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON400 the response for an HTTP 400 `application/json` response
+	JSON400 *OauthError
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *OauthError
+	// JSON413 the response for an HTTP 413 `application/json` response
+	JSON413 *OauthError
+	// JSON415 the response for an HTTP 415 `application/json` response
+	JSON415 *OauthError
+	// JSON503 the response for an HTTP 503 `application/json` response
+	JSON503 *OauthError
+}
+
+// GetJSON400 returns the response for an HTTP 400 `application/json` response
+func (r RevokeTokenResponse) GetJSON400() *OauthError {
+	return r.JSON400
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r RevokeTokenResponse) GetJSON401() *OauthError {
+	return r.JSON401
+}
+
+// GetJSON413 returns the response for an HTTP 413 `application/json` response
+func (r RevokeTokenResponse) GetJSON413() *OauthError {
+	return r.JSON413
+}
+
+// GetJSON415 returns the response for an HTTP 415 `application/json` response
+func (r RevokeTokenResponse) GetJSON415() *OauthError {
+	return r.JSON415
+}
+
+// GetJSON503 returns the response for an HTTP 503 `application/json` response
+func (r RevokeTokenResponse) GetJSON503() *OauthError {
+	return r.JSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeTokenResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeTokenResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeTokenResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeTokenResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -33829,6 +43366,116 @@ func (r CreateTokenResponse) ContentType() string {
 	return ""
 }
 
+type GetUserInfoResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthUserInfo
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *OauthError
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUserInfoResponse) GetJSON200() *OauthUserInfo {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetUserInfoResponse) GetJSON401() *OauthError {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetUserInfoResponse) GetJSON403() *OauthError {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUserInfoResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUserInfoResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUserInfoResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUserInfoResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type QueryUserInfoResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *OauthUserInfo
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *OauthError
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *OauthError
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r QueryUserInfoResponse) GetJSON200() *OauthUserInfo {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r QueryUserInfoResponse) GetJSON401() *OauthError {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r QueryUserInfoResponse) GetJSON403() *OauthError {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r QueryUserInfoResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r QueryUserInfoResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r QueryUserInfoResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r QueryUserInfoResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetVersionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -33870,6 +43517,36 @@ func (r GetVersionResponse) ContentType() string {
 	return ""
 }
 
+// GetAuthorizationServerWithResponse Describe the token service
+//
+// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServer` operationId).
+func (c *ClientWithResponses) GetAuthorizationServerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuthorizationServerResponse, error) {
+	rsp, err := c.GetAuthorizationServer(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAuthorizationServerResponse(rsp)
+}
+
+// GetOpenIDConfigurationWithResponse Describe the token service
+//
+// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+func (c *ClientWithResponses) GetOpenIDConfigurationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenIDConfigurationResponse, error) {
+	rsp, err := c.GetOpenIDConfiguration(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpenIDConfigurationResponse(rsp)
+}
+
 // GetConfigzWithResponse Which features are enabled
 //
 // Returns a wrapper object for the known response body format(s).
@@ -33881,6 +43558,34 @@ func (c *ClientWithResponses) GetConfigzWithResponse(ctx context.Context, reqEdi
 		return nil, err
 	}
 	return ParseGetConfigzResponse(rsp)
+}
+
+// ListGPUKindsWithResponse Which kinds of graphics processors there are
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/gpu/kinds (the `ListGPUKinds` operationId).
+func (c *ClientWithResponses) ListGPUKindsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListGPUKindsResponse, error) {
+	rsp, err := c.ListGPUKinds(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGPUKindsResponse(rsp)
+}
+
+// GetOAuthConfigWithResponse How one can log in
+//
+// What login pages have to know: the identity providers with the addresses to send browsers to, and no secrets.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
+func (c *ClientWithResponses) GetOAuthConfigWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOAuthConfigResponse, error) {
+	rsp, err := c.GetOAuthConfig(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOAuthConfigResponse(rsp)
 }
 
 // ReviewAccessWithBodyWithResponse Ask whether somebody may do something
@@ -35001,7 +44706,7 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 
 // CreateUserWithBodyWithResponse Create a user
 //
-// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -35016,7 +44721,7 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 
 // CreateUserWithResponse Create a user
 //
-// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.
+// Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -35102,6 +44807,64 @@ func (c *ClientWithResponses) ListUserGlobalRolesWithResponse(ctx context.Contex
 	return ParseListUserGlobalRolesResponse(rsp)
 }
 
+// ListIdentitiesWithResponse List who a user is at identity providers
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `ListIdentities` operationId).
+func (c *ClientWithResponses) ListIdentitiesWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*ListIdentitiesResponse, error) {
+	rsp, err := c.ListIdentities(ctx, user, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListIdentitiesResponse(rsp)
+}
+
+// LinkIdentityWithBodyWithResponse Link a user to somebody of an identity provider
+//
+// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+func (c *ClientWithResponses) LinkIdentityWithBodyWithResponse(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LinkIdentityResponse, error) {
+	rsp, err := c.LinkIdentityWithBody(ctx, user, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkIdentityResponse(rsp)
+}
+
+// LinkIdentityWithResponse Link a user to somebody of an identity provider
+//
+// From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `LinkIdentity` operationId).
+func (c *ClientWithResponses) LinkIdentityWithResponse(ctx context.Context, user string, body LinkIdentityJSONRequestBody, reqEditors ...RequestEditorFn) (*LinkIdentityResponse, error) {
+	rsp, err := c.LinkIdentity(ctx, user, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLinkIdentityResponse(rsp)
+}
+
+// UnlinkIdentityWithResponse Unlink a user from an identity provider
+//
+// Takes the groups with it that the provider gave. The last way to log in cannot be taken.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities/{provider} (the `UnlinkIdentity` operationId).
+func (c *ClientWithResponses) UnlinkIdentityWithResponse(ctx context.Context, user string, provider string, reqEditors ...RequestEditorFn) (*UnlinkIdentityResponse, error) {
+	rsp, err := c.UnlinkIdentity(ctx, user, provider, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnlinkIdentityResponse(rsp)
+}
+
 // ListLoginRecordsWithResponse List the logins of a user
 //
 // Returns a wrapper object for the known response body format(s).
@@ -35143,6 +44906,107 @@ func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, us
 		return nil, err
 	}
 	return ParseChangePasswordResponse(rsp)
+}
+
+// EndSessionsWithResponse End the sessions of a user
+//
+// Ends all sessions of a user but the one this request is made in.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `EndSessions` operationId).
+func (c *ClientWithResponses) EndSessionsWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*EndSessionsResponse, error) {
+	rsp, err := c.EndSessions(ctx, user, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionsResponse(rsp)
+}
+
+// ListSessionsWithResponse List the sessions of a user
+//
+// Lists the logins of a user that have not ended. The one this request is made in has the annotation iam.kubesphere.io/current.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions (the `ListSessions` operationId).
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, user string, params *ListSessionsParams, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, user, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSessionsResponse(rsp)
+}
+
+// EndSessionWithResponse End a session of a user
+//
+// Ends a login and every token that was issued for it, on every replica within a second.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/sessions/{session} (the `EndSession` operationId).
+func (c *ClientWithResponses) EndSessionWithResponse(ctx context.Context, user string, session string, reqEditors ...RequestEditorFn) (*EndSessionResponse, error) {
+	rsp, err := c.EndSession(ctx, user, session, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndSessionResponse(rsp)
+}
+
+// ListPersonalAccessTokensWithResponse List the personal access tokens of a user
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `ListPersonalAccessTokens` operationId).
+func (c *ClientWithResponses) ListPersonalAccessTokensWithResponse(ctx context.Context, user string, params *ListPersonalAccessTokensParams, reqEditors ...RequestEditorFn) (*ListPersonalAccessTokensResponse, error) {
+	rsp, err := c.ListPersonalAccessTokens(ctx, user, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPersonalAccessTokensResponse(rsp)
+}
+
+// CreatePersonalAccessTokenWithBodyWithResponse Make a personal access token
+//
+// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+func (c *ClientWithResponses) CreatePersonalAccessTokenWithBodyWithResponse(ctx context.Context, user string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error) {
+	rsp, err := c.CreatePersonalAccessTokenWithBody(ctx, user, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePersonalAccessTokenResponse(rsp)
+}
+
+// CreatePersonalAccessTokenWithResponse Make a personal access token
+//
+// Makes a token for a program that acts as the caller. Only users themselves can, and not with such a token.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens (the `CreatePersonalAccessToken` operationId).
+func (c *ClientWithResponses) CreatePersonalAccessTokenWithResponse(ctx context.Context, user string, body CreatePersonalAccessTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*CreatePersonalAccessTokenResponse, error) {
+	rsp, err := c.CreatePersonalAccessToken(ctx, user, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreatePersonalAccessTokenResponse(rsp)
+}
+
+// DeletePersonalAccessTokenWithResponse Revoke a personal access token
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/tokens/{token} (the `DeletePersonalAccessToken` operationId).
+func (c *ClientWithResponses) DeletePersonalAccessTokenWithResponse(ctx context.Context, user string, token string, reqEditors ...RequestEditorFn) (*DeletePersonalAccessTokenResponse, error) {
+	rsp, err := c.DeletePersonalAccessToken(ctx, user, token, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeletePersonalAccessTokenResponse(rsp)
 }
 
 // ListGroupBindingsWithResponse List the memberships in groups of a workspace
@@ -35690,6 +45554,47 @@ func (c *ClientWithResponses) UpdateWorkspaceRoleWithResponse(ctx context.Contex
 	return ParseUpdateWorkspaceRoleResponse(rsp)
 }
 
+// GetPlatformStatisticsWithResponse Count clusters, workspaces, users and app templates
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/kubesphere (the `GetPlatformStatistics` operationId).
+func (c *ClientWithResponses) GetPlatformStatisticsWithResponse(ctx context.Context, params *GetPlatformStatisticsParams, reqEditors ...RequestEditorFn) (*GetPlatformStatisticsResponse, error) {
+	rsp, err := c.GetPlatformStatistics(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPlatformStatisticsResponse(rsp)
+}
+
+// GetWorkspaceStatisticsWithResponse Count projects, members and roles of a workspace
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
+func (c *ClientWithResponses) GetWorkspaceStatisticsWithResponse(ctx context.Context, workspace string, params *GetWorkspaceStatisticsParams, reqEditors ...RequestEditorFn) (*GetWorkspaceStatisticsResponse, error) {
+	rsp, err := c.GetWorkspaceStatistics(ctx, workspace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetWorkspaceStatisticsResponse(rsp)
+}
+
+// RerunJobWithResponse Run a job again
+//
+// Replaces a job, whether it is complete or not, by a new one of the same name. It takes the rights to delete and to create jobs.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/operations.kubesphere.io/v1alpha2/namespaces/{namespace}/jobs/{job} (the `RerunJob` operationId).
+func (c *ClientWithResponses) RerunJobWithResponse(ctx context.Context, namespace string, job string, params *RerunJobParams, reqEditors ...RequestEditorFn) (*RerunJobResponse, error) {
+	rsp, err := c.RerunJob(ctx, namespace, job, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRerunJobResponse(rsp)
+}
+
 // GetClusterAbnormalWorkloadsWithResponse Count what does not work in the cluster
 //
 // Returns a wrapper object for the known response body format(s).
@@ -35701,6 +45606,45 @@ func (c *ClientWithResponses) GetClusterAbnormalWorkloadsWithResponse(ctx contex
 		return nil, err
 	}
 	return ParseGetClusterAbnormalWorkloadsResponse(rsp)
+}
+
+// GetComponentHealthV1alpha2WithResponse The health of the system
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/componenthealth (the `GetComponentHealthV1alpha2` operationId).
+func (c *ClientWithResponses) GetComponentHealthV1alpha2WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetComponentHealthV1alpha2Response, error) {
+	rsp, err := c.GetComponentHealthV1alpha2(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetComponentHealthV1alpha2Response(rsp)
+}
+
+// ListComponentsV1alpha2WithResponse List the services of the system with the health of their pods
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components (the `ListComponentsV1alpha2` operationId).
+func (c *ClientWithResponses) ListComponentsV1alpha2WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListComponentsV1alpha2Response, error) {
+	rsp, err := c.ListComponentsV1alpha2(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListComponentsV1alpha2Response(rsp)
+}
+
+// GetComponentV1alpha2WithResponse The health of a service of the system
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components/{component} (the `GetComponentV1alpha2` operationId).
+func (c *ClientWithResponses) GetComponentV1alpha2WithResponse(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*GetComponentV1alpha2Response, error) {
+	rsp, err := c.GetComponentV1alpha2(ctx, component, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetComponentV1alpha2Response(rsp)
 }
 
 // GetNamespaceAbnormalWorkloadsWithResponse Count what does not work in a namespace
@@ -35716,6 +45660,36 @@ func (c *ClientWithResponses) GetNamespaceAbnormalWorkloadsWithResponse(ctx cont
 	return ParseGetNamespaceAbnormalWorkloadsResponse(rsp)
 }
 
+// GetDaemonSetRevisionWithResponse Get a revision of one of the daemonsets
+//
+// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/daemonsets/{daemonset}/revisions/{revision} (the `GetDaemonSetRevision` operationId).
+func (c *ClientWithResponses) GetDaemonSetRevisionWithResponse(ctx context.Context, namespace string, daemonset string, revision int, reqEditors ...RequestEditorFn) (*GetDaemonSetRevisionResponse, error) {
+	rsp, err := c.GetDaemonSetRevision(ctx, namespace, daemonset, revision, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDaemonSetRevisionResponse(rsp)
+}
+
+// GetDeploymentRevisionWithResponse Get a revision of one of the deployments
+//
+// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/deployments/{deployment}/revisions/{revision} (the `GetDeploymentRevision` operationId).
+func (c *ClientWithResponses) GetDeploymentRevisionWithResponse(ctx context.Context, namespace string, deployment string, revision int, reqEditors ...RequestEditorFn) (*GetDeploymentRevisionResponse, error) {
+	rsp, err := c.GetDeploymentRevision(ctx, namespace, deployment, revision, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDeploymentRevisionResponse(rsp)
+}
+
 // GetNamespaceQuotasWithResponse Limits and use of a namespace
 //
 // Returns a wrapper object for the known response body format(s).
@@ -35727,6 +45701,21 @@ func (c *ClientWithResponses) GetNamespaceQuotasWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseGetNamespaceQuotasResponse(rsp)
+}
+
+// GetStatefulSetRevisionWithResponse Get a revision of one of the statefulsets
+//
+// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
+func (c *ClientWithResponses) GetStatefulSetRevisionWithResponse(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*GetStatefulSetRevisionResponse, error) {
+	rsp, err := c.GetStatefulSetRevision(ctx, namespace, statefulset, revision, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStatefulSetRevisionResponse(rsp)
 }
 
 // GetClusterQuotasWithResponse Count what the cluster uses
@@ -35755,6 +45744,45 @@ func (c *ClientWithResponses) GetKubeconfigWithResponse(ctx context.Context, use
 		return nil, err
 	}
 	return ParseGetKubeconfigResponse(rsp)
+}
+
+// GetComponentHealthWithResponse The health of the system
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/componenthealth (the `GetComponentHealth` operationId).
+func (c *ClientWithResponses) GetComponentHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetComponentHealthResponse, error) {
+	rsp, err := c.GetComponentHealth(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetComponentHealthResponse(rsp)
+}
+
+// ListComponentsWithResponse List the services of the system with the health of their pods
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components (the `ListComponents` operationId).
+func (c *ClientWithResponses) ListComponentsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListComponentsResponse, error) {
+	rsp, err := c.ListComponents(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListComponentsResponse(rsp)
+}
+
+// GetComponentWithResponse The health of a service of the system
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
+func (c *ClientWithResponses) GetComponentWithResponse(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*GetComponentResponse, error) {
+	rsp, err := c.GetComponent(ctx, component, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetComponentResponse(rsp)
 }
 
 // ListNamespacedResourcesWithResponse List objects of a namespace
@@ -36537,6 +46565,36 @@ func (c *ClientWithResponses) UpdateWorkspaceTemplateWithResponse(ctx context.Co
 	return ParseUpdateWorkspaceTemplateResponse(rsp)
 }
 
+// OpenPodTerminalWithResponse Open a terminal in a container
+//
+// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
+func (c *ClientWithResponses) OpenPodTerminalWithResponse(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*OpenPodTerminalResponse, error) {
+	rsp, err := c.OpenPodTerminal(ctx, namespace, pod, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenPodTerminalResponse(rsp)
+}
+
+// OpenNodeTerminalWithResponse Open a terminal on a node
+//
+// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
+func (c *ClientWithResponses) OpenNodeTerminalWithResponse(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*OpenNodeTerminalResponse, error) {
+	rsp, err := c.OpenNodeTerminal(ctx, node, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenNodeTerminalResponse(rsp)
+}
+
 // GetKapisVersionWithResponse Version of the platform and of Kubernetes
 //
 // Returns a wrapper object for the known response body format(s).
@@ -36979,9 +47037,279 @@ func (c *ClientWithResponses) ReplaceClusterObjectWithResponse(ctx context.Conte
 	return ParseReplaceClusterObjectResponse(rsp)
 }
 
+// GetOAuthConfigurationWithResponse Describe the token service
+//
+// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/.well-known/openid-configuration (the `GetOAuthConfiguration` operationId).
+func (c *ClientWithResponses) GetOAuthConfigurationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOAuthConfigurationResponse, error) {
+	rsp, err := c.GetOAuthConfiguration(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOAuthConfigurationResponse(rsp)
+}
+
+// ReviewTokenWithBodyWithResponse Review a token for Kubernetes
+//
+// The webhook for token authentication of kube-apiserver: says whose an access token is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+func (c *ClientWithResponses) ReviewTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewTokenResponse, error) {
+	rsp, err := c.ReviewTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewTokenResponse(rsp)
+}
+
+// ReviewTokenWithResponse Review a token for Kubernetes
+//
+// The webhook for token authentication of kube-apiserver: says whose an access token is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/authenticate (the `ReviewToken` operationId).
+func (c *ClientWithResponses) ReviewTokenWithResponse(ctx context.Context, body ReviewTokenJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewTokenResponse, error) {
+	rsp, err := c.ReviewToken(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewTokenResponse(rsp)
+}
+
+// AuthorizeWithResponse Ask the user for authorization
+//
+// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/authorize (the `Authorize` operationId).
+func (c *ClientWithResponses) AuthorizeWithResponse(ctx context.Context, params *AuthorizeParams, reqEditors ...RequestEditorFn) (*AuthorizeResponse, error) {
+	rsp, err := c.Authorize(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAuthorizeResponse(rsp)
+}
+
+// PostAuthorizeWithBodyWithResponse Ask the user for authorization
+//
+// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+func (c *ClientWithResponses) PostAuthorizeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostAuthorizeResponse, error) {
+	rsp, err := c.PostAuthorizeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostAuthorizeResponse(rsp)
+}
+
+// PostAuthorizeWithFormdataBodyWithResponse Ask the user for authorization
+//
+// The authorization endpoint of OAuth 2.0 and OpenID Connect. The user logs in and agrees, as the client's grantMethod says, and the browser goes back to the client with a code, the state and the issuer (RFC 9207).
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/authorize (the `PostAuthorize` operationId).
+func (c *ClientWithResponses) PostAuthorizeWithFormdataBodyWithResponse(ctx context.Context, body PostAuthorizeFormdataRequestBody, reqEditors ...RequestEditorFn) (*PostAuthorizeResponse, error) {
+	rsp, err := c.PostAuthorizeWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostAuthorizeResponse(rsp)
+}
+
+// ReturnFromProviderWithResponse Come back from an identity provider
+//
+// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/callback/{provider} (the `ReturnFromProvider` operationId).
+func (c *ClientWithResponses) ReturnFromProviderWithResponse(ctx context.Context, provider string, params *ReturnFromProviderParams, reqEditors ...RequestEditorFn) (*ReturnFromProviderResponse, error) {
+	rsp, err := c.ReturnFromProvider(ctx, provider, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReturnFromProviderResponse(rsp)
+}
+
+// PostReturnFromProviderWithBodyWithResponse Come back from an identity provider
+//
+// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+func (c *ClientWithResponses) PostReturnFromProviderWithBodyWithResponse(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostReturnFromProviderResponse, error) {
+	rsp, err := c.PostReturnFromProviderWithBody(ctx, provider, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostReturnFromProviderResponse(rsp)
+}
+
+// PostReturnFromProviderWithFormdataBodyWithResponse Come back from an identity provider
+//
+// A browser that was sent to the provider goes on logging in. Others, such as the server of the KubeSphere console that began the visit itself, are answered with tokens for the client kubesphere.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/callback/{provider} (the `PostReturnFromProvider` operationId).
+func (c *ClientWithResponses) PostReturnFromProviderWithFormdataBodyWithResponse(ctx context.Context, provider string, body PostReturnFromProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*PostReturnFromProviderResponse, error) {
+	rsp, err := c.PostReturnFromProviderWithFormdataBody(ctx, provider, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostReturnFromProviderResponse(rsp)
+}
+
+// DecideConsentWithBodyWithResponse Allow an application, or not
+//
+// The form of the page that asks whether an application may act for the user.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+func (c *ClientWithResponses) DecideConsentWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideConsentResponse, error) {
+	rsp, err := c.DecideConsentWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideConsentResponse(rsp)
+}
+
+// DecideConsentWithFormdataBodyWithResponse Allow an application, or not
+//
+// The form of the page that asks whether an application may act for the user.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/consent (the `DecideConsent` operationId).
+func (c *ClientWithResponses) DecideConsentWithFormdataBodyWithResponse(ctx context.Context, body DecideConsentFormdataRequestBody, reqEditors ...RequestEditorFn) (*DecideConsentResponse, error) {
+	rsp, err := c.DecideConsentWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideConsentResponse(rsp)
+}
+
+// GetDevicePageWithResponse The page for devices
+//
+// Where a user types the code a device shows.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/device (the `GetDevicePage` operationId).
+func (c *ClientWithResponses) GetDevicePageWithResponse(ctx context.Context, params *GetDevicePageParams, reqEditors ...RequestEditorFn) (*GetDevicePageResponse, error) {
+	rsp, err := c.GetDevicePage(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDevicePageResponse(rsp)
+}
+
+// DecideDeviceWithBodyWithResponse Approve a device, or not
+//
+// The form of the page for devices: first the code, then the decision.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+func (c *ClientWithResponses) DecideDeviceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DecideDeviceResponse, error) {
+	rsp, err := c.DecideDeviceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideDeviceResponse(rsp)
+}
+
+// DecideDeviceWithFormdataBodyWithResponse Approve a device, or not
+//
+// The form of the page for devices: first the code, then the decision.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/device (the `DecideDevice` operationId).
+func (c *ClientWithResponses) DecideDeviceWithFormdataBodyWithResponse(ctx context.Context, body DecideDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*DecideDeviceResponse, error) {
+	rsp, err := c.DecideDeviceWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDecideDeviceResponse(rsp)
+}
+
+// AuthorizeDeviceWithBodyWithResponse Log in on a device without a browser
+//
+// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+func (c *ClientWithResponses) AuthorizeDeviceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AuthorizeDeviceResponse, error) {
+	rsp, err := c.AuthorizeDeviceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAuthorizeDeviceResponse(rsp)
+}
+
+// AuthorizeDeviceWithFormdataBodyWithResponse Log in on a device without a browser
+//
+// Device authorization (RFC 8628): the user opens the page that is returned elsewhere and types the code; meanwhile the device asks the token endpoint.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/device_authorization (the `AuthorizeDevice` operationId).
+func (c *ClientWithResponses) AuthorizeDeviceWithFormdataBodyWithResponse(ctx context.Context, body AuthorizeDeviceFormdataRequestBody, reqEditors ...RequestEditorFn) (*AuthorizeDeviceResponse, error) {
+	rsp, err := c.AuthorizeDeviceWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAuthorizeDeviceResponse(rsp)
+}
+
+// IntrospectTokenWithBodyWithResponse Look into a token
+//
+// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
+// IntrospectTokenWithFormdataBodyWithResponse Look into a token
+//
+// Says whether a token is active, and what it is (RFC 7662), to clients with a secret. Of a token that is not, nothing but that is said.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/introspect (the `IntrospectToken` operationId).
+func (c *ClientWithResponses) IntrospectTokenWithFormdataBodyWithResponse(ctx context.Context, body IntrospectTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectTokenResponse, error) {
+	rsp, err := c.IntrospectTokenWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectTokenResponse(rsp)
+}
+
 // ListKeysWithResponse Public keys of the tokens
 //
-// The keys access tokens are signed with, as a JSON Web Key Set (RFC 7517).
+// The keys tokens are signed with, as a JSON Web Key Set (RFC 7517). The next one is there before it is used.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -36994,24 +47322,174 @@ func (c *ClientWithResponses) ListKeysWithResponse(ctx context.Context, reqEdito
 	return ParseListKeysResponse(rsp)
 }
 
+// GetLoginPageWithResponse The login page
+//
+// Asks for name and password, and offers the identity providers. It works without JavaScript.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/login (the `GetLoginPage` operationId).
+func (c *ClientWithResponses) GetLoginPageWithResponse(ctx context.Context, params *GetLoginPageParams, reqEditors ...RequestEditorFn) (*GetLoginPageResponse, error) {
+	rsp, err := c.GetLoginPage(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLoginPageResponse(rsp)
+}
+
+// SubmitLoginWithBodyWithResponse Log in by the login page
+//
+// The form of the login page. The browser gets a cookie.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+func (c *ClientWithResponses) SubmitLoginWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitLoginResponse, error) {
+	rsp, err := c.SubmitLoginWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitLoginResponse(rsp)
+}
+
+// SubmitLoginWithFormdataBodyWithResponse Log in by the login page
+//
+// The form of the login page. The browser gets a cookie.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/login (the `SubmitLogin` operationId).
+func (c *ClientWithResponses) SubmitLoginWithFormdataBodyWithResponse(ctx context.Context, body SubmitLoginFormdataRequestBody, reqEditors ...RequestEditorFn) (*SubmitLoginResponse, error) {
+	rsp, err := c.SubmitLoginWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitLoginResponse(rsp)
+}
+
+// VisitProviderWithResponse Log in at an identity provider
+//
+// Sends the browser to the provider's own login page.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/login/{provider} (the `VisitProvider` operationId).
+func (c *ClientWithResponses) VisitProviderWithResponse(ctx context.Context, provider string, params *VisitProviderParams, reqEditors ...RequestEditorFn) (*VisitProviderResponse, error) {
+	rsp, err := c.VisitProvider(ctx, provider, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVisitProviderResponse(rsp)
+}
+
+// LoginAtProviderWithBodyWithResponse Log in with a password of an identity provider
+//
+// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+func (c *ClientWithResponses) LoginAtProviderWithBodyWithResponse(ctx context.Context, provider string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*LoginAtProviderResponse, error) {
+	rsp, err := c.LoginAtProviderWithBody(ctx, provider, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLoginAtProviderResponse(rsp)
+}
+
+// LoginAtProviderWithFormdataBodyWithResponse Log in with a password of an identity provider
+//
+// For clients of KubeSphere 3.4: tokens for the client kubesphere, by the password of a provider such as LDAP.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/login/{provider} (the `LoginAtProvider` operationId).
+func (c *ClientWithResponses) LoginAtProviderWithFormdataBodyWithResponse(ctx context.Context, provider string, body LoginAtProviderFormdataRequestBody, reqEditors ...RequestEditorFn) (*LoginAtProviderResponse, error) {
+	rsp, err := c.LoginAtProviderWithFormdataBody(ctx, provider, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLoginAtProviderResponse(rsp)
+}
+
 // LogoutWithResponse End the session
 //
-// Ends the session the bearer token was issued in: its access and refresh tokens are refused from then on.
+// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
 //
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /oauth/logout (the `Logout` operationId).
-func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*LogoutResponse, error) {
-	rsp, err := c.Logout(ctx, reqEditors...)
+func (c *ClientWithResponses) LogoutWithResponse(ctx context.Context, params *LogoutParams, reqEditors ...RequestEditorFn) (*LogoutResponse, error) {
+	rsp, err := c.Logout(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
 	return ParseLogoutResponse(rsp)
 }
 
+// PostLogoutWithBodyWithResponse End the session
+//
+// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+func (c *ClientWithResponses) PostLogoutWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PostLogoutResponse, error) {
+	rsp, err := c.PostLogoutWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostLogoutResponse(rsp)
+}
+
+// PostLogoutWithFormdataBodyWithResponse End the session
+//
+// Ends the session the bearer token or the ID token was issued in, and that of the browser: their access and refresh tokens are refused from then on. The browser then goes to post_logout_redirect_uri, if it is one of the client's.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/logout (the `PostLogout` operationId).
+func (c *ClientWithResponses) PostLogoutWithFormdataBodyWithResponse(ctx context.Context, body PostLogoutFormdataRequestBody, reqEditors ...RequestEditorFn) (*PostLogoutResponse, error) {
+	rsp, err := c.PostLogoutWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePostLogoutResponse(rsp)
+}
+
+// RevokeTokenWithBodyWithResponse Revoke a token
+//
+// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+func (c *ClientWithResponses) RevokeTokenWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error) {
+	rsp, err := c.RevokeTokenWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeTokenResponse(rsp)
+}
+
+// RevokeTokenWithFormdataBodyWithResponse Revoke a token
+//
+// Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/revoke (the `RevokeToken` operationId).
+func (c *ClientWithResponses) RevokeTokenWithFormdataBodyWithResponse(ctx context.Context, body RevokeTokenFormdataRequestBody, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error) {
+	rsp, err := c.RevokeTokenWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeTokenResponse(rsp)
+}
+
 // CreateTokenWithBodyWithResponse Get an access token
 //
-// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -37026,7 +47504,7 @@ func (c *ClientWithResponses) CreateTokenWithBodyWithResponse(ctx context.Contex
 
 // CreateTokenWithFormdataBodyWithResponse Get an access token
 //
-// The token endpoint of OAuth 2.0 (RFC 6749). With grant_type=password a user name and password, with grant_type=refresh_token a refresh token are exchanged for an access token and a refresh token. The client authenticates with client_id and client_secret or by HTTP Basic.
+// The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. The client authenticates with client_id and client_secret or by HTTP Basic; public clients send client_id only.
 //
 // Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -37037,6 +47515,36 @@ func (c *ClientWithResponses) CreateTokenWithFormdataBodyWithResponse(ctx contex
 		return nil, err
 	}
 	return ParseCreateTokenResponse(rsp)
+}
+
+// GetUserInfoWithResponse Who the user is
+//
+// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /oauth/userinfo (the `GetUserInfo` operationId).
+func (c *ClientWithResponses) GetUserInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetUserInfoResponse, error) {
+	rsp, err := c.GetUserInfo(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUserInfoResponse(rsp)
+}
+
+// QueryUserInfoWithResponse Who the user is
+//
+// What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /oauth/userinfo (the `QueryUserInfo` operationId).
+func (c *ClientWithResponses) QueryUserInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*QueryUserInfoResponse, error) {
+	rsp, err := c.QueryUserInfo(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseQueryUserInfoResponse(rsp)
 }
 
 // GetVersionWithResponse Version of the platform and of Kubernetes
@@ -37050,6 +47558,72 @@ func (c *ClientWithResponses) GetVersionWithResponse(ctx context.Context, reqEdi
 		return nil, err
 	}
 	return ParseGetVersionResponse(rsp)
+}
+
+// ParseGetAuthorizationServerResponse parses an HTTP response from a GetAuthorizationServerWithResponse call
+func ParseGetAuthorizationServerResponse(rsp *http.Response) (*GetAuthorizationServerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAuthorizationServerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthDiscovery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpenIDConfigurationResponse parses an HTTP response from a GetOpenIDConfigurationWithResponse call
+func ParseGetOpenIDConfigurationResponse(rsp *http.Response) (*GetOpenIDConfigurationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpenIDConfigurationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthDiscovery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseGetConfigzResponse parses an HTTP response from a GetConfigzWithResponse call
@@ -37068,6 +47642,58 @@ func ParseGetConfigzResponse(rsp *http.Response) (*GetConfigzResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PlatformFeatures
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListGPUKindsResponse parses an HTTP response from a ListGPUKindsWithResponse call
+func ParseListGPUKindsResponse(rsp *http.Response) (*ListGPUKindsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGPUKindsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ConfigGPUKind
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOAuthConfigResponse parses an HTTP response from a GetOAuthConfigWithResponse call
+func ParseGetOAuthConfigResponse(rsp *http.Response) (*GetOAuthConfigResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOAuthConfigResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PlatformOAuthOptions
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -39219,6 +49845,126 @@ func ParseListUserGlobalRolesResponse(rsp *http.Response) (*ListUserGlobalRolesR
 	return response, nil
 }
 
+// ParseListIdentitiesResponse parses an HTTP response from a ListIdentitiesWithResponse call
+func ParseListIdentitiesResponse(rsp *http.Response) (*ListIdentitiesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListIdentitiesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamIdentityList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLinkIdentityResponse parses an HTTP response from a LinkIdentityWithResponse call
+func ParseLinkIdentityResponse(rsp *http.Response) (*LinkIdentityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LinkIdentityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamIdentity
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUnlinkIdentityResponse parses an HTTP response from a UnlinkIdentityWithResponse call
+func ParseUnlinkIdentityResponse(rsp *http.Response) (*UnlinkIdentityResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnlinkIdentityResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListLoginRecordsResponse parses an HTTP response from a ListLoginRecordsWithResponse call
 func ParseListLoginRecordsResponse(rsp *http.Response) (*ListLoginRecordsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -39268,6 +50014,246 @@ func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, e
 	}
 
 	response := &ChangePasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionsResponse parses an HTTP response from a EndSessionsWithResponse call
+func ParseEndSessionsResponse(rsp *http.Response) (*EndSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSessionsResponse parses an HTTP response from a ListSessionsWithResponse call
+func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamSessionList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndSessionResponse parses an HTTP response from a EndSessionWithResponse call
+func ParseEndSessionResponse(rsp *http.Response) (*EndSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPersonalAccessTokensResponse parses an HTTP response from a ListPersonalAccessTokensWithResponse call
+func ParseListPersonalAccessTokensResponse(rsp *http.Response) (*ListPersonalAccessTokensResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPersonalAccessTokensResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamPersonalAccessTokenList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreatePersonalAccessTokenResponse parses an HTTP response from a CreatePersonalAccessTokenWithResponse call
+func ParseCreatePersonalAccessTokenResponse(rsp *http.Response) (*CreatePersonalAccessTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreatePersonalAccessTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest IamCreatedToken
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeletePersonalAccessTokenResponse parses an HTTP response from a DeletePersonalAccessTokenWithResponse call
+func ParseDeletePersonalAccessTokenResponse(rsp *http.Response) (*DeletePersonalAccessTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeletePersonalAccessTokenResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -40299,6 +51285,126 @@ func ParseUpdateWorkspaceRoleResponse(rsp *http.Response) (*UpdateWorkspaceRoleR
 	return response, nil
 }
 
+// ParseGetPlatformStatisticsResponse parses an HTTP response from a GetPlatformStatisticsWithResponse call
+func ParseGetPlatformStatisticsResponse(rsp *http.Response) (*GetPlatformStatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPlatformStatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StatisticsMetrics
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetWorkspaceStatisticsResponse parses an HTTP response from a GetWorkspaceStatisticsWithResponse call
+func ParseGetWorkspaceStatisticsResponse(rsp *http.Response) (*GetWorkspaceStatisticsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetWorkspaceStatisticsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StatisticsMetrics
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRerunJobResponse parses an HTTP response from a RerunJobWithResponse call
+func ParseRerunJobResponse(rsp *http.Response) (*RerunJobResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RerunJobResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetClusterAbnormalWorkloadsResponse parses an HTTP response from a GetClusterAbnormalWorkloadsWithResponse call
 func ParseGetClusterAbnormalWorkloadsResponse(rsp *http.Response) (*GetClusterAbnormalWorkloadsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -40315,6 +51421,126 @@ func ParseGetClusterAbnormalWorkloadsResponse(rsp *http.Response) (*GetClusterAb
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest UsageAbnormal
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetComponentHealthV1alpha2Response parses an HTTP response from a GetComponentHealthV1alpha2WithResponse call
+func ParseGetComponentHealthV1alpha2Response(rsp *http.Response) (*GetComponentHealthV1alpha2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetComponentHealthV1alpha2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ComponentsHealth
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListComponentsV1alpha2Response parses an HTTP response from a ListComponentsV1alpha2WithResponse call
+func ParseListComponentsV1alpha2Response(rsp *http.Response) (*ListComponentsV1alpha2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListComponentsV1alpha2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ComponentsComponent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetComponentV1alpha2Response parses an HTTP response from a GetComponentV1alpha2WithResponse call
+func ParseGetComponentV1alpha2Response(rsp *http.Response) (*GetComponentV1alpha2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetComponentV1alpha2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ComponentsComponent
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -40379,6 +51605,86 @@ func ParseGetNamespaceAbnormalWorkloadsResponse(rsp *http.Response) (*GetNamespa
 	return response, nil
 }
 
+// ParseGetDaemonSetRevisionResponse parses an HTTP response from a GetDaemonSetRevisionWithResponse call
+func ParseGetDaemonSetRevisionResponse(rsp *http.Response) (*GetDaemonSetRevisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDaemonSetRevisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1ControllerRevision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDeploymentRevisionResponse parses an HTTP response from a GetDeploymentRevisionWithResponse call
+func ParseGetDeploymentRevisionResponse(rsp *http.Response) (*GetDeploymentRevisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDeploymentRevisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1ReplicaSet
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetNamespaceQuotasResponse parses an HTTP response from a GetNamespaceQuotasWithResponse call
 func ParseGetNamespaceQuotasResponse(rsp *http.Response) (*GetNamespaceQuotasResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -40395,6 +51701,46 @@ func ParseGetNamespaceQuotasResponse(rsp *http.Response) (*GetNamespaceQuotasRes
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest UsageQuotas
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetStatefulSetRevisionResponse parses an HTTP response from a GetStatefulSetRevisionWithResponse call
+func ParseGetStatefulSetRevisionResponse(rsp *http.Response) (*GetStatefulSetRevisionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStatefulSetRevisionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1ControllerRevision
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -40470,6 +51816,126 @@ func ParseGetKubeconfigResponse(rsp *http.Response) (*GetKubeconfigResponse, err
 	response := &GetKubeconfigResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetComponentHealthResponse parses an HTTP response from a GetComponentHealthWithResponse call
+func ParseGetComponentHealthResponse(rsp *http.Response) (*GetComponentHealthResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetComponentHealthResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ComponentsHealth
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListComponentsResponse parses an HTTP response from a ListComponentsWithResponse call
+func ParseListComponentsResponse(rsp *http.Response) (*ListComponentsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListComponentsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []ComponentsComponent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetComponentResponse parses an HTTP response from a GetComponentWithResponse call
+func ParseGetComponentResponse(rsp *http.Response) (*GetComponentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetComponentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ComponentsComponent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	}
 
 	return response, nil
@@ -42035,6 +53501,84 @@ func ParseUpdateWorkspaceTemplateResponse(rsp *http.Response) (*UpdateWorkspaceT
 	return response, nil
 }
 
+// ParseOpenPodTerminalResponse parses an HTTP response from a OpenPodTerminalWithResponse call
+func ParseOpenPodTerminalResponse(rsp *http.Response) (*OpenPodTerminalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenPodTerminalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 101:
+		break // No content-type
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenNodeTerminalResponse parses an HTTP response from a OpenNodeTerminalWithResponse call
+func ParseOpenNodeTerminalResponse(rsp *http.Response) (*OpenNodeTerminalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenNodeTerminalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 101:
+		break // No content-type
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetKapisVersionResponse parses an HTTP response from a GetKapisVersionWithResponse call
 func ParseGetKapisVersionResponse(rsp *http.Response) (*GetKapisVersionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -42781,6 +54325,402 @@ func ParseReplaceClusterObjectResponse(rsp *http.Response) (*ReplaceClusterObjec
 	return response, nil
 }
 
+// ParseGetOAuthConfigurationResponse parses an HTTP response from a GetOAuthConfigurationWithResponse call
+func ParseGetOAuthConfigurationResponse(rsp *http.Response) (*GetOAuthConfigurationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOAuthConfigurationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthDiscovery
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReviewTokenResponse parses an HTTP response from a ReviewTokenWithResponse call
+func ParseReviewTokenResponse(rsp *http.Response) (*ReviewTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReviewTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1TokenReview
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAuthorizeResponse parses an HTTP response from a AuthorizeWithResponse call
+func ParseAuthorizeResponse(rsp *http.Response) (*AuthorizeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AuthorizeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParsePostAuthorizeResponse parses an HTTP response from a PostAuthorizeWithResponse call
+func ParsePostAuthorizeResponse(rsp *http.Response) (*PostAuthorizeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PostAuthorizeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseReturnFromProviderResponse parses an HTTP response from a ReturnFromProviderWithResponse call
+func ParseReturnFromProviderResponse(rsp *http.Response) (*ReturnFromProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReturnFromProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthTokenReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 302:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePostReturnFromProviderResponse parses an HTTP response from a PostReturnFromProviderWithResponse call
+func ParsePostReturnFromProviderResponse(rsp *http.Response) (*PostReturnFromProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PostReturnFromProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthTokenReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 302:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDecideConsentResponse parses an HTTP response from a DecideConsentWithResponse call
+func ParseDecideConsentResponse(rsp *http.Response) (*DecideConsentResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DecideConsentResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetDevicePageResponse parses an HTTP response from a GetDevicePageWithResponse call
+func ParseGetDevicePageResponse(rsp *http.Response) (*GetDevicePageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDevicePageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseDecideDeviceResponse parses an HTTP response from a DecideDeviceWithResponse call
+func ParseDecideDeviceResponse(rsp *http.Response) (*DecideDeviceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DecideDeviceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseAuthorizeDeviceResponse parses an HTTP response from a AuthorizeDeviceWithResponse call
+func ParseAuthorizeDeviceResponse(rsp *http.Response) (*AuthorizeDeviceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AuthorizeDeviceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthDeviceReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseIntrospectTokenResponse parses an HTTP response from a IntrospectTokenWithResponse call
+func ParseIntrospectTokenResponse(rsp *http.Response) (*IntrospectTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IntrospectTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthIntrospection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListKeysResponse parses an HTTP response from a ListKeysWithResponse call
 func ParseListKeysResponse(rsp *http.Response) (*ListKeysResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -42807,6 +54747,122 @@ func ParseListKeysResponse(rsp *http.Response) (*ListKeysResponse, error) {
 	return response, nil
 }
 
+// ParseGetLoginPageResponse parses an HTTP response from a GetLoginPageWithResponse call
+func ParseGetLoginPageResponse(rsp *http.Response) (*GetLoginPageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLoginPageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseSubmitLoginResponse parses an HTTP response from a SubmitLoginWithResponse call
+func ParseSubmitLoginResponse(rsp *http.Response) (*SubmitLoginResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitLoginResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseVisitProviderResponse parses an HTTP response from a VisitProviderWithResponse call
+func ParseVisitProviderResponse(rsp *http.Response) (*VisitProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VisitProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseLoginAtProviderResponse parses an HTTP response from a LoginAtProviderWithResponse call
+func ParseLoginAtProviderResponse(rsp *http.Response) (*LoginAtProviderResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LoginAtProviderResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthTokenReply
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseLogoutResponse parses an HTTP response from a LogoutWithResponse call
 func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -42827,6 +54883,109 @@ func ParseLogoutResponse(rsp *http.Response) (*LogoutResponse, error) {
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	case rsp.StatusCode == 302:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePostLogoutResponse parses an HTTP response from a PostLogoutWithResponse call
+func ParsePostLogoutResponse(rsp *http.Response) (*PostLogoutResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PostLogoutResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 302:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRevokeTokenResponse parses an HTTP response from a RevokeTokenWithResponse call
+func ParseRevokeTokenResponse(rsp *http.Response) (*RevokeTokenResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeTokenResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON503 = &dest
 
 	}
 
@@ -42895,6 +55054,86 @@ func ParseCreateTokenResponse(rsp *http.Response) (*CreateTokenResponse, error) 
 			return nil, err
 		}
 		response.JSON503 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetUserInfoResponse parses an HTTP response from a GetUserInfoWithResponse call
+func ParseGetUserInfoResponse(rsp *http.Response) (*GetUserInfoResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUserInfoResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthUserInfo
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseQueryUserInfoResponse parses an HTTP response from a QueryUserInfoWithResponse call
+func ParseQueryUserInfoResponse(rsp *http.Response) (*QueryUserInfoResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &QueryUserInfoResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest OauthUserInfo
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OauthError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	}
 

@@ -15,6 +15,9 @@ const (
 	LabelIdentityProvider = "iam.kubesphere.io/identify-provider"
 	// LabelOriginUID is the user's name at its identity provider.
 	LabelOriginUID = "iam.kubesphere.io/origin-uid"
+	// AnnotationIdentity and the name of an identity provider are the annotation
+	// KubeSphere 4 keeps the user's name there in, of several providers at once.
+	AnnotationIdentity = "iam.kubesphere.io/identity-provider."
 	// LabelDevOps names the DevOps project a namespace belongs to.
 	LabelDevOps = "kubesphere.io/devopsproject"
 	// LabelWorkspace names the workspace an object belongs to.
@@ -27,6 +30,9 @@ const (
 	AnnotationWorkspaceRole = "iam.kubesphere.io/workspacerole"
 	AnnotationClusterRole   = "iam.kubesphere.io/clusterrole"
 	AnnotationRole          = "iam.kubesphere.io/role"
+	// AnnotationAttempts says how many failed attempts a login record stands
+	// for, if more than one.
+	AnnotationAttempts = "iam.kubesphere.io/attempts"
 	// AnnotationUninitialized marks a user who has to choose a password first.
 	AnnotationUninitialized = "iam.kubesphere.io/uninitialized"
 	// AnnotationLastPasswordChange is the RFC 3339 time of the last change.
@@ -46,3 +52,7 @@ const (
 	GlobalRoleAuthenticated           = "authenticated"
 	GlobalRolePreRegistration         = "pre-registration"
 )
+
+// GroupPreRegistration is who has the global role of that name: somebody from
+// an identity provider who has no account yet.
+const GroupPreRegistration = "pre-registration"

@@ -30,6 +30,9 @@ func AddToScheme(scheme *runtime.Scheme) error {
 		&GroupBinding{}, &GroupBindingList{},
 		&LoginRecord{}, &LoginRecordList{},
 		&Session{}, &SessionList{},
+		&PersonalAccessToken{}, &PersonalAccessTokenList{},
+		&DeviceAuthorization{}, &DeviceAuthorizationList{},
+		&Consent{}, &ConsentList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return nil

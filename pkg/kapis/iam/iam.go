@@ -11,9 +11,11 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
@@ -32,6 +34,19 @@ type Handler struct {
 	Managers  Managers
 	Passwords Passwords
 	Rights    Rights
+	// Tokens and Sessions are what users are logged in with.
+	Tokens   *accesstoken.Tokens
+	Sessions Sessions
+	// Providers are where users may prove to be somebody; Callback is the
+	// address they come back to from one.
+	Providers identity.Providers
+	Callback  func(provider string) string
+}
+
+// Sessions ends logins.
+type Sessions interface {
+	End(ctx context.Context, name, reason string) error
+	EndOthers(ctx context.Context, user, except, reason string) error
 }
 
 // Rights says what a caller may do. *authz.RBAC does.
@@ -42,7 +57,7 @@ type Rights interface {
 
 // Passwords checks passwords.
 type Passwords interface {
-	Authenticate(ctx context.Context, name, password string) (*iamv1alpha2.User, error)
+	Authenticate(ctx context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error)
 }
 
 // Managers knows the managers of workspaces, who are members as long as they

@@ -59,7 +59,8 @@ func paging(more ...route.Parameter) []route.Parameter {
 
 // Group declares the operations.
 func (h *Handler) Group() route.Group {
-	routes := h.userRoutes()
+	routes := append(h.userRoutes(), h.credentialRoutes()...)
+	routes = append(routes, h.identityRoutes()...)
 	routes = append(routes, h.groupRoutes()...)
 	for _, scope := range h.scopes() {
 		routes = append(routes, scope.routes()...)
@@ -86,7 +87,7 @@ func (h *Handler) userRoutes() []route.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/users", ID: "createUser", Summary: "Create a user",
-			Description: "Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings.",
+			Description: "Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.",
 			Body:        iamv1alpha2.User{}, Responses: answer(iamv1alpha2.User{}, "The user."), Handler: h.createUser,
 		},
 		{

@@ -13,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -140,6 +141,9 @@ func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
+	if caller(r).GetName() == identity.PreRegistration {
+		return h.register(w, r, wanted)
+	}
 	role := wanted.Annotations[iamv1alpha2.AnnotationGlobalRole]
 	if role != "" {
 		if err := h.mayGive(r, iam.Place{}, role); err != nil {
@@ -245,8 +249,11 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) error {
 		keep = session(who)
 	}
 	if !manages || himself && change.CurrentPassword != "" {
-		_, err := h.Passwords.Authenticate(r.Context(), name, change.CurrentPassword)
+		_, err := h.Passwords.Authenticate(r.Context(), identity.Attempt{Name: name, Password: change.CurrentPassword, Address: request.ClientAddress(r)})
+		var throttled *identity.Throttled
 		switch {
+		case errors.As(err, &throttled):
+			return status.TooManyRequests(throttled.After, "%s", throttled)
 		case errors.Is(err, identity.ErrIncorrect):
 			return status.BadRequest("the current password is not correct")
 		case errors.Is(err, identity.ErrBusy):

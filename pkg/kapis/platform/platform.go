@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/version"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -37,6 +38,8 @@ type Handler struct {
 	Build Version
 	// Kubernetes returns the version of kube-apiserver, nil when not known.
 	Kubernetes func() *version.Info
+	// Providers are the identity providers there are now.
+	Providers identity.Providers
 }
 
 // Group declares the operations.
@@ -52,6 +55,12 @@ func (h *Handler) Group() route.Group {
 				Summary: "Which features are enabled", Handler: h.configz,
 				Responses: []route.Response{{Code: http.StatusOK, Description: "Feature names with whether they are enabled.", Model: Features{}}},
 			},
+			{
+				Method: http.MethodGet, Path: "/kapis/config.kubesphere.io/v1alpha2/configs/gpu/kinds", ID: "listGPUKinds", Public: true,
+				Summary: "Which kinds of graphics processors there are", Handler: h.gpuKinds,
+				Responses: []route.Response{{Code: http.StatusOK, Description: "The kinds.", Model: []config.GPUKind{}}},
+			},
+			h.oauthRoute(),
 		},
 	}
 }
@@ -68,5 +77,12 @@ func (h *Handler) version(w http.ResponseWriter, _ *http.Request) error {
 // configured but which nothing here answers is not enabled.
 func (h *Handler) configz(w http.ResponseWriter, _ *http.Request) error {
 	status.WriteJSON(w, http.StatusOK, Features{"multicluster": h.Config.Multicluster.Enable})
+	return nil
+}
+
+// gpuKinds answers with an empty list where there are none; KubeSphere answers
+// null.
+func (h *Handler) gpuKinds(w http.ResponseWriter, _ *http.Request) error {
+	status.WriteJSON(w, http.StatusOK, append([]config.GPUKind{}, h.Config.GPU.Kinds...))
 	return nil
 }

@@ -1,0 +1,20 @@
+package app
+
+import (
+	"crypto/rand"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+)
+
+// hasher makes the hashes of new passwords.
+func hasher(c config.Authentication) identity.Hasher {
+	return identity.Hasher{Algorithm: c.PasswordHash.Algorithm, Cost: c.PasswordHash.BcryptCost, Random: rand.Reader}
+}
+
+// chosenPasswords are the passwords users may choose.
+func chosenPasswords(c config.Authentication) iam.Passwords {
+	h := hasher(c)
+	return iam.Passwords{Policy: identity.NewPolicy(c.PasswordPolicy.MinLength, h.Longest()), Hasher: h}
+}

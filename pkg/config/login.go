@@ -1,0 +1,58 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// shortestSecret is the least HS256 asks for, in bytes (RFC 7518 §3.2).
+const shortestSecret = 32
+
+// validate reports what is wrong with the configuration of logins.
+func (a *Authentication) validate(wrong func(format string, args ...any)) {
+	const key = "authentication.oauthOptions."
+	oauth := &a.OAuthOptions
+	if oauth.Issuer == "" {
+		wrong(key + "issuer must not be empty")
+	} else if issuer, err := url.Parse(oauth.Issuer); err != nil {
+		wrong(key+"issuer: %w", err)
+	} else if issuer.RawQuery != "" || issuer.Fragment != "" {
+		wrong(key + "issuer must have neither a query nor a fragment")
+	}
+	algorithms := []string{AlgorithmES256, AlgorithmRS256, AlgorithmEdDSA, AlgorithmHS256}
+	if !slices.Contains(algorithms, oauth.SigningAlgorithm) {
+		wrong(key+"signingAlgorithm must be one of %s, not %q", strings.Join(algorithms, ", "), oauth.SigningAlgorithm)
+	}
+	if (oauth.SigningAlgorithm == AlgorithmHS256 || oauth.AcceptHS256) && len(a.JWTSecret.Reveal()) < shortestSecret {
+		wrong("authentication.jwtSecret must have at least %d bytes for HS256", shortestSecret)
+	}
+	if oauth.AccessTokenMaxAge.Duration <= 0 {
+		wrong(key + "accessTokenMaxAge must be more than 0: tokens that never expire cannot be told apart from stolen ones")
+	}
+	if oauth.AccessTokenInactivityTimeout.Duration < 0 {
+		wrong(key + "accessTokenInactivityTimeout must not be negative")
+	}
+	if oauth.SessionMaxAge.Duration <= 0 {
+		wrong(key + "sessionMaxAge must be more than 0")
+	}
+	names := make(map[string]bool)
+	for n := range oauth.Clients {
+		client := &oauth.Clients[n]
+		if client.Name == "" {
+			wrong(key+"clients[%d].name must not be empty", n)
+		}
+		if names[client.Name] {
+			wrong(key+"clients: %q is there twice", client.Name)
+		}
+		names[client.Name] = true
+		if methods := []string{"", GrantAuto, GrantPrompt, GrantDeny}; !slices.Contains(methods, client.GrantMethod) {
+			wrong(key+"clients: grantMethod of %q must be auto, prompt or deny, not %q", client.Name, client.GrantMethod)
+		}
+		for _, uri := range slices.Concat(client.RedirectURIs, client.PostLogoutRedirectURIs) {
+			if parsed, err := url.Parse(uri); uri != "*" && (err != nil || !parsed.IsAbs() || parsed.Fragment != "") {
+				wrong(key+"clients: %q of %q is no absolute URL without a fragment", uri, client.Name)
+			}
+		}
+	}
+}

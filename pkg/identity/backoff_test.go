@@ -1,0 +1,179 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// TestP17Backoff: the more attempts fail, the longer the next waits, at the
+// address they come from.
+func TestP17Backoff(t *testing.T) {
+	now := epoch
+	b := NewBackoff(5, 30*time.Minute, func() time.Time { return now })
+	wait := func(user, address string) time.Duration {
+		var throttled *Throttled
+		if errors.As(b.Wait(t.Context(), user, address), &throttled) {
+			return throttled.After
+		}
+		return 0
+	}
+	fail := func(user, address string, times int) {
+		for range times {
+			b.Failed(user, address)
+		}
+	}
+	for _, step := range []struct {
+		name  string
+		do    func()
+		user  string
+		from  string
+		waits time.Duration
+	}{
+		{"before anything", nil, "admin", "192.0.2.1", 0},
+		{"four failures are free", func() { fail("admin", "192.0.2.1", 4) }, "admin", "192.0.2.1", 0},
+		{"the fifth is not", func() { fail("admin", "192.0.2.1", 1) }, "admin", "192.0.2.1", time.Second},
+		// Anybody could lock an administrator out (ks#4655).
+		{"the user elsewhere waits for nothing", nil, "admin", "192.0.2.2", 0},
+		{"others at the address neither", nil, "jane", "192.0.2.1", 0},
+		{"another way to write the name is the same", nil, "Admin", "192.0.2.1", time.Second},
+		{"another way to write the address too", nil, "admin", "::ffff:192.0.2.1", time.Second},
+		{"half of it later", func() { now = now.Add(500 * time.Millisecond) }, "admin", "192.0.2.1", 500 * time.Millisecond},
+		{"when it is over", func() { now = now.Add(500 * time.Millisecond) }, "admin", "192.0.2.1", 0},
+		{"each failure doubles it", func() { fail("admin", "192.0.2.1", 3) }, "admin", "192.0.2.1", 8 * time.Second},
+		{"up to as long as failures are remembered", func() { fail("admin", "192.0.2.1", 100) }, "admin", "192.0.2.1", 30 * time.Minute},
+		{"then they are forgotten", func() { now = now.Add(30 * time.Minute) }, "admin", "192.0.2.1", 0},
+		{"four more are free again", func() { fail("admin", "192.0.2.1", 4) }, "admin", "192.0.2.1", 0},
+		{"a success forgets them", func() { fail("admin", "192.0.2.1", 3); b.Succeeded("admin", "192.0.2.1") }, "admin", "192.0.2.1", 0},
+		{"who tries many users from one address waits for all", func() {
+			for n := range 60 {
+				fail(fmt.Sprintf("user-%d", n), "192.0.2.9", 1)
+			}
+		}, "somebody", "192.0.2.9", time.Minute},
+		{"a success of an own account does not help", func() { b.Succeeded("mallory", "192.0.2.9") }, "somebody", "192.0.2.9", time.Minute},
+		{"addresses of one IPv6 network are one", func() {
+			for n := range 5 {
+				fail("jane", fmt.Sprintf("2001:db8::%d", n+1), 1)
+			}
+		}, "jane", "2001:db8::ffff", time.Second},
+		{"another network is another", nil, "jane", "2001:db8:0:1::1", 0},
+	} {
+		if step.do != nil {
+			step.do()
+		}
+		if got := wait(step.user, step.from); got != step.waits {
+			t.Errorf("%s: waits %s, want %s", step.name, got, step.waits)
+		}
+	}
+}
+
+// TestBackoffEarlier: what other replicas wrote down counts, and nothing is
+// lost when it cannot be read.
+func TestBackoffEarlier(t *testing.T) {
+	earlier, broken := Failures{Count: 7, Last: epoch}, error(nil)
+	b := NewBackoff(5, time.Hour, func() time.Time { return epoch })
+	b.Earlier = func(context.Context, string, string) (Failures, error) { return earlier, broken }
+	for _, test := range []struct {
+		name    string
+		prepare func()
+		after   time.Duration
+	}{
+		{"of another replica", nil, 4 * time.Second},
+		{"more of our own", func() {
+			for range 8 {
+				b.Failed("jane", "192.0.2.1")
+			}
+		}, 8 * time.Second},
+		{"Kubernetes is away", func() { broken = errors.New("away") }, 8 * time.Second},
+	} {
+		if test.prepare != nil {
+			test.prepare()
+		}
+		var throttled *Throttled
+		if err := b.Wait(t.Context(), "jane", "192.0.2.1"); !errors.As(err, &throttled) || throttled.After != test.after {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestThrottled: while a user has to wait, no password is looked at, right ones
+// neither; many attempts at once get no more than the free ones and those that
+// were being checked.
+func TestThrottled(t *testing.T) {
+	passwords, err := NewPasswords(newUsers(t), hasher(t), NewBackoff(5, time.Hour, func() time.Time { return epoch }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var incorrect, waited int
+	var running sync.WaitGroup
+	for range waitingPerCheck / 2 {
+		running.Go(func() {
+			_, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: "wrong", Address: "192.0.2.1"})
+			mu.Lock()
+			defer mu.Unlock()
+			var throttled *Throttled
+			switch {
+			case errors.Is(err, ErrIncorrect):
+				incorrect++
+			case errors.As(err, &throttled):
+				waited++
+			}
+		})
+	}
+	running.Wait()
+	if most := 5 + cap(passwords.running) - 1; incorrect < 5 || incorrect > most || incorrect+waited != waitingPerCheck/2 {
+		t.Errorf("%d passwords were checked at once, %d had to wait", incorrect, waited)
+	}
+	var throttled *Throttled
+	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin@example.com", Password: password, Address: "192.0.2.1"}); !errors.As(err, &throttled) {
+		t.Errorf("the right password in between: %v", err)
+	}
+	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: password, Address: "192.0.2.2"}); err != nil {
+		t.Errorf("elsewhere: %v", err)
+	}
+}
+
+// TestRehash: whoever logs in gets the hash new passwords get.
+func TestRehash(t *testing.T) {
+	all := newUsers(t)
+	for _, test := range []struct {
+		name   string
+		hasher Hasher
+		again  bool
+	}{
+		{"as it is", Hasher{Cost: bcrypt.DefaultCost - 4}, false},
+		{"at a higher cost", Hasher{Cost: bcrypt.DefaultCost - 3}, true},
+		{"argon2id", Hasher{Algorithm: Argon2id, Random: rand.Reader}, true},
+		{"and back", Hasher{Cost: bcrypt.DefaultCost - 4}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			passwords, err := NewPasswords(all, test.hasher, patient())
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := all["admin"].Spec.EncryptedPassword
+			if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: "wrong"}); !errors.Is(err, ErrIncorrect) || all["admin"].Spec.EncryptedPassword != before {
+				t.Fatalf("a wrong password: %v", err)
+			}
+			if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: password}); err != nil {
+				t.Fatal(err)
+			}
+			after := all["admin"].Spec.EncryptedPassword
+			if (before != after) != test.again || !test.hasher.Current(after) {
+				t.Errorf("before %s, after %s", before, after)
+			}
+			if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: password}); err != nil {
+				t.Errorf("with the new hash: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,126 @@
+package identity
+
+import (
+	"crypto/rand"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/bcrypt"
+)
+
+// TestP14Hash: bcrypt and argon2id, and no password longer than they tell apart.
+func TestP14Hash(t *testing.T) {
+	cheap := Hasher{Cost: bcrypt.MinCost}
+	argon := Hasher{Algorithm: Argon2id, Random: rand.Reader}
+	for _, test := range []struct {
+		name, password string
+		hasher         Hasher
+		accepted       bool
+	}{
+		{"empty", "", cheap, false},
+		{"72 bytes", strings.Repeat("x", 72), cheap, true},
+		{"73 bytes", strings.Repeat("x", 73), cheap, false},
+		{"36 characters of two bytes", strings.Repeat("é", 36), cheap, true},
+		{"37 characters of two bytes", strings.Repeat("é", 37), cheap, false},
+		{"argon2id, empty", "", argon, false},
+		{"argon2id, 73 bytes", strings.Repeat("x", 73), argon, true},
+		{"argon2id, 1025 bytes", strings.Repeat("x", 1025), argon, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			hash, err := test.hasher.Hash(test.password)
+			if accepted := err == nil; accepted != test.accepted {
+				t.Fatalf("got %v", err)
+			}
+			if err != nil {
+				if test.password != "" && strings.Contains(err.Error(), test.password) {
+					t.Errorf("it quotes the password: %v", err)
+				}
+				return
+			}
+			if correct, _ := verify(hash, test.password); !correct || !Hashed(hash) || !test.hasher.Current(hash) {
+				t.Errorf("not the hash of the password: %s", hash)
+			}
+			if correct, worked := verify(hash, test.password+"x"); correct || !worked {
+				t.Error("a longer password is taken for it")
+			}
+			if again, _ := test.hasher.Hash(test.password); again == hash {
+				t.Error("without salt")
+			}
+		})
+	}
+	// Made by the reference implementation's command line.
+	if correct, _ := verify("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY3OA$+jUYRBrPPGKW5efrCBx9kJZz7cnPV0tdgPhKV4Q/GIo", "hunter2"); !correct {
+		t.Error("a hash of another implementation is not understood")
+	}
+}
+
+// TestNoHash: what is no hash, or asks for more work than is sensible, is none.
+func TestNoHash(t *testing.T) {
+	const salt, sum = "c29tZXNhbHQxMjM0NTY3OA", "CWOrkoo7oJBQ/iyh7uJ0LO2aLEfrHwTWllSAxT0zRno"
+	for _, stored := range []string{
+		"", "plain", "$argon2id$", "$2a$", "$argon2id$v=19$m=19456,t=2,p=1$" + salt, "$argon2id$v=16$m=19456,t=2,p=1$" + salt + "$" + sum,
+		"$argon2i$v=19$m=19456,t=2,p=1$" + salt + "$" + sum, "$argon2id$v=19$m=0,t=2,p=1$" + salt + "$" + sum,
+		// One login would take 4 GiB, or minutes.
+		"$argon2id$v=19$m=4194304,t=2,p=1$" + salt + "$" + sum, "$argon2id$v=19$m=19456,t=1000,p=1$" + salt + "$" + sum,
+		"$argon2id$v=19$m=19456,t=2,p=255$" + salt + "$" + sum, "$argon2id$v=19$m=19456,t=2$" + salt + "$" + sum,
+		"$argon2id$v=19$t=2,m=19456,p=1$" + salt + "$" + sum, "$argon2id$v=19$m=19456,t=2,p=1$" + salt + "$", "$argon2id$v=19$m=19456,t=2,p=1$*$" + sum,
+	} {
+		if Hashed(stored) {
+			t.Errorf("%q is taken for a hash", stored)
+		}
+		if correct, worked := verify(stored, "plain"); correct || worked {
+			t.Errorf("%q: %v, %v", stored, correct, worked)
+		}
+	}
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQxMjM0NTY3OA$CWOrkoo7oJBQ/iyh7uJ0LO2aLEfrHwTWllSAxT0zRno", "password")
+	f.Fuzz(func(t *testing.T, stored, password string) {
+		if parsed, ok := parseArgon(stored); ok && (parsed.memory > 1<<10 || parsed.time > 2) {
+			t.Skip("too much work for here")
+		}
+		if cost, err := bcrypt.Cost([]byte(stored)); err == nil && cost > 5 {
+			t.Skip("too much work for here")
+		}
+		if correct, worked := verify(stored, password); correct && (!worked || password == "" || !Hashed(stored)) {
+			t.Errorf("%q for %q", password, stored)
+		}
+	})
+}
+
+func TestP15Policy(t *testing.T) {
+	policy := NewPolicy(8, 72)
+	if !slices.IsSorted(policy.common) || len(policy.common) < 10000 {
+		t.Fatalf("the list has %d entries, in order: %v", len(policy.common), slices.IsSorted(policy.common))
+	}
+	for _, test := range []struct {
+		name, password, user, email string
+		accepted                    bool
+	}{
+		{"a phrase", "correct horse battery staple", "jane", "jane@example.com", true},
+		{"no kinds of characters are asked for", "xkqzvwpyrb", "jane", "jane@example.com", true},
+		{"64 characters", strings.Repeat("x1", 32), "jane", "jane@example.com", true},
+		{"too short", "x7-q;Qk", "jane", "jane@example.com", false},
+		{"eight characters of two bytes", "éüößäàèñ", "jane", "jane@example.com", true},
+		{"longer than can be hashed", strings.Repeat("x1", 37), "jane", "jane@example.com", false},
+		{"common", "password123", "jane", "jane@example.com", false},
+		{"common, in capitals", "PASSWORD123", "jane", "jane@example.com", false},
+		{"the product", "KubeSphere", "jane", "jane@example.com", false},
+		{"the name", "jane-of-the-jungle", "jane-of-the-jungle", "jane@example.com", false},
+		{"the e-mail address", "Jane@Example.com", "jane", "jane@example.com", false},
+		{"the part before the @", "jane.jungle", "jane", "jane.jungle@example.com", false},
+		{"somebody else's name", "john-of-the-jungle", "jane", "jane@example.com", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := policy.Check(test.password, test.user, test.email)
+			if accepted := err == nil; accepted != test.accepted {
+				t.Errorf("got %v", err)
+			}
+			if err != nil && strings.Contains(err.Error(), test.password) {
+				t.Errorf("it quotes the password: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,185 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity/mapping"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Identity is who a user is at an identity provider.
+type Identity struct {
+	Provider string `json:"provider" description:"Name of the identity provider."`
+	Subject  string `json:"subject" description:"What the provider tells the person from all others by."`
+}
+
+// IdentityList are all identities of a user.
+type IdentityList struct {
+	Items      []Identity `json:"items" description:"The identities."`
+	TotalItems int        `json:"totalItems" description:"The number of identities."`
+}
+
+// IdentityProof is what an identity is linked by.
+type IdentityProof struct {
+	Provider string `json:"provider" description:"Name of the identity provider."`
+	// Username and Password prove it to a provider that checks passwords.
+	Username string `json:"username,omitempty" description:"Name at a provider that checks passwords."`
+	Password string `json:"password,omitempty" description:"Password at a provider that checks passwords."`
+	// Parameters prove it to a provider with pages of its own.
+	Parameters map[string]string `json:"parameters,omitempty" description:"What the browser came back with from a provider with pages of its own: code and state, or ticket. Whoever sent it there has compared the state."`
+	// Subject needs no proof by who manages users.
+	Subject string `json:"subject,omitempty" description:"Links without a proof; takes the right to update users."`
+}
+
+func (h *Handler) identityRoutes() []route.Route {
+	name, provider := inPath("user", "Name of the user."), inPath("provider", "Name of the identity provider.")
+	return []route.Route{
+		{
+			Method: http.MethodGet, Path: "/users/{user}/identities", ID: "listIdentities", Summary: "List who a user is at identity providers",
+			Parameters: []route.Parameter{name}, Responses: answer(IdentityList{}, "The identities."), Handler: h.listIdentities,
+		},
+		{
+			Method: http.MethodPost, Path: "/users/{user}/identities", ID: "linkIdentity", Summary: "Link a user to somebody of an identity provider",
+			Description: "From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.",
+			Parameters:  []route.Parameter{name}, Body: IdentityProof{}, Responses: answer(Identity{}, "The identity."), Handler: h.linkIdentity,
+		},
+		{
+			Method: http.MethodDelete, Path: "/users/{user}/identities/{provider}", ID: "unlinkIdentity", Summary: "Unlink a user from an identity provider",
+			Description: "Takes the groups with it that the provider gave. The last way to log in cannot be taken.",
+			Parameters:  []route.Parameter{name, provider}, Responses: answer(route.Message{}, "The identity is unlinked."), Handler: h.unlinkIdentity,
+		},
+	}
+}
+
+func (h *Handler) listIdentities(w http.ResponseWriter, r *http.Request) error {
+	user, err := h.Directory.Get(r.Context(), r.PathValue("user"))
+	if err != nil {
+		return err
+	}
+	list := IdentityList{Items: []Identity{}}
+	for provider, subject := range iam.IdentitiesOf(user) {
+		list.Items = append(list.Items, Identity{Provider: provider, Subject: subject})
+	}
+	slices.SortFunc(list.Items, func(a, b Identity) int { return strings.Compare(a.Provider, b.Provider) })
+	list.TotalItems = len(list.Items)
+	status.WriteJSON(w, http.StatusOK, list)
+	return nil
+}
+
+func (h *Handler) linkIdentity(w http.ResponseWriter, r *http.Request) error {
+	proof := IdentityProof{}
+	if err := route.ReadJSON(r, &proof); err != nil {
+		return err
+	}
+	name := r.PathValue("user")
+	if err := h.outranks(r, name); err != nil {
+		return err
+	}
+	provider, err := h.Providers.Provider(r.Context(), proof.Provider)
+	if err != nil {
+		return err
+	}
+	if provider == nil {
+		return status.BadRequest("there is no identity provider %q", proof.Provider)
+	}
+	subject := proof.Subject
+	if subject != "" {
+		manages, err := h.may(r, "update", "users")
+		if err != nil {
+			return err
+		}
+		if !manages {
+			return status.Forbidden(iamv1alpha2.Resource("users"), name, "linking without a proof takes the right to update users")
+		}
+	} else {
+		who, err := h.prove(r.Context(), provider, &proof)
+		switch {
+		case errors.Is(err, identity.ErrIncorrect):
+			return status.BadRequest("the identity provider does not confirm that")
+		case errors.Is(err, identity.ErrUnavailable):
+			return status.Unavailable(5, "the identity provider does not answer at the moment")
+		case err != nil:
+			return err
+		}
+		subject = who.Subject
+	}
+	if !mapping.Valid(identity.External{Subject: subject}) {
+		return status.BadRequest("the subject is empty, too long, or no text")
+	}
+	if _, err := h.Users.Link(r.Context(), name, provider.Name, subject); err != nil {
+		return err
+	}
+	status.WriteJSON(w, http.StatusOK, Identity{Provider: provider.Name, Subject: subject})
+	return nil
+}
+
+// prove says who somebody is at a provider.
+func (h *Handler) prove(ctx context.Context, provider *identity.Provider, proof *IdentityProof) (identity.External, error) {
+	if provider.Password != nil {
+		return provider.Password.Authenticate(ctx, proof.Username, proof.Password)
+	}
+	parameters := make(url.Values, len(proof.Parameters))
+	for key, value := range proof.Parameters {
+		parameters.Set(key, value)
+	}
+	return provider.Redirect.Return(ctx, identity.Visit{CallbackURL: h.Callback(provider.Name), State: parameters.Get("state")}, parameters)
+}
+
+func (h *Handler) unlinkIdentity(w http.ResponseWriter, r *http.Request) error {
+	name, provider := r.PathValue("user"), r.PathValue("provider")
+	if err := h.outranks(r, name); err != nil {
+		return err
+	}
+	if _, err := h.Users.Unlink(r.Context(), name, provider); err != nil {
+		return err
+	}
+	if err := h.Groups.Provide(r.Context(), provider, name, nil); err != nil {
+		return err
+	}
+	route.WriteSuccess(w)
+	return nil
+}
+
+// register creates the account of somebody an identity provider knows. Who
+// that is comes from the token, what may be chosen from the body.
+func (h *Handler) register(w http.ResponseWriter, r *http.Request, wanted *iamv1alpha2.User) error {
+	name, subject, err := mapping.Registration(caller(r).GetExtra())
+	if err != nil {
+		return status.Forbidden(iamv1alpha2.Resource("users"), wanted.Name, "%w", err)
+	}
+	if wanted.Spec.EncryptedPassword != "" {
+		return status.Invalid("spec.password", "the password of this account is the identity provider's")
+	}
+	provider, err := h.Providers.Provider(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	if provider == nil || provider.Mapping.Method != identity.MappingAuto && provider.Mapping.Method != identity.MappingMixed {
+		return status.Forbidden(iamv1alpha2.Resource("users"), wanted.Name, "people of the identity provider %q do not get accounts", name)
+	}
+	chosen := &iamv1alpha2.User{Spec: iamv1alpha2.UserSpec{
+		Email: wanted.Spec.Email, Lang: wanted.Spec.Lang, DisplayName: wanted.Spec.DisplayName, Description: wanted.Spec.Description,
+	}}
+	chosen.Name = wanted.Name
+	iam.Identify(chosen, name, subject)
+	created, err := h.Users.Create(kube.AsServer(r.Context()), chosen, "")
+	if err != nil {
+		if apierrors.IsAlreadyExists(err) {
+			return status.New(http.StatusConflict, "AlreadyExists", "the name %s belongs to somebody else", wanted.Name)
+		}
+		return err
+	}
+	return writeWritten(w, created, "")
+}

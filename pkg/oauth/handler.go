@@ -1,0 +1,127 @@
+package oauth
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
+	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+)
+
+// Accounts says what is known of users.
+type Accounts interface {
+	// Account is what is known of a user without asking Kubernetes.
+	Account(ctx context.Context, name string) (iam.Account, bool, error)
+	// Get reads a user as it is stored now, or a not-found error.
+	Get(ctx context.Context, name string) (*iamv1alpha2.User, error)
+	// NameByOrigin is the user registered for somebody of an identity provider.
+	NameByOrigin(ctx context.Context, provider, subject string) (string, bool, error)
+}
+
+// Handler serves the OAuth endpoints and the pages for logging in.
+type Handler struct {
+	Clients   *oauthclient.Clients
+	Passwords authn.PasswordChecker
+	Sessions  *session.Sessions
+	Tokens    *token.Service
+	Accounts  Accounts
+	// Bearer authenticates requests with an access token, as the API does.
+	Bearer authenticator.Request
+	// Providers are where users other than local ones come from, and External
+	// finds their accounts; nil for none.
+	Providers identity.Providers
+	External  identity.Accounts
+	// Lifetime is how long an access token is valid, unless its client says otherwise.
+	Lifetime time.Duration
+	// Record notes attempts to log in; nil for not at all.
+	Record func(ctx context.Context, login iam.Login)
+	// MultipleLogin lets a login leave the user's other sessions alone.
+	MultipleLogin bool
+	// PasswordGrant lets trusted clients exchange passwords for tokens.
+	PasswordGrant bool
+	// Product is what the pages call the product.
+	Product string
+	// Devices bounds how many devices may begin to log in; nil for no bound.
+	Devices *rate.Limiter
+	// Polls remembers devices that asked a moment ago.
+	Polls *Polls
+}
+
+// url is the address of an endpoint as clients know it, which may be far from
+// where this process listens (ks#6274).
+func (h *Handler) url(path string) string {
+	return strings.TrimSuffix(h.Tokens.Issuer, "/") + path
+}
+
+// path is the path of an endpoint as browsers know it.
+func (h *Handler) path(path string) string {
+	issuer, err := url.Parse(h.Tokens.Issuer)
+	if err != nil {
+		return path
+	}
+	return strings.TrimSuffix(issuer.EscapedPath(), "/") + path
+}
+
+// secure reports whether browsers reach this server by HTTPS.
+func (h *Handler) secure() bool { return strings.HasPrefix(h.Tokens.Issuer, "https:") }
+
+// lifetime is how long access tokens of a client are valid.
+func (h *Handler) lifetime(c *oauthclient.Client) time.Duration {
+	if c.AccessTokenMaxAgeSeconds > 0 {
+		return time.Duration(c.AccessTokenMaxAgeSeconds) * time.Second
+	}
+	return h.Lifetime
+}
+
+// login is a login that a request of a client asks for.
+func (h *Handler) login(r *http.Request, c *oauthclient.Client, scopes []string) session.Login {
+	login := session.Login{
+		Client: c.Name, Address: request.ClientAddress(r), UserAgent: r.UserAgent(), Scopes: scopes, Audience: []string{h.Tokens.Issuer},
+	}
+	if c.AccessTokenMaxAgeSeconds > 0 {
+		login.AccessToken = h.lifetime(c)
+	}
+	if c.AccessTokenInactivityTimeoutSeconds > 0 {
+		login.Idle = h.lifetime(c) + time.Duration(c.AccessTokenInactivityTimeoutSeconds)*time.Second
+	}
+	return login
+}
+
+// began ends the user's other sessions, if he may have one only.
+func (h *Handler) began(ctx context.Context, created *iamv1alpha2.Session) error {
+	if h.MultipleLogin || created.Spec.User == identity.PreRegistration {
+		return nil
+	}
+	return h.Sessions.EndOthers(ctx, created.Spec.User, created.Name, "the user logged in again")
+}
+
+// record notes an attempt to log in, by whatever name it was made.
+func (h *Handler) record(r *http.Request, kind, user string, success bool) {
+	if h.Record != nil && user != "" {
+		h.Record(r.Context(), iam.Login{User: user, Type: kind, SourceIP: request.ClientAddress(r), UserAgent: r.UserAgent(), Success: success})
+	}
+	if !success {
+		slog.InfoContext(r.Context(), "login refused", "user", user, "address", request.ClientAddress(r))
+	}
+}
+
+// extraOf is what tokens say of a user beside the name.
+func extraOf(user *iamv1alpha2.User) map[string][]string {
+	if value := user.Annotations[iamv1alpha2.AnnotationUninitialized]; value != "" {
+		return map[string][]string{"uninitialized": {value}}
+	}
+	return nil
+}

@@ -1,0 +1,69 @@
+package oauth
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
+	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+)
+
+// The scopes. They say what an application learns of the user; what it may do
+// is what the user may do.
+const (
+	scopeOpenID  = "openid"
+	scopeProfile = "profile"
+	scopeEmail   = "email"
+	scopeGroups  = "groups"
+	scopeOffline = "offline_access"
+)
+
+// supportedScopes are all of them, in the order they are shown.
+func supportedScopes() []string {
+	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeOffline}
+}
+
+// scopesOf reads the scopes a client asks for, and refuses those it may not
+// have. They are returned in our order, each once.
+func scopesOf(text string, c *oauthclient.Client) ([]string, error) {
+	wanted := strings.Fields(text)
+	for _, scope := range wanted {
+		if !slices.Contains(supportedScopes(), scope) {
+			return nil, invalidScope("the scope is unknown, known are " + strings.Join(supportedScopes(), " "))
+		}
+		if len(c.ScopeRestrictions) > 0 && !slices.Contains(c.ScopeRestrictions, scope) {
+			return nil, invalidScope("the client may not have this scope")
+		}
+	}
+	var scopes []string
+	for _, scope := range supportedScopes() {
+		if slices.Contains(wanted, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes, nil
+}
+
+func invalidScope(description string) *Error {
+	return &Error{Code: "invalid_scope", Description: description, Status: http.StatusBadRequest}
+}
+
+// profileOf is what scopes tell of a user.
+func profileOf(user *iamv1alpha2.User, scopes []string) token.Profile {
+	var profile token.Profile
+	if slices.Contains(scopes, scopeProfile) {
+		profile.Name, profile.PreferredUsername, profile.Locale = cmp.Or(user.Spec.DisplayName, user.Name), user.Name, user.Spec.Lang
+	}
+	if slices.Contains(scopes, scopeEmail) {
+		profile.Email = user.Spec.Email
+	}
+	if slices.Contains(scopes, scopeGroups) {
+		// Whoever trusts our tokens shall not be told of groups we would not believe in.
+		profile.Groups = authn.Groups(user.Spec.Groups)
+	}
+	return profile
+}

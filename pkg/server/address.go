@@ -1,0 +1,69 @@
+package server
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+)
+
+// headerClientIP is where the console's server says who logs in.
+const headerClientIP = "X-Client-Ip"
+
+// proxies are addresses whose word about where a request comes from counts.
+type proxies []netip.Prefix
+
+func trusted(ranges []string) (proxies, error) {
+	var all proxies
+	for _, text := range ranges {
+		prefix, err := config.ParseRange(text)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, prefix.Masked())
+	}
+	return all, nil
+}
+
+// client is the address a request comes from, with a port. Everybody can write
+// headers: they count only as far as trusted proxies wrote them. X-Forwarded-For
+// is read from its end, where the last of them wrote, up to the first address
+// that is not theirs.
+func (p proxies) client(r *http.Request) string {
+	if len(p) == 0 || !p.has(r.RemoteAddr) {
+		return r.RemoteAddr
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		address, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		if !p.contains(address) {
+			return net.JoinHostPort(address.Unmap().String(), "0")
+		}
+	}
+	for _, header := range []string{headerClientIP, "X-Real-Ip"} {
+		values := r.Header.Values(header)
+		if len(values) != 1 {
+			continue
+		}
+		if address, err := netip.ParseAddr(strings.TrimSpace(values[0])); err == nil {
+			return net.JoinHostPort(address.Unmap().String(), "0")
+		}
+	}
+	return r.RemoteAddr
+}
+
+func (p proxies) has(hostPort string) bool {
+	parsed, err := netip.ParseAddrPort(hostPort)
+	return err == nil && p.contains(parsed.Addr())
+}
+
+func (p proxies) contains(address netip.Addr) bool {
+	address = address.Unmap().WithZone("")
+	return slices.ContainsFunc(p, func(one netip.Prefix) bool { return one.Contains(address) })
+}
