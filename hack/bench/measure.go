@@ -92,7 +92,7 @@ func measure(ctx context.Context, o options) error {
 	if o.only {
 		return b.onePage(ctx)
 	}
-	for _, part := range []func(context.Context) error{b.requests, b.wholeList, b.whileUpdated, b.watchers, b.grow} {
+	for _, part := range []func(context.Context) error{b.requests, b.wholeList, b.whileLogins, b.whileUpdated, b.watchers, b.grow} {
 		if err := part(ctx); err != nil {
 			return err
 		}

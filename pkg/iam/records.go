@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ type Records struct {
 // series are the attempts of a user from an address that are not written yet.
 type series struct {
 	runs    []run
-	written time.Time // when the last record was
+	written time.Time // when the last record of a failure was
 }
 
 // run are attempts with the same outcome, one after the other.
@@ -153,7 +154,10 @@ func (r *Records) due(all bool) map[string][]run {
 			}
 		case all || !waits || s.runs[len(s.runs)-1].Success:
 			due[key] = s.runs
-			s.runs, s.written = nil, now
+			if slices.ContainsFunc(s.runs, func(r run) bool { return !r.Success }) {
+				s.written = now // a failure after a success is news
+			}
+			s.runs = nil
 		}
 	}
 	return due

@@ -56,6 +56,8 @@ func TestRecords(t *testing.T) {
 		{"nobody has none", [][]Login{{nobody}}, nil},
 		// Failures by address were recorded for nobody.
 		{"by e-mail address", [][]Login{{byEmail, failed}}, []string{"jane 192.0.2.1 false 2"}},
+		// A failure within ten seconds of a success was not to be seen before.
+		{"nor does the first failure after a success", [][]Login{{right}, {failed}, {failed}}, []string{"jane 192.0.2.1 false 1", "jane 192.0.2.1 false 1", "jane 192.0.2.1 true 1"}},
 		{"a success waits for nothing", [][]Login{{failed}, {failed, right}}, []string{"jane 192.0.2.1 false 1", "jane 192.0.2.1 false 1", "jane 192.0.2.1 true 1"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

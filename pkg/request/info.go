@@ -60,13 +60,13 @@ type Info struct {
 var globalResources = map[string]map[string]bool{
 	"iam.kubesphere.io": {
 		"users": true, "globalroles": true, "globalrolebindings": true, "workspaceroles": true, "workspacerolebindings": true,
-		"groups": true, "groupbindings": true, "rolebases": true, "loginrecords": true, "sessions": true,
+		"groups": true, "groupbindings": true, "rolebases": true, "loginrecords": true, "sessions": true, "personalaccesstokens": true, "consents": true, "deviceauthorizations": true,
 	},
 	"tenant.kubesphere.io":  {"workspaces": true, "workspacetemplates": true, "clusters": true},
 	"cluster.kubesphere.io": {"clusters": true},
 	"resources.kubesphere.io": {
 		"clusters": true, "users": true, "globalroles": true, "globalrolebindings": true, "workspaceroles": true, "workspacerolebindings": true,
-		"groups": true, "groupbindings": true, "rolebases": true, "loginrecords": true, "sessions": true, "workspaces": true, "workspacetemplates": true,
+		"groups": true, "groupbindings": true, "rolebases": true, "loginrecords": true, "sessions": true, "personalaccesstokens": true, "consents": true, "deviceauthorizations": true, "workspaces": true, "workspacetemplates": true,
 	},
 	"notification.kubesphere.io": {
 		"configs": true, "receivers": true, "notificationmanagers": true, "routers": true, "silences": true,

@@ -64,9 +64,9 @@ func (w *world) get(t testing.TB, name string) *iamv1alpha2.Session {
 	return stored
 }
 
-// TestP8Rotation plays series of refreshes; use names the token presented by
+// TestP8P9Rotation plays series of refreshes; use names the token presented by
 // the refresh that returned it, 0 being the first.
-func TestP8Rotation(t *testing.T) {
+func TestP8P9Rotation(t *testing.T) {
 	type step struct {
 		after  time.Duration // since the step before
 		use    int

@@ -78,8 +78,8 @@ func (c *clock) good() (header, claims map[string]any) {
 	}
 }
 
-// TestVerifyRefuses: rows change a token that is accepted.
-func TestVerifyRefuses(t *testing.T) {
+// TestP20Verify: rows change a token that is accepted.
+func TestP20Verify(t *testing.T) {
 	other, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)

@@ -240,16 +240,16 @@ func TestUsersAPI(t *testing.T) {
 	t.Run("password", func(t *testing.T) {
 		path := iamPath + "/users/ursula/password"
 		other := shared.as(t, "ursula", passwordOf("ursula"))
-		u.must(t, 400, "PUT", path, fields{"currentPassword": "bad", "password": "Newpass1"})
-		u.must(t, 400, "PUT", path, fields{"password": "Newpass1"})
+		u.must(t, 400, "PUT", path, fields{"currentPassword": "bad", "password": "Newpass-of-1984"})
+		u.must(t, 400, "PUT", path, fields{"password": "Newpass-of-1984"})
 		u.must(t, 422, "PUT", path, fields{"currentPassword": passwordOf("ursula"), "password": ""}) // golden 252
-		u.must(t, 403, "PUT", iamPath+"/users/admin/password", fields{"password": "Newpass1"})
-		u.must(t, 200, "PUT", path, fields{"currentPassword": passwordOf("ursula"), "password": "Newpass1"})
+		u.must(t, 403, "PUT", iamPath+"/users/admin/password", fields{"password": "Newpass-of-1984"})
+		u.must(t, 200, "PUT", path, fields{"currentPassword": passwordOf("ursula"), "password": "Newpass-of-1984"})
 		u.must(t, 200, "GET", iamPath+"/users/ursula", nil)
 		other.must(t, 401, "GET", iamPath+"/users/ursula", nil) // golden 260
 		admin.must(t, 200, "PUT", path, fields{"password": passwordOf("ursula")})
 		u.must(t, 401, "GET", iamPath+"/users/ursula", nil)
-		admin.must(t, 404, "PUT", iamPath+"/users/nobody-at-all/password", fields{"password": "Newpass1"})
+		admin.must(t, 404, "PUT", iamPath+"/users/nobody-at-all/password", fields{"password": "Newpass-of-1984"})
 	})
 	t.Run("disable and delete", func(t *testing.T) {
 		u := shared.as(t, "ursula", passwordOf("ursula"))
@@ -336,7 +336,7 @@ func TestUserManagersDoNotEscalate(t *testing.T) {
 	admin.must(t, 200, "POST", iamPath+"/users", newUser("plain", ""))
 	mia := shared.as(t, "mia", passwordOf("mia"))
 	mia.must(t, 403, "POST", iamPath+"/users", newUser("hers", "platform-admin"))
-	mia.must(t, 403, "PUT", iamPath+"/users/admin/password", fields{"password": "Newpass1"})
+	mia.must(t, 403, "PUT", iamPath+"/users/admin/password", fields{"password": "Newpass-of-1984"})
 	mia.must(t, 403, "DELETE", iamPath+"/users/admin", nil)
 	user := decode[iamv1alpha2.User](t, mia.must(t, 200, "GET", iamPath+"/users/plain", nil))
 	user.Annotations = map[string]string{iamv1alpha2.AnnotationGlobalRole: "platform-admin"}
@@ -344,8 +344,8 @@ func TestUserManagersDoNotEscalate(t *testing.T) {
 	user.Annotations[iamv1alpha2.AnnotationGlobalRole] = "managers-of-users"
 	mia.must(t, 200, "PUT", iamPath+"/users/plain", user)
 	mia.must(t, 200, "POST", iamPath+"/users", newUser("hers", "managers-of-users"))
-	mia.must(t, 200, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass1"})
-	shared.as(t, "plain", "Newpass1")
+	mia.must(t, 200, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass-of-1984"})
+	shared.as(t, "plain", "Newpass-of-1984")
 	// Of several roles, the first is not the one that counts.
 	second := &iamv1alpha2.GlobalRoleBinding{Subjects: []rbacv1.Subject{subjectUser("plain")}}
 	second.Name, second.RoleRef.Kind, second.RoleRef.Name = "plain-zz", "GlobalRole", "platform-admin"
@@ -353,6 +353,6 @@ func TestUserManagersDoNotEscalate(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, 5*time.Second, func() error {
-		return expect(mia.call(t, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass2"}), 403)
+		return expect(mia.call(t, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass-of-1985"}), 403)
 	})
 }
