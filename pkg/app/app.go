@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
+	"github.com/super-kubenetes/ks-apiserver/pkg/extensions"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
@@ -80,7 +81,11 @@ type app struct {
 	setup     *setup.Setup
 	reconcile *controllers.Controllers
 	records   *iam.Records
-	server    *server.Server
+	// extensions are the services that serve a part of the API, and documents
+	// what they say of it.
+	extensions *extensions.Registry
+	documents  *extensions.Documents
+	server     *server.Server
 }
 
 // Run serves until the context ends. Kubernetes may come and go meanwhile.
@@ -103,7 +108,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.extensions.Run, a.documents.Run} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -118,7 +123,7 @@ func Run(ctx context.Context, options Options) error {
 func (a *app) prepare(ctx context.Context) {
 	a.pin(a.config.Objects.AlwaysOn) //nolint:contextcheck // a type outlives who asked for it
 	a.setup.Run(ctx)
-	a.pin(iam.Pinned()) //nolint:contextcheck // see above
+	a.pin(append(iam.Pinned(), extensions.Pinned()...)) //nolint:contextcheck // see above
 }
 
 func (a *app) pin(resources []string) {
@@ -224,6 +229,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	seenTokens := *a.tokens
 	seenTokens.Client = a.seen()
 	tokens := a.newTokens()
+	a.extend(tokens)
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
 	authenticator := authn.New(tokens, active, a.directory, passwords, a.tokens)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
@@ -252,10 +258,12 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	if err != nil {
 		return err
 	}
-	handlers, err := openapi.Handlers(document)
+	documents, err := openapi.NewDocuments(document)
 	if err != nil {
 		return err
 	}
+	handlers := documents.Handlers()
+	a.documents = &extensions.Documents{Registry: a.extensions, Publish: publish(documents)}
 	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
 		handlers[path] = proxy
 	}
@@ -273,7 +281,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	a.server, err = server.New(ctx, server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authenticator,
-		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace,
+		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, Elsewhere: a.extensions,
 	})
 	return err
 }
@@ -306,6 +314,7 @@ func (a *app) checks() []server.Check {
 		{Name: "kubernetes", Err: a.monitor.Err},
 		{Name: "setup", Err: a.setup.Ready},
 		{Name: "signing-keys", Err: a.keys.Ready},
+		{Name: "extensions", Err: a.extensions.Ready},
 	}
 	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
 		kind := a.catalog.Type(resource)

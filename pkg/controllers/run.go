@@ -57,6 +57,8 @@ type Controllers struct {
 	// MaximumRecords and RecordRetention bound the login records of a user.
 	MaximumRecords  int
 	RecordRetention time.Duration
+	// Also run while this replica leads.
+	Also []manager.Runnable
 }
 
 // Run takes part until the context ends: it waits to lead, reconciles while it
@@ -130,6 +132,11 @@ func (c *Controllers) reconcile(ctx context.Context) error {
 	}
 	if err := c.setup(ctx, run); err != nil {
 		return fmt.Errorf("starting the reconcilers: %w", err)
+	}
+	for _, also := range c.Also {
+		if err := run.Add(also); err != nil {
+			return fmt.Errorf("starting the reconcilers: %w", err)
+		}
 	}
 	return run.Start(ctx)
 }

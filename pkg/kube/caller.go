@@ -17,6 +17,13 @@ var server = &user.DefaultInfo{Name: FieldManager}
 // Impersonate replaces everything in a header that says who sends a request
 // by who does, as a member of the group of those whose requests were authorized.
 func Impersonate(header http.Header, who user.Info) {
+	RemoveIdentity(header)
+	header.Set("Impersonate-User", who.GetName())
+	header["Impersonate-Group"] = groupsOf(who)
+}
+
+// RemoveIdentity removes everything from a header that says who sends a request.
+func RemoveIdentity(header http.Header) {
 	for name := range header {
 		if hasPrefix(name, "Impersonate-") || hasPrefix(name, "X-Remote-") || hasPrefix(name, "X-Kubesphere-") {
 			header.Del(name)
@@ -24,8 +31,6 @@ func Impersonate(header http.Header, who user.Info) {
 	}
 	header.Del("Authorization")
 	header.Del("Cookie")
-	header.Set("Impersonate-User", who.GetName())
-	header["Impersonate-Group"] = groupsOf(who)
 }
 
 func hasPrefix(text, prefix string) bool {

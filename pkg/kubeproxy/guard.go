@@ -78,16 +78,29 @@ var secretive = map[schema.GroupResource]bool{
 	{Group: "cluster.kubesphere.io", Resource: "clusters"}: true,
 }
 
+// trusting are the resources whose objects let others speak in the name of this
+// server: pages of theirs have its origin, and they may be given the tokens of
+// callers. Roles in a cluster do not reach that far.
+var trusting = map[schema.GroupResource]bool{
+	{Group: "extensions.kubesphere.io", Resource: "apiservices"}:    true,
+	{Group: "extensions.kubesphere.io", Resource: "reverseproxies"}: true,
+}
+
+func reads(verb string) bool { return verb == "get" || verb == "list" || verb == "watch" }
+
 // reveal returns nil when somebody may see objects with secrets as they are
-// stored: who may do everything on the platform.
+// stored, or say whom this server trusts: who may do everything on the platform.
 func (p *Proxy) reveal(ctx context.Context, who user.Info, info *request.Info) error {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
-	if !secretive[resource] {
+	if !secretive[resource] && (!trusting[resource] || reads(info.Verb)) {
 		return nil
 	}
 	missing, err := p.rights.Covers(ctx, who, authz.Scope{}, authz.Everything())
 	if err != nil || len(missing) == 0 {
 		return err
+	}
+	if trusting[resource] {
+		return status.Forbidden(resource, info.Name, "user %q needs all rights on the platform to say who serves a part of its API", who.GetName())
 	}
 	return status.Forbidden(resource, info.Name, "user %q may do this at the API of the platform below /kapis only", who.GetName())
 }

@@ -32,6 +32,9 @@ func (c *Catalog) addPlatform() {
 
 	c.cluster(schema.GroupVersion{Group: "tenant.kubesphere.io", Version: "v1alpha1"}, "workspaces", "Workspace")
 	c.cluster(schema.GroupVersion{Group: "tenant.kubesphere.io", Version: "v1alpha2"}, "workspacetemplates", "WorkspaceTemplate")
+	extensions := schema.GroupVersion{Group: "extensions.kubesphere.io", Version: "v1alpha1"}
+	c.cluster(extensions, "apiservices", "APIService", pathColumn("status", "status.state"))
+	c.cluster(extensions, "reverseproxies", "ReverseProxy", pathColumn("status", "status.state"))
 	clusters := c.cluster(schema.GroupVersion{Group: "cluster.kubesphere.io", Version: "v1alpha1"}, "clusters", "Cluster")
 	clusters.remove = append(clusters.remove, "spec.connection.kubeconfig", "spec.connection.token", lastApplied)
 }

@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"net/http"
+	"sync/atomic"
 
 	"github.com/go-openapi/spec"
 	"github.com/swaggest/swgui"
@@ -20,16 +21,41 @@ const DefinitionsPath = "/apidocs-crds.json"
 // PagePath is where Swagger UI is served.
 const PagePath = "/swagger-ui/"
 
-// Handlers serve the documents and the page that shows them.
-func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
+// Documents are the documents as they are served: those of this server, with
+// what others add.
+type Documents struct {
+	own      []byte // the Swagger 2.0 document of this server alone
+	rendered atomic.Pointer[rendered]
+}
+
+// rendered are the documents in both versions.
+type rendered struct{ v2, v3 []byte }
+
+// NewDocuments returns the documents of this server alone.
+func NewDocuments(document *spec.Swagger) (*Documents, error) {
+	d := &Documents{}
+	both, err := render(document)
+	if err != nil {
+		return nil, err
+	}
+	d.own = both.v2
+	d.rendered.Store(both)
+	return d, nil
+}
+
+func render(document *spec.Swagger) (*rendered, error) {
 	v2, err := Encode(document)
 	if err != nil {
 		return nil, err
 	}
 	v3, err := V3(document)
-	if err != nil {
-		return nil, err
-	}
+	return &rendered{v2, v3}, err
+}
+
+// Handlers serve the documents and the page that shows them.
+func (d *Documents) Handlers() map[string]http.Handler {
+	v2 := document(func() []byte { return d.rendered.Load().v2 })
+	v3 := document(func() []byte { return d.rendered.Load().v3 })
 	page := v5emb.NewWithConfig(swgui.Config{
 		ShowTopBar: true, // where one chooses between the two
 		SettingsUI: map[string]string{
@@ -39,19 +65,19 @@ func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
 		},
 	})("ks-apiserver", DocumentPath, PagePath)
 	return map[string]http.Handler{
-		"GET " + DocumentPath:    constant(v2),
-		"GET " + DefinitionsPath: constant(definitions.CustomResources),
-		"GET /openapi/v2":        constant(v2),
-		"GET /openapi/v3":        constant(v3),
+		"GET " + DocumentPath:    v2,
+		"GET " + DefinitionsPath: document(func() []byte { return definitions.CustomResources }),
+		"GET /openapi/v2":        v2,
+		"GET /openapi/v3":        v3,
 		"GET " + PagePath:        secured(page),
 		"GET /swagger-ui":        http.RedirectHandler(PagePath, http.StatusMovedPermanently),
-	}, nil
+	}
 }
 
-func constant(body []byte) http.Handler {
+func document(now func() []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(body)
+		_, _ = w.Write(now())
 	})
 }
 

@@ -62,6 +62,8 @@ type filters struct {
 	// lasting tells whether what is asked for is served here and streams
 	// changes, or changes to another protocol.
 	lasting func(*http.Request) (watches, upgrades bool)
+	// elsewhere returns what serves a request instead of next, nil for next.
+	elsewhere func(*http.Request) http.Handler
 	// watches ends when the server stops, and all watches with it.
 	watches context.Context //nolint:containedctx // of the server, not of a request
 }
@@ -98,6 +100,7 @@ type call struct {
 	user    string
 	long    bool   // a watch, a log or an upgraded connection: it may take any time
 	pattern string // of the route, so that metrics have no label made of a path
+	next    http.Handler
 }
 
 // limit bounds the requests in flight and the bodies that are read. Watches
@@ -108,7 +111,14 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		status.Write(w, r, err)
 		return
 	}
-	c.long = f.long(r, info)
+	c.next = f.next
+	delegated := false
+	if !info.Kubernetes {
+		if other := f.elsewhere(r); other != nil {
+			c.next, delegated = other, true
+		}
+	}
+	c.long = f.long(r, info, delegated)
 	if c.long && !info.Kubernetes || info.Verb == "watch" && c.long {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
@@ -116,10 +126,12 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		r = r.WithContext(ctx)
 	}
 	if !c.long && !exempt(info.Path) {
-		// A Kubernetes that hangs must not make us hang.
-		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-		defer cancel()
-		r = r.WithContext(ctx)
+		if !delegated { // elsewhere there are times of their own
+			// A Kubernetes that hangs must not make us hang.
+			ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
 		select {
 		case f.inFlight <- struct{}{}:
 			defer func() { <-f.inFlight }()
@@ -129,8 +141,8 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 			return
 		}
 	}
-	// What goes to kube-apiserver is streamed, and bounded there.
-	if r.Body != nil && r.Body != http.NoBody && !info.Kubernetes {
+	// What goes to kube-apiserver or elsewhere is streamed, and bounded there.
+	if r.Body != nil && r.Body != http.NoBody && !info.Kubernetes && !delegated {
 		if r.ContentLength > f.maxBody {
 			status.Write(w, r, status.TooLarge(f.maxBody))
 			return
@@ -143,7 +155,10 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 // long are the watches, logs and connections of Kubernetes and our own watches.
 // Other requests never are, whatever they claim: else a parameter would lift
 // the limits.
-func (f *filters) long(r *http.Request, info *request.Info) bool {
+func (f *filters) long(r *http.Request, info *request.Info, delegated bool) bool {
+	if delegated { // how long an answer takes is agreed with whoever gives it
+		return info.Verb == "watch" || r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+	}
 	if !info.Kubernetes {
 		if info.Verb != "watch" && r.Header.Get("Upgrade") == "" {
 			return false
@@ -259,7 +274,7 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 	case decision != authorizer.DecisionAllow:
 		status.Write(w, r, forbidden(attributes, reason))
 	default:
-		f.next.ServeHTTP(w, r)
+		c.next.ServeHTTP(w, r)
 		c.pattern = r.Pattern
 	}
 }

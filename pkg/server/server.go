@@ -28,7 +28,7 @@ const (
 	maxStreams        = 250
 )
 
-// Options are what a server is made of. All fields are mandatory.
+// Options are what a server is made of. All fields are mandatory but the last.
 type Options struct {
 	Config        config.Server
 	Groups        []route.Group
@@ -41,6 +41,15 @@ type Options struct {
 	Registry *prometheus.Registry
 	// Handlers serve what is not an operation of the API: pages and documents.
 	Handlers map[string]http.Handler
+	// Elsewhere serves what neither the groups nor the handlers do; nil for nobody.
+	Elsewhere Elsewhere
+}
+
+// Elsewhere are services that serve a part of the API behind this server.
+type Elsewhere interface {
+	// For returns what serves a request, nil for nothing. Bodies of such requests
+	// are streamed, and bounded where they go.
+	For(r *http.Request) http.Handler
 }
 
 // Server listens from the moment it is made, so that a taken port is known at
@@ -76,7 +85,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		proxies: proxies,
 		next:    mux, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
-		lasting: lasting(mux, options.Groups), watches: s.watches,
+		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options),
 	}
 	if err := s.listen(ctx); err != nil {
 		s.close()
@@ -109,6 +118,32 @@ func (s *Server) mux() (*http.ServeMux, error) {
 	mux.Handle("GET /metrics", measured)
 	mux.Handle("GET /kapis/metrics", measured)
 	return mux, nil
+}
+
+// elsewhere finds what serves a request that nothing of this server does but
+// what serves any group.
+func elsewhere(mux *http.ServeMux, options Options) func(*http.Request) http.Handler {
+	general := map[string]bool{"": true, "/": true}
+	for g := range options.Groups {
+		for n := range options.Groups[g].Routes {
+			if r := &options.Groups[g].Routes[n]; options.Groups[g].General {
+				general[r.Method+" "+options.Groups[g].Path(r)] = true
+			}
+		}
+	}
+	return func(r *http.Request) http.Handler {
+		if options.Elsewhere == nil {
+			return nil
+		}
+		found := options.Elsewhere.For(r)
+		if found == nil {
+			return nil
+		}
+		if _, pattern := mux.Handler(r); !general[pattern] {
+			return nil
+		}
+		return found
+	}
 }
 
 // lasting tells of a request whether it is for an operation that streams

@@ -1,0 +1,265 @@
+package extensions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/textproto"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Headers that tell a back end who sent a request.
+const (
+	headerUser  = "X-Remote-User"
+	headerGroup = "X-Remote-Group"
+	// HeaderIdentity carries an identity assertion, which proves the others: a JWT
+	// signed with a key of /oauth/keys.
+	HeaderIdentity = "X-Kubesphere-Identity"
+)
+
+// ourCookies are those of our login pages: back ends neither see nor set them.
+const ourCookies = "ks-"
+
+// passage is a request on its way.
+type passage struct {
+	assertion string
+	// tell says once what became of the request: nil for an answer.
+	tell func(error)
+}
+
+type passageKey struct{}
+
+func passageOf(ctx context.Context) *passage {
+	p, _ := ctx.Value(passageKey{}).(*passage)
+	return p
+}
+
+// errAnswer stands for an answer that means nobody is there to serve it.
+var errAnswer = errors.New("the back end says it cannot serve requests")
+
+// serve passes a request on. The assertion says who sent it.
+func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string) {
+	r.Pattern = b.id()
+	done, err := b.breaker.Allow()
+	if err != nil {
+		status.Write(w, r, status.Unavailable(status.Seconds(leftAlone), "the back end %s failed several times in a row, and is left alone for a moment", b.id()))
+		return
+	}
+	var once sync.Once
+	p := &passage{assertion: assertion, tell: func(err error) { once.Do(func() { done(err) }) }}
+	defer p.tell(context.Canceled) // when it is neither answered nor refused, the client is gone
+	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
+	if r.Header.Get("Upgrade") != "" {
+		b.upgrades.ServeHTTP(w, r)
+		return
+	}
+	b.requests.ServeHTTP(w, r)
+}
+
+func (b *backend) proxy(transport http.RoundTripper) *httputil.ReverseProxy {
+	return &httputil.ReverseProxy{
+		Rewrite: b.rewrite, Transport: transport, ModifyResponse: b.answered, ErrorHandler: b.failed,
+		FlushInterval: -1, // events are passed on as they come
+		ErrorLog:      slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+	}
+}
+
+// rewrite runs after the headers that Connection names were removed.
+func (b *backend) rewrite(r *httputil.ProxyRequest) {
+	header := r.Out.Header
+	authorization, cookies := header.Values("Authorization"), r.In.Cookies()
+	r.Out.URL = b.address(r.In.URL)
+	r.Out.Host = r.In.Host
+	if b.kind == kindAPIService || b.directives.ChangeOrigin {
+		r.Out.Host = b.target.Host
+	}
+	if b.directives.Method != "" {
+		r.Out.Method = strings.ToUpper(b.directives.Method)
+	}
+	for _, line := range b.directives.HeaderUp {
+		change(header, line)
+	}
+	kube.RemoveIdentity(header)
+	if b.endpoint.PassAuthorization && len(authorization) > 0 {
+		header["Authorization"] = authorization
+	}
+	for _, cookie := range cookies {
+		if !ours(cookie.Name) {
+			r.Out.AddCookie(cookie)
+		}
+	}
+	header.Set("X-Forwarded-For", request.ClientAddress(r.In))
+	header.Set("X-Forwarded-Host", r.In.Host)
+	header.Set("X-Forwarded-Proto", schemeOf(r.In))
+	ctx := r.In.Context()
+	if who, found := kuberequest.UserFrom(ctx); found {
+		header.Set(headerUser, who.GetName())
+		header[headerGroup] = slices.Clone(who.GetGroups())
+	}
+	if p := passageOf(ctx); p != nil {
+		header.Set(HeaderIdentity, p.assertion)
+	}
+}
+
+func schemeOf(r *http.Request) string {
+	if r.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+// ours reports whether a cookie is one of our pages.
+func ours(cookie string) bool {
+	return strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(cookie, "__Secure-"), "__Host-"), ourCookies)
+}
+
+// address is where a request goes. What the client encoded stays as it is.
+func (b *backend) address(in *url.URL) *url.URL {
+	path := in.EscapedPath()
+	path = strings.TrimPrefix(path, (&url.URL{Path: b.directives.StripPathPrefix}).EscapedPath())
+	path = strings.TrimSuffix(path, (&url.URL{Path: b.directives.StripPathSuffix}).EscapedPath())
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path
+	}
+	path = strings.TrimSuffix(b.target.EscapedPath(), "/") + path
+	out := &url.URL{Scheme: b.target.Scheme, Host: b.target.Host, RawPath: path, RawQuery: in.RawQuery}
+	var err error
+	if out.Path, err = url.PathUnescape(path); err != nil {
+		out.Path, out.RawPath = path, "" // both parts were parsed before
+	}
+	return out
+}
+
+// answered looks at an answer before it is passed on.
+func (b *backend) answered(answer *http.Response) error {
+	p := passageOf(answer.Request.Context())
+	switch answer.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		p.tell(errAnswer)
+	default:
+		p.tell(nil)
+	}
+	for _, line := range b.directives.HeaderDown {
+		change(answer.Header, line)
+	}
+	if cookies := answer.Cookies(); len(cookies) > 0 && slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return ours(c.Name) }) {
+		answer.Header.Del("Set-Cookie")
+		for _, cookie := range cookies {
+			if !ours(cookie.Name) {
+				answer.Header.Add("Set-Cookie", cookie.String())
+			}
+		}
+	}
+	return b.redirected(answer)
+}
+
+var errRedirect = errors.New("the back end redirects to another host")
+
+// redirected makes a redirect of a back end to itself one to where it is here.
+func (b *backend) redirected(answer *http.Response) error {
+	location := answer.Header.Get("Location")
+	if location == "" {
+		return nil
+	}
+	to, err := url.Parse(location)
+	if err != nil {
+		answer.Header.Del("Location")
+		return nil
+	}
+	inside := to.Host == "" || strings.EqualFold(to.Host, b.target.Host)
+	if !inside {
+		if b.directives.RejectForwardingRedirects {
+			return errRedirect
+		}
+		return nil
+	}
+	if !strings.HasPrefix(to.Path, "/") {
+		return nil // relative to the path of the request
+	}
+	path := strings.TrimPrefix(to.EscapedPath(), strings.TrimSuffix(b.target.EscapedPath(), "/"))
+	here := &url.URL{RawQuery: to.RawQuery, Fragment: to.Fragment}
+	here.RawPath = (&url.URL{Path: strings.TrimSuffix(b.directives.StripPathPrefix, "/")}).EscapedPath() + path
+	if here.Path, err = url.PathUnescape(here.RawPath); err != nil {
+		return err
+	}
+	answer.Header.Set("Location", here.String())
+	return nil
+}
+
+// failed answers for a back end that did not.
+func (b *backend) failed(w http.ResponseWriter, r *http.Request, err error) {
+	p := passageOf(r.Context())
+	var timeout net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		p.tell(err)
+		panic(http.ErrAbortHandler) // the client went away: net/http closes the connection
+	case errors.Is(err, errRedirect):
+		status.Write(w, r, status.New(http.StatusBadGateway, metav1.StatusReasonInternalError, "the back end %s redirects elsewhere, which is not allowed", b.id()))
+		return
+	}
+	p.tell(err)
+	slog.WarnContext(r.Context(), "a back end does not answer", "backend", b.id(), "path", r.URL.Path, "error", err)
+	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
+		status.Write(w, r, status.New(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, "the back end %s does not answer in time", b.id()))
+		return
+	}
+	status.Write(w, r, status.Unavailable(5, "the back end %s does not answer", b.id()))
+}
+
+// headerChange is a line of headerUp or headerDown.
+type headerChange struct {
+	name, value string
+	add, remove bool
+}
+
+func parseHeader(line string) (headerChange, error) {
+	var c headerChange
+	rest := strings.TrimSpace(line)
+	switch {
+	case strings.HasPrefix(rest, "+"):
+		c.add, rest = true, rest[1:]
+	case strings.HasPrefix(rest, "-"):
+		c.remove, rest = true, rest[1:]
+	}
+	c.name, c.value, _ = strings.Cut(rest, " ")
+	c.value = strings.TrimSpace(c.value)
+	if !validName(c.name) || c.remove == (c.value != "") || strings.ContainsAny(c.value, "\r\n\x00") {
+		return c, fmt.Errorf("%q is no change of a header: it must be \"Name value\", \"+Name value\" or \"-Name\"", line)
+	}
+	c.name = textproto.CanonicalMIMEHeaderKey(c.name)
+	return c, nil
+}
+
+func validName(name string) bool {
+	return name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") == ""
+}
+
+// change applies a line; those that are wrong were refused before.
+func change(header http.Header, line string) {
+	c, err := parseHeader(line)
+	switch {
+	case err != nil:
+	case c.remove:
+		header.Del(c.name)
+	case c.add:
+		header.Add(c.name, c.value)
+	default:
+		header.Set(c.name, c.value)
+	}
+}
