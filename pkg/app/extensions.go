@@ -15,6 +15,18 @@ func (a *app) extend(tokens *token.Service) {
 	a.reconcile.Also = append(a.reconcile.Also, &extensions.Health{Registry: a.extensions, Client: a.client})
 }
 
+// follow follows the objects of extensions, once their types are there.
+func (a *app) follow(ctx context.Context) {
+	for a.setup.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	a.extensions.Run(ctx)
+}
+
 // publish makes the documents of extensions part of ours.
 func publish(documents *openapi.Documents) func(context.Context, []extensions.Document) error {
 	return func(_ context.Context, added []extensions.Document) error {
