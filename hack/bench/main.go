@@ -23,6 +23,7 @@ func main() {
 	flag.BoolVar(&o.only, "page", false, "measure one page only")
 	flag.StringVar(&o.save, "save", "", "with --page: a file to keep the result in")
 	flag.StringVar(&o.against, "against", "", "with --page: the file of an earlier result to compare with")
+	flag.StringVar(&o.parts, "parts", "", "the parts to measure, separated by commas; all if empty")
 	flag.IntVar(&o.grow, "grow", 40000, "pods to add, to see what each costs in memory")
 	flag.Parse()
 	var err error
@@ -44,5 +45,6 @@ type options struct {
 	connections   int
 	only          bool
 	save, against string
+	parts         string
 	grow          int
 }

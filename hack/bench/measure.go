@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,8 +93,16 @@ func measure(ctx context.Context, o options) error {
 	if o.only {
 		return b.onePage(ctx)
 	}
-	for _, part := range []func(context.Context) error{b.requests, b.wholeList, b.whileLogins, b.whileUpdated, b.watchers, b.grow} {
-		if err := part(ctx); err != nil {
+	for _, part := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{
+		{"requests", b.requests}, {"list", b.wholeList}, {"logins", b.whileLogins}, {"updates", b.whileUpdated}, {"watchers", b.watchers}, {"grow", b.grow},
+	} {
+		if o.parts != "" && !slices.Contains(strings.Split(o.parts, ","), part.name) {
+			continue
+		}
+		if err := part.measure(ctx); err != nil {
 			return err
 		}
 	}
