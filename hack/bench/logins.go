@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,7 +33,7 @@ func (b *bench) whileLogins(ctx context.Context) error {
 				later.Add(1)
 				select {
 				case <-ctx.Done():
-				case <-time.After(time.Second):
+				case <-time.After(3*time.Second + rand.N(4*time.Second)): //nolint:gosec // as Retry-After says
 				}
 			}
 		})

@@ -22,7 +22,7 @@ func yield() error {
 			return err
 		}
 		// A thread may have ended since; new ones inherit from who starts them.
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, 10)
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, 19)
 	}
 	return nil
 }

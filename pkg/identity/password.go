@@ -67,20 +67,11 @@ func NewPasswords(users Users, hasher Hasher, backoff *Backoff) (*Passwords, err
 // users there are. Errors are ErrIncorrect, ErrBusy, a *Throttled, or one of
 // Kubernetes.
 func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1alpha2.User, error) {
-	user, err := p.find(ctx, attempt.Name)
-	if err != nil && !apierrors.IsNotFound(err) {
-		return nil, err
-	}
 	// Whichever of the names somebody uses, the failures are the user's.
-	counted := attempt.Name
-	hash := p.dummy
-	usable := false
-	if user != nil {
-		counted = user.Name
-		usable = user.DeletionTimestamp == nil && user.Spec.EncryptedPassword != "" && user.Status.State == iamv1alpha2.UserActive
-	}
-	if usable {
-		hash = user.Spec.EncryptedPassword
+	name := p.nameOf(ctx, attempt.Name)
+	counted := name
+	if counted == "" {
+		counted = attempt.Name
 	}
 	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
 		return nil, err
@@ -93,6 +84,17 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	// Others may have failed while this one waited for its turn.
 	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
 		return nil, err
+	}
+	// Kubernetes is asked by those whose turn it is alone: however many come at
+	// once, it has no more to do.
+	user, err := p.find(ctx, name)
+	if err != nil && !apierrors.IsNotFound(err) {
+		return nil, err
+	}
+	hash := p.dummy
+	usable := user != nil && user.DeletionTimestamp == nil && user.Spec.EncryptedPassword != "" && user.Status.State == iamv1alpha2.UserActive
+	if usable {
+		hash = user.Spec.EncryptedPassword
 	}
 	if !p.matches(hash, attempt.Password) || !usable {
 		p.backoff.Failed(counted, attempt.Address)
@@ -117,13 +119,16 @@ func (p *Passwords) rehash(ctx context.Context, user *iamv1alpha2.User, password
 	}
 }
 
-func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, error) {
-	if strings.Contains(name, "@") {
-		found := false
-		if name, found = p.users.NameByEmail(ctx, name); !found {
-			return nil, nil
-		}
+// nameOf is the name of the user somebody means; empty when there can be none.
+func (p *Passwords) nameOf(ctx context.Context, given string) string {
+	if !strings.Contains(given, "@") {
+		return given
 	}
+	name, _ := p.users.NameByEmail(ctx, given)
+	return name
+}
+
+func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, error) {
 	if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/%?#\\") || len(name) > 253 {
 		return nil, nil // no object can have such a name
 	}

@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"strconv"
 
@@ -45,6 +46,10 @@ func invalidClient() *Error {
 func unavailable() *Error {
 	return &Error{Code: "temporarily_unavailable", Description: "the service cannot answer at the moment", Status: http.StatusServiceUnavailable, RetryAfter: 5}
 }
+
+// later is when somebody who is one of too many should come again, in seconds:
+// not all at once.
+func later() int { return 3 + rand.N(5) } //nolint:gosec // spread, not kept secret
 
 // writeError answers with an error; one that is not an Error is logged and
 // answered as server_error.
@@ -90,7 +95,7 @@ func translate(err error) error {
 	case errors.Is(err, identity.ErrNotMapped):
 		return invalidGrant(identity.ErrNotMapped.Error())
 	case errors.Is(err, identity.ErrBusy):
-		return &Error{Code: "temporarily_unavailable", Description: "too many logins at the moment", Status: http.StatusTooManyRequests, RetryAfter: 5}
+		return &Error{Code: "temporarily_unavailable", Description: "too many logins at the moment", Status: http.StatusTooManyRequests, RetryAfter: later()}
 	case errors.Is(err, session.ErrPending):
 		return refused("authorization_pending", session.ErrPending.Error())
 	case errors.Is(err, session.ErrDenied):
