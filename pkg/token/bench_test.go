@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	utilcache "k8s.io/apimachinery/pkg/util/cache"
 )
 
 // BenchmarkVerify compares a token that is remembered, one that is not, and
@@ -29,8 +27,9 @@ func BenchmarkVerify(b *testing.B) {
 	})
 	b.Run("new", func(b *testing.B) {
 		b.ReportAllocs()
+		digest := sha256.Sum256([]byte(text))
 		for b.Loop() {
-			c.verified = utilcache.NewLRUExpireCache(1)
+			c.verified.Remove(digest)
 			if _, err := c.Verify(b.Context(), text); err != nil {
 				b.Fatal(err)
 			}
