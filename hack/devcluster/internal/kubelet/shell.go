@@ -87,6 +87,11 @@ func (sh *shell) run(ctx context.Context, argv []string) int {
 	switch name {
 	case "sh", "bash", "ash", "zsh":
 		return sh.subshell(ctx, argv[1:])
+	case "nsenter":
+		// There is no other place than here.
+		if n := slices.Index(argv, "--"); n > 0 {
+			return sh.run(ctx, argv[n+1:])
+		}
 	}
 	command, ok := commands[name]
 	if !ok {

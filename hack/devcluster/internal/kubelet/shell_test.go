@@ -65,6 +65,7 @@ func TestShell(t *testing.T) {
 		{name: "is a directory", argv: []string{"sh", "-c", "test -d /data && test -d data && test -f /etc/hosts && test -e /etc && echo yes"}, out: "yes\n"},
 		{name: "is no directory", argv: []string{"test", "-d", "/etc/hosts"}, code: 1},
 		{name: "is no file", argv: []string{"test", "-f", "/etc"}, code: 1},
+		{name: "nsenter", argv: []string{"nsenter", "-t", "1", "-m", "--", "sh", "-c", "echo $COLOUR"}, out: "green\n"},
 		{name: "tar nothing", argv: []string{"tar"}, errOut: "at least one option", code: 1},
 		{name: "tar of a missing file", argv: []string{"tar", "cf", "-", "/none"}, out: strings.Repeat("\x00", 1024), errOut: "tar: /none: No such file", code: 1},
 		{name: "tar into a missing directory", argv: []string{"tar", "-xmf", "-", "-C", "/none"}, errOut: "can't change directory", code: 1},
