@@ -16,6 +16,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
@@ -46,6 +47,8 @@ type doors struct {
 	kubeconfig *kubeconfig.Handler
 	rest       *rest.Config
 	active     *session.Registry
+	kubectl    *terminal.Kubectl
+	terminals  *terminal.Limits
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
 }
 

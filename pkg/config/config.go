@@ -240,6 +240,29 @@ type Terminal struct {
 	Timeout int `json:"timeout"`
 	// MaxLifetime is how long a terminal lasts at the most.
 	MaxLifetime metav1.Duration `json:"maxLifetime"`
+	// MaxPerUser and MaxOpen bound how many terminals are open, of a user and of
+	// all, for each replica.
+	MaxPerUser int `json:"maxPerUser"`
+	MaxOpen    int `json:"maxOpen"`
+	// MaxFileBytes bounds files that are moved into containers and out of them.
+	MaxFileBytes int64 `json:"maxFileBytes"`
+	// Kubectl configures the pods people run kubectl in.
+	Kubectl Kubectl `json:"kubectl"`
+}
+
+// Kubectl configures the pods people run kubectl in. Their image is
+// authentication.kubectlImage.
+type Kubectl struct {
+	// Namespace is where they are. Nobody else may write there.
+	Namespace string `json:"namespace"`
+	// Server is the address of this server for the pods. It must be HTTPS, since
+	// kubectl sends tokens to nothing else; there are no pods without.
+	Server string `json:"server,omitempty"`
+	// CertificateAuthority is a file of certificates in PEM the server is checked
+	// by; those of the image if empty.
+	CertificateAuthority string `json:"certificateAuthority,omitempty"`
+	// IdleTimeout is how long a pod stays that nobody uses.
+	IdleTimeout metav1.Duration `json:"idleTimeout"`
 }
 
 // Server configures the HTTP server.
@@ -272,6 +295,7 @@ func Default() *Config {
 			LoginHistoryRetentionPeriod:     duration(168 * time.Hour),
 			LoginHistoryMaximumEntries:      100,
 			MultipleLogin:                   true,
+			KubectlImage:                    "kubesphere/kubectl:v1.27.16",
 			PasswordPolicy:                  PasswordPolicy{MinLength: 8},
 			PasswordHash:                    PasswordHash{Algorithm: HashBcrypt, BcryptCost: 10},
 			OAuthOptions: OAuth{
@@ -291,7 +315,10 @@ func Default() *Config {
 			IdleTimeout: duration(time.Hour),
 			SyncTimeout: duration(10 * time.Second),
 		},
-		Terminal: Terminal{Image: "alpine:3.22", Timeout: 600, MaxLifetime: duration(12 * time.Hour)},
+		Terminal: Terminal{
+			Image: "alpine:3.22", Timeout: 600, MaxLifetime: duration(12 * time.Hour), MaxPerUser: 20, MaxOpen: 400, MaxFileBytes: 100 << 20,
+			Kubectl: Kubectl{Namespace: "kubesphere-controls-system", IdleTimeout: duration(15 * time.Minute)},
+		},
 		Server: Server{
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,

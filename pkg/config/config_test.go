@@ -142,6 +142,11 @@ func TestValidate(t *testing.T) {
 		{"accessTokenMaxAge", func(c *Config) { c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 0 }},
 		{"twice", func(c *Config) { c.Authentication.OAuthOptions.Clients = []Client{{Name: "a"}, {Name: "a"}} }},
 		{"multicluster", func(c *Config) { c.Multicluster.Enable = true }},
+		{"terminal.timeout", func(c *Config) { c.Terminal.Timeout = 0 }},
+		{"terminal.maxPerUser", func(c *Config) { c.Terminal.MaxPerUser = 0 }},
+		{"terminal.kubectl.namespace", func(c *Config) { c.Terminal.Kubectl.Namespace = "a/b" }},
+		{"terminal.kubectl.idleTimeout", func(c *Config) { c.Terminal.Kubectl.IdleTimeout.Duration = 0 }},
+		{"terminal.kubectl.server", func(c *Config) { c.Terminal.Kubectl.Server = "http://ks-apiserver" }},
 	} {
 		c := Default()
 		test.change(c)
