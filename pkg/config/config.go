@@ -19,6 +19,7 @@ type Config struct {
 	Metering       Metering       `json:"metering"`
 	GPU            GPU            `json:"gpu"`
 	Terminal       Terminal       `json:"terminal"`
+	Egress         Egress         `json:"egress"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
@@ -230,39 +231,6 @@ type GPUKind struct {
 	ResourceType string `json:"resourceType" description:"What it is, such as GPU."`
 	// Default is whether forms suggest it.
 	Default bool `json:"default" description:"Whether forms suggest it."`
-}
-
-// Terminal configures terminals in the browser.
-type Terminal struct {
-	// Image is what shells on nodes run in.
-	Image string `json:"image,omitempty"`
-	// Timeout is how long a terminal lasts in which nothing happens, in seconds.
-	Timeout int `json:"timeout"`
-	// MaxLifetime is how long a terminal lasts at the most.
-	MaxLifetime metav1.Duration `json:"maxLifetime"`
-	// MaxPerUser and MaxOpen bound how many terminals are open, of a user and of
-	// all, for each replica.
-	MaxPerUser int `json:"maxPerUser"`
-	MaxOpen    int `json:"maxOpen"`
-	// MaxFileBytes bounds files that are moved into containers and out of them.
-	MaxFileBytes int64 `json:"maxFileBytes"`
-	// Kubectl configures the pods people run kubectl in.
-	Kubectl Kubectl `json:"kubectl"`
-}
-
-// Kubectl configures the pods people run kubectl in. Their image is
-// authentication.kubectlImage.
-type Kubectl struct {
-	// Namespace is where they are. Nobody else may write there.
-	Namespace string `json:"namespace"`
-	// Server is the address of this server for the pods. It must be HTTPS, since
-	// kubectl sends tokens to nothing else; there are no pods without.
-	Server string `json:"server,omitempty"`
-	// CertificateAuthority is a file of certificates in PEM the server is checked
-	// by; those of the image if empty.
-	CertificateAuthority string `json:"certificateAuthority,omitempty"`
-	// IdleTimeout is how long a pod stays that nobody uses.
-	IdleTimeout metav1.Duration `json:"idleTimeout"`
 }
 
 // Server configures the HTTP server.

@@ -142,6 +142,8 @@ func TestValidate(t *testing.T) {
 		{"accessTokenMaxAge", func(c *Config) { c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 0 }},
 		{"twice", func(c *Config) { c.Authentication.OAuthOptions.Clients = []Client{{Name: "a"}, {Name: "a"}} }},
 		{"multicluster", func(c *Config) { c.Multicluster.Enable = true }},
+		{"egress.allow[1]", func(c *Config) { c.Egress.Allow = []string{"*.example.com", "a b"} }},
+		{"egress.deny[0]", func(c *Config) { c.Egress.Deny = []string{"example.com"} }},
 		{"terminal.timeout", func(c *Config) { c.Terminal.Timeout = 0 }},
 		{"terminal.maxPerUser", func(c *Config) { c.Terminal.MaxPerUser = 0 }},
 		{"terminal.kubectl.namespace", func(c *Config) { c.Terminal.Kubectl.Namespace = "a/b" }},

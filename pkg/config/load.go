@@ -146,6 +146,7 @@ func (c *Config) Validate() error {
 		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
 	}
 	c.Terminal.validate(wrong)
+	c.Egress.validate(wrong)
 	for n, kind := range c.GPU.Kinds {
 		if kind.ResourceName == "" {
 			wrong("gpu.kinds[%d].resourceName must not be empty", n)
