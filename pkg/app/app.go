@@ -242,6 +242,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	if a.kubectl, err = newKubectl(a, credentials); err != nil {
 		return err
 	}
+	guard, err := newEgress(a)
+	if err != nil {
+		return err
+	}
 	decide := a.authorizer(c.Authorization.Mode, rights)
 	proxy, err := kubeproxy.New(a.rest, rights)
 	if err != nil {
@@ -256,7 +260,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
-		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
+		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)

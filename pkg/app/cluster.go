@@ -1,8 +1,10 @@
 package app
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"time"
 
@@ -13,11 +15,14 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/components"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/registries"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/statistics"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/workloads"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -34,9 +39,19 @@ func (d doors) clusterGroups() []route.Group {
 		IdleTimeout: time.Duration(d.config.Terminal.Timeout) * time.Second, MaxLifetime: d.config.Terminal.MaxLifetime.Duration,
 		MaxFileBytes: d.config.Terminal.MaxFileBytes, Now: time.Now,
 	}
+	others := &registries.Handler{Client: a.client, Rights: d.rights, Egress: d.egress, Asks: registries.NewAsks()}
 	groups := append(health.Groups(), jobs.Groups()...)
+	groups = append(groups, others.Groups()...)
 	groups = append(groups, numbers.Group())
 	return append(groups, shells.Groups()...)
+}
+
+// newEgress guards the connections users ask for.
+func newEgress(a *app) (*egress.Guard, error) {
+	cluster := &egress.Cluster{Reader: a.acting, Now: time.Now}
+	return egress.New(a.config.Egress, func(ctx context.Context, address netip.Addr) (bool, error) {
+		return cluster.Inside(kube.AsServer(ctx), address)
+	})
 }
 
 // newKubectl makes the pods people run kubectl in.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
@@ -49,6 +50,7 @@ type doors struct {
 	active     *session.Registry
 	kubectl    *terminal.Kubectl
 	terminals  *terminal.Limits
+	egress     *egress.Guard
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
 }
 

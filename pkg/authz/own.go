@@ -67,6 +67,10 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 		if a.GetResource() == "users" {
 			return self && verb == "get" && (a.GetSubresource() == "kubeconfig" || a.GetSubresource() == "kubectl")
 		}
+		// Where these may lead is up to who serves them.
+		if a.GetNamespace() == "" && (a.GetResource() == "registry" && (verb == "get" || verb == "create") || a.GetResource() == "git" && verb == "create") {
+			return true
+		}
 		return verb == "list" && a.GetNamespace() == "" && o.Filtered != nil && o.Filtered(ctx, a.GetResource())
 	case groupTerminal:
 		switch a.GetResource() {
