@@ -59,7 +59,7 @@ func (d doors) groups() []route.Group {
 	viewer := &resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now}
 	groups := append(d.oauth.Groups(),
 		d.oauth.LoginGroup(),
-		viewer.Group(),
+		viewer.Group(), viewer.LegacyGroup(),
 		d.roles.Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes, Providers: d.people.providers}).Group(),
 	)
