@@ -17,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/components"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/gateways"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/registries"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/statistics"
@@ -42,6 +43,7 @@ func (d doors) clusterGroups() []route.Group {
 	others := &registries.Handler{Client: a.client, Rights: d.rights, Egress: d.egress, Asks: registries.NewAsks()}
 	groups := append(health.Groups(), jobs.Groups()...)
 	groups = append(groups, others.Groups()...)
+	groups = append(groups, (&gateways.Handler{Client: a.client, Namespace: d.config.Gateway.Namespace}).Groups()...)
 	groups = append(groups, numbers.Group())
 	return append(groups, shells.Groups()...)
 }

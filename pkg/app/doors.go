@@ -70,14 +70,19 @@ func (d doors) groups() []route.Group {
 	}).Group())
 }
 
+// gatewayGroup has a door for what consoles do, which checks nothing that
+// Kubernetes' API would not: its other types, and versions, are served as any.
+const gatewayGroup = "gateway.kubesphere.io"
+
 // served are the API groups with a door of their own, and those of the platform
 // whose objects must not be written past the checks of theirs.
 func served(groups []route.Group) sets.Set[string] {
 	names := sets.New("iam.kubesphere.io", "tenant.kubesphere.io", "resources.kubesphere.io")
 	for g := range groups {
 		if rest, found := strings.CutPrefix(groups[g].Prefix, "/kapis/"); found {
-			name, _, _ := strings.Cut(rest, "/")
-			names.Insert(name)
+			if name, _, _ := strings.Cut(rest, "/"); name != gatewayGroup {
+				names.Insert(name)
+			}
 		}
 	}
 	return names

@@ -20,6 +20,7 @@ type Config struct {
 	GPU            GPU            `json:"gpu"`
 	Terminal       Terminal       `json:"terminal"`
 	Egress         Egress         `json:"egress"`
+	Gateway        Gateway        `json:"gateway"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
@@ -38,7 +39,6 @@ type Config struct {
 	Notification Section `json:"notification,omitempty"`
 	KubeEdge     Section `json:"kubeedge,omitempty"`
 	EdgeRuntime  Section `json:"edgeruntime,omitempty"`
-	Gateway      Section `json:"gateway,omitempty"`
 }
 
 // Authentication says who may log in and how.
@@ -285,8 +285,9 @@ func Default() *Config {
 		},
 		Terminal: Terminal{
 			Image: "alpine:3.22", Timeout: 600, MaxLifetime: duration(12 * time.Hour), MaxPerUser: 20, MaxOpen: 400, MaxFileBytes: 100 << 20,
-			Kubectl: Kubectl{Namespace: "kubesphere-controls-system", IdleTimeout: duration(15 * time.Minute)},
+			Kubectl: Kubectl{Namespace: "kubesphere-terminals", IdleTimeout: duration(15 * time.Minute)},
 		},
+		Gateway: Gateway{Namespace: "kubesphere-controls-system"},
 		Server: Server{
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,

@@ -147,6 +147,7 @@ func (c *Config) Validate() error {
 	}
 	c.Terminal.validate(wrong)
 	c.Egress.validate(wrong)
+	c.Gateway.validate(wrong)
 	for n, kind := range c.GPU.Kinds {
 		if kind.ResourceName == "" {
 			wrong("gpu.kinds[%d].resourceName must not be empty", n)

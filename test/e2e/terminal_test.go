@@ -363,7 +363,7 @@ func TestKubectlTerminal(t *testing.T) {
 	c := kubernetes(t, "")
 
 	where := decode[kubectlPod](t, person{shared, "ktl-member", member}.must(t, 200, "GET", mine, nil))
-	if where.Namespace != "kubesphere-controls-system" || !strings.HasPrefix(where.Pod, "kubectl-") || where.Container == "" {
+	if where.Namespace != "kubesphere-terminals" || !strings.HasPrefix(where.Pod, "kubectl-") || where.Container == "" {
 		t.Fatalf("got %+v", where)
 	}
 	pod := &corev1.Pod{}
