@@ -144,6 +144,17 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 	return &Grant{Name: name, User: stored.Spec.User, Scopes: stored.Spec.Scopes}, nil
 }
 
+// Active reports whether a token goes on that was verified before, by the name
+// of its object.
+func (t *Tokens) Active(ctx context.Context, name string) (bool, error) {
+	view, err := t.Cache.View(ctx, t.Kind)
+	if err != nil {
+		return false, err
+	}
+	item := view.Get("", name)
+	return item != nil && t.alive(item.Field("spec.expirationTime").Time(), item.Field("metadata.deletionTimestamp").Exists()) == nil, nil
+}
+
 func (t *Tokens) alive(expires time.Time, deleted bool) error {
 	if deleted || !t.Now().Before(expires) {
 		return ErrInvalid

@@ -31,6 +31,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
@@ -81,6 +82,7 @@ type app struct {
 	setup     *setup.Setup
 	reconcile *controllers.Controllers
 	records   *iam.Records
+	kubectl   *terminal.Kubectl
 	// extensions are the services that serve a part of the API, and documents
 	// what they say of it.
 	extensions *extensions.Registry
@@ -108,7 +110,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -233,6 +235,17 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
 	authenticator := authn.New(tokens, active, a.directory, passwords, a.tokens)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
+	credentials := &kubeconfig.Handler{
+		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
+		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
+	}
+	if a.kubectl, err = newKubectl(a, credentials); err != nil {
+		return err
+	}
+	guard, err := newEgress(a)
+	if err != nil {
+		return err
+	}
 	decide := a.authorizer(c.Authorization.Mode, rights)
 	proxy, err := kubeproxy.New(a.rest, rights)
 	if err != nil {
@@ -247,11 +260,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
-		accounts: accounts,
-		kubeconfig: &kubeconfig.Handler{
-			Accounts: a.directory, Sessions: &seen, Tokens: tokens,
-			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
-		},
+		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
 	}
 	groups := doors.groups()
 	document, err := openapi.Swagger(groups, Version)
@@ -277,7 +286,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	maps.Copy(handlers, reviews)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "ks_apiserver_terminals", Help: "Terminals that are open, and files on their way."},
+		func() float64 { return float64(doors.terminals.Open()) },
+	))
 	a.server, err = server.New(ctx, server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authenticator,
@@ -291,21 +303,21 @@ func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.Uncondition
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	decide := decider(a.types, rights)
+	decide := decider(a.types, rights, a.kubectl.Own)
 	if a.config.Authentication.PasswordPolicy.EnforceFirstChange {
 		decide = authz.AnyOf{authz.FirstChange{Waits: a.directory.Waits}, decide}
 	}
 	return decide
 }
 
-func decider(types *objects.Resolver, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
-	return authz.AnyOf{authz.Scoped{}, authz.Own{Filtered: resources.Filtered(types), Rights: rights}, rights}
+func decider(types *objects.Resolver, rights *authz.RBAC, kubectl func(user, namespace, pod string) bool) authorizer.UnconditionalAuthorizer {
+	return authz.AnyOf{authz.Scoped{}, authz.Own{Filtered: resources.Filtered(types), Rights: rights, Kubectl: kubectl}, rights}
 }
 
 // Authorizer decides about all requests for the routes, by rights alone: it
 // needs no Kubernetes.
 func Authorizer(groups []route.Group, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
-	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights)}
+	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights, nil)}
 }
 
 // checks are the conditions for being ready.

@@ -1,18 +1,29 @@
 package app
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"net/netip"
+	"os"
 	"time"
 
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/components"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/gateways"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/registries"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/statistics"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/workloads"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -25,40 +36,89 @@ func (d doors) clusterGroups() []route.Group {
 	jobs := &workloads.Handler{Client: a.client, Rights: d.rights}
 	numbers := &statistics.Handler{Cache: d.cache, Types: d.types, Directory: a.directory, Now: time.Now}
 	shells := &terminal.Handler{
-		Config: d.rest, Client: a.client, Rights: d.rights, Allowed: d.stillAllowed, Image: d.config.Terminal.Image,
-		IdleTimeout: time.Duration(d.config.Terminal.Timeout) * time.Second, MaxLifetime: d.config.Terminal.MaxLifetime.Duration, Now: time.Now,
+		Config: d.rest, Client: a.client, Rights: d.rights, Allowed: d.stillAllowed, Kubectl: d.kubectl, Limits: d.terminals, Image: d.config.Terminal.Image,
+		IdleTimeout: time.Duration(d.config.Terminal.Timeout) * time.Second, MaxLifetime: d.config.Terminal.MaxLifetime.Duration,
+		MaxFileBytes: d.config.Terminal.MaxFileBytes, Now: time.Now,
 	}
+	others := &registries.Handler{Client: a.client, Rights: d.rights, Egress: d.egress, Asks: registries.NewAsks()}
 	groups := append(health.Groups(), jobs.Groups()...)
-	return append(groups, numbers.Group(), shells.Group())
+	groups = append(groups, others.Groups()...)
+	groups = append(groups, (&gateways.Handler{Client: a.client, Namespace: d.config.Gateway.Namespace}).Groups()...)
+	groups = append(groups, numbers.Group())
+	return append(groups, shells.Groups()...)
 }
 
-// stillAllowed reports why the caller of a request that lasts may not go on:
-// the session has ended, the user is disabled, or a right is gone.
-func (d doors) stillAllowed(r *http.Request) error {
+// newEgress guards the connections users ask for.
+func newEgress(a *app) (*egress.Guard, error) {
+	cluster := &egress.Cluster{Reader: a.acting, Now: time.Now}
+	return egress.New(a.config.Egress, func(ctx context.Context, address netip.Addr) (bool, error) {
+		return cluster.Inside(kube.AsServer(ctx), address)
+	})
+}
+
+// newKubectl makes the pods people run kubectl in.
+func newKubectl(a *app, credentials *kubeconfig.Handler) (*terminal.Kubectl, error) {
+	options := a.config.Terminal.Kubectl
+	k := &terminal.Kubectl{
+		Client: a.acting, Accounts: a.directory, Credentials: credentials, Namespace: options.Namespace, Image: a.config.Authentication.KubectlImage,
+		Server: options.Server, Lifetime: min(kubectlTokens, a.config.Authentication.OAuthOptions.AccessTokenMaxAge.Duration),
+		IdleTimeout: options.IdleTimeout.Duration, Now: time.Now,
+	}
+	if options.CertificateAuthority == "" {
+		return k, nil
+	}
+	var err error
+	if k.Authority, err = os.ReadFile(options.CertificateAuthority); err != nil {
+		return nil, fmt.Errorf("configuration: terminal.kubectl.certificateAuthority: %w", err)
+	}
+	return k, nil
+}
+
+// kubectlTokens is how long a token in a pod is valid: not much longer than
+// somebody uses it.
+const kubectlTokens = 30 * time.Minute
+
+// stillAllowed returns the caller of a request that lasts as of now, or why it
+// may not go on: the session or token has ended, the user is disabled, or a
+// right is gone.
+func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 	who, found := kuberequest.UserFrom(r.Context())
 	if !found {
-		return status.Unauthorized("Unauthorized: this needs credentials")
+		return nil, status.Unauthorized("Unauthorized: this needs credentials")
 	}
 	account, known, err := d.accounts.directory.Account(r.Context(), who.GetName())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if !known || !authn.MayGoOn(account.State) {
-		return authn.ErrNotActive
+		return nil, authn.ErrNotActive
 	}
 	for _, id := range who.GetExtra()[authn.ExtraSession] {
-		if active, err := d.active.Active(r.Context(), id); err != nil || !active {
-			return authn.ErrSessionEnded
+		active, err := d.active.Active(r.Context(), id)
+		if err != nil {
+			return nil, err
+		}
+		if !active {
+			return nil, authn.ErrSessionEnded
+		}
+	}
+	for _, name := range who.GetExtra()[authn.ExtraPersonalToken] {
+		active, err := d.accounts.tokens.Active(r.Context(), name)
+		if err != nil {
+			return nil, err
+		}
+		if !active {
+			return nil, accesstoken.ErrInvalid
 		}
 	}
 	attributes := authz.AttributesOf(request.InfoFrom(r.Context()))
-	attributes.User = who
+	attributes.User = &user.DefaultInfo{Name: account.Name, Groups: append(authn.Groups(account.Groups), user.AllAuthenticated), Extra: who.GetExtra()}
 	decision, _, err := d.authorizer.Authorize(r.Context(), attributes)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if decision != authorizer.DecisionAllow {
-		return status.New(http.StatusForbidden, "Forbidden", "the right to do this was taken away")
+		return nil, status.New(http.StatusForbidden, "Forbidden", "the right to do this was taken away")
 	}
-	return nil
+	return attributes.User, nil
 }

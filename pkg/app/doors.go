@@ -12,10 +12,12 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/platform"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
@@ -46,6 +48,9 @@ type doors struct {
 	kubeconfig *kubeconfig.Handler
 	rest       *rest.Config
 	active     *session.Registry
+	kubectl    *terminal.Kubectl
+	terminals  *terminal.Limits
+	egress     *egress.Guard
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
 }
 
@@ -54,7 +59,7 @@ func (d doors) groups() []route.Group {
 	viewer := &resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now}
 	groups := append(d.oauth.Groups(),
 		d.oauth.LoginGroup(),
-		viewer.Group(),
+		viewer.Group(), viewer.LegacyGroup(),
 		d.roles.Group(),
 		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes, Providers: d.people.providers}).Group(),
 	)
@@ -65,14 +70,19 @@ func (d doors) groups() []route.Group {
 	}).Group())
 }
 
+// gatewayGroup has a door for what consoles do, which checks nothing that
+// Kubernetes' API would not: its other types, and versions, are served as any.
+const gatewayGroup = "gateway.kubesphere.io"
+
 // served are the API groups with a door of their own, and those of the platform
 // whose objects must not be written past the checks of theirs.
 func served(groups []route.Group) sets.Set[string] {
 	names := sets.New("iam.kubesphere.io", "tenant.kubesphere.io", "resources.kubesphere.io")
 	for g := range groups {
 		if rest, found := strings.CutPrefix(groups[g].Prefix, "/kapis/"); found {
-			name, _, _ := strings.Cut(rest, "/")
-			names.Insert(name)
+			if name, _, _ := strings.Cut(rest, "/"); name != gatewayGroup {
+				names.Insert(name)
+			}
 		}
 	}
 	return names

@@ -13,6 +13,7 @@ const (
 	groupIAM       = "iam.kubesphere.io"
 	groupTenant    = "tenant.kubesphere.io"
 	groupResources = "resources.kubesphere.io"
+	groupTerminal  = "terminal.kubesphere.io"
 )
 
 // Own permits what everybody may do who is logged in, whatever roles there are:
@@ -26,6 +27,9 @@ type Own struct {
 	Filtered func(ctx context.Context, resource string) bool
 	// Rights says who may invite others somewhere, and so look them up.
 	Rights *RBAC
+	// Kubectl reports whether a pod is the one of a user to run kubectl in, with
+	// the user's rights. No pod is when it is nil.
+	Kubectl func(user, namespace, pod string) bool
 }
 
 // Authorize implements authorizer.UnconditionalAuthorizer.
@@ -61,11 +65,34 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 		return verb == "list" && slices.Contains([]string{"workspaces", "workspacetemplates", "namespaces", "clusters", "devops"}, a.GetResource()) && o.belongs(ctx, a)
 	case groupResources:
 		if a.GetResource() == "users" {
-			return self && verb == "get" && a.GetSubresource() == "kubeconfig"
+			return self && verb == "get" && (a.GetSubresource() == "kubeconfig" || a.GetSubresource() == "kubectl")
+		}
+		// Where these may lead is up to who serves them.
+		if a.GetNamespace() == "" && (a.GetResource() == "registry" && (verb == "get" || verb == "create") || a.GetResource() == "git" && verb == "create") {
+			return true
 		}
 		return verb == "list" && a.GetNamespace() == "" && o.Filtered != nil && o.Filtered(ctx, a.GetResource())
+	case groupTerminal:
+		switch a.GetResource() {
+		case "users":
+			return self && verb == "get" && a.GetSubresource() == "kubectl"
+		case "pods":
+			return verb == "create" && a.GetSubresource() == "exec" && (o.runs(ctx, a) || o.Kubectl != nil && o.Kubectl(a.GetUser().GetName(), a.GetNamespace(), a.GetName()))
+		}
 	}
 	return false
+}
+
+// runs reports whether somebody may run commands in a pod by Kubernetes' API, and
+// so in a terminal: KubeSphere's roles for it do not name the group of terminals.
+func (o Own) runs(ctx context.Context, a authorizer.Attributes) bool {
+	if o.Rights == nil {
+		return false
+	}
+	decision, _, err := o.Rights.Authorize(ctx, &Attributes{Scope: scopeOf(a), AttributesRecord: authorizer.AttributesRecord{
+		User: a.GetUser(), Verb: "create", APIVersion: "v1", Namespace: a.GetNamespace(), Resource: "pods", Subresource: "exec", Name: a.GetName(), ResourceRequest: true,
+	}})
+	return err == nil && decision == authorizer.DecisionAllow
 }
 
 // belongs reports whether a request is about no workspace or one of the caller's.

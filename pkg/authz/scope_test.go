@@ -203,7 +203,8 @@ func TestEscalation(t *testing.T) {
 
 // TestOwn: what everybody may do, and what not.
 func TestOwn(t *testing.T) {
-	own := Own{Filtered: func(_ context.Context, resource string) bool { return resource == "pods" }, Rights: &RBAC{Source: places()}}
+	own := Own{Filtered: func(_ context.Context, resource string) bool { return resource == "pods" }, Rights: &RBAC{Source: places()},
+		Kubectl: func(user, namespace, pod string) bool { return namespace == "shells" && pod == "of-"+user }}
 	for _, test := range []struct {
 		verb, path, group, resource, sub, name, namespace string
 		want                                              bool
@@ -230,6 +231,19 @@ func TestOwn(t *testing.T) {
 		{"list", "/kapis/", groupResources, "nodes", "", "", "", false},
 		{"get", "/kapis/", groupResources, "users", "kubeconfig", "jane", "", true},
 		{"get", "/kapis/", groupResources, "users", "kubeconfig", "joe", "", false},
+		{"get", "/kapis/", groupResources, "users", "kubectl", "jane", "", true},
+		{"get", "/kapis/", groupResources, "users", "kubectl", "joe", "", false},
+		{"create", "/kapis/", groupResources, "registry", "", "verify", "", true},
+		{"get", "/kapis/", groupResources, "registry", "", "blob", "", true},
+		{"create", "/kapis/", groupResources, "git", "", "verify", "", true},
+		{"delete", "/kapis/", groupResources, "registry", "", "verify", "", false},
+		{"create", "/kapis/", groupResources, "registry", "", "verify", "w1", false},
+		{"get", "/kapis/", groupTerminal, "users", "kubectl", "jane", "", true},
+		{"get", "/kapis/", groupTerminal, "users", "kubectl", "joe", "", false},
+		{"create", "/kapis/", groupTerminal, "pods", "exec", "of-jane", "shells", true},
+		{"create", "/kapis/", groupTerminal, "pods", "exec", "of-joe", "shells", false},
+		{"create", "/kapis/", groupTerminal, "pods", "exec", "of-jane", "w1", false},
+		{"create", "/api/", "", "pods", "exec", "of-jane", "shells", false},
 		{"list", "/api/v1/namespaces", "", "namespaces", "", "", "", true},
 		{"get", "/api/v1/namespaces/a", "", "namespaces", "", "a", "a", false},
 		{"list", "/api/v1/pods", "", "pods", "", "", "", false},
@@ -249,6 +263,16 @@ func TestOwn(t *testing.T) {
 	inviter := authorizer.AttributesRecord{User: &user.DefaultInfo{Name: "w-admin", Groups: []string{user.AllAuthenticated}}, Verb: "list", Path: "/kapis/", APIGroup: groupIAM, Resource: "users", ResourceRequest: true}
 	if !allowed(t, own, inviter) {
 		t.Error("who invites others does not find them")
+	}
+	// Who runs commands by Kubernetes' API does so in terminals, and only there.
+	for name, want := range map[string]bool{"admin": true, "w-admin": true, "viewer": false, "local": false} {
+		a := authorizer.AttributesRecord{
+			User: &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated}}, Verb: "create", Path: "/kapis/", APIGroup: groupTerminal,
+			Resource: "pods", Subresource: "exec", Name: "a", Namespace: "w1", ResourceRequest: true,
+		}
+		if allowed(t, own, a) != want {
+			t.Errorf("a terminal of %s", name)
+		}
 	}
 }
 

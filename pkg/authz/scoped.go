@@ -102,8 +102,8 @@ func credentials(a authorizer.Attributes) bool {
 		case "personalaccesstokens", "sessions":
 			return changes
 		}
-	case groupResources:
-		return a.GetResource() == "users" && a.GetSubresource() == "kubeconfig"
+	case groupResources, groupTerminal:
+		return a.GetResource() == "users" && (a.GetSubresource() == "kubeconfig" || a.GetSubresource() == "kubectl")
 	}
 	return false
 }

@@ -52,6 +52,8 @@ func TestScoped(t *testing.T) {
 		{"no password", []string{"all"}, to(`update iam.kubesphere.io users/password u`), closed},
 		{"no end of sessions", []string{"all"}, to(`delete iam.kubesphere.io users/sessions u`), closed},
 		{"no kubeconfig, which has a token", []string{"all"}, to(`get resources.kubesphere.io users/kubeconfig u`), closed},
+		{"no kubectl, which has one", []string{"all"}, to(`get resources.kubesphere.io users/kubectl u`), closed},
+		{"nor its terminal", []string{"all"}, to(`get terminal.kubesphere.io users/kubectl u`), closed},
 		{"no token as an object", []string{"all"}, to(`create iam.kubesphere.io personalaccesstokens`), closed},
 		{"no session as an object", []string{"all"}, to(`patch iam.kubesphere.io sessions s`), closed},
 		{"its tokens can be listed", []string{"all"}, to(`get iam.kubesphere.io users/tokens u`), open},

@@ -19,6 +19,8 @@ type Config struct {
 	Metering       Metering       `json:"metering"`
 	GPU            GPU            `json:"gpu"`
 	Terminal       Terminal       `json:"terminal"`
+	Egress         Egress         `json:"egress"`
+	Gateway        Gateway        `json:"gateway"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
@@ -37,7 +39,6 @@ type Config struct {
 	Notification Section `json:"notification,omitempty"`
 	KubeEdge     Section `json:"kubeedge,omitempty"`
 	EdgeRuntime  Section `json:"edgeruntime,omitempty"`
-	Gateway      Section `json:"gateway,omitempty"`
 }
 
 // Authentication says who may log in and how.
@@ -232,16 +233,6 @@ type GPUKind struct {
 	Default bool `json:"default" description:"Whether forms suggest it."`
 }
 
-// Terminal configures terminals in the browser.
-type Terminal struct {
-	// Image is what shells on nodes run in.
-	Image string `json:"image,omitempty"`
-	// Timeout is how long a terminal lasts in which nothing happens, in seconds.
-	Timeout int `json:"timeout"`
-	// MaxLifetime is how long a terminal lasts at the most.
-	MaxLifetime metav1.Duration `json:"maxLifetime"`
-}
-
 // Server configures the HTTP server.
 type Server struct {
 	BindAddress   string `json:"bindAddress"`
@@ -272,6 +263,7 @@ func Default() *Config {
 			LoginHistoryRetentionPeriod:     duration(168 * time.Hour),
 			LoginHistoryMaximumEntries:      100,
 			MultipleLogin:                   true,
+			KubectlImage:                    "kubesphere/kubectl:v1.27.16",
 			PasswordPolicy:                  PasswordPolicy{MinLength: 8},
 			PasswordHash:                    PasswordHash{Algorithm: HashBcrypt, BcryptCost: 10},
 			OAuthOptions: OAuth{
@@ -291,7 +283,11 @@ func Default() *Config {
 			IdleTimeout: duration(time.Hour),
 			SyncTimeout: duration(10 * time.Second),
 		},
-		Terminal: Terminal{Image: "alpine:3.22", Timeout: 600, MaxLifetime: duration(12 * time.Hour)},
+		Terminal: Terminal{
+			Image: "alpine:3.22", Timeout: 600, MaxLifetime: duration(12 * time.Hour), MaxPerUser: 20, MaxOpen: 400, MaxFileBytes: 100 << 20,
+			Kubectl: Kubectl{Namespace: "kubesphere-terminals", IdleTimeout: duration(15 * time.Minute)},
+		},
+		Gateway: Gateway{Namespace: "kubesphere-controls-system"},
 		Server: Server{
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,

@@ -67,7 +67,7 @@ func TestLoadExistingFile(t *testing.T) {
 	if prices := c.Metering.Billing.PriceInfo; c.Metering.RetentionDay != "30d" || prices != (PriceInfo{CurrencyUnit: "EUR", CPUPerCorePerHour: 0.5, MemPerGigabytesPerHour: 2}) {
 		t.Errorf("prices %+v", c.Metering)
 	}
-	if got := strings.Join(c.Unused(), " "); got != "authentication.jwtSecret network redis monitoring gateway" {
+	if got := strings.Join(c.Unused(), " "); got != "authentication.jwtSecret network redis monitoring" {
 		t.Errorf("unused sections: %s", got)
 	}
 	printed, err := c.Print()
@@ -142,6 +142,14 @@ func TestValidate(t *testing.T) {
 		{"accessTokenMaxAge", func(c *Config) { c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 0 }},
 		{"twice", func(c *Config) { c.Authentication.OAuthOptions.Clients = []Client{{Name: "a"}, {Name: "a"}} }},
 		{"multicluster", func(c *Config) { c.Multicluster.Enable = true }},
+		{"gateway.namespace", func(c *Config) { c.Gateway.Namespace = "" }},
+		{"egress.allow[1]", func(c *Config) { c.Egress.Allow = []string{"*.example.com", "a b"} }},
+		{"egress.deny[0]", func(c *Config) { c.Egress.Deny = []string{"example.com"} }},
+		{"terminal.timeout", func(c *Config) { c.Terminal.Timeout = 0 }},
+		{"terminal.maxPerUser", func(c *Config) { c.Terminal.MaxPerUser = 0 }},
+		{"terminal.kubectl.namespace", func(c *Config) { c.Terminal.Kubectl.Namespace = "a/b" }},
+		{"terminal.kubectl.idleTimeout", func(c *Config) { c.Terminal.Kubectl.IdleTimeout.Duration = 0 }},
+		{"terminal.kubectl.server", func(c *Config) { c.Terminal.Kubectl.Server = "http://ks-apiserver" }},
 	} {
 		c := Default()
 		test.change(c)

@@ -145,9 +145,9 @@ func (c *Config) Validate() error {
 	if modes := []string{ModeRBAC, ModeAlwaysAllow, ModeAlwaysDeny}; !slices.Contains(modes, c.Authorization.Mode) {
 		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
 	}
-	if c.Terminal.Timeout <= 0 || c.Terminal.MaxLifetime.Duration <= 0 {
-		wrong("terminal.timeout and terminal.maxLifetime must be more than 0")
-	}
+	c.Terminal.validate(wrong)
+	c.Egress.validate(wrong)
+	c.Gateway.validate(wrong)
 	for n, kind := range c.GPU.Kinds {
 		if kind.ResourceName == "" {
 			wrong("gpu.kinds[%d].resourceName must not be empty", n)

@@ -212,6 +212,10 @@ func (i *Info) refineVerb(query url.Values) {
 		}
 		i.Name = selectedName(query.Get("fieldSelector"))
 	}
+	// Files are moved by running tar.
+	if !i.Kubernetes && i.APIGroup == "terminal.kubesphere.io" && i.Resource == "pods" && i.Subresource == "file" {
+		i.Subresource, i.Verb = "exec", "create"
+	}
 	// Who may read a pod must not run commands in it by opening the connection
 	// with GET, as WebSockets do.
 	if i.Verb == "get" && i.Resource == "pods" && connections[i.Subresource] {

@@ -48,6 +48,8 @@ func TestParse(t *testing.T) {
 		{"list of all but one", "GET", "/api/v1/pods?fieldSelector=metadata.name%21%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"delete all", "DELETE", "/api/v1/namespaces/a/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "deletecollection", Namespace: "a", Resource: "pods", Scope: ScopeNamespace}},
 		{"commands over a WebSocket", "GET", "/api/v1/namespaces/a/pods/b/exec", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "create", Namespace: "a", Resource: "pods", Name: "b", Subresource: "exec", Scope: ScopeNamespace}},
+		{"files of a pod", "GET", "/kapis/terminal.kubesphere.io/v1alpha2/namespaces/a/pods/b/file", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "terminal.kubesphere.io", APIVersion: "v1alpha2", Verb: "create", Namespace: "a", Resource: "pods", Name: "b", Subresource: "exec", Scope: ScopeNamespace}},
+		{"a subresource of that name elsewhere", "GET", "/api/v1/namespaces/a/pods/b/file", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "get", Namespace: "a", Resource: "pods", Name: "b", Subresource: "file", Scope: ScopeNamespace}},
 		{"trailing slash", "GET", "/api/v1/pods/", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -88,7 +88,10 @@ type Route struct {
 	// Upgrades is whether the operation changes to another protocol: such a
 	// request may last.
 	Upgrades bool
-	Handler  Handler
+	// Transfers is whether the operation moves files: such a request may last,
+	// and its handler bounds how much it reads.
+	Transfers bool
+	Handler   Handler
 }
 
 // Group is a set of operations below one prefix.

@@ -22,6 +22,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
@@ -59,9 +60,9 @@ type filters struct {
 	maxBody       int64
 	// namespaceOf finds the namespace of a DevOps project, "" for none.
 	namespaceOf func(ctx context.Context, project string) (string, error)
-	// lasting tells whether what is asked for is served here and streams
-	// changes, or changes to another protocol.
-	lasting func(*http.Request) (watches, upgrades bool)
+	// lasting returns the operation that is asked for if it is one of ours that may
+	// last, else nil.
+	lasting func(*http.Request) *route.Route
 	// elsewhere returns what serves a request instead of next, nil for next.
 	elsewhere func(*http.Request) http.Handler
 	// watches ends when the server stops, and all watches with it.
@@ -98,7 +99,8 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // call is what the chain learns of a request on its way down.
 type call struct {
 	user    string
-	long    bool   // a watch, a log or an upgraded connection: it may take any time
+	long    bool   // a watch, a log, a file or an upgraded connection: it may take any time
+	file    bool   // its handler bounds what it reads
 	pattern string // of the route, so that metrics have no label made of a path
 	next    http.Handler
 }
@@ -118,8 +120,8 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 			c.next, delegated = other, true
 		}
 	}
-	c.long = f.long(r, info, delegated)
-	if c.long && !info.Kubernetes || info.Verb == "watch" && c.long {
+	c.long, c.file = f.long(r, info, delegated)
+	if c.long && !info.Kubernetes && !c.file || info.Verb == "watch" && c.long {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
 		defer context.AfterFunc(f.watches, cancel)() //nolint:contextcheck // it ends with the server or the request, whichever is first
@@ -142,7 +144,7 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		}
 	}
 	// What goes to kube-apiserver or elsewhere is streamed, and bounded there.
-	if r.Body != nil && r.Body != http.NoBody && !info.Kubernetes && !delegated {
+	if r.Body != nil && r.Body != http.NoBody && !info.Kubernetes && !delegated && !c.file {
 		if r.ContentLength > f.maxBody {
 			status.Write(w, r, status.TooLarge(f.maxBody))
 			return
@@ -152,25 +154,29 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 	f.identify(w, r, info, c)
 }
 
-// long are the watches, logs and connections of Kubernetes and our own watches.
-// Other requests never are, whatever they claim: else a parameter would lift
-// the limits.
-func (f *filters) long(r *http.Request, info *request.Info, delegated bool) bool {
+// long are the watches, logs and connections of Kubernetes, our own watches and
+// connections, and files. Other requests never are, whatever they claim: else a
+// parameter would lift the limits.
+func (f *filters) long(r *http.Request, info *request.Info, delegated bool) (long, file bool) {
 	if delegated { // how long an answer takes is agreed with whoever gives it
-		return info.Verb == "watch" || r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+		return info.Verb == "watch" || r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream"), false
 	}
 	if !info.Kubernetes {
-		if info.Verb != "watch" && r.Header.Get("Upgrade") == "" {
-			return false
+		if info.Verb != "watch" && info.Subresource != "exec" && r.Header.Get("Upgrade") == "" {
+			return false, false
 		}
-		watches, upgrades := f.lasting(r)
-		return watches && info.Verb == "watch" || upgrades && r.Header.Get("Upgrade") != ""
+		operation := f.lasting(r)
+		if operation == nil {
+			return false, false
+		}
+		long = operation.Watchable && info.Verb == "watch" || operation.Upgrades && r.Header.Get("Upgrade") != ""
+		return long || operation.Transfers, operation.Transfers
 	}
 	switch info.Subresource {
 	case "attach", "exec", "log", "portforward", "proxy":
-		return true
+		return true, false
 	}
-	return info.Verb == "watch" || info.Verb == "proxy"
+	return info.Verb == "watch" || info.Verb == "proxy", false
 }
 
 // exempt are the probes, which have to answer when the server is busy.

@@ -146,21 +146,20 @@ func elsewhere(mux *http.ServeMux, options Options) func(*http.Request) http.Han
 	}
 }
 
-// lasting tells of a request whether it is for an operation that streams
-// changes, and whether for one that changes to another protocol.
-func lasting(mux *http.ServeMux, groups []route.Group) func(*http.Request) (watches, upgrades bool) {
+// lasting returns the operation a request is for if it streams changes, changes
+// to another protocol or moves files; nil for others.
+func lasting(mux *http.ServeMux, groups []route.Group) func(*http.Request) *route.Route {
 	routes := make(map[string]*route.Route)
 	for g := range groups {
 		for n := range groups[g].Routes {
-			if r := &groups[g].Routes[n]; r.Watchable || r.Upgrades {
+			if r := &groups[g].Routes[n]; r.Watchable || r.Upgrades || r.Transfers {
 				routes[r.Method+" "+groups[g].Path(r)] = r
 			}
 		}
 	}
-	return func(r *http.Request) (watches, upgrades bool) {
+	return func(r *http.Request) *route.Route {
 		_, pattern := mux.Handler(r)
-		found := routes[pattern]
-		return found != nil && found.Watchable, found != nil && found.Upgrades
+		return routes[pattern]
 	}
 }
 

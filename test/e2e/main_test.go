@@ -76,6 +76,7 @@ func startTLS() (*instance, error) {
 	i, err := start(func(c *config.Config) {
 		c.Server.InsecurePort = plain
 		c.Server.SecurePort, c.Server.TLSCertFile, c.Server.TLSPrivateKey = port, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+		c.Terminal.Kubectl.Server, c.Terminal.Kubectl.CertificateAuthority = fmt.Sprintf("https://127.0.0.1:%d", port), filepath.Join(dir, "tls.crt")
 	})
 	if err == nil {
 		i.secure, i.certificate = fmt.Sprintf("https://127.0.0.1:%d", port), filepath.Join(dir, "tls.crt")

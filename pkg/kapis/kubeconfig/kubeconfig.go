@@ -12,6 +12,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
@@ -81,7 +82,11 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 			return kube.Err(err)
 		}
 	}
-	content, err := h.config(r, name, credentials)
+	cluster, err := h.cluster(r)
+	if err != nil {
+		return err
+	}
+	content, err := write(name, cluster, credentials)
 	if err != nil {
 		return err
 	}
@@ -102,9 +107,35 @@ func (h *Handler) token(ctx context.Context, who user.Info) (string, error) {
 	return h.Tokens.Issue(token.Grant{User: who.GetName(), Client: oauthClient, Session: created.Name, Lifetime: h.Lifetime})
 }
 
-// config points to the address the request came to.
-func (h *Handler) config(r *http.Request, name string, credentials *clientcmdapi.AuthInfo) ([]byte, error) {
-	const clusterName = "kubesphere"
+// Session returns the session of a caller, or one of its own for a caller
+// without: tokens for programs that run for somebody end with it.
+func (h *Handler) Session(ctx context.Context, who user.Info) (string, error) {
+	if sessions := who.GetExtra()[authn.ExtraSession]; len(sessions) > 0 {
+		return sessions[0], nil
+	}
+	created, _, err := h.Sessions.Create(ctx, who.GetName(), oauthClient)
+	if err != nil {
+		return "", err
+	}
+	return created.Name, nil
+}
+
+// Kubeconfig returns a kubeconfig for a server that is checked by certificates
+// in PEM, those of the system if there are none, with a token that belongs to a
+// session.
+func (h *Handler) Kubeconfig(user, session, server string, authority []byte, lifetime time.Duration) ([]byte, error) {
+	credentials, cluster := clientcmdapi.NewAuthInfo(), clientcmdapi.NewCluster()
+	var err error
+	credentials.Token, err = h.Tokens.Issue(token.Grant{User: user, Client: oauthClient, Session: session, Lifetime: min(lifetime, h.Lifetime)})
+	if err != nil {
+		return nil, err
+	}
+	cluster.Server, cluster.CertificateAuthorityData = server, authority
+	return write(user, cluster, credentials)
+}
+
+// cluster is the address the request came to.
+func (h *Handler) cluster(r *http.Request) (*clientcmdapi.Cluster, error) {
 	cluster := clientcmdapi.NewCluster()
 	cluster.Server = "http://" + r.Host
 	if r.TLS != nil {
@@ -117,6 +148,11 @@ func (h *Handler) config(r *http.Request, name string, credentials *clientcmdapi
 	} else if r.Header.Get("X-Forwarded-Proto") == "https" {
 		cluster.Server = "https://" + r.Host
 	}
+	return cluster, nil
+}
+
+func write(name string, cluster *clientcmdapi.Cluster, credentials *clientcmdapi.AuthInfo) ([]byte, error) {
+	const clusterName = "kubesphere"
 	current := clientcmdapi.NewContext()
 	current.Cluster, current.AuthInfo, current.Namespace = clusterName, name, "default"
 	config := clientcmdapi.NewConfig()

@@ -29,6 +29,7 @@ type envelope int
 const (
 	viewerEnvelope     envelope = iota // {"items","totalItems"}
 	kubernetesEnvelope                 // a List of Kubernetes
+	legacyEnvelope                     // {"items","total_count"}
 )
 
 // form is how an answer looks.
@@ -135,6 +136,9 @@ func (f form) around(listed objects.Listed, q *query.Query) (head, tail string) 
 		return listHead("PartialObjectMetadataList", metav1.SchemeGroupVersion.String(), listed.VersionText(), remaining), "]}\n"
 	case f.envelope == kubernetesEnvelope:
 		return listHead(f.kind.Kind+"List", f.kind.GroupVersion().String(), listed.VersionText(), remaining), "]}\n"
+	}
+	if f.envelope == legacyEnvelope {
+		return `{"items":[`, `],"total_count":` + strconv.Itoa(listed.Total) + "}\n"
 	}
 	return `{"items":[`, `],"totalItems":` + strconv.Itoa(listed.Total) + "}\n"
 }

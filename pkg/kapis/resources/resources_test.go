@@ -94,7 +94,7 @@ func newDoor(t testing.TB, lists map[string][]string) http.Handler {
 		Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}, Now: time.Now,
 	}
 	mux := http.NewServeMux()
-	if err := route.Mount(mux, []route.Group{h.Group()}); err != nil {
+	if err := route.Mount(mux, []route.Group{h.Group(), h.LegacyGroup()}); err != nil {
 		t.Fatal(err)
 	}
 	return mux

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -28,88 +29,115 @@ type frame struct {
 	Cols uint16
 }
 
-// maxFrame bounds what a client sends at once, in bytes: a paste.
-const maxFrame = 1 << 20
+const (
+	// maxFrame bounds what a client sends at once, in bytes: a paste.
+	maxFrame = 1 << 20
+	// maxUnread bounds what was typed and is not read by the program yet.
+	maxUnread = 4 << 20
+	// writeWithin bounds how long a client may take to receive what is shown.
+	writeWithin = 30 * time.Second
+)
 
 // endOfTransmission is what a terminal sends for Ctrl-D: it ends the shell of
 // somebody who is gone.
 const endOfTransmission = "\x04"
 
-// socket is the terminal of a person: what is typed is read, what is shown is
-// written.
+// socket is the terminal of a person. It is read all the time, so that answers
+// to pings are noticed while a program does not read.
 type socket struct {
 	conn *websocket.Conn
-	// typed is called for each frame, so that an idle terminal can be told.
-	typed func()
-	sizes chan remotecommand.TerminalSize
+	now  func() time.Time
+	// line lasts as long as the connection, longer than what runs: a context
+	// that ends closes the connection without saying why.
+	line context.Context //nolint:containedctx // io.Reader and io.Writer have none
 
-	input   []byte // typed and not read yet
 	mu      sync.Mutex
-	partial []byte          // the beginning of a character whose rest is still to come
-	shown   bool            // whether anything was
-	ctx     context.Context //nolint:containedctx // of the terminal: io.Reader and io.Writer have none
+	input   []byte // typed and not read yet
+	ended   bool   // nothing more will be typed
+	typed   time.Time
+	size    *remotecommand.TerminalSize
+	arrived chan struct{} // something was typed, or nothing more will be
+	resized chan struct{}
+
+	out     sync.Mutex
+	partial []byte // the beginning of a character whose rest is still to come
+	shown   bool   // whether anything was
 }
 
-func newSocket(ctx context.Context, conn *websocket.Conn, typed func()) *socket {
+func newSocket(line context.Context, conn *websocket.Conn, now func() time.Time) *socket {
 	conn.SetReadLimit(maxFrame)
-	return &socket{conn: conn, typed: typed, sizes: make(chan remotecommand.TerminalSize, 1), ctx: ctx}
+	return &socket{conn: conn, now: now, line: line, typed: now(), arrived: make(chan struct{}, 1), resized: make(chan struct{}, 1)}
 }
 
-// Read returns what is typed. Sizes are passed on on the way; frames that are
-// none end the terminal.
-func (s *socket) Read(into []byte) (int, error) {
-	for len(s.input) == 0 {
-		kind, message, err := s.conn.Read(s.ctx)
+var (
+	errNoFrame = errors.New("a message that is no frame of a terminal")
+	errUnread  = errors.New("more was typed than the program reads")
+)
+
+// receive takes in frames until the connection ends, and returns why it did.
+func (s *socket) receive() error {
+	for {
+		kind, message, err := s.conn.Read(s.line)
 		if err != nil {
-			return copy(into, endOfTransmission), err
+			return err
 		}
 		var got frame
 		if kind != websocket.MessageText || json.Unmarshal(message, &got) != nil {
-			return 0, errors.New("a message that is no frame of a terminal")
+			return errNoFrame
 		}
-		s.typed()
-		switch got.Op {
-		case opInput:
-			s.input = []byte(got.Data)
-		case opResize:
-			s.resize(remotecommand.TerminalSize{Width: got.Cols, Height: got.Rows})
-		}
-	}
-	n := copy(into, s.input)
-	s.input = s.input[n:]
-	return n, nil
-}
-
-// resize keeps the latest size only: nobody needs those before.
-func (s *socket) resize(size remotecommand.TerminalSize) {
-	for {
-		select {
-		case s.sizes <- size:
-			return
-		default:
-		}
-		select {
-		case <-s.sizes:
-		default:
+		if err := s.take(got); err != nil {
+			return err
 		}
 	}
 }
 
-// Next implements remotecommand.TerminalSizeQueue.
-func (s *socket) Next() *remotecommand.TerminalSize {
+func (s *socket) take(got frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.typed = s.now()
+	switch got.Op {
+	case opInput:
+		if len(s.input)+len(got.Data) > maxUnread {
+			return errUnread
+		}
+		s.input = append(s.input, got.Data...)
+		signal(s.arrived)
+	case opResize:
+		s.size = &remotecommand.TerminalSize{Width: got.Cols, Height: got.Rows}
+		signal(s.resized)
+	}
+	return nil
+}
+
+func signal(c chan struct{}) {
 	select {
-	case size := <-s.sizes:
-		return &size
-	case <-s.ctx.Done():
-		return nil
+	case c <- struct{}{}:
+	default:
 	}
+}
+
+// hangUp ends what is typed as somebody does who leaves.
+func (s *socket) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.ended {
+		s.input, s.ended = append(s.input, endOfTransmission...), true
+		signal(s.arrived)
+	}
+}
+
+// idle is how long nothing was typed.
+func (s *socket) idle() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now().Sub(s.typed)
 }
 
 // Write shows something. A character that comes in pieces is held until it is
 // whole: in JSON its pieces would be lost.
 func (s *socket) Write(output []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.out.Lock()
+	defer s.out.Unlock()
 	s.shown = true
 	text := append(s.partial, output...)
 	whole := len(text) - incomplete(text)
@@ -138,8 +166,8 @@ func incomplete(text []byte) int {
 
 // notice tells the person something that is not output.
 func (s *socket) notice(text string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.out.Lock()
+	defer s.out.Unlock()
 	return s.send(frame{Op: opNotice, Data: text})
 }
 
@@ -148,17 +176,79 @@ func (s *socket) send(f frame) error {
 	if err != nil {
 		return err
 	}
-	return s.conn.Write(s.ctx, websocket.MessageText, message)
+	ctx, cancel := context.WithTimeout(s.line, writeWithin)
+	defer cancel()
+	return s.conn.Write(ctx, websocket.MessageText, message)
 }
 
 // wasShown reports whether anything was shown.
 func (s *socket) wasShown() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.out.Lock()
+	defer s.out.Unlock()
 	return s.shown
 }
 
+// attached is the socket for one program. It takes nothing after that has
+// ended: what is typed then is for the next one.
+type attached struct {
+	*socket
+	over  <-chan struct{}
+	sized bool // whether it knows a size; asked by one goroutine only
+}
+
+// Read returns what is typed.
+func (a *attached) Read(into []byte) (int, error) {
+	for {
+		select {
+		case <-a.over:
+			signal(a.arrived) // what it was woken for is for the next
+			return 0, io.EOF
+		default:
+		}
+		n, ended := a.read(into)
+		if n > 0 {
+			return n, nil
+		}
+		if ended {
+			return 0, io.EOF
+		}
+		select {
+		case <-a.over:
+			return 0, io.EOF
+		case <-a.arrived:
+		}
+	}
+}
+
+func (s *socket) read(into []byte) (n int, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n = copy(into, s.input)
+	s.input = s.input[n:]
+	return n, s.ended
+}
+
+// Next implements remotecommand.TerminalSizeQueue. Nobody needs other sizes
+// than the latest.
+func (a *attached) Next() *remotecommand.TerminalSize {
+	for {
+		a.mu.Lock()
+		size := a.size
+		a.mu.Unlock()
+		if !a.sized && size != nil {
+			a.sized = true
+			return size
+		}
+		select {
+		case <-a.over:
+			return nil
+		case <-a.resized:
+			a.sized = false
+		}
+	}
+}
+
 var (
-	_ io.ReadWriter                   = (*socket)(nil)
-	_ remotecommand.TerminalSizeQueue = (*socket)(nil)
+	_ io.ReadWriter                   = (*attached)(nil)
+	_ remotecommand.TerminalSizeQueue = (*attached)(nil)
 )

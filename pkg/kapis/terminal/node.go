@@ -13,7 +13,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,28 +39,35 @@ func (h *Handler) node(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	everything := rbacv1.PolicyRule{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}
-	if err := h.needs(r, authz.Scope{Cluster: authz.ThisCluster}, everything, "a shell on a node is root there: it takes all rights in the cluster"); err != nil {
-		return err
-	}
 	node := &corev1.Node{}
-	if err := h.Client.Get(r.Context(), client.ObjectKey{Name: r.PathValue("node")}, node); err != nil {
-		return kube.Err(err)
-	}
-	who, _ := kuberequest.UserFrom(r.Context())
-	pod, err := h.shellPod(node.Name, who.GetName())
-	if err != nil {
-		return err
-	}
-	// It is the person's doing, and everybody shall see that.
-	acting := kube.WithCaller(r.Context(), who)
-	defer h.remove(acting, pod)
-	return h.upgrade(w, r, shells, func(ctx context.Context) (target, error) {
-		ctx = kube.WithCaller(ctx, who)
-		if err := h.Client.Create(ctx, pod); err != nil {
-			return target{}, err
+	var pod *corev1.Pod
+	defer func() {
+		if pod != nil {
+			h.remove(r.Context(), pod)
 		}
-		return target{pod.Namespace, pod.Name, shellContainer, []string{"nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--"}}, h.running(ctx, pod)
+	}()
+	return h.open(w, r, opening{
+		shells: shells,
+		check: func(ctx context.Context, who user.Info) error {
+			every := []string{rbacv1.VerbAll}
+			return h.needs(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, r.PathValue("node"), rbacv1.PolicyRule{Verbs: every, APIGroups: every, Resources: every},
+				"a shell on a node is root there: it takes all rights in the cluster")
+		},
+		find: func(ctx context.Context) error {
+			return h.Client.Get(ctx, client.ObjectKey{Name: r.PathValue("node")}, node)
+		},
+		// It is the person's doing, and everybody shall see that.
+		prepare: func(ctx context.Context, who user.Info) (target, error) {
+			made, err := h.shellPod(node.Name, who.GetName())
+			if err != nil {
+				return target{}, err
+			}
+			pod = made // it may be there even when creating it fails
+			if err := h.Client.Create(ctx, pod); err != nil {
+				return target{}, err
+			}
+			return target{pod.Namespace, pod.Name, shellContainer, []string{"nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--"}}, running(ctx, h.Client, pod)
+		},
 	})
 }
 
@@ -73,7 +80,7 @@ func (h *Handler) shellPod(node, user string) (*corev1.Pod, error) {
 	return &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: kube.Namespace, Name: "node-shell-" + hex.EncodeToString(random),
-			Labels: map[string]string{"app.kubernetes.io/name": "node-shell", iamv1alpha2.LabelUserReference: session.UserLabel(user)},
+			Labels: map[string]string{labelName: nameNodeShell, iamv1alpha2.LabelUserReference: session.UserLabel(user)},
 		},
 		Spec: corev1.PodSpec{
 			NodeName: node, HostPID: true, HostNetwork: true, HostIPC: true, RestartPolicy: corev1.RestartPolicyNever,
@@ -90,15 +97,22 @@ func (h *Handler) shellPod(node, user string) (*corev1.Pod, error) {
 }
 
 // running waits until a pod runs.
-func (h *Handler) running(ctx context.Context, pod *corev1.Pod) error {
+func running(ctx context.Context, c client.Reader, pod *corev1.Pod) error {
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, runsWithin, true, func(ctx context.Context) (bool, error) {
-		err := h.Client.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		err := c.Get(ctx, client.ObjectKeyFromObject(pod), pod)
+		if err == nil && finished(pod) {
+			return false, status.Unavailable(5, "the pod of the terminal has ended: %s", pod.Status.Phase)
+		}
 		return err == nil && pod.Status.Phase == corev1.PodRunning, err
 	})
 	if wait.Interrupted(err) {
 		return status.Unavailable(5, "the pod of the terminal does not run after %s; it is %s", runsWithin, pod.Status.Phase)
 	}
 	return err
+}
+
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
 // remove gives a pod back, though the request may be over.

@@ -3,73 +3,136 @@ package terminal
 import (
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
-	"sync/atomic"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
-	"k8s.io/streaming/pkg/httpstream"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 const (
-	// beat is how often the other side is asked whether it is there, and the
-	// caller's rights are looked at: proxies close what is silent for 20 seconds
-	// or more (ks#3293).
-	beat = 15 * time.Second
+	// beat is how often the caller's rights are looked at.
+	beat = 2 * time.Second
+	// pingEvery is how often the other side is asked whether it is there:
+	// proxies close what is silent for 20 seconds or more (ks#3293).
+	pingEvery = 15 * time.Second
 	// answerWithin is how long the other side has to say so.
 	answerWithin = 10 * time.Second
 	// startWithin is within what a shell that is not there is found out.
 	startWithin = 5 * time.Second
+	// hangUpWithin is how long a shell has to end by itself when its person is
+	// gone: what it runs would stay otherwise.
+	hangUpWithin = time.Second
 )
 
-// target is the container a terminal is in.
-type target struct {
-	namespace, pod, container string
-	// prefix is what starts the shell where it shall be.
-	prefix []string
+// opening is a terminal to be.
+type opening struct {
+	shells []string
+	// check reports why the caller may not have it, or not any more.
+	check func(ctx context.Context, who user.Info) error
+	// find looks for what has to be there, before the connection is upgraded.
+	find func(ctx context.Context) error
+	// prepare returns the container, or makes it.
+	prepare func(ctx context.Context, who user.Info) (target, error)
 }
 
-// upgrade answers a request for a terminal with one. Errors before that are
+// ending is why a terminal ends before its shell does.
+type ending struct {
+	// code is 0 when there is nobody to tell.
+	code   websocket.StatusCode
+	reason string
+}
+
+func (e *ending) Error() string { return e.reason }
+
+// open answers a request for a terminal with one. Errors before that are
 // returned; afterwards they are told on the terminal.
-func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request, shells []string, prepare func(ctx context.Context) (target, error)) error {
-	if r.Header.Get("Upgrade") == "" {
+func (h *Handler) open(w http.ResponseWriter, r *http.Request, o opening) error {
+	who, _ := kuberequest.UserFrom(r.Context())
+	if err := o.check(r.Context(), who); err != nil {
+		return err
+	}
+	if !upgrades(r) {
 		// The console asks so whether this path is there (400 and not 404).
 		w.Header().Set("Upgrade", "websocket")
 		return status.BadRequest("a terminal needs a WebSocket: the request does not ask to upgrade the connection, or a proxy before this server took that away")
 	}
-	who, _ := kuberequest.UserFrom(r.Context())
 	if !sameOrigin(r, who) {
-		return status.Forbidden(resource, r.PathValue("pod"), "the page at %q may not open terminals here", r.Header.Get("Origin"))
+		return status.Forbidden(inContainers, "", "the page at %q may not open terminals here", r.Header.Get("Origin"))
 	}
+	if err := o.find(r.Context()); err != nil {
+		return kube.Err(err)
+	}
+	release, err := h.Limits.take(who.GetName())
+	if err != nil {
+		return err
+	}
+	defer release()
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // by sameOrigin
 	if err != nil {
 		return nil //nolint:nilerr // it has been answered
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), h.MaxLifetime)
-	defer cancel()
-	defer func() { _ = conn.CloseNow() }()
-	var last atomic.Int64
-	last.Store(h.Now().UnixNano())
-	s := newSocket(ctx, conn, func() { last.Store(h.Now().UnixNano()) })
-	where, err := prepare(ctx)
-	if err == nil {
-		go h.look(ctx, cancel, r, s, &last) // pings need somebody who reads
-		err = h.run(ctx, who, where, shells, s)
-	}
-	h.end(ctx, s, err)
+	h.serve(r, conn, who, o)
 	return nil
+}
+
+// serve lasts as long as a terminal.
+func (h *Handler) serve(r *http.Request, conn *websocket.Conn, who user.Info, o opening) {
+	line, hangUp := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer hangUp()
+	defer func() { _ = conn.CloseNow() }()
+	ctx, stop := context.WithCancel(line)
+	defer stop()
+	// Why it ends is known a moment before what runs is stopped: a shell that is
+	// told ends what it has started, too.
+	over, end := context.WithCancelCause(line)
+	s := newSocket(line, conn, h.Now)
+	var tending sync.WaitGroup
+	tending.Go(func() {
+		err := s.receive()
+		if errors.Is(err, errNoFrame) || errors.Is(err, errUnread) {
+			end(&ending{websocket.StatusPolicyViolation, err.Error()})
+		}
+		end(&ending{})
+	})
+	tending.Go(func() { end(h.look(over, r, s, o)) })
+	tending.Go(func() {
+		<-over.Done()
+		s.hangUp()
+		after(ctx, hangUpWithin)
+		stop()
+	})
+	where, err := o.prepare(ctx, who)
+	if err == nil {
+		err = h.run(ctx, who, where, o.shells, s)
+	}
+	h.end(over, s, err)
+	end(nil)
+	hangUp()
+	tending.Wait()
+}
+
+// upgrades reports whether a request asks for a WebSocket.
+func upgrades(r *http.Request) bool {
+	return slices.ContainsFunc(r.Header.Values("Upgrade"), func(value string) bool {
+		for protocol := range strings.SplitSeq(value, ",") {
+			if strings.EqualFold(strings.TrimSpace(protocol), "websocket") {
+				return true
+			}
+		}
+		return false
+	})
 }
 
 // sameOrigin refuses pages of other sites whose browser sends a password for
@@ -83,36 +146,65 @@ func sameOrigin(r *http.Request, who user.Info) bool {
 	return err == nil && parsed.Host == r.Host
 }
 
-// look ends a terminal whose person is gone, idle, or may not have it any more.
-func (h *Handler) look(ctx context.Context, end context.CancelFunc, r *http.Request, s *socket, last *atomic.Int64) {
-	defer end()
+func after(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// look returns when a terminal has to end: its person is gone, idle, or may not
+// have it any more, or it has lasted too long.
+func (h *Handler) look(ctx context.Context, r *http.Request, s *socket, o opening) error {
 	every := h.Beat
 	if every == 0 {
 		every = beat
 	}
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
+	started := h.Now()
+	pinged := started
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return context.Cause(ctx)
+		case <-r.Context().Done():
+			return &ending{websocket.StatusServiceRestart, "the server stops: open the terminal again"}
 		case <-ticker.C:
 		}
-		if idle := h.Now().Sub(time.Unix(0, last.Load())); idle > h.IdleTimeout {
-			_ = s.notice("the terminal is closed, since nothing was typed for " + h.IdleTimeout.String())
-			return
+		now := h.Now()
+		if now.Sub(started) > h.MaxLifetime {
+			return &ending{websocket.StatusGoingAway, "the terminal is closed, since it was open for " + h.MaxLifetime.String()}
 		}
-		if err := h.Allowed(r); err != nil {
-			_ = s.notice("the terminal is closed, since you may not have it any more")
-			return
+		if s.idle() > h.IdleTimeout {
+			return &ending{websocket.StatusGoingAway, "the terminal is closed, since nothing was typed for " + h.IdleTimeout.String()}
 		}
+		if err := h.allowed(r, o); err != nil && !kube.Unavailable(err) {
+			slog.InfoContext(ctx, "a terminal is closed", "path", r.URL.Path, "reason", err)
+			return &ending{websocket.StatusPolicyViolation, "the terminal is closed, since you may not have it any more"}
+		}
+		if now.Sub(pinged) < min(pingEvery, h.IdleTimeout) {
+			continue
+		}
+		pinged = now
 		ping, cancel := context.WithTimeout(ctx, answerWithin)
 		err := s.conn.Ping(ping)
 		cancel()
 		if err != nil {
-			return
+			return &ending{}
 		}
 	}
+}
+
+// allowed reports why the caller may not go on.
+func (h *Handler) allowed(r *http.Request, o opening) error {
+	who, err := h.Allowed(r)
+	if err != nil {
+		return err
+	}
+	return o.check(r.Context(), who)
 }
 
 // run starts the first of some shells that is there, and lasts until it ends.
@@ -120,73 +212,57 @@ func (h *Handler) run(ctx context.Context, who user.Info, where target, shells [
 	var err error
 	for n, shell := range shells {
 		started := h.Now()
-		err = h.exec(ctx, who, where, append(slices.Clone(where.prefix), shell), s)
-		if n == len(shells)-1 || !missing(err) || s.wasShown() || h.Now().Sub(started) > startWithin {
-			return err
+		err = h.attach(ctx, who, where, append(slices.Clone(where.prefix), shell), s)
+		if n == len(shells)-1 || !missing(err) || s.wasShown() || h.Now().Sub(started) > startWithin || ctx.Err() != nil {
+			break
 		}
 	}
 	return err
 }
 
-// missing reports whether a command may have failed since it is not there:
-// runtimes say so by an exit code or as an error of theirs.
-func missing(err error) bool {
-	var exit utilexec.CodeExitError
-	if errors.As(err, &exit) {
-		return exit.Code == 126 || exit.Code == 127
-	}
-	return err != nil
-}
-
-// exec runs a command in a container with a terminal.
-func (h *Handler) exec(ctx context.Context, who user.Info, where target, command []string, s *socket) error {
-	executor, err := executorFor(kube.As(h.Config, who), where, command)
-	if err != nil {
-		return err
-	}
-	return executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: s, Stdout: s, Tty: true, TerminalSizeQueue: s})
-}
-
-// executorFor speaks WebSockets, and SPDY to a kube-apiserver that does not.
-func executorFor(config *rest.Config, where target, command []string) (remotecommand.Executor, error) {
-	base, _, err := rest.DefaultServerUrlFor(config)
-	if err != nil {
-		return nil, err
-	}
-	at := base.JoinPath("api", "v1", "namespaces", where.namespace, "pods", where.pod, "exec")
-	query := url.Values{"stdin": {"true"}, "stdout": {"true"}, "tty": {"true"}, "command": command}
-	if where.container != "" {
-		query.Set("container", where.container)
-	}
-	at.RawQuery = query.Encode()
-	modern, err := remotecommand.NewWebSocketExecutor(config, http.MethodGet, at.String())
-	if err != nil {
-		return nil, err
-	}
-	old, err := remotecommand.NewSPDYExecutor(config, http.MethodPost, at)
-	if err != nil {
-		return nil, err
-	}
-	return remotecommand.NewFallbackExecutor(modern, old, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
-	})
+// attach runs a program with the terminal.
+func (h *Handler) attach(ctx context.Context, who user.Info, where target, command []string, s *socket) error {
+	over := make(chan struct{})
+	defer close(over)
+	a := &attached{socket: s, over: over}
+	return h.exec(ctx, who, where, command, remotecommand.StreamOptions{Stdin: a, Stdout: a, Tty: true, TerminalSizeQueue: a})
 }
 
 // end closes a terminal and tells why.
-func (h *Handler) end(ctx context.Context, s *socket, err error) {
-	var exit utilexec.CodeExitError
-	switch {
-	case err == nil, errors.As(err, &exit), errors.Is(err, io.EOF):
-		_ = s.conn.Close(websocket.StatusNormalClosure, "the shell has ended")
-	case ctx.Err() != nil, websocket.CloseStatus(err) != -1:
-		_ = s.conn.Close(websocket.StatusGoingAway, "the terminal is closed")
-	default:
-		slog.InfoContext(ctx, "a terminal failed", "error", err)
-		reason := status.Of(err).Message
-		_ = s.notice(reason)
-		_ = s.conn.Close(websocket.StatusInternalError, reason[:min(len(reason), 120)])
+func (h *Handler) end(over context.Context, s *socket, err error) {
+	var why *ending
+	if !errors.As(context.Cause(over), &why) {
+		why = outcome(err, s.wasShown())
+		if why.code == websocket.StatusInternalError {
+			slog.InfoContext(over, "a terminal failed", "error", err)
+		}
 	}
+	switch why.code {
+	case 0:
+		return
+	case websocket.StatusNormalClosure:
+	default:
+		_ = s.notice(why.reason) //nolint:contextcheck // what runs is over, the line is not
+	}
+	_ = s.conn.Close(why.code, strings.ToValidUTF8(why.reason[:min(len(why.reason), longestReason)], ""))
 }
+
+// outcome says how a shell ended that did so by itself. One that is not there is
+// an exit code or an error of the runtime, and shows nothing.
+func outcome(err error, shown bool) *ending {
+	var exit utilexec.CodeExitError
+	exited := errors.As(err, &exit)
+	switch {
+	case err == nil, exited && (shown || !missing(err)):
+		return &ending{websocket.StatusNormalClosure, "the shell has ended"}
+	case exited, strings.Contains(err.Error(), "executable file not found"), strings.Contains(err.Error(), "no such file or directory"):
+		return &ending{websocket.StatusInternalError, "the container does not have that shell"}
+	}
+	return &ending{websocket.StatusInternalError, status.Of(err).Message}
+}
+
+// longestReason bounds the reason in a close frame, which is a short one.
+const longestReason = 120
 
 // shellsOf are the shells to try: the one that was asked for if it is one, or
 // those most images have.

@@ -14,27 +14,32 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-var resource = schema.GroupResource{Group: "terminal.kubesphere.io", Resource: "pods"}
+var inContainers = schema.GroupResource{Group: "terminal.kubesphere.io", Resource: "pods"}
 
 // Handler serves terminals.
 type Handler struct {
 	// Config reaches kube-apiserver.
 	Config *rest.Config
-	// Client acts as this server: it makes the pods that are this server's.
+	// Client acts as the user of the context.
 	Client client.Client
 	Rights Rights
-	// Allowed reports why the caller of a request may not go on with it.
-	Allowed func(r *http.Request) error
+	// Allowed returns the caller of a request as of now, or why there is none who
+	// may go on with it.
+	Allowed func(r *http.Request) (user.Info, error)
+	// Kubectl makes the pods people run kubectl in.
+	Kubectl *Kubectl
+	Limits  *Limits
 	// Image is what shells on nodes run in.
 	Image string
 	// IdleTimeout ends a terminal in which nothing is typed, MaxLifetime any.
 	IdleTimeout, MaxLifetime time.Duration
-	// Beat is how often a terminal is looked after; 15 seconds if 0.
+	// MaxFileBytes bounds files that are moved into containers and out of them.
+	MaxFileBytes int64
+	// Beat is how often a terminal is looked after; 2 seconds if 0.
 	Beat time.Duration
 	Now  func() time.Time
 }
@@ -45,68 +50,59 @@ type Rights interface {
 	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
 }
 
-// Group declares the operations.
-func (h *Handler) Group() route.Group {
-	shell := route.Parameter{In: route.InQuery, Name: "shell", Description: "The shell to start: bash, sh, ash, zsh, powershell or cmd. Without, bash or else sh."}
-	answers := []route.Response{
-		{Code: http.StatusSwitchingProtocols, Description: "The terminal: text messages with JSON, {\"Op\":\"stdin\",\"Data\":…} and {\"Op\":\"resize\",\"Cols\":…,\"Rows\":…} to the server, {\"Op\":\"stdout\",\"Data\":…} and {\"Op\":\"toast\",\"Data\":…} from it."},
-		{Code: http.StatusBadRequest, Description: "The request is no WebSocket."},
-	}
-	return route.Group{
-		Prefix: "/kapis/terminal.kubesphere.io/v1alpha2", Tag: "Terminal", Description: "Shells in containers and on nodes, over WebSockets.",
-		Routes: []route.Route{
-			{
-				Method: http.MethodGet, Path: "/namespaces/{namespace}/pods/{pod}/exec", ID: "openPodTerminal", Upgrades: true, Summary: "Open a terminal in a container",
-				Description: "It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.",
-				Parameters: []route.Parameter{
-					inPath("namespace", "Name of the namespace."), inPath("pod", "Name of the pod."),
-					{In: route.InQuery, Name: "container", Description: "Name of the container; the first one of the pod if it is missing."}, shell,
-				},
-				Responses: answers, Handler: h.pod,
-			},
-			{
-				Method: http.MethodGet, Path: "/nodes/{node}/exec", ID: "openNodeTerminal", Upgrades: true, Summary: "Open a terminal on a node",
-				Description: "Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.",
-				Parameters:  []route.Parameter{inPath("node", "Name of the node."), shell},
-				Responses:   answers, Handler: h.node,
-			},
-		},
-	}
-}
-
 func inPath(name, description string) route.Parameter {
 	return route.Parameter{In: route.InPath, Name: name, Required: true, Description: description}
 }
 
 // pod opens a terminal in a container.
 func (h *Handler) pod(w http.ResponseWriter, r *http.Request) error {
-	where := target{namespace: r.PathValue("namespace"), pod: r.PathValue("pod"), container: r.URL.Query().Get("container")}
+	key := client.ObjectKey{Namespace: r.PathValue("namespace"), Name: r.PathValue("pod")}
 	shells, err := shellsOf(r.URL.Query().Get("shell"))
 	if err != nil {
 		return err
 	}
-	// Roles that let look at everything have every get, and this is one.
-	if err := h.needs(r, authz.Scope{Namespace: where.namespace}, rbacv1.PolicyRule{
-		Verbs: []string{"create"}, APIGroups: []string{corev1.GroupName}, Resources: []string{"pods/exec"},
-	}, "a terminal takes the right to create pods/exec"); err != nil {
-		return err
+	who, _ := kuberequest.UserFrom(r.Context())
+	if h.Kubectl.own(who, key) {
+		return h.openKubectl(w, r, who.GetName(), shells)
 	}
-	found := &corev1.Pod{}
-	if err := h.Client.Get(r.Context(), client.ObjectKey{Namespace: where.namespace, Name: where.pod}, found); err != nil {
-		return kube.Err(err)
+	var where target
+	return h.open(w, r, opening{
+		shells: shells,
+		check:  func(ctx context.Context, who user.Info) error { return h.mayExec(ctx, who, key) },
+		find: func(ctx context.Context) (err error) {
+			where, err = h.container(ctx, key, r.URL.Query().Get("container"))
+			return err
+		},
+		prepare: func(context.Context, user.Info) (target, error) { return where, nil },
+	})
+}
+
+// container returns a container of a pod.
+func (h *Handler) container(ctx context.Context, key client.ObjectKey, name string) (target, error) {
+	pod := &corev1.Pod{}
+	if err := h.Client.Get(ctx, key, pod); err != nil {
+		return target{}, err
 	}
-	return h.upgrade(w, r, shells, func(context.Context) (target, error) { return where, nil })
+	name, err := choose(pod, name)
+	return target{namespace: key.Namespace, pod: key.Name, container: name}, err
+}
+
+// mayExec refuses who may not run commands in a pod. Roles that let look at
+// everything have every get, and asking for a WebSocket is one.
+func (h *Handler) mayExec(ctx context.Context, who user.Info, pod client.ObjectKey) error {
+	return h.needs(ctx, who, authz.Scope{Namespace: pod.Namespace}, pod.Name, rbacv1.PolicyRule{
+		Verbs: []string{"create"}, APIGroups: []string{corev1.GroupName}, Resources: []string{"pods/exec"}, ResourceNames: []string{pod.Name},
+	}, "it takes the right to create pods/exec")
 }
 
 // needs refuses a caller who lacks a right somewhere.
-func (h *Handler) needs(r *http.Request, where authz.Scope, rule rbacv1.PolicyRule, reason string) error {
-	who, _ := kuberequest.UserFrom(r.Context())
-	missing, err := h.Rights.Covers(r.Context(), who, where, []rbacv1.PolicyRule{rule})
+func (h *Handler) needs(ctx context.Context, who user.Info, where authz.Scope, name string, rule rbacv1.PolicyRule, reason string) error {
+	missing, err := h.Rights.Covers(ctx, who, where, []rbacv1.PolicyRule{rule})
 	if err != nil {
 		return err
 	}
 	if len(missing) > 0 {
-		return status.Forbidden(resource, r.PathValue("pod"), "%s", reason)
+		return status.Forbidden(inContainers, name, "%s", reason)
 	}
 	return nil
 }

@@ -40,6 +40,8 @@ var commands = map[string]commandFunc{
 	"seq":    seq,
 	"sleep":  sleep,
 	"stty":   stty,
+	"tar":    tarCommand,
+	"test":   test,
 	"true":   func(context.Context, *shell, []string) int { return 0 },
 	"uname":  func(_ context.Context, sh *shell, _ []string) int { return sh.say("Linux") },
 	"wc":     wc,

@@ -17,14 +17,15 @@ import (
 
 // toyContainer pretends that the containers of a pod run.
 type toyContainer struct {
-	pod *corev1.Pod
+	pod   *corev1.Pod
+	disks *disks
 }
 
 // ExecInContainer runs cmd in the toy shell.
 func (c *toyContainer) ExecInContainer(ctx context.Context, _, _, container string, cmd []string,
 	in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize, _ time.Duration,
 ) error {
-	sh := newShell(c.pod, container, streams{in: in, out: out, errOut: errOut, tty: tty})
+	sh := newShell(c.pod, container, streams{in: in, out: out, errOut: errOut, tty: tty, disk: c.disks.of(c.pod, container)})
 	go sh.size.follow(ctx, resize)
 	if code := sh.run(ctx, cmd); code != 0 {
 		return utilexec.CodeExitError{Err: fmt.Errorf("exit status %d", code), Code: code}
@@ -36,7 +37,7 @@ func (c *toyContainer) ExecInContainer(ctx context.Context, _, _, container stri
 func (c *toyContainer) AttachContainer(ctx context.Context, _, _, container string,
 	in io.Reader, out, errOut io.WriteCloser, tty bool, resize <-chan remotecommand.TerminalSize,
 ) error {
-	sh := newShell(c.pod, container, streams{in: in, out: out, errOut: errOut, tty: tty})
+	sh := newShell(c.pod, container, streams{in: in, out: out, errOut: errOut, tty: tty, disk: c.disks.of(c.pod, container)})
 	go sh.size.follow(ctx, resize)
 	if in != nil {
 		sh.run(ctx, []string{"cat"})

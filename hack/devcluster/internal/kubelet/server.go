@@ -41,6 +41,7 @@ type Server struct {
 	pods     Pods
 	listener net.Listener
 	http     *http.Server
+	disks    disks
 }
 
 // New binds a port on loopback: the preferred one, which the nodes may know
@@ -121,7 +122,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request, pod *corev1.Pod) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	remotecommand.ServeExec(w, r, &toyContainer{pod: pod}, pod.Name, string(pod.UID), r.PathValue("container"),
+	remotecommand.ServeExec(w, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID), r.PathValue("container"),
 		r.Form["command"], opts, idleTimeout, streamTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
@@ -131,7 +132,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request, pod *corev1.Pod)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	remotecommand.ServeAttach(w, r, &toyContainer{pod: pod}, pod.Name, string(pod.UID), r.PathValue("container"),
+	remotecommand.ServeAttach(w, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID), r.PathValue("container"),
 		opts, idleTimeout, streamTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
@@ -141,7 +142,7 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request, pod *corev1
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	portforward.ServePortForward(w, r, &toyContainer{pod: pod}, pod.Name, string(pod.UID),
+	portforward.ServePortForward(w, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID),
 		opts, idleTimeout, streamTimeout, portforward.SupportedProtocols)
 }
 

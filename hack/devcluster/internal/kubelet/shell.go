@@ -21,11 +21,13 @@ const (
 	exitNotFound = 127
 )
 
-// streams are the ends of an exec session; any may be nil.
+// streams are the ends of an exec session; any may be nil. Without a disk
+// nothing is kept that is written.
 type streams struct {
 	in          io.Reader
 	out, errOut io.Writer
 	tty         bool
+	disk        disk
 }
 
 // shell is a very small one: some built-in commands, variables, quotes and
@@ -40,6 +42,7 @@ type shell struct {
 	env    map[string]string
 	dir    string
 	files  map[string]string
+	disk   disk
 	last   int
 	exited bool
 }
@@ -55,7 +58,9 @@ func newShell(pod *corev1.Pod, container string, s streams) *shell {
 		env:    environment(pod, container),
 		dir:    "/",
 		files:  fileSystem(pod),
+		disk:   s.disk,
 	}
+	sh.disk.onto(sh.files)
 	if sh.in == nil {
 		sh.in = strings.NewReader("")
 	}
@@ -82,6 +87,11 @@ func (sh *shell) run(ctx context.Context, argv []string) int {
 	switch name {
 	case "sh", "bash", "ash", "zsh":
 		return sh.subshell(ctx, argv[1:])
+	case "nsenter":
+		// There is no other place than here.
+		if n := slices.Index(argv, "--"); n > 0 {
+			return sh.run(ctx, argv[n+1:])
+		}
 	}
 	command, ok := commands[name]
 	if !ok {

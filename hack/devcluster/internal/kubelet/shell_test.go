@@ -1,9 +1,12 @@
 package kubelet
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +62,15 @@ func TestShell(t *testing.T) {
 		{name: "no pipes", argv: []string{"sh", "-c", "echo a | cat"}, errOut: "more than this toy shell", code: 2},
 		{name: "unterminated", argv: []string{"sh", "-c", "echo 'a"}, errOut: "unterminated", code: 2},
 		{name: "no terminal", argv: []string{"stty", "size"}, errOut: "Not a tty", code: 1},
+		{name: "is a directory", argv: []string{"sh", "-c", "test -d /data && test -d data && test -f /etc/hosts && test -e /etc && echo yes"}, out: "yes\n"},
+		{name: "is no directory", argv: []string{"test", "-d", "/etc/hosts"}, code: 1},
+		{name: "is no file", argv: []string{"test", "-f", "/etc"}, code: 1},
+		{name: "nsenter", argv: []string{"nsenter", "-t", "1", "-m", "--", "sh", "-c", "echo $COLOUR"}, out: "green\n"},
+		{name: "tar nothing", argv: []string{"tar"}, errOut: "at least one option", code: 1},
+		{name: "tar of a missing file", argv: []string{"tar", "cf", "-", "/none"}, out: strings.Repeat("\x00", 1024), errOut: "tar: /none: No such file", code: 1},
+		{name: "tar into a missing directory", argv: []string{"tar", "-xmf", "-", "-C", "/none"}, errOut: "can't change directory", code: 1},
+		{name: "tar of no archive", argv: []string{"tar", "xf", "-"}, in: strings.Repeat("x", 2048), errOut: "invalid tar header", code: 1},
+		{name: "tar to a file", argv: []string{"tar", "cf", "/tmp/a.tar", "/etc"}, errOut: "input and output only", code: 1},
 		{name: "script on input", argv: []string{"sh"}, in: "echo one\nexit 4\necho two\n", out: "one\n", code: 4},
 		{name: "command reads the rest", argv: []string{"sh"}, in: "cat\nrest\n", out: "rest\n"},
 	} {
@@ -75,6 +87,72 @@ func TestShell(t *testing.T) {
 				t.Errorf("error output %q instead of %q", errOut.String(), test.errOut)
 			}
 		})
+	}
+}
+
+// TestTar: what is packed, and what was unpacked is there for the next shell.
+func TestTar(t *testing.T) {
+	pod, kept := testPod(), &disks{}
+	pod.UID = "one"
+	run := func(container, in string, argv ...string) string {
+		t.Helper()
+		var out, errOut bytes.Buffer
+		sh := newShell(pod, container, streams{in: strings.NewReader(in), out: &out, errOut: &errOut, disk: kept.of(pod, container)})
+		if code := sh.run(t.Context(), argv); code != 0 {
+			t.Fatalf("%s: code %d, %s", argv, code, errOut.String())
+		}
+		return out.String()
+	}
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	for _, header := range []tar.Header{
+		{Name: "dir/", Typeflag: tar.TypeDir, Mode: 0o755},
+		{Name: "dir/a b.txt", Typeflag: tar.TypeReg, Mode: 0o644, Size: 5},
+		{Name: "../../escape", Typeflag: tar.TypeReg, Mode: 0o644, Size: 5},
+	} {
+		if err := w.WriteHeader(&header); err != nil {
+			t.Fatal(err)
+		}
+		if header.Size > 0 {
+			if _, err := w.Write([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	run("app", packed.String(), "tar", "--no-same-owner", "-xmf", "-", "-C", "/data")
+	if got := run("app", "", "cat", "/data/dir/a b.txt", "/data/escape"); got != "hellohello" {
+		t.Errorf("unpacked %q", got)
+	}
+	if got := run("app", packed.String(), "tar", "tf", "-"); got != "dir/\ndir/a b.txt\n../../escape\n" {
+		t.Errorf("listed %q", got)
+	}
+	names := map[string]string{}
+	for in := tar.NewReader(strings.NewReader(run("app", "", "tar", "cf", "-", "-C", "/data", "dir", "/etc/hostname"))); ; {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		content, err := io.ReadAll(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names[header.Name] = string(content)
+	}
+	if want := map[string]string{"dir/": "", "dir/a b.txt": "hello", "etc/hostname": "web-1\n"}; !maps.Equal(names, want) {
+		t.Errorf("packed %q", names)
+	}
+	if got := run("other", "", "ls", "/data"); got != "" {
+		t.Errorf("another container has %q", got)
+	}
+	pod.UID = "two"
+	if got := run("app", "", "ls", "/data"); got != "" {
+		t.Errorf("another pod has %q", got)
 	}
 }
 

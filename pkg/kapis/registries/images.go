@@ -1,0 +1,182 @@
+package registries
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Image is an image as its registry has it.
+type Image struct {
+	Status        string       `json:"status" description:"succeeded"`
+	ImageManifest route.Object `json:"imageManifest" description:"The manifest of the image."`
+	ImageBlob     route.Object `json:"imageBlob" description:"The configuration of the image."`
+	ImageTag      string       `json:"imageTag" description:"The tag or digest that was asked for."`
+	Registry      string       `json:"registry" description:"Host of the registry."`
+}
+
+// Tags are the tags of a repository.
+type Tags struct {
+	Registry   string   `json:"registry" description:"Host of the registry."`
+	Repository string   `json:"repository" description:"Name of the repository."`
+	Tags       []string `json:"tags" description:"The tags of the page."`
+	Total      int      `json:"total" description:"The number of tags on all pages."`
+}
+
+// config answers with the configuration of an image.
+func (h *Handler) config(w http.ResponseWriter, r *http.Request) error {
+	with, err := h.credentials(r.Context(), r.PathValue("namespace"), r.URL.Query().Get("secret"))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	_, image, err := h.image(ctx, r.URL.Query().Get("image"), with)
+	if err != nil {
+		return err
+	}
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return failed(err)
+	}
+	return writeObject(w, config)
+}
+
+func writeObject(w http.ResponseWriter, content []byte) error {
+	var object route.Object
+	if json.Unmarshal(content, &object) != nil {
+		return status.BadRequest("the configuration of the image is not JSON")
+	}
+	status.WriteJSON(w, http.StatusOK, object)
+	return nil
+}
+
+// image finds an image. What is read of it is read in the same context.
+func (h *Handler) image(ctx context.Context, text string, with *credentials) (name.Reference, v1.Image, error) {
+	reference, err := name.ParseReference(text, options(with.insecure)...)
+	if err != nil {
+		return nil, nil, status.BadRequest("parsing image %.200q failed: invalid reference format", text)
+	}
+	if err := h.turn(); err != nil {
+		return nil, nil, err
+	}
+	found, err := remote.Image(reference, h.remote(ctx, reference.Context().Registry, with)...)
+	if err != nil {
+		return nil, nil, failed(err)
+	}
+	return reference, found, nil
+}
+
+// blob answers with an image, manifest and all.
+func (h *Handler) blob(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	with, err := h.credentials(r.Context(), query.Get("namespace"), query.Get("secret"))
+	if err != nil {
+		return err
+	}
+	if insecure, err := strconv.ParseBool(query.Get("insecure")); err == nil && insecure {
+		with.insecure = true
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	reference, image, err := h.image(ctx, query.Get("image"), with)
+	if err != nil {
+		return err
+	}
+	answer := Image{Status: "succeeded", ImageTag: reference.Identifier(), Registry: reference.Context().RegistryStr()}
+	for _, part := range []struct {
+		read func() ([]byte, error)
+		into *route.Object
+	}{{image.RawManifest, &answer.ImageManifest}, {image.RawConfigFile, &answer.ImageBlob}} {
+		content, err := part.read()
+		if err != nil {
+			return failed(err)
+		}
+		if json.Unmarshal(content, part.into) != nil {
+			return status.BadRequest("the registry answers with something that is no image")
+		}
+	}
+	status.WriteJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// mostTags bounds how many tags of a repository are looked at.
+const mostTags = 20_000
+
+// tags answers with tags of a repository, the last in the alphabet first.
+func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
+	query := r.URL.Query()
+	text := query.Get("repository")
+	if text == "" {
+		return status.BadRequest("empty repository name")
+	}
+	with, err := h.credentials(r.Context(), r.PathValue("namespace"), query.Get("secret"))
+	if err != nil {
+		return err
+	}
+	repository, err := name.NewRepository(text, options(with.insecure)...)
+	if err != nil {
+		return status.BadRequest("parsing repository %.200q failed", text)
+	}
+	if err := h.turn(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
+	defer cancel()
+	all, err := list(ctx, repository, h.remote(ctx, repository.Registry, with))
+	if err != nil {
+		return failed(err)
+	}
+	slices.Sort(all)
+	if ascending, err := strconv.ParseBool(query.Get("ascending")); err != nil || !ascending {
+		slices.Reverse(all)
+	}
+	status.WriteJSON(w, http.StatusOK, Tags{Registry: repository.RegistryStr(), Repository: repository.RepositoryStr(), Tags: page(all, query.Get("limit"), query.Get("page")), Total: len(all)})
+	return nil
+}
+
+func list(ctx context.Context, repository name.Repository, options []remote.Option) ([]string, error) {
+	puller, err := remote.NewPuller(options...)
+	if err != nil {
+		return nil, err
+	}
+	lister, err := puller.Lister(ctx, repository)
+	if err != nil {
+		return nil, err
+	}
+	all := []string{}
+	for lister.HasNext() && len(all) < mostTags {
+		next, err := lister.Next(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, next.Tags...)
+	}
+	return all, nil
+}
+
+// page is a page of a list; all of it without a limit.
+func page(all []string, limit, number string) []string {
+	size, err := strconv.Atoi(limit)
+	if err != nil || size < 0 {
+		return all
+	}
+	n, err := strconv.Atoi(number)
+	if err != nil || n < 1 {
+		n = 1
+	}
+	if size == 0 || n-1 > len(all)/size {
+		return []string{}
+	}
+	from := min((n-1)*size, len(all))
+	return all[from:min(from+size, len(all))]
+}
