@@ -149,9 +149,7 @@ func TestConsole33(t *testing.T) {
 	if r := admin.call(t, http.MethodGet, "/oauth/logout", nil); r.code != http.StatusOK {
 		t.Errorf("logout: %d %s", r.code, r.body)
 	}
-	if r := admin.call(t, http.MethodGet, iamPath+"/users/admin", nil); r.code != http.StatusUnauthorized {
-		t.Errorf("after the logout: %d", r.code)
-	}
+	eventually(t, time.Second, func() error { return expect(admin.call(t, http.MethodGet, iamPath+"/users/admin", nil), 401) })
 }
 
 // nodes is §1.5.
@@ -232,6 +230,11 @@ func (v *visitor) workloads() {
 		v.t.Errorf("a terminal without a WebSocket: %d %s", r.code, r.body)
 	}
 	v.watches("/apis/apps/v1/watch/namespaces/walk-project/deployments")
+	// The shell of the person, and what to run kubectl with elsewhere.
+	v.gets("tools", call{path: resources2 + "/users/admin/kubectl", fields: []string{"namespace", "pod", "container"}})
+	if r := v.call(v.t, http.MethodGet, resources2+"/users/admin/kubeconfig", nil); r.code != http.StatusOK || !strings.Contains(string(r.body), "kind: Config") {
+		v.t.Errorf("the kubeconfig: %d %.300s", r.code, r.body)
+	}
 }
 
 // follows reads the first line of a log that goes on.

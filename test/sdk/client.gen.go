@@ -116,6 +116,24 @@ type ConfigGPUKind struct {
 	ResourceType string `json:"resourceType"`
 }
 
+// GatewaysList defines model for gateways.List.
+type GatewaysList struct {
+	// Items The objects of the page.
+	Items []RouteObject `json:"items"`
+
+	// TotalItems The number of objects that match, on all pages.
+	TotalItems int32 `json:"totalItems"`
+}
+
+// GatewaysRouter defines model for gateways.Router.
+type GatewaysRouter struct {
+	// Annotations Annotations of the service.
+	Annotations map[string]string `json:"annotations"`
+
+	// Type Type of the service: NodePort, LoadBalancer or ClusterIP.
+	Type string `json:"type"`
+}
+
 // IamCreatedToken defines model for iam.CreatedToken.
 type IamCreatedToken struct {
 	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
@@ -434,6 +452,69 @@ type PlatformVersion struct {
 	Platform     string       `json:"platform"`
 }
 
+// RegistriesImage defines model for registries.Image.
+type RegistriesImage struct {
+	// ImageBlob The configuration of the image.
+	ImageBlob map[string]interface{} `json:"imageBlob"`
+
+	// ImageManifest The manifest of the image.
+	ImageManifest map[string]interface{} `json:"imageManifest"`
+
+	// ImageTag The tag or digest that was asked for.
+	ImageTag string `json:"imageTag"`
+
+	// Registry Host of the registry.
+	Registry string `json:"registry"`
+
+	// Status succeeded
+	Status string `json:"status"`
+}
+
+// RegistriesLogin defines model for registries.Login.
+type RegistriesLogin struct {
+	// Password The password, or a token.
+	Password string `json:"password"`
+
+	// Serverhost Host of the registry, such as docker.io.
+	Serverhost string `json:"serverhost"`
+
+	// Username Name of the user.
+	Username string `json:"username"`
+}
+
+// RegistriesRepository defines model for registries.Repository.
+type RegistriesRepository struct {
+	// RemoteUrl Address of the repository, by HTTP.
+	RemoteUrl string `json:"remoteUrl"`
+
+	// SecretRef Secret with username and password, if the repository needs them.
+	SecretRef *RegistriesSecretRef `json:"secretRef,omitempty"`
+}
+
+// RegistriesSecretRef defines model for registries.SecretRef.
+type RegistriesSecretRef struct {
+	// Name Name of the secret.
+	Name string `json:"name"`
+
+	// Namespace Namespace of the secret.
+	Namespace string `json:"namespace"`
+}
+
+// RegistriesTags defines model for registries.Tags.
+type RegistriesTags struct {
+	// Registry Host of the registry.
+	Registry string `json:"registry"`
+
+	// Repository Name of the repository.
+	Repository string `json:"repository"`
+
+	// Tags The tags of the page.
+	Tags []string `json:"tags"`
+
+	// Total The number of tags on all pages.
+	Total int32 `json:"total"`
+}
+
 // ResourceQuantity defines model for resource.Quantity.
 type ResourceQuantity struct {
 	Format string               `json:"Format"`
@@ -464,6 +545,15 @@ type ResourcesKubernetesList struct {
 	// Kind Kind of the objects, followed by List.
 	Kind     string      `json:"kind"`
 	Metadata DotMetadata `json:"metadata"`
+}
+
+// ResourcesLegacyList defines model for resources.LegacyList.
+type ResourcesLegacyList struct {
+	// Items The objects of the page.
+	Items []RouteObject `json:"items"`
+
+	// TotalCount The number of objects that match, on all pages.
+	TotalCount int32 `json:"total_count"`
 }
 
 // ResourcesList defines model for resources.List.
@@ -663,6 +753,18 @@ type TenantWorkspaceTemplateList struct {
 	TotalItems int32 `json:"totalItems"`
 }
 
+// TerminalKubectlPod defines model for terminal.KubectlPod.
+type TerminalKubectlPod struct {
+	// Container Name of the container.
+	Container string `json:"container"`
+
+	// Namespace Namespace of the pod.
+	Namespace string `json:"namespace"`
+
+	// Pod Name of the pod.
+	Pod string `json:"pod"`
+}
+
 // TokenJWK defines model for token.JWK.
 type TokenJWK struct {
 	Alg string  `json:"alg"`
@@ -851,6 +953,12 @@ type V1CinderVolumeSource struct {
 	VolumeID string `json:"volumeID"`
 }
 
+// V1ClientIPConfig ClientIPConfig represents the configurations of Client IP based session affinity.
+type V1ClientIPConfig struct {
+	// TimeoutSeconds timeoutSeconds specifies the seconds of ClientIP type session sticky time. The value must be >0 && <=86400(for 1 day) if ServiceAffinity == "ClientIP". Default value is 10800(for 3 hours).
+	TimeoutSeconds *int32 `json:"timeoutSeconds,omitempty"`
+}
+
 // V1ClusterRole ClusterRole is a cluster level, logical grouping of PolicyRules that can be referenced as a unit by a RoleBinding or ClusterRoleBinding.
 type V1ClusterRole struct {
 	// AggregationRule aggregationRule is an optional field that describes how to build the Rules for this ClusterRole. If AggregationRule is set, then the Rules are controller managed and direct changes to Rules will be stomped by the controller.
@@ -888,6 +996,27 @@ type V1ClusterTrustBundleProjection struct {
 
 	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
 	User *int64 `json:"user,omitempty"`
+}
+
+// V1Condition Condition contains details for one aspect of the current state of this API Resource.
+type V1Condition struct {
+	// LastTransitionTime lastTransitionTime is the last time the condition transitioned from one status to another. This should be when the underlying condition changed.  If that is not known, then using the time when the API field changed is acceptable.
+	LastTransitionTime V1Time `json:"lastTransitionTime"`
+
+	// Message message is a human readable message indicating details about the transition. This may be an empty string.
+	Message string `json:"message"`
+
+	// ObservedGeneration observedGeneration represents the .metadata.generation that the condition was set based upon. For instance, if .metadata.generation is currently 12, but the .status.conditions[x].observedGeneration is 9, the condition is out of date with respect to the current state of the instance.
+	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
+
+	// Reason reason contains a programmatic identifier indicating the reason for the condition's last transition. Producers of specific condition types may define expected values and meanings for this field, and whether the values are considered a guaranteed API. The value should be a CamelCase string. This field may not be empty.
+	Reason string `json:"reason"`
+
+	// Status status of the condition, one of True, False, Unknown.
+	Status string `json:"status"`
+
+	// Type type of condition in CamelCase or in foo.example.com/CamelCase.
+	Type string `json:"type"`
 }
 
 // V1ConfigMapEnvSource ConfigMapEnvSource selects a ConfigMap to populate the environment variables with.
@@ -1634,6 +1763,27 @@ type V1ListMeta struct {
 	ShardInfo *V1ShardInfo `json:"shardInfo,omitempty"`
 }
 
+// V1LoadBalancerIngress LoadBalancerIngress represents the status of a load-balancer ingress point: traffic intended for the service should be sent to an ingress point.
+type V1LoadBalancerIngress struct {
+	// Hostname Hostname is set for load-balancer ingress points that are DNS based (typically AWS load-balancers)
+	Hostname *string `json:"hostname,omitempty"`
+
+	// Ip IP is set for load-balancer ingress points that are IP based (typically GCE or OpenStack load-balancers)
+	Ip *string `json:"ip,omitempty"`
+
+	// IpMode IPMode specifies how the load-balancer IP behaves, and may only be specified when the ip field is specified. Setting this to "VIP" indicates that traffic is delivered to the node with the destination set to the load-balancer's IP and port. Setting this to "Proxy" indicates that traffic is delivered to the node or pod with the destination set to the node's IP and node port or the pod's IP and port. Service implementations may use this information to adjust traffic routing.
+	IpMode *string `json:"ipMode,omitempty"`
+
+	// Ports Ports is a list of records of service ports If used, every port defined in the service should have an entry in it
+	Ports *[]V1PortStatus `json:"ports,omitempty"`
+}
+
+// V1LoadBalancerStatus LoadBalancerStatus represents the status of a load-balancer.
+type V1LoadBalancerStatus struct {
+	// Ingress Ingress is a list containing ingress points for the load-balancer. Traffic intended for the service should be sent to these ingress points.
+	Ingress *[]V1LoadBalancerIngress `json:"ingress,omitempty"`
+}
+
 // V1LocalObjectReference LocalObjectReference contains enough information to let you locate the referenced object inside the same namespace.
 type V1LocalObjectReference struct {
 	// Name Name of the referent. This field is effectively required, but due to backwards compatibility is allowed to be empty. Instances of this type with an empty value here are almost certainly wrong. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#names
@@ -2336,6 +2486,21 @@ type V1PolicyRule struct {
 	Verbs []string `json:"verbs"`
 }
 
+// V1PortStatus PortStatus represents the error condition of a service port
+type V1PortStatus struct {
+	// Error Error is to record the problem with the service port The format of the error shall comply with the following rules: - built-in error values shall be specified in this file and those shall use
+	//   CamelCase names
+	// - cloud provider specific error values must have names that comply with the
+	//   format foo.example.com/CamelCase.
+	Error *string `json:"error,omitempty"`
+
+	// Port Port is the port number of the service port of which status is recorded here
+	Port int32 `json:"port"`
+
+	// Protocol Protocol is the protocol of the service port of which status is recorded here The supported values are: "TCP", "UDP", "SCTP"
+	Protocol string `json:"protocol"`
+}
+
 // V1PortworxVolumeSource PortworxVolumeSource represents a Portworx volume resource.
 type V1PortworxVolumeSource struct {
 	// FsType fSType represents the filesystem type to mount Must be a filesystem type supported by the host operating system. Ex. "ext4", "xfs". Implicitly inferred to be "ext4" if unspecified.
@@ -2849,6 +3014,24 @@ type V1SecurityContext struct {
 	WindowsOptions *V1WindowsSecurityContextOptions `json:"windowsOptions,omitempty"`
 }
 
+// V1Service Service is a named abstraction of software service (for example, mysql) consisting of local port (for example 3306) that the proxy listens on, and the selector that determines which pods will answer requests sent through the proxy.
+type V1Service struct {
+	// ApiVersion APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+	ApiVersion *string `json:"apiVersion,omitempty"`
+
+	// Kind Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+	Kind *string `json:"kind,omitempty"`
+
+	// Metadata Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
+	Metadata *V1ObjectMeta `json:"metadata,omitempty"`
+
+	// Spec Spec defines the behavior of a service. https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#spec-and-status
+	Spec *V1ServiceSpec `json:"spec,omitempty"`
+
+	// Status Most recently observed status of the service. Populated by the system. Read-only. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#spec-and-status
+	Status *V1ServiceStatus `json:"status,omitempty"`
+}
+
 // V1ServiceAccountTokenProjection ServiceAccountTokenProjection represents a projected service account token volume. This projection can be used to insert a service account token into the pods runtime filesystem for use against APIs (Kubernetes API Server or otherwise).
 type V1ServiceAccountTokenProjection struct {
 	// Audience audience is the intended audience of the token. A recipient of a token must identify itself with an identifier specified in the audience of the token, and otherwise should reject the token. The audience defaults to the identifier of the apiserver.
@@ -2862,6 +3045,118 @@ type V1ServiceAccountTokenProjection struct {
 
 	// User user is Optional: The owner UID of the created file. If specified, the item-level user field takes precedence over defaultUser. (Alpha) This field requires the AtomicWriteVolumeUserFields feature gate to be enabled.
 	User *int64 `json:"user,omitempty"`
+}
+
+// V1ServicePort ServicePort contains information on service's port.
+type V1ServicePort struct {
+	// AppProtocol The application protocol for this port. This is used as a hint for implementations to offer richer behavior for protocols that they understand. This field follows standard Kubernetes label syntax. Valid values are either:
+	//
+	// * Un-prefixed protocol names - reserved for IANA standard service names (as per RFC-6335 and https://www.iana.org/assignments/service-names).
+	//
+	// * Kubernetes-defined prefixed names:
+	//   * 'kubernetes.io/h2c' - HTTP/2 prior knowledge over cleartext as described in https://www.rfc-editor.org/rfc/rfc9113.html#name-starting-http-2-with-prior-
+	//   * 'kubernetes.io/ws'  - WebSocket over cleartext as described in https://www.rfc-editor.org/rfc/rfc6455
+	//   * 'kubernetes.io/wss' - WebSocket over TLS as described in https://www.rfc-editor.org/rfc/rfc6455
+	//
+	// * Other protocols should use implementation-defined prefixed names such as mycompany.com/my-custom-protocol.
+	AppProtocol *string `json:"appProtocol,omitempty"`
+
+	// Name The name of this port within the service. This must be a DNS_LABEL. All ports within a ServiceSpec must have unique names. When considering the endpoints for a Service, this must match the 'name' field in the EndpointPort. Optional if only one ServicePort is defined on this service.
+	Name *string `json:"name,omitempty"`
+
+	// NodePort The port on each node on which this service is exposed when type is NodePort or LoadBalancer.  Usually assigned by the system. If a value is specified, in-range, and not in use it will be used, otherwise the operation will fail.  If not specified, a port will be allocated if this Service requires one.  If this field is specified when creating a Service which does not need it, creation will fail. This field will be wiped when updating a Service to no longer need it (e.g. changing type from NodePort to ClusterIP). More info: https://kubernetes.io/docs/concepts/services-networking/service/#type-nodeport
+	NodePort *int32 `json:"nodePort,omitempty"`
+
+	// Port The port that will be exposed by this service.
+	Port int32 `json:"port"`
+
+	// Protocol The IP protocol for this port. Supports "TCP", "UDP", and "SCTP". Default is TCP.
+	Protocol *string `json:"protocol,omitempty"`
+
+	// TargetPort Number or name of the port to access on the pods targeted by the service. Number must be in the range 1 to 65535. Name must be an IANA_SVC_NAME. If this is a string, it will be looked up as a named port in the target Pod's container ports. If this is not specified, the value of the 'port' field is used (an identity map). This field is ignored for services with clusterIP=None, and should be omitted or set equal to the 'port' field. More info: https://kubernetes.io/docs/concepts/services-networking/service/#defining-a-service
+	TargetPort *IntstrIntOrString `json:"targetPort,omitempty"`
+}
+
+// V1ServiceSpec ServiceSpec describes the attributes that a user creates on a service.
+type V1ServiceSpec struct {
+	// AllocateLoadBalancerNodePorts allocateLoadBalancerNodePorts defines if NodePorts will be automatically allocated for services with type LoadBalancer.  Default is "true". It may be set to "false" if the cluster load-balancer does not rely on NodePorts.  If the caller requests specific NodePorts (by specifying a value), those requests will be respected, regardless of this field. This field may only be set for services with type LoadBalancer and will be cleared if the type is changed to any other type.
+	AllocateLoadBalancerNodePorts *bool `json:"allocateLoadBalancerNodePorts,omitempty"`
+
+	// ClusterIP clusterIP is the IP address of the service and is usually assigned randomly. If an address is specified manually, is in-range (as per system configuration), and is not in use, it will be allocated to the service; otherwise creation of the service will fail. This field may not be changed through updates unless the type field is also being changed to ExternalName (which requires this field to be blank) or the type field is being changed from ExternalName (in which case this field may optionally be specified, as describe above).  Valid values are "None", empty string (""), or a valid IP address. Setting this to "None" makes a "headless service" (no virtual IP), which is useful when direct endpoint connections are preferred and proxying is not required.  Only applies to types ClusterIP, NodePort, and LoadBalancer. If this field is specified when creating a Service of type ExternalName, creation will fail. This field will be wiped when updating a Service to type ExternalName. More info: https://kubernetes.io/docs/concepts/services-networking/service/#virtual-ips-and-service-proxies
+	ClusterIP *string `json:"clusterIP,omitempty"`
+
+	// ClusterIPs ClusterIPs is a list of IP addresses assigned to this service, and are usually assigned randomly.  If an address is specified manually, is in-range (as per system configuration), and is not in use, it will be allocated to the service; otherwise creation of the service will fail. This field may not be changed through updates unless the type field is also being changed to ExternalName (which requires this field to be empty) or the type field is being changed from ExternalName (in which case this field may optionally be specified, as describe above).  Valid values are "None", empty string (""), or a valid IP address.  Setting this to "None" makes a "headless service" (no virtual IP), which is useful when direct endpoint connections are preferred and proxying is not required.  Only applies to types ClusterIP, NodePort, and LoadBalancer. If this field is specified when creating a Service of type ExternalName, creation will fail. This field will be wiped when updating a Service to type ExternalName.  If this field is not specified, it will be initialized from the clusterIP field.  If this field is specified, clients must ensure that clusterIPs[0] and clusterIP have the same value.
+	//
+	// This field may hold a maximum of two entries (dual-stack IPs, in either order). These IPs must correspond to the values of the ipFamilies field. Both clusterIPs and ipFamilies are governed by the ipFamilyPolicy field. More info: https://kubernetes.io/docs/concepts/services-networking/service/#virtual-ips-and-service-proxies
+	ClusterIPs *[]string `json:"clusterIPs,omitempty"`
+
+	// ExternalIPs externalIPs is a list of IP addresses for which nodes in the cluster will also accept traffic for this service.  These IPs are not managed by Kubernetes.  The user is responsible for ensuring that traffic arrives at a node with this IP.  A common example is external load-balancers that are not part of the Kubernetes system.
+	ExternalIPs *[]string `json:"externalIPs,omitempty"`
+
+	// ExternalName externalName is the external reference that discovery mechanisms will return as an alias for this service (e.g. a DNS CNAME record). No proxying will be involved.  Must be a lowercase RFC-1123 hostname (https://tools.ietf.org/html/rfc1123) and requires `type` to be "ExternalName".
+	ExternalName *string `json:"externalName,omitempty"`
+
+	// ExternalTrafficPolicy externalTrafficPolicy describes how nodes distribute service traffic they receive on one of the Service's "externally-facing" addresses (NodePorts, ExternalIPs, and LoadBalancer IPs). If set to "Local", the proxy will configure the service in a way that assumes that external load balancers will take care of balancing the service traffic between nodes, and so each node will deliver traffic only to the node-local endpoints of the service, without masquerading the client source IP. (Traffic mistakenly sent to a node with no endpoints will be dropped.) The default value, "Cluster", uses the standard behavior of routing to all endpoints evenly (possibly modified by topology and other features). Note that traffic sent to an External IP or LoadBalancer IP from within the cluster will always get "Cluster" semantics, but clients sending to a NodePort from within the cluster may need to take traffic policy into account when picking a node.
+	ExternalTrafficPolicy *string `json:"externalTrafficPolicy,omitempty"`
+
+	// HealthCheckNodePort healthCheckNodePort specifies the healthcheck nodePort for the service. This only applies when type is set to LoadBalancer and externalTrafficPolicy is set to Local. If a value is specified, is in-range, and is not in use, it will be used.  If not specified, a value will be automatically allocated.  External systems (e.g. load-balancers) can use this port to determine if a given node holds endpoints for this service or not.  If this field is specified when creating a Service which does not need it, creation will fail. This field will be wiped when updating a Service to no longer need it (e.g. changing type). This field cannot be updated once set.
+	HealthCheckNodePort *int32 `json:"healthCheckNodePort,omitempty"`
+
+	// InternalTrafficPolicy InternalTrafficPolicy describes how nodes distribute service traffic they receive on the ClusterIP. If set to "Local", the proxy will assume that pods only want to talk to endpoints of the service on the same node as the pod, dropping the traffic if there are no local endpoints. The default value, "Cluster", uses the standard behavior of routing to all endpoints evenly (possibly modified by topology and other features).
+	InternalTrafficPolicy *string `json:"internalTrafficPolicy,omitempty"`
+
+	// IpFamilies IPFamilies is a list of IP families (e.g. IPv4, IPv6) assigned to this service. This field is usually assigned automatically based on cluster configuration and the ipFamilyPolicy field. If this field is specified manually, the requested family is available in the cluster, and ipFamilyPolicy allows it, it will be used; otherwise creation of the service will fail. This field is conditionally mutable: it allows for adding or removing a secondary IP family, but it does not allow changing the primary IP family of the Service. Valid values are "IPv4" and "IPv6".  This field only applies to Services of types ClusterIP, NodePort, and LoadBalancer, and does apply to "headless" services. This field will be wiped when updating a Service to type ExternalName.
+	//
+	// This field may hold a maximum of two entries (dual-stack families, in either order).  These families must correspond to the values of the clusterIPs field, if specified. Both clusterIPs and ipFamilies are governed by the ipFamilyPolicy field.
+	IpFamilies *[]string `json:"ipFamilies,omitempty"`
+
+	// IpFamilyPolicy IPFamilyPolicy represents the dual-stack-ness requested or required by this Service. If there is no value provided, then this field will be set to SingleStack. Services can be "SingleStack" (a single IP family), "PreferDualStack" (two IP families on dual-stack configured clusters or a single IP family on single-stack clusters), or "RequireDualStack" (two IP families on dual-stack configured clusters, otherwise fail). The ipFamilies and clusterIPs fields depend on the value of this field. This field will be wiped when updating a service to type ExternalName.
+	IpFamilyPolicy *string `json:"ipFamilyPolicy,omitempty"`
+
+	// LoadBalancerClass loadBalancerClass is the class of the load balancer implementation this Service belongs to. If specified, the value of this field must be a label-style identifier, with an optional prefix, e.g. "internal-vip" or "example.com/internal-vip". Unprefixed names are reserved for end-users. This field can only be set when the Service type is 'LoadBalancer'. If not set, the default load balancer implementation is used, today this is typically done through the cloud provider integration, but should apply for any default implementation. If set, it is assumed that a load balancer implementation is watching for Services with a matching class. Any default load balancer implementation (e.g. cloud providers) should ignore Services that set this field. This field can only be set when creating or updating a Service to type 'LoadBalancer'. Once set, it can not be changed. This field will be wiped when a service is updated to a non 'LoadBalancer' type.
+	LoadBalancerClass *string `json:"loadBalancerClass,omitempty"`
+
+	// LoadBalancerIP Only applies to Service Type: LoadBalancer. This feature depends on whether the underlying cloud-provider supports specifying the loadBalancerIP when a load balancer is created. This field will be ignored if the cloud-provider does not support the feature. Deprecated: This field was under-specified and its meaning varies across implementations. Using it is non-portable and it may not support dual-stack. Users are encouraged to use implementation-specific annotations when available.
+	LoadBalancerIP *string `json:"loadBalancerIP,omitempty"`
+
+	// LoadBalancerSourceRanges If specified and supported by the platform, this will restrict traffic through the cloud-provider load-balancer will be restricted to the specified client IPs. This field will be ignored if the cloud-provider does not support the feature." More info: https://kubernetes.io/docs/tasks/access-application-cluster/create-external-load-balancer/
+	LoadBalancerSourceRanges *[]string `json:"loadBalancerSourceRanges,omitempty"`
+
+	// Ports The list of ports that are exposed by this service. More info: https://kubernetes.io/docs/concepts/services-networking/service/#virtual-ips-and-service-proxies
+	Ports *[]V1ServicePort `json:"ports,omitempty"`
+
+	// PublishNotReadyAddresses publishNotReadyAddresses indicates that any agent which deals with endpoints for this Service should disregard any indications of ready/not-ready. The primary use case for setting this field is for a StatefulSet's Headless Service to propagate SRV DNS records for its Pods for the purpose of peer discovery. The Kubernetes controllers that generate Endpoints and EndpointSlice resources for Services interpret this to mean that all endpoints are considered "ready" even if the Pods themselves are not. Agents which consume only Kubernetes generated endpoints through the Endpoints or EndpointSlice resources can safely assume this behavior.
+	PublishNotReadyAddresses *bool `json:"publishNotReadyAddresses,omitempty"`
+
+	// Selector Route service traffic to pods with label keys and values matching this selector. If empty or not present, the service is assumed to have an external process managing its endpoints, which Kubernetes will not modify. Only applies to types ClusterIP, NodePort, and LoadBalancer. Ignored if type is ExternalName. More info: https://kubernetes.io/docs/concepts/services-networking/service/
+	Selector *map[string]string `json:"selector,omitempty"`
+
+	// SessionAffinity Supports "ClientIP" and "None". Used to maintain session affinity. Enable client IP based session affinity. Must be ClientIP or None. Defaults to None. More info: https://kubernetes.io/docs/concepts/services-networking/service/#virtual-ips-and-service-proxies
+	SessionAffinity *string `json:"sessionAffinity,omitempty"`
+
+	// SessionAffinityConfig sessionAffinityConfig contains the configurations of session affinity.
+	SessionAffinityConfig *V1SessionAffinityConfig `json:"sessionAffinityConfig,omitempty"`
+
+	// TrafficDistribution TrafficDistribution offers a way to express preferences for how traffic is distributed to Service endpoints. Implementations can use this field as a hint, but are not required to guarantee strict adherence. If the field is not set, the implementation will apply its default routing strategy. If set to "PreferClose", implementations should prioritize endpoints that are in the same zone.
+	TrafficDistribution *string `json:"trafficDistribution,omitempty"`
+
+	// Type type determines how the Service is exposed. Defaults to ClusterIP. Valid options are ExternalName, ClusterIP, NodePort, and LoadBalancer. "ClusterIP" allocates a cluster-internal IP address for load-balancing to endpoints. Endpoints are determined by the selector or if that is not specified, by manual construction of an Endpoints object or EndpointSlice objects. If clusterIP is "None", no virtual IP is allocated and the endpoints are published as a set of endpoints rather than a virtual IP. "NodePort" builds on ClusterIP and allocates a port on every node which routes to the same endpoints as the clusterIP. "LoadBalancer" builds on NodePort and creates an external load-balancer (if supported in the current cloud) which routes to the same endpoints as the clusterIP. "ExternalName" aliases this service to the specified externalName. Several other fields do not apply to ExternalName services. More info: https://kubernetes.io/docs/concepts/services-networking/service/#publishing-services-service-types
+	Type *string `json:"type,omitempty"`
+}
+
+// V1ServiceStatus ServiceStatus represents the current status of a service.
+type V1ServiceStatus struct {
+	// Conditions Current service state
+	Conditions *[]V1Condition `json:"conditions,omitempty"`
+
+	// LoadBalancer LoadBalancer contains the current status of the load-balancer, if one is present.
+	LoadBalancer *V1LoadBalancerStatus `json:"loadBalancer,omitempty"`
+}
+
+// V1SessionAffinityConfig SessionAffinityConfig represents the configurations of session affinity.
+type V1SessionAffinityConfig struct {
+	// ClientIP clientIP contains the configurations of Client IP based session affinity.
+	ClientIP *V1ClientIPConfig `json:"clientIP,omitempty"`
 }
 
 // V1ShardInfo ShardInfo describes the shard selector that was applied to produce a list response. Its presence on a list response indicates the list is a filtered subset.
@@ -3818,6 +4113,18 @@ type VersionInfo struct {
 	Platform              string  `json:"platform"`
 }
 
+// ListGatewaysParams defines parameters for ListGateways.
+type ListGatewaysParams struct {
+	// Name A part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; all without.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListClusterMembersParams defines parameters for ListClusterMembers.
 type ListClusterMembersParams struct {
 	// Page Number of the page, from 1.
@@ -4305,6 +4612,78 @@ type RerunJobParams struct {
 
 	// ResourceVersion Version the job has to have; a conflict if it changed since.
 	ResourceVersion *string `form:"resourceVersion,omitempty" json:"resourceVersion,omitempty"`
+}
+
+// ListNamespacedResourcesV1alpha2Params defines parameters for ListNamespacedResourcesV1alpha2.
+type ListNamespacedResourcesV1alpha2Params struct {
+	// Conditions Conditions, separated by commas: key=value, or key~value for a part of the name. Keys are name, those of v1alpha3, and labels.
+	Conditions *string `form:"conditions,omitempty" json:"conditions,omitempty"`
+
+	// Paging limit=10,page=1 is the default; limit=-1 for all.
+	Paging *string `form:"paging,omitempty" json:"paging,omitempty"`
+
+	// OrderBy Sort key: name, createTime (the default) or a column of the type.
+	OrderBy *string `form:"orderBy,omitempty" json:"orderBy,omitempty"`
+
+	// Reverse Descending instead of ascending order.
+	Reverse *bool `form:"reverse,omitempty" json:"reverse,omitempty"`
+}
+
+// GetImageParams defines parameters for GetImage.
+type GetImageParams struct {
+	// Image The image, such as docker.io/library/nginx:1.29.
+	Image string `form:"image" json:"image"`
+
+	// Namespace Namespace of the secret.
+	Namespace *string `form:"namespace,omitempty" json:"namespace,omitempty"`
+
+	// Secret Name of a secret for pulling images, which the caller may get.
+	Secret *string `form:"secret,omitempty" json:"secret,omitempty"`
+
+	// Insecure Do without TLS, or without checking the certificate.
+	Insecure *bool `form:"insecure,omitempty" json:"insecure,omitempty"`
+}
+
+// ListResourcesV1alpha2Params defines parameters for ListResourcesV1alpha2.
+type ListResourcesV1alpha2Params struct {
+	// Conditions Conditions, separated by commas: key=value, or key~value for a part of the name. Keys are name, those of v1alpha3, and labels.
+	Conditions *string `form:"conditions,omitempty" json:"conditions,omitempty"`
+
+	// Paging limit=10,page=1 is the default; limit=-1 for all.
+	Paging *string `form:"paging,omitempty" json:"paging,omitempty"`
+
+	// OrderBy Sort key: name, createTime (the default) or a column of the type.
+	OrderBy *string `form:"orderBy,omitempty" json:"orderBy,omitempty"`
+
+	// Reverse Descending instead of ascending order.
+	Reverse *bool `form:"reverse,omitempty" json:"reverse,omitempty"`
+}
+
+// GetImageConfigParams defines parameters for GetImageConfig.
+type GetImageConfigParams struct {
+	// Image The image, such as docker.io/library/nginx:1.29.
+	Image string `form:"image" json:"image"`
+
+	// Secret Name of a secret for pulling images, which the caller may get.
+	Secret *string `form:"secret,omitempty" json:"secret,omitempty"`
+}
+
+// ListRepositoryTagsParams defines parameters for ListRepositoryTags.
+type ListRepositoryTagsParams struct {
+	// Repository The repository, such as docker.io/library/nginx.
+	Repository string `form:"repository" json:"repository"`
+
+	// Secret Name of a secret for pulling images, which the caller may get.
+	Secret *string `form:"secret,omitempty" json:"secret,omitempty"`
+
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Tags per page; all without.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Ascending In the order of the alphabet, instead of the other way round.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
 }
 
 // ListNamespacedResourcesParams defines parameters for ListNamespacedResources.
@@ -5228,8 +5607,32 @@ type OpenPodTerminalParams struct {
 	Shell *string `form:"shell,omitempty" json:"shell,omitempty"`
 }
 
+// DownloadPodFileParams defines parameters for DownloadPodFile.
+type DownloadPodFileParams struct {
+	// Container Name of the container; the first one of the pod if it is missing.
+	Container *string `form:"container,omitempty" json:"container,omitempty"`
+
+	// Path Absolute path of the file or directory.
+	Path string `form:"path" json:"path"`
+}
+
+// UploadPodFileParams defines parameters for UploadPodFile.
+type UploadPodFileParams struct {
+	// Container Name of the container; the first one of the pod if it is missing.
+	Container *string `form:"container,omitempty" json:"container,omitempty"`
+
+	// Path Absolute path of the directory for the files of a form, or of the file.
+	Path string `form:"path" json:"path"`
+}
+
 // OpenNodeTerminalParams defines parameters for OpenNodeTerminal.
 type OpenNodeTerminalParams struct {
+	// Shell The shell to start: bash, sh, ash, zsh, powershell or cmd. Without, bash or else sh.
+	Shell *string `form:"shell,omitempty" json:"shell,omitempty"`
+}
+
+// OpenKubectlTerminalParams defines parameters for OpenKubectlTerminal.
+type OpenKubectlTerminalParams struct {
 	// Shell The shell to start: bash, sh, ash, zsh, powershell or cmd. Without, bash or else sh.
 	Shell *string `form:"shell,omitempty" json:"shell,omitempty"`
 }
@@ -6206,6 +6609,12 @@ type CreateTokenFormdataBody struct {
 // CreateTokenFormdataBodyGrantType defines parameters for CreateToken.
 type CreateTokenFormdataBodyGrantType string
 
+// CreateGatewayJSONRequestBody defines body for CreateGateway for application/json ContentType.
+type CreateGatewayJSONRequestBody = RouteObject
+
+// UpdateGatewayJSONRequestBody defines body for UpdateGateway for application/json ContentType.
+type UpdateGatewayJSONRequestBody = RouteObject
+
 // ReviewAccessJSONRequestBody defines body for ReviewAccess for application/json ContentType.
 type ReviewAccessJSONRequestBody = RolesAccessReview
 
@@ -6352,6 +6761,21 @@ type PatchWorkspaceRoleApplicationMergePatchPlusJSONRequestBody = RouteObject
 
 // UpdateWorkspaceRoleJSONRequestBody defines body for UpdateWorkspaceRole for application/json ContentType.
 type UpdateWorkspaceRoleJSONRequestBody = V1alpha2WorkspaceRole
+
+// VerifyGitRepositoryJSONRequestBody defines body for VerifyGitRepository for application/json ContentType.
+type VerifyGitRepositoryJSONRequestBody = RegistriesRepository
+
+// CreateRouterJSONRequestBody defines body for CreateRouter for application/json ContentType.
+type CreateRouterJSONRequestBody = GatewaysRouter
+
+// UpdateRouterJSONRequestBody defines body for UpdateRouter for application/json ContentType.
+type UpdateRouterJSONRequestBody = GatewaysRouter
+
+// VerifyRegistryJSONRequestBody defines body for VerifyRegistry for application/json ContentType.
+type VerifyRegistryJSONRequestBody = RegistriesLogin
+
+// VerifyRegistrySecretJSONRequestBody defines body for VerifyRegistrySecret for application/json ContentType.
+type VerifyRegistrySecretJSONRequestBody = RouteObject
 
 // CreateWorkspaceJSONRequestBody defines body for CreateWorkspace for application/json ContentType.
 type CreateWorkspaceJSONRequestBody = V1alpha2WorkspaceTemplate
@@ -6589,6 +7013,63 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
 	GetOAuthConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGateways List the gateways of all projects
+	//
+	// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/gateways (the `ListGateways` operationId).
+	ListGateways(ctx context.Context, params *ListGatewaysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteGateway Delete the gateway of a project
+	//
+	// Corresponds with DELETE /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `DeleteGateway` operationId).
+	DeleteGateway(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGateways Get the gateways a project has
+	//
+	// That of the cluster and its own. The status has the ports of the service and its load balancer.
+	//
+	// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `GetGateways` operationId).
+	GetGateways(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateGatewayWithBody Create the gateway of a project
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+	CreateGatewayWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateGateway Create the gateway of a project
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+	CreateGateway(ctx context.Context, namespace string, body CreateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateGatewayWithBody Change the gateway of a project
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+	UpdateGatewayWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateGateway Change the gateway of a project
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+	UpdateGateway(ctx context.Context, namespace string, body UpdateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGatewayPods List the pods of a gateway
+	//
+	// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/pods (the `ListGatewayPods` operationId).
+	ListGatewayPods(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpgradeGateway Make a gateway of a router
+	//
+	// A router is what KubeSphere 3.0 made. It goes, and the gateway has its type and annotations.
+	//
+	// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/upgrade (the `UpgradeGateway` operationId).
+	UpgradeGateway(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ReviewAccessWithBody Ask whether somebody may do something
 	//
@@ -7661,6 +8142,20 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components/{component} (the `GetComponentV1alpha2` operationId).
 	GetComponentV1alpha2(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// VerifyGitRepositoryWithBody Check whether a repository can be read
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+	VerifyGitRepositoryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyGitRepository Check whether a repository can be read
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+	VerifyGitRepository(ctx context.Context, body VerifyGitRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetNamespaceAbnormalWorkloads Count what does not work in a namespace
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/abnormalworkloads (the `GetNamespaceAbnormalWorkloads` operationId).
@@ -7685,6 +8180,44 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/quotas (the `GetNamespaceQuotas` operationId).
 	GetNamespaceQuotas(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DeleteRouter Delete a project's gateway, and answer with its service
+	//
+	// Corresponds with DELETE /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `DeleteRouter` operationId).
+	DeleteRouter(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRouter Get the service of a project's gateway
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `GetRouter` operationId).
+	GetRouter(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRouterWithBody Create a project's gateway, by its service
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+	CreateRouterWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRouter Create a project's gateway, by its service
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+	CreateRouter(ctx context.Context, namespace string, body CreateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRouterWithBody Change the service of a project's gateway
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+	UpdateRouterWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateRouter Change the service of a project's gateway
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+	UpdateRouter(ctx context.Context, namespace string, body UpdateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetStatefulSetRevision Get a revision of one of the statefulsets
 	//
 	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
@@ -7692,10 +8225,34 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
 	GetStatefulSetRevision(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListNamespacedResourcesV1alpha2 List objects of a namespace, for older clients
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/{resources} (the `ListNamespacedResourcesV1alpha2` operationId).
+	ListNamespacedResourcesV1alpha2(ctx context.Context, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetClusterQuotas Count what the cluster uses
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/quotas (the `GetClusterQuotas` operationId).
 	GetClusterQuotas(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImage Get the manifest and the configuration of an image
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/registry/blob (the `GetImage` operationId).
+	GetImage(ctx context.Context, params *GetImageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyRegistryWithBody Check a user name and a password of a registry
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+	VerifyRegistryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyRegistry Check a user name and a password of a registry
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+	VerifyRegistry(ctx context.Context, body VerifyRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetKubeconfig Get a kubeconfig for this server
 	//
@@ -7703,6 +8260,18 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 	GetKubeconfig(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetKubectlPod Get a pod to run kubectl in
+	//
+	// Makes it when there is none. A terminal in the pod has the rights of the user, for whom alone it is.
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubectl (the `GetKubectlPod` operationId).
+	GetKubectlPod(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListResourcesV1alpha2 List objects of the cluster, for older clients
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/{resources} (the `ListResourcesV1alpha2` operationId).
+	ListResourcesV1alpha2(ctx context.Context, resources string, params *ListResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetComponentHealth The health of the system
 	//
@@ -7718,6 +8287,34 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
 	GetComponent(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetImageConfig Get the configuration of an image
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
+	GetImageConfig(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyRegistrySecretWithBody Check a secret for pulling images
+	//
+	// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+	VerifyRegistrySecretWithBody(ctx context.Context, namespace string, secret string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyRegistrySecret Check a secret for pulling images
+	//
+	// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+	VerifyRegistrySecret(ctx context.Context, namespace string, secret string, body VerifyRegistrySecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRepositoryTags List the tags of a repository of images
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/repositorytags (the `ListRepositoryTags` operationId).
+	ListRepositoryTags(ctx context.Context, namespace string, params *ListRepositoryTagsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListNamespacedResources List objects of a namespace
 	//
@@ -8109,10 +8706,24 @@ type ClientInterface interface {
 
 	// OpenPodTerminal Open a terminal in a container
 	//
-	// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+	// It takes the right to create pods/exec in the namespace. Rights are looked at again every other second.
 	//
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
 	OpenPodTerminal(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DownloadPodFile Download a file of a container
+	//
+	// That of a directory is an archive, as tar makes it. It takes the right to create pods/exec in the namespace, and a container with tar.
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `DownloadPodFile` operationId).
+	DownloadPodFile(ctx context.Context, namespace string, pod string, params *DownloadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UploadPodFile Upload files to a container
+	//
+	// Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
+	//
+	// Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
+	UploadPodFile(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OpenNodeTerminal Open a terminal on a node
 	//
@@ -8120,6 +8731,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
 	OpenNodeTerminal(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// OpenKubectlTerminal Open a terminal with kubectl
+	//
+	// It has the rights of the user, for whom alone it is, and runs in a pod that is made when there is none.
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/users/{user}/kubectl (the `OpenKubectlTerminal` operationId).
+	OpenKubectlTerminal(ctx context.Context, user string, params *OpenKubectlTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetKapisVersion Version of the platform and of Kubernetes
 	//
@@ -8702,6 +9320,153 @@ func (c *Client) ListGPUKinds(ctx context.Context, reqEditors ...RequestEditorFn
 // Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
 func (c *Client) GetOAuthConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetOAuthConfigRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGateways List the gateways of all projects
+//
+// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/gateways (the `ListGateways` operationId).
+func (c *Client) ListGateways(ctx context.Context, params *ListGatewaysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGatewaysRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteGateway Delete the gateway of a project
+//
+// Corresponds with DELETE /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `DeleteGateway` operationId).
+func (c *Client) DeleteGateway(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteGatewayRequest(c.Server, namespace)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGateways Get the gateways a project has
+//
+// That of the cluster and its own. The status has the ports of the service and its load balancer.
+//
+// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `GetGateways` operationId).
+func (c *Client) GetGateways(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGatewaysRequest(c.Server, namespace)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateGatewayWithBody Create the gateway of a project
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+func (c *Client) CreateGatewayWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGatewayRequestWithBody(c.Server, namespace, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateGateway Create the gateway of a project
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+func (c *Client) CreateGateway(ctx context.Context, namespace string, body CreateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGatewayRequest(c.Server, namespace, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateGatewayWithBody Change the gateway of a project
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+func (c *Client) UpdateGatewayWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGatewayRequestWithBody(c.Server, namespace, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateGateway Change the gateway of a project
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+func (c *Client) UpdateGateway(ctx context.Context, namespace string, body UpdateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateGatewayRequest(c.Server, namespace, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGatewayPods List the pods of a gateway
+//
+// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/pods (the `ListGatewayPods` operationId).
+func (c *Client) ListGatewayPods(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGatewayPodsRequest(c.Server, namespace, gateway)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpgradeGateway Make a gateway of a router
+//
+// A router is what KubeSphere 3.0 made. It goes, and the gateway has its type and annotations.
+//
+// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/upgrade (the `UpgradeGateway` operationId).
+func (c *Client) UpgradeGateway(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpgradeGatewayRequest(c.Server, namespace, gateway)
 	if err != nil {
 		return nil, err
 	}
@@ -11233,6 +11998,40 @@ func (c *Client) GetComponentV1alpha2(ctx context.Context, component string, req
 	return c.Client.Do(req)
 }
 
+// VerifyGitRepositoryWithBody Check whether a repository can be read
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+func (c *Client) VerifyGitRepositoryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyGitRepositoryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyGitRepository Check whether a repository can be read
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+func (c *Client) VerifyGitRepository(ctx context.Context, body VerifyGitRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyGitRepositoryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetNamespaceAbnormalWorkloads Count what does not work in a namespace
 //
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/abnormalworkloads (the `GetNamespaceAbnormalWorkloads` operationId).
@@ -11297,6 +12096,104 @@ func (c *Client) GetNamespaceQuotas(ctx context.Context, namespace string, reqEd
 	return c.Client.Do(req)
 }
 
+// DeleteRouter Delete a project's gateway, and answer with its service
+//
+// Corresponds with DELETE /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `DeleteRouter` operationId).
+func (c *Client) DeleteRouter(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteRouterRequest(c.Server, namespace)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRouter Get the service of a project's gateway
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `GetRouter` operationId).
+func (c *Client) GetRouter(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRouterRequest(c.Server, namespace)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRouterWithBody Create a project's gateway, by its service
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+func (c *Client) CreateRouterWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRouterRequestWithBody(c.Server, namespace, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRouter Create a project's gateway, by its service
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+func (c *Client) CreateRouter(ctx context.Context, namespace string, body CreateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRouterRequest(c.Server, namespace, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRouterWithBody Change the service of a project's gateway
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+func (c *Client) UpdateRouterWithBody(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRouterRequestWithBody(c.Server, namespace, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateRouter Change the service of a project's gateway
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+func (c *Client) UpdateRouter(ctx context.Context, namespace string, body UpdateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateRouterRequest(c.Server, namespace, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetStatefulSetRevision Get a revision of one of the statefulsets
 //
 // That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
@@ -11304,6 +12201,21 @@ func (c *Client) GetNamespaceQuotas(ctx context.Context, namespace string, reqEd
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
 func (c *Client) GetStatefulSetRevision(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStatefulSetRevisionRequest(c.Server, namespace, statefulset, revision)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNamespacedResourcesV1alpha2 List objects of a namespace, for older clients
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/{resources} (the `ListNamespacedResourcesV1alpha2` operationId).
+func (c *Client) ListNamespacedResourcesV1alpha2(ctx context.Context, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNamespacedResourcesV1alpha2Request(c.Server, namespace, resources, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11329,6 +12241,55 @@ func (c *Client) GetClusterQuotas(ctx context.Context, reqEditors ...RequestEdit
 	return c.Client.Do(req)
 }
 
+// GetImage Get the manifest and the configuration of an image
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/registry/blob (the `GetImage` operationId).
+func (c *Client) GetImage(ctx context.Context, params *GetImageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImageRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyRegistryWithBody Check a user name and a password of a registry
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+func (c *Client) VerifyRegistryWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRegistryRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyRegistry Check a user name and a password of a registry
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+func (c *Client) VerifyRegistry(ctx context.Context, body VerifyRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRegistryRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetKubeconfig Get a kubeconfig for this server
 //
 // One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials.
@@ -11336,6 +12297,38 @@ func (c *Client) GetClusterQuotas(ctx context.Context, reqEditors ...RequestEdit
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 func (c *Client) GetKubeconfig(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetKubeconfigRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetKubectlPod Get a pod to run kubectl in
+//
+// Makes it when there is none. A terminal in the pod has the rights of the user, for whom alone it is.
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubectl (the `GetKubectlPod` operationId).
+func (c *Client) GetKubectlPod(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetKubectlPodRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListResourcesV1alpha2 List objects of the cluster, for older clients
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/{resources} (the `ListResourcesV1alpha2` operationId).
+func (c *Client) ListResourcesV1alpha2(ctx context.Context, resources string, params *ListResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListResourcesV1alpha2Request(c.Server, resources, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11381,6 +12374,74 @@ func (c *Client) ListComponents(ctx context.Context, reqEditors ...RequestEditor
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
 func (c *Client) GetComponent(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetComponentRequest(c.Server, component)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetImageConfig Get the configuration of an image
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
+func (c *Client) GetImageConfig(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetImageConfigRequest(c.Server, namespace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyRegistrySecretWithBody Check a secret for pulling images
+//
+// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+func (c *Client) VerifyRegistrySecretWithBody(ctx context.Context, namespace string, secret string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRegistrySecretRequestWithBody(c.Server, namespace, secret, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// VerifyRegistrySecret Check a secret for pulling images
+//
+// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+func (c *Client) VerifyRegistrySecret(ctx context.Context, namespace string, secret string, body VerifyRegistrySecretJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRegistrySecretRequest(c.Server, namespace, secret, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRepositoryTags List the tags of a repository of images
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/repositorytags (the `ListRepositoryTags` operationId).
+func (c *Client) ListRepositoryTags(ctx context.Context, namespace string, params *ListRepositoryTagsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRepositoryTagsRequest(c.Server, namespace, params)
 	if err != nil {
 		return nil, err
 	}
@@ -12341,11 +13402,45 @@ func (c *Client) UpdateWorkspaceTemplate(ctx context.Context, workspace string, 
 
 // OpenPodTerminal Open a terminal in a container
 //
-// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+// It takes the right to create pods/exec in the namespace. Rights are looked at again every other second.
 //
 // Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
 func (c *Client) OpenPodTerminal(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewOpenPodTerminalRequest(c.Server, namespace, pod, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DownloadPodFile Download a file of a container
+//
+// That of a directory is an archive, as tar makes it. It takes the right to create pods/exec in the namespace, and a container with tar.
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `DownloadPodFile` operationId).
+func (c *Client) DownloadPodFile(ctx context.Context, namespace string, pod string, params *DownloadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDownloadPodFileRequest(c.Server, namespace, pod, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UploadPodFile Upload files to a container
+//
+// Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
+//
+// Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
+func (c *Client) UploadPodFile(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadPodFileRequest(c.Server, namespace, pod, params)
 	if err != nil {
 		return nil, err
 	}
@@ -12363,6 +13458,23 @@ func (c *Client) OpenPodTerminal(ctx context.Context, namespace string, pod stri
 // Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
 func (c *Client) OpenNodeTerminal(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewOpenNodeTerminalRequest(c.Server, node, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// OpenKubectlTerminal Open a terminal with kubectl
+//
+// It has the rights of the user, for whom alone it is, and runs in a pod that is made when there is none.
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/users/{user}/kubectl (the `OpenKubectlTerminal` operationId).
+func (c *Client) OpenKubectlTerminal(ctx context.Context, user string, params *OpenKubectlTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewOpenKubectlTerminalRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -13700,6 +14812,328 @@ func NewGetOAuthConfigRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListGatewaysRequest constructs an http.Request for the ListGateways method
+func NewListGatewaysRequest(server string, params *ListGatewaysParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/gateways")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteGatewayRequest constructs an http.Request for the DeleteGateway method
+func NewDeleteGatewayRequest(server string, namespace string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/namespaces/%s/gateways", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGatewaysRequest constructs an http.Request for the GetGateways method
+func NewGetGatewaysRequest(server string, namespace string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/namespaces/%s/gateways", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateGatewayRequest calls the generic CreateGateway builder with application/json body
+func NewCreateGatewayRequest(server string, namespace string, body CreateGatewayJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateGatewayRequestWithBody(server, namespace, "application/json", bodyReader)
+}
+
+// NewCreateGatewayRequestWithBody constructs an http.Request for the CreateGateway method, with any body, and a specified content type
+func NewCreateGatewayRequestWithBody(server string, namespace string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/namespaces/%s/gateways", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateGatewayRequest calls the generic UpdateGateway builder with application/json body
+func NewUpdateGatewayRequest(server string, namespace string, body UpdateGatewayJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateGatewayRequestWithBody(server, namespace, "application/json", bodyReader)
+}
+
+// NewUpdateGatewayRequestWithBody constructs an http.Request for the UpdateGateway method, with any body, and a specified content type
+func NewUpdateGatewayRequestWithBody(server string, namespace string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/namespaces/%s/gateways", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListGatewayPodsRequest constructs an http.Request for the ListGatewayPods method
+func NewListGatewayPodsRequest(server string, namespace string, gateway string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "gateway", gateway, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/namespaces/%s/gateways/%s/pods", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpgradeGatewayRequest constructs an http.Request for the UpgradeGateway method
+func NewUpgradeGatewayRequest(server string, namespace string, gateway string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "gateway", gateway, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/gateway.kubesphere.io/v1alpha1/namespaces/%s/gateways/%s/upgrade", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -19648,6 +21082,46 @@ func NewGetComponentV1alpha2Request(server string, component string) (*http.Requ
 	return req, nil
 }
 
+// NewVerifyGitRepositoryRequest calls the generic VerifyGitRepository builder with application/json body
+func NewVerifyGitRepositoryRequest(server string, body VerifyGitRepositoryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifyGitRepositoryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewVerifyGitRepositoryRequestWithBody constructs an http.Request for the VerifyGitRepository method, with any body, and a specified content type
+func NewVerifyGitRepositoryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/git/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetNamespaceAbnormalWorkloadsRequest constructs an http.Request for the GetNamespaceAbnormalWorkloads method
 func NewGetNamespaceAbnormalWorkloadsRequest(server string, namespace string) (*http.Request, error) {
 	var err error
@@ -19812,6 +21286,168 @@ func NewGetNamespaceQuotasRequest(server string, namespace string) (*http.Reques
 	return req, nil
 }
 
+// NewDeleteRouterRequest constructs an http.Request for the DeleteRouter method
+func NewDeleteRouterRequest(server string, namespace string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/router", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetRouterRequest constructs an http.Request for the GetRouter method
+func NewGetRouterRequest(server string, namespace string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/router", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRouterRequest calls the generic CreateRouter builder with application/json body
+func NewCreateRouterRequest(server string, namespace string, body CreateRouterJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRouterRequestWithBody(server, namespace, "application/json", bodyReader)
+}
+
+// NewCreateRouterRequestWithBody constructs an http.Request for the CreateRouter method, with any body, and a specified content type
+func NewCreateRouterRequestWithBody(server string, namespace string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/router", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUpdateRouterRequest calls the generic UpdateRouter builder with application/json body
+func NewUpdateRouterRequest(server string, namespace string, body UpdateRouterJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateRouterRequestWithBody(server, namespace, "application/json", bodyReader)
+}
+
+// NewUpdateRouterRequestWithBody constructs an http.Request for the UpdateRouter method, with any body, and a specified content type
+func NewUpdateRouterRequestWithBody(server string, namespace string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/router", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewGetStatefulSetRevisionRequest constructs an http.Request for the GetStatefulSetRevision method
 func NewGetStatefulSetRevisionRequest(server string, namespace string, statefulset string, revision int) (*http.Request, error) {
 	var err error
@@ -19860,6 +21496,110 @@ func NewGetStatefulSetRevisionRequest(server string, namespace string, statefuls
 	return req, nil
 }
 
+// NewListNamespacedResourcesV1alpha2Request constructs an http.Request for the ListNamespacedResourcesV1alpha2 method
+func NewListNamespacedResourcesV1alpha2Request(server string, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "resources", resources, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/namespaces/%s/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Conditions != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "conditions", *params.Conditions, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Paging != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "paging", *params.Paging, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OrderBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "orderBy", *params.OrderBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reverse != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reverse", *params.Reverse, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetClusterQuotasRequest constructs an http.Request for the GetClusterQuotas method
 func NewGetClusterQuotasRequest(server string) (*http.Request, error) {
 	var err error
@@ -19883,6 +21623,132 @@ func NewGetClusterQuotasRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewGetImageRequest constructs an http.Request for the GetImage method
+func NewGetImageRequest(server string, params *GetImageParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/registry/blob")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "image", params.Image, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Namespace != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "namespace", *params.Namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Secret != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "secret", *params.Secret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Insecure != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "insecure", *params.Insecure, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewVerifyRegistryRequest calls the generic VerifyRegistry builder with application/json body
+func NewVerifyRegistryRequest(server string, body VerifyRegistryJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifyRegistryRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewVerifyRegistryRequestWithBody constructs an http.Request for the VerifyRegistry method, with any body, and a specified content type
+func NewVerifyRegistryRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/registry/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -19911,6 +21777,137 @@ func NewGetKubeconfigRequest(server string, user string) (*http.Request, error) 
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetKubectlPodRequest constructs an http.Request for the GetKubectlPod method
+func NewGetKubectlPodRequest(server string, user string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/users/%s/kubectl", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListResourcesV1alpha2Request constructs an http.Request for the ListResourcesV1alpha2 method
+func NewListResourcesV1alpha2Request(server string, resources string, params *ListResourcesV1alpha2Params) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "resources", resources, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Conditions != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "conditions", *params.Conditions, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Paging != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "paging", *params.Paging, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.OrderBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "orderBy", *params.OrderBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Reverse != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "reverse", *params.Reverse, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -19999,6 +21996,234 @@ func NewGetComponentRequest(server string, component string) (*http.Request, err
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetImageConfigRequest constructs an http.Request for the GetImageConfig method
+func NewGetImageConfigRequest(server string, namespace string, params *GetImageConfigParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/namespaces/%s/imageconfig", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "image", params.Image, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Secret != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "secret", *params.Secret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewVerifyRegistrySecretRequest calls the generic VerifyRegistrySecret builder with application/json body
+func NewVerifyRegistrySecretRequest(server string, namespace string, secret string, body VerifyRegistrySecretJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifyRegistrySecretRequestWithBody(server, namespace, secret, "application/json", bodyReader)
+}
+
+// NewVerifyRegistrySecretRequestWithBody constructs an http.Request for the VerifyRegistrySecret method, with any body, and a specified content type
+func NewVerifyRegistrySecretRequestWithBody(server string, namespace string, secret string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "secret", secret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/namespaces/%s/registrysecrets/%s/verify", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRepositoryTagsRequest constructs an http.Request for the ListRepositoryTags method
+func NewListRepositoryTagsRequest(server string, namespace string, params *ListRepositoryTagsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/namespaces/%s/repositorytags", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "repository", params.Repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.Secret != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "secret", *params.Secret, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -25367,6 +27592,158 @@ func NewOpenPodTerminalRequest(server string, namespace string, pod string, para
 	return req, nil
 }
 
+// NewDownloadPodFileRequest constructs an http.Request for the DownloadPodFile method
+func NewDownloadPodFileRequest(server string, namespace string, pod string, params *DownloadPodFileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "pod", pod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/terminal.kubesphere.io/v1alpha2/namespaces/%s/pods/%s/file", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Container != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "container", *params.Container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "path", params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUploadPodFileRequest constructs an http.Request for the UploadPodFile method
+func NewUploadPodFileRequest(server string, namespace string, pod string, params *UploadPodFileParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "pod", pod, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/terminal.kubesphere.io/v1alpha2/namespaces/%s/pods/%s/file", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Container != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "container", *params.Container, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "path", params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewOpenNodeTerminalRequest constructs an http.Request for the OpenNodeTerminal method
 func NewOpenNodeTerminalRequest(server string, node string, params *OpenNodeTerminalParams) (*http.Request, error) {
 	var err error
@@ -25384,6 +27761,67 @@ func NewOpenNodeTerminalRequest(server string, node string, params *OpenNodeTerm
 	}
 
 	operationPath := fmt.Sprintf("/kapis/terminal.kubesphere.io/v1alpha2/nodes/%s/exec", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Shell != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "shell", *params.Shell, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewOpenKubectlTerminalRequest constructs an http.Request for the OpenKubectlTerminal method
+func NewOpenKubectlTerminalRequest(server string, user string, params *OpenKubectlTerminalParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/terminal.kubesphere.io/v1alpha2/users/%s/kubectl", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -30720,6 +33158,73 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
 	GetOAuthConfigWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOAuthConfigResponse, error)
 
+	// ListGatewaysWithResponse List the gateways of all projects
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/gateways (the `ListGateways` operationId).
+	ListGatewaysWithResponse(ctx context.Context, params *ListGatewaysParams, reqEditors ...RequestEditorFn) (*ListGatewaysResponse, error)
+
+	// DeleteGatewayWithResponse Delete the gateway of a project
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `DeleteGateway` operationId).
+	DeleteGatewayWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*DeleteGatewayResponse, error)
+
+	// GetGatewaysWithResponse Get the gateways a project has
+	//
+	// That of the cluster and its own. The status has the ports of the service and its load balancer.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `GetGateways` operationId).
+	GetGatewaysWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetGatewaysResponse, error)
+
+	// CreateGatewayWithBodyWithResponse Create the gateway of a project
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+	CreateGatewayWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGatewayResponse, error)
+
+	// CreateGatewayWithResponse Create the gateway of a project
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+	CreateGatewayWithResponse(ctx context.Context, namespace string, body CreateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGatewayResponse, error)
+
+	// UpdateGatewayWithBodyWithResponse Change the gateway of a project
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+	UpdateGatewayWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGatewayResponse, error)
+
+	// UpdateGatewayWithResponse Change the gateway of a project
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+	UpdateGatewayWithResponse(ctx context.Context, namespace string, body UpdateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGatewayResponse, error)
+
+	// ListGatewayPodsWithResponse List the pods of a gateway
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/pods (the `ListGatewayPods` operationId).
+	ListGatewayPodsWithResponse(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*ListGatewayPodsResponse, error)
+
+	// UpgradeGatewayWithResponse Make a gateway of a router
+	//
+	// A router is what KubeSphere 3.0 made. It goes, and the gateway has its type and annotations.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/upgrade (the `UpgradeGateway` operationId).
+	UpgradeGatewayWithResponse(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*UpgradeGatewayResponse, error)
+
 	// ReviewAccessWithBodyWithResponse Ask whether somebody may do something
 	//
 	// Answers by roles, without what everybody may do with the own account.
@@ -31909,6 +34414,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/components/{component} (the `GetComponentV1alpha2` operationId).
 	GetComponentV1alpha2WithResponse(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*GetComponentV1alpha2Response, error)
 
+	// VerifyGitRepositoryWithBodyWithResponse Check whether a repository can be read
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+	VerifyGitRepositoryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyGitRepositoryResponse, error)
+
+	// VerifyGitRepositoryWithResponse Check whether a repository can be read
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+	VerifyGitRepositoryWithResponse(ctx context.Context, body VerifyGitRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyGitRepositoryResponse, error)
+
 	// GetNamespaceAbnormalWorkloadsWithResponse Count what does not work in a namespace
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -31941,6 +34460,48 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/quotas (the `GetNamespaceQuotas` operationId).
 	GetNamespaceQuotasWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetNamespaceQuotasResponse, error)
 
+	// DeleteRouterWithResponse Delete a project's gateway, and answer with its service
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `DeleteRouter` operationId).
+	DeleteRouterWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*DeleteRouterResponse, error)
+
+	// GetRouterWithResponse Get the service of a project's gateway
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `GetRouter` operationId).
+	GetRouterWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetRouterResponse, error)
+
+	// CreateRouterWithBodyWithResponse Create a project's gateway, by its service
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+	CreateRouterWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRouterResponse, error)
+
+	// CreateRouterWithResponse Create a project's gateway, by its service
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+	CreateRouterWithResponse(ctx context.Context, namespace string, body CreateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRouterResponse, error)
+
+	// UpdateRouterWithBodyWithResponse Change the service of a project's gateway
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+	UpdateRouterWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRouterResponse, error)
+
+	// UpdateRouterWithResponse Change the service of a project's gateway
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+	UpdateRouterWithResponse(ctx context.Context, namespace string, body UpdateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRouterResponse, error)
+
 	// GetStatefulSetRevisionWithResponse Get a revision of one of the statefulsets
 	//
 	// That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
@@ -31950,12 +34511,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/statefulsets/{statefulset}/revisions/{revision} (the `GetStatefulSetRevision` operationId).
 	GetStatefulSetRevisionWithResponse(ctx context.Context, namespace string, statefulset string, revision int, reqEditors ...RequestEditorFn) (*GetStatefulSetRevisionResponse, error)
 
+	// ListNamespacedResourcesV1alpha2WithResponse List objects of a namespace, for older clients
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/{resources} (the `ListNamespacedResourcesV1alpha2` operationId).
+	ListNamespacedResourcesV1alpha2WithResponse(ctx context.Context, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*ListNamespacedResourcesV1alpha2Response, error)
+
 	// GetClusterQuotasWithResponse Count what the cluster uses
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/quotas (the `GetClusterQuotas` operationId).
 	GetClusterQuotasWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetClusterQuotasResponse, error)
+
+	// GetImageWithResponse Get the manifest and the configuration of an image
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/registry/blob (the `GetImage` operationId).
+	GetImageWithResponse(ctx context.Context, params *GetImageParams, reqEditors ...RequestEditorFn) (*GetImageResponse, error)
+
+	// VerifyRegistryWithBodyWithResponse Check a user name and a password of a registry
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+	VerifyRegistryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyRegistryResponse, error)
+
+	// VerifyRegistryWithResponse Check a user name and a password of a registry
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+	VerifyRegistryWithResponse(ctx context.Context, body VerifyRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyRegistryResponse, error)
 
 	// GetKubeconfigWithResponse Get a kubeconfig for this server
 	//
@@ -31965,6 +34554,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 	GetKubeconfigWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*GetKubeconfigResponse, error)
+
+	// GetKubectlPodWithResponse Get a pod to run kubectl in
+	//
+	// Makes it when there is none. A terminal in the pod has the rights of the user, for whom alone it is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubectl (the `GetKubectlPod` operationId).
+	GetKubectlPodWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*GetKubectlPodResponse, error)
+
+	// ListResourcesV1alpha2WithResponse List objects of the cluster, for older clients
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/{resources} (the `ListResourcesV1alpha2` operationId).
+	ListResourcesV1alpha2WithResponse(ctx context.Context, resources string, params *ListResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*ListResourcesV1alpha2Response, error)
 
 	// GetComponentHealthWithResponse The health of the system
 	//
@@ -31986,6 +34591,38 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/components/{component} (the `GetComponent` operationId).
 	GetComponentWithResponse(ctx context.Context, component string, reqEditors ...RequestEditorFn) (*GetComponentResponse, error)
+
+	// GetImageConfigWithResponse Get the configuration of an image
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
+	GetImageConfigWithResponse(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*GetImageConfigResponse, error)
+
+	// VerifyRegistrySecretWithBodyWithResponse Check a secret for pulling images
+	//
+	// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+	VerifyRegistrySecretWithBodyWithResponse(ctx context.Context, namespace string, secret string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyRegistrySecretResponse, error)
+
+	// VerifyRegistrySecretWithResponse Check a secret for pulling images
+	//
+	// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+	VerifyRegistrySecretWithResponse(ctx context.Context, namespace string, secret string, body VerifyRegistrySecretJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyRegistrySecretResponse, error)
+
+	// ListRepositoryTagsWithResponse List the tags of a repository of images
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/repositorytags (the `ListRepositoryTags` operationId).
+	ListRepositoryTagsWithResponse(ctx context.Context, namespace string, params *ListRepositoryTagsParams, reqEditors ...RequestEditorFn) (*ListRepositoryTagsResponse, error)
 
 	// ListNamespacedResourcesWithResponse List objects of a namespace
 	//
@@ -32433,12 +35070,30 @@ type ClientWithResponsesInterface interface {
 
 	// OpenPodTerminalWithResponse Open a terminal in a container
 	//
-	// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+	// It takes the right to create pods/exec in the namespace. Rights are looked at again every other second.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/exec (the `OpenPodTerminal` operationId).
 	OpenPodTerminalWithResponse(ctx context.Context, namespace string, pod string, params *OpenPodTerminalParams, reqEditors ...RequestEditorFn) (*OpenPodTerminalResponse, error)
+
+	// DownloadPodFileWithResponse Download a file of a container
+	//
+	// That of a directory is an archive, as tar makes it. It takes the right to create pods/exec in the namespace, and a container with tar.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `DownloadPodFile` operationId).
+	DownloadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *DownloadPodFileParams, reqEditors ...RequestEditorFn) (*DownloadPodFileResponse, error)
+
+	// UploadPodFileWithResponse Upload files to a container
+	//
+	// Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
+	UploadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*UploadPodFileResponse, error)
 
 	// OpenNodeTerminalWithResponse Open a terminal on a node
 	//
@@ -32448,6 +35103,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
 	OpenNodeTerminalWithResponse(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*OpenNodeTerminalResponse, error)
+
+	// OpenKubectlTerminalWithResponse Open a terminal with kubectl
+	//
+	// It has the rights of the user, for whom alone it is, and runs in a pod that is made when there is none.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/users/{user}/kubectl (the `OpenKubectlTerminal` operationId).
+	OpenKubectlTerminalWithResponse(ctx context.Context, user string, params *OpenKubectlTerminalParams, reqEditors ...RequestEditorFn) (*OpenKubectlTerminalResponse, error)
 
 	// GetKapisVersionWithResponse Version of the platform and of Kubernetes
 	//
@@ -33214,6 +35878,391 @@ func (r GetOAuthConfigResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetOAuthConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGatewaysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GatewaysList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGatewaysResponse) GetJSON200() *GatewaysList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListGatewaysResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListGatewaysResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGatewaysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGatewaysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGatewaysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGatewaysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteGatewayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteGatewayResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteGatewayResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteGatewayResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteGatewayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteGatewayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteGatewayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteGatewayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGatewaysResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGatewaysResponse) GetJSON200() *[]RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetGatewaysResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetGatewaysResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGatewaysResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGatewaysResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGatewaysResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGatewaysResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateGatewayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateGatewayResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateGatewayResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateGatewayResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateGatewayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateGatewayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateGatewayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateGatewayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateGatewayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateGatewayResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateGatewayResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateGatewayResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateGatewayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateGatewayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateGatewayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateGatewayResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGatewayPodsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GatewaysList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGatewayPodsResponse) GetJSON200() *GatewaysList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListGatewayPodsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListGatewayPodsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGatewayPodsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGatewayPodsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGatewayPodsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGatewayPodsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpgradeGatewayResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpgradeGatewayResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpgradeGatewayResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpgradeGatewayResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UpgradeGatewayResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpgradeGatewayResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpgradeGatewayResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpgradeGatewayResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -38521,6 +41570,61 @@ func (r GetComponentV1alpha2Response) ContentType() string {
 	return ""
 }
 
+type VerifyGitRepositoryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyGitRepositoryResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r VerifyGitRepositoryResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r VerifyGitRepositoryResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyGitRepositoryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyGitRepositoryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyGitRepositoryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyGitRepositoryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetNamespaceAbnormalWorkloadsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -38741,6 +41845,226 @@ func (r GetNamespaceQuotasResponse) ContentType() string {
 	return ""
 }
 
+type DeleteRouterResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Service
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteRouterResponse) GetJSON200() *V1Service {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DeleteRouterResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DeleteRouterResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteRouterResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteRouterResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteRouterResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteRouterResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetRouterResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Service
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRouterResponse) GetJSON200() *V1Service {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetRouterResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetRouterResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRouterResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRouterResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRouterResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRouterResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateRouterResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Service
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CreateRouterResponse) GetJSON200() *V1Service {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r CreateRouterResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r CreateRouterResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateRouterResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRouterResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRouterResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRouterResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UpdateRouterResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *V1Service
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateRouterResponse) GetJSON200() *V1Service {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UpdateRouterResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UpdateRouterResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateRouterResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateRouterResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateRouterResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateRouterResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetStatefulSetRevisionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -38790,6 +42114,61 @@ func (r GetStatefulSetRevisionResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetStatefulSetRevisionResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListNamespacedResourcesV1alpha2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourcesLegacyList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNamespacedResourcesV1alpha2Response) GetJSON200() *ResourcesLegacyList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListNamespacedResourcesV1alpha2Response) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListNamespacedResourcesV1alpha2Response) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNamespacedResourcesV1alpha2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNamespacedResourcesV1alpha2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNamespacedResourcesV1alpha2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNamespacedResourcesV1alpha2Response) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -38851,6 +42230,116 @@ func (r GetClusterQuotasResponse) ContentType() string {
 	return ""
 }
 
+type GetImageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegistriesImage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetImageResponse) GetJSON200() *RegistriesImage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetImageResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetImageResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetImageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetImageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetImageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetImageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type VerifyRegistryResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyRegistryResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r VerifyRegistryResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r VerifyRegistryResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyRegistryResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyRegistryResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyRegistryResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyRegistryResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetKubeconfigResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -38879,6 +42368,116 @@ func (r GetKubeconfigResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetKubeconfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetKubectlPodResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TerminalKubectlPod
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetKubectlPodResponse) GetJSON200() *TerminalKubectlPod {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetKubectlPodResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetKubectlPodResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetKubectlPodResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetKubectlPodResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetKubectlPodResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetKubectlPodResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListResourcesV1alpha2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourcesLegacyList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListResourcesV1alpha2Response) GetJSON200() *ResourcesLegacyList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListResourcesV1alpha2Response) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListResourcesV1alpha2Response) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListResourcesV1alpha2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListResourcesV1alpha2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListResourcesV1alpha2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListResourcesV1alpha2Response) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -39044,6 +42643,171 @@ func (r GetComponentResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetComponentResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetImageConfigResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetImageConfigResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetImageConfigResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetImageConfigResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetImageConfigResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetImageConfigResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetImageConfigResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetImageConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type VerifyRegistrySecretResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r VerifyRegistrySecretResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r VerifyRegistrySecretResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r VerifyRegistrySecretResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyRegistrySecretResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyRegistrySecretResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyRegistrySecretResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyRegistrySecretResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRepositoryTagsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RegistriesTags
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRepositoryTagsResponse) GetJSON200() *RegistriesTags {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListRepositoryTagsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListRepositoryTagsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRepositoryTagsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRepositoryTagsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRepositoryTagsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRepositoryTagsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -41243,6 +45007,95 @@ func (r OpenPodTerminalResponse) ContentType() string {
 	return ""
 }
 
+type DownloadPodFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DownloadPodFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DownloadPodFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DownloadPodFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DownloadPodFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UploadPodFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UploadPodFileResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r UploadPodFileResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r UploadPodFileResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r UploadPodFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UploadPodFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UploadPodFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UploadPodFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type OpenNodeTerminalResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -41285,6 +45138,54 @@ func (r OpenNodeTerminalResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r OpenNodeTerminalResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type OpenKubectlTerminalResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r OpenKubectlTerminalResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r OpenKubectlTerminalResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r OpenKubectlTerminalResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r OpenKubectlTerminalResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r OpenKubectlTerminalResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r OpenKubectlTerminalResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -43588,6 +47489,127 @@ func (c *ClientWithResponses) GetOAuthConfigWithResponse(ctx context.Context, re
 	return ParseGetOAuthConfigResponse(rsp)
 }
 
+// ListGatewaysWithResponse List the gateways of all projects
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/gateways (the `ListGateways` operationId).
+func (c *ClientWithResponses) ListGatewaysWithResponse(ctx context.Context, params *ListGatewaysParams, reqEditors ...RequestEditorFn) (*ListGatewaysResponse, error) {
+	rsp, err := c.ListGateways(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGatewaysResponse(rsp)
+}
+
+// DeleteGatewayWithResponse Delete the gateway of a project
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `DeleteGateway` operationId).
+func (c *ClientWithResponses) DeleteGatewayWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*DeleteGatewayResponse, error) {
+	rsp, err := c.DeleteGateway(ctx, namespace, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteGatewayResponse(rsp)
+}
+
+// GetGatewaysWithResponse Get the gateways a project has
+//
+// That of the cluster and its own. The status has the ports of the service and its load balancer.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `GetGateways` operationId).
+func (c *ClientWithResponses) GetGatewaysWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetGatewaysResponse, error) {
+	rsp, err := c.GetGateways(ctx, namespace, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGatewaysResponse(rsp)
+}
+
+// CreateGatewayWithBodyWithResponse Create the gateway of a project
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+func (c *ClientWithResponses) CreateGatewayWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGatewayResponse, error) {
+	rsp, err := c.CreateGatewayWithBody(ctx, namespace, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateGatewayResponse(rsp)
+}
+
+// CreateGatewayWithResponse Create the gateway of a project
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `CreateGateway` operationId).
+func (c *ClientWithResponses) CreateGatewayWithResponse(ctx context.Context, namespace string, body CreateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGatewayResponse, error) {
+	rsp, err := c.CreateGateway(ctx, namespace, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateGatewayResponse(rsp)
+}
+
+// UpdateGatewayWithBodyWithResponse Change the gateway of a project
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+func (c *ClientWithResponses) UpdateGatewayWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateGatewayResponse, error) {
+	rsp, err := c.UpdateGatewayWithBody(ctx, namespace, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateGatewayResponse(rsp)
+}
+
+// UpdateGatewayWithResponse Change the gateway of a project
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways (the `UpdateGateway` operationId).
+func (c *ClientWithResponses) UpdateGatewayWithResponse(ctx context.Context, namespace string, body UpdateGatewayJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateGatewayResponse, error) {
+	rsp, err := c.UpdateGateway(ctx, namespace, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateGatewayResponse(rsp)
+}
+
+// ListGatewayPodsWithResponse List the pods of a gateway
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/pods (the `ListGatewayPods` operationId).
+func (c *ClientWithResponses) ListGatewayPodsWithResponse(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*ListGatewayPodsResponse, error) {
+	rsp, err := c.ListGatewayPods(ctx, namespace, gateway, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGatewayPodsResponse(rsp)
+}
+
+// UpgradeGatewayWithResponse Make a gateway of a router
+//
+// A router is what KubeSphere 3.0 made. It goes, and the gateway has its type and annotations.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/gateway.kubesphere.io/v1alpha1/namespaces/{namespace}/gateways/{gateway}/upgrade (the `UpgradeGateway` operationId).
+func (c *ClientWithResponses) UpgradeGatewayWithResponse(ctx context.Context, namespace string, gateway string, reqEditors ...RequestEditorFn) (*UpgradeGatewayResponse, error) {
+	rsp, err := c.UpgradeGateway(ctx, namespace, gateway, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpgradeGatewayResponse(rsp)
+}
+
 // ReviewAccessWithBodyWithResponse Ask whether somebody may do something
 //
 // Answers by roles, without what everybody may do with the own account.
@@ -45647,6 +49669,32 @@ func (c *ClientWithResponses) GetComponentV1alpha2WithResponse(ctx context.Conte
 	return ParseGetComponentV1alpha2Response(rsp)
 }
 
+// VerifyGitRepositoryWithBodyWithResponse Check whether a repository can be read
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+func (c *ClientWithResponses) VerifyGitRepositoryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyGitRepositoryResponse, error) {
+	rsp, err := c.VerifyGitRepositoryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyGitRepositoryResponse(rsp)
+}
+
+// VerifyGitRepositoryWithResponse Check whether a repository can be read
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/git/verify (the `VerifyGitRepository` operationId).
+func (c *ClientWithResponses) VerifyGitRepositoryWithResponse(ctx context.Context, body VerifyGitRepositoryJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyGitRepositoryResponse, error) {
+	rsp, err := c.VerifyGitRepository(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyGitRepositoryResponse(rsp)
+}
+
 // GetNamespaceAbnormalWorkloadsWithResponse Count what does not work in a namespace
 //
 // Returns a wrapper object for the known response body format(s).
@@ -45703,6 +49751,84 @@ func (c *ClientWithResponses) GetNamespaceQuotasWithResponse(ctx context.Context
 	return ParseGetNamespaceQuotasResponse(rsp)
 }
 
+// DeleteRouterWithResponse Delete a project's gateway, and answer with its service
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `DeleteRouter` operationId).
+func (c *ClientWithResponses) DeleteRouterWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*DeleteRouterResponse, error) {
+	rsp, err := c.DeleteRouter(ctx, namespace, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteRouterResponse(rsp)
+}
+
+// GetRouterWithResponse Get the service of a project's gateway
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `GetRouter` operationId).
+func (c *ClientWithResponses) GetRouterWithResponse(ctx context.Context, namespace string, reqEditors ...RequestEditorFn) (*GetRouterResponse, error) {
+	rsp, err := c.GetRouter(ctx, namespace, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRouterResponse(rsp)
+}
+
+// CreateRouterWithBodyWithResponse Create a project's gateway, by its service
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+func (c *ClientWithResponses) CreateRouterWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRouterResponse, error) {
+	rsp, err := c.CreateRouterWithBody(ctx, namespace, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRouterResponse(rsp)
+}
+
+// CreateRouterWithResponse Create a project's gateway, by its service
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `CreateRouter` operationId).
+func (c *ClientWithResponses) CreateRouterWithResponse(ctx context.Context, namespace string, body CreateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRouterResponse, error) {
+	rsp, err := c.CreateRouter(ctx, namespace, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRouterResponse(rsp)
+}
+
+// UpdateRouterWithBodyWithResponse Change the service of a project's gateway
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+func (c *ClientWithResponses) UpdateRouterWithBodyWithResponse(ctx context.Context, namespace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateRouterResponse, error) {
+	rsp, err := c.UpdateRouterWithBody(ctx, namespace, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRouterResponse(rsp)
+}
+
+// UpdateRouterWithResponse Change the service of a project's gateway
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/router (the `UpdateRouter` operationId).
+func (c *ClientWithResponses) UpdateRouterWithResponse(ctx context.Context, namespace string, body UpdateRouterJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRouterResponse, error) {
+	rsp, err := c.UpdateRouter(ctx, namespace, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateRouterResponse(rsp)
+}
+
 // GetStatefulSetRevisionWithResponse Get a revision of one of the statefulsets
 //
 // That of a deployment is a ReplicaSet, those of others are ControllerRevisions.
@@ -45718,6 +49844,19 @@ func (c *ClientWithResponses) GetStatefulSetRevisionWithResponse(ctx context.Con
 	return ParseGetStatefulSetRevisionResponse(rsp)
 }
 
+// ListNamespacedResourcesV1alpha2WithResponse List objects of a namespace, for older clients
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/{resources} (the `ListNamespacedResourcesV1alpha2` operationId).
+func (c *ClientWithResponses) ListNamespacedResourcesV1alpha2WithResponse(ctx context.Context, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*ListNamespacedResourcesV1alpha2Response, error) {
+	rsp, err := c.ListNamespacedResourcesV1alpha2(ctx, namespace, resources, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNamespacedResourcesV1alpha2Response(rsp)
+}
+
 // GetClusterQuotasWithResponse Count what the cluster uses
 //
 // Returns a wrapper object for the known response body format(s).
@@ -45729,6 +49868,45 @@ func (c *ClientWithResponses) GetClusterQuotasWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseGetClusterQuotasResponse(rsp)
+}
+
+// GetImageWithResponse Get the manifest and the configuration of an image
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/registry/blob (the `GetImage` operationId).
+func (c *ClientWithResponses) GetImageWithResponse(ctx context.Context, params *GetImageParams, reqEditors ...RequestEditorFn) (*GetImageResponse, error) {
+	rsp, err := c.GetImage(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetImageResponse(rsp)
+}
+
+// VerifyRegistryWithBodyWithResponse Check a user name and a password of a registry
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+func (c *ClientWithResponses) VerifyRegistryWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyRegistryResponse, error) {
+	rsp, err := c.VerifyRegistryWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyRegistryResponse(rsp)
+}
+
+// VerifyRegistryWithResponse Check a user name and a password of a registry
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/registry/verify (the `VerifyRegistry` operationId).
+func (c *ClientWithResponses) VerifyRegistryWithResponse(ctx context.Context, body VerifyRegistryJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyRegistryResponse, error) {
+	rsp, err := c.VerifyRegistry(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyRegistryResponse(rsp)
 }
 
 // GetKubeconfigWithResponse Get a kubeconfig for this server
@@ -45744,6 +49922,34 @@ func (c *ClientWithResponses) GetKubeconfigWithResponse(ctx context.Context, use
 		return nil, err
 	}
 	return ParseGetKubeconfigResponse(rsp)
+}
+
+// GetKubectlPodWithResponse Get a pod to run kubectl in
+//
+// Makes it when there is none. A terminal in the pod has the rights of the user, for whom alone it is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubectl (the `GetKubectlPod` operationId).
+func (c *ClientWithResponses) GetKubectlPodWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*GetKubectlPodResponse, error) {
+	rsp, err := c.GetKubectlPod(ctx, user, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetKubectlPodResponse(rsp)
+}
+
+// ListResourcesV1alpha2WithResponse List objects of the cluster, for older clients
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/{resources} (the `ListResourcesV1alpha2` operationId).
+func (c *ClientWithResponses) ListResourcesV1alpha2WithResponse(ctx context.Context, resources string, params *ListResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*ListResourcesV1alpha2Response, error) {
+	rsp, err := c.ListResourcesV1alpha2(ctx, resources, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListResourcesV1alpha2Response(rsp)
 }
 
 // GetComponentHealthWithResponse The health of the system
@@ -45783,6 +49989,62 @@ func (c *ClientWithResponses) GetComponentWithResponse(ctx context.Context, comp
 		return nil, err
 	}
 	return ParseGetComponentResponse(rsp)
+}
+
+// GetImageConfigWithResponse Get the configuration of an image
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
+func (c *ClientWithResponses) GetImageConfigWithResponse(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*GetImageConfigResponse, error) {
+	rsp, err := c.GetImageConfig(ctx, namespace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetImageConfigResponse(rsp)
+}
+
+// VerifyRegistrySecretWithBodyWithResponse Check a secret for pulling images
+//
+// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+func (c *ClientWithResponses) VerifyRegistrySecretWithBodyWithResponse(ctx context.Context, namespace string, secret string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyRegistrySecretResponse, error) {
+	rsp, err := c.VerifyRegistrySecretWithBody(ctx, namespace, secret, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyRegistrySecretResponse(rsp)
+}
+
+// VerifyRegistrySecretWithResponse Check a secret for pulling images
+//
+// The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/registrysecrets/{secret}/verify (the `VerifyRegistrySecret` operationId).
+func (c *ClientWithResponses) VerifyRegistrySecretWithResponse(ctx context.Context, namespace string, secret string, body VerifyRegistrySecretJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyRegistrySecretResponse, error) {
+	rsp, err := c.VerifyRegistrySecret(ctx, namespace, secret, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyRegistrySecretResponse(rsp)
+}
+
+// ListRepositoryTagsWithResponse List the tags of a repository of images
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/repositorytags (the `ListRepositoryTags` operationId).
+func (c *ClientWithResponses) ListRepositoryTagsWithResponse(ctx context.Context, namespace string, params *ListRepositoryTagsParams, reqEditors ...RequestEditorFn) (*ListRepositoryTagsResponse, error) {
+	rsp, err := c.ListRepositoryTags(ctx, namespace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRepositoryTagsResponse(rsp)
 }
 
 // ListNamespacedResourcesWithResponse List objects of a namespace
@@ -46567,7 +50829,7 @@ func (c *ClientWithResponses) UpdateWorkspaceTemplateWithResponse(ctx context.Co
 
 // OpenPodTerminalWithResponse Open a terminal in a container
 //
-// It takes the right to create pods/exec in the namespace. Rights are looked at again every 15 seconds.
+// It takes the right to create pods/exec in the namespace. Rights are looked at again every other second.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -46578,6 +50840,36 @@ func (c *ClientWithResponses) OpenPodTerminalWithResponse(ctx context.Context, n
 		return nil, err
 	}
 	return ParseOpenPodTerminalResponse(rsp)
+}
+
+// DownloadPodFileWithResponse Download a file of a container
+//
+// That of a directory is an archive, as tar makes it. It takes the right to create pods/exec in the namespace, and a container with tar.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `DownloadPodFile` operationId).
+func (c *ClientWithResponses) DownloadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *DownloadPodFileParams, reqEditors ...RequestEditorFn) (*DownloadPodFileResponse, error) {
+	rsp, err := c.DownloadPodFile(ctx, namespace, pod, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDownloadPodFileResponse(rsp)
+}
+
+// UploadPodFileWithResponse Upload files to a container
+//
+// Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
+func (c *ClientWithResponses) UploadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*UploadPodFileResponse, error) {
+	rsp, err := c.UploadPodFile(ctx, namespace, pod, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUploadPodFileResponse(rsp)
 }
 
 // OpenNodeTerminalWithResponse Open a terminal on a node
@@ -46593,6 +50885,21 @@ func (c *ClientWithResponses) OpenNodeTerminalWithResponse(ctx context.Context, 
 		return nil, err
 	}
 	return ParseOpenNodeTerminalResponse(rsp)
+}
+
+// OpenKubectlTerminalWithResponse Open a terminal with kubectl
+//
+// It has the rights of the user, for whom alone it is, and runs in a pod that is made when there is none.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/users/{user}/kubectl (the `OpenKubectlTerminal` operationId).
+func (c *ClientWithResponses) OpenKubectlTerminalWithResponse(ctx context.Context, user string, params *OpenKubectlTerminalParams, reqEditors ...RequestEditorFn) (*OpenKubectlTerminalResponse, error) {
+	rsp, err := c.OpenKubectlTerminal(ctx, user, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseOpenKubectlTerminalResponse(rsp)
 }
 
 // GetKapisVersionWithResponse Version of the platform and of Kubernetes
@@ -47698,6 +52005,286 @@ func ParseGetOAuthConfigResponse(rsp *http.Response) (*GetOAuthConfigResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListGatewaysResponse parses an HTTP response from a ListGatewaysWithResponse call
+func ParseListGatewaysResponse(rsp *http.Response) (*ListGatewaysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGatewaysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GatewaysList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteGatewayResponse parses an HTTP response from a DeleteGatewayWithResponse call
+func ParseDeleteGatewayResponse(rsp *http.Response) (*DeleteGatewayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteGatewayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGatewaysResponse parses an HTTP response from a GetGatewaysWithResponse call
+func ParseGetGatewaysResponse(rsp *http.Response) (*GetGatewaysResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGatewaysResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateGatewayResponse parses an HTTP response from a CreateGatewayWithResponse call
+func ParseCreateGatewayResponse(rsp *http.Response) (*CreateGatewayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateGatewayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateGatewayResponse parses an HTTP response from a UpdateGatewayWithResponse call
+func ParseUpdateGatewayResponse(rsp *http.Response) (*UpdateGatewayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateGatewayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListGatewayPodsResponse parses an HTTP response from a ListGatewayPodsWithResponse call
+func ParseListGatewayPodsResponse(rsp *http.Response) (*ListGatewayPodsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGatewayPodsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GatewaysList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpgradeGatewayResponse parses an HTTP response from a UpgradeGatewayWithResponse call
+func ParseUpgradeGatewayResponse(rsp *http.Response) (*UpgradeGatewayResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpgradeGatewayResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	}
 
@@ -51565,6 +56152,49 @@ func ParseGetComponentV1alpha2Response(rsp *http.Response) (*GetComponentV1alpha
 	return response, nil
 }
 
+// ParseVerifyGitRepositoryResponse parses an HTTP response from a VerifyGitRepositoryWithResponse call
+func ParseVerifyGitRepositoryResponse(rsp *http.Response) (*VerifyGitRepositoryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyGitRepositoryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetNamespaceAbnormalWorkloadsResponse parses an HTTP response from a GetNamespaceAbnormalWorkloadsWithResponse call
 func ParseGetNamespaceAbnormalWorkloadsResponse(rsp *http.Response) (*GetNamespaceAbnormalWorkloadsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -51725,6 +56355,166 @@ func ParseGetNamespaceQuotasResponse(rsp *http.Response) (*GetNamespaceQuotasRes
 	return response, nil
 }
 
+// ParseDeleteRouterResponse parses an HTTP response from a DeleteRouterWithResponse call
+func ParseDeleteRouterResponse(rsp *http.Response) (*DeleteRouterResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteRouterResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Service
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetRouterResponse parses an HTTP response from a GetRouterWithResponse call
+func ParseGetRouterResponse(rsp *http.Response) (*GetRouterResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRouterResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Service
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateRouterResponse parses an HTTP response from a CreateRouterWithResponse call
+func ParseCreateRouterResponse(rsp *http.Response) (*CreateRouterResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRouterResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Service
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseUpdateRouterResponse parses an HTTP response from a UpdateRouterWithResponse call
+func ParseUpdateRouterResponse(rsp *http.Response) (*UpdateRouterResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateRouterResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest V1Service
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetStatefulSetRevisionResponse parses an HTTP response from a GetStatefulSetRevisionWithResponse call
 func ParseGetStatefulSetRevisionResponse(rsp *http.Response) (*GetStatefulSetRevisionResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -51741,6 +56531,46 @@ func ParseGetStatefulSetRevisionResponse(rsp *http.Response) (*GetStatefulSetRev
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest V1ControllerRevision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListNamespacedResourcesV1alpha2Response parses an HTTP response from a ListNamespacedResourcesV1alpha2WithResponse call
+func ParseListNamespacedResourcesV1alpha2Response(rsp *http.Response) (*ListNamespacedResourcesV1alpha2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNamespacedResourcesV1alpha2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourcesLegacyList
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -51805,6 +56635,95 @@ func ParseGetClusterQuotasResponse(rsp *http.Response) (*GetClusterQuotasRespons
 	return response, nil
 }
 
+// ParseGetImageResponse parses an HTTP response from a GetImageWithResponse call
+func ParseGetImageResponse(rsp *http.Response) (*GetImageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetImageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegistriesImage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case rsp.StatusCode == 404:
+		break // No content-type
+
+	}
+
+	return response, nil
+}
+
+// ParseVerifyRegistryResponse parses an HTTP response from a VerifyRegistryWithResponse call
+func ParseVerifyRegistryResponse(rsp *http.Response) (*VerifyRegistryResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyRegistryResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetKubeconfigResponse parses an HTTP response from a GetKubeconfigWithResponse call
 func ParseGetKubeconfigResponse(rsp *http.Response) (*GetKubeconfigResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -51816,6 +56735,86 @@ func ParseGetKubeconfigResponse(rsp *http.Response) (*GetKubeconfigResponse, err
 	response := &GetKubeconfigResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetKubectlPodResponse parses an HTTP response from a GetKubectlPodWithResponse call
+func ParseGetKubectlPodResponse(rsp *http.Response) (*GetKubectlPodResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetKubectlPodResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TerminalKubectlPod
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListResourcesV1alpha2Response parses an HTTP response from a ListResourcesV1alpha2WithResponse call
+func ParseListResourcesV1alpha2Response(rsp *http.Response) (*ListResourcesV1alpha2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListResourcesV1alpha2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourcesLegacyList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
 	}
 
 	return response, nil
@@ -51935,6 +56934,141 @@ func ParseGetComponentResponse(rsp *http.Response) (*GetComponentResponse, error
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetImageConfigResponse parses an HTTP response from a GetImageConfigWithResponse call
+func ParseGetImageConfigResponse(rsp *http.Response) (*GetImageConfigResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetImageConfigResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case rsp.StatusCode == 404:
+		break // No content-type
+
+	}
+
+	return response, nil
+}
+
+// ParseVerifyRegistrySecretResponse parses an HTTP response from a VerifyRegistrySecretWithResponse call
+func ParseVerifyRegistrySecretResponse(rsp *http.Response) (*VerifyRegistrySecretResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyRegistrySecretResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListRepositoryTagsResponse parses an HTTP response from a ListRepositoryTagsWithResponse call
+func ParseListRepositoryTagsResponse(rsp *http.Response) (*ListRepositoryTagsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRepositoryTagsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RegistriesTags
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case rsp.StatusCode == 404:
+		break // No content-type
 
 	}
 
@@ -53535,6 +58669,68 @@ func ParseOpenPodTerminalResponse(rsp *http.Response) (*OpenPodTerminalResponse,
 		}
 		response.JSON403 = &dest
 
+	case rsp.StatusCode == 429:
+		break // No content-type
+
+	}
+
+	return response, nil
+}
+
+// ParseDownloadPodFileResponse parses an HTTP response from a DownloadPodFileWithResponse call
+func ParseDownloadPodFileResponse(rsp *http.Response) (*DownloadPodFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DownloadPodFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseUploadPodFileResponse parses an HTTP response from a UploadPodFileWithResponse call
+func ParseUploadPodFileResponse(rsp *http.Response) (*UploadPodFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UploadPodFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case rsp.StatusCode == 413:
+		break // No content-type
+
 	}
 
 	return response, nil
@@ -53573,6 +58769,51 @@ func ParseOpenNodeTerminalResponse(rsp *http.Response) (*OpenNodeTerminalRespons
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	case rsp.StatusCode == 429:
+		break // No content-type
+
+	}
+
+	return response, nil
+}
+
+// ParseOpenKubectlTerminalResponse parses an HTTP response from a OpenKubectlTerminalWithResponse call
+func ParseOpenKubectlTerminalResponse(rsp *http.Response) (*OpenKubectlTerminalResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &OpenKubectlTerminalResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 101:
+		break // No content-type
+
+	case rsp.StatusCode == 400:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case rsp.StatusCode == 429:
+		break // No content-type
 
 	}
 
