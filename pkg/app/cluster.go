@@ -19,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/components"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/gateways"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/nodes"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/registries"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/statistics"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
@@ -44,7 +45,7 @@ func (d doors) clusterGroups() []route.Group {
 	groups := append(health.Groups(), jobs.Groups()...)
 	groups = append(groups, others.Groups()...)
 	groups = append(groups, (&gateways.Handler{Client: a.client, Namespace: d.config.Gateway.Namespace}).Groups()...)
-	groups = append(groups, numbers.Group())
+	groups = append(groups, numbers.Group(), (&nodes.Handler{Client: a.client, Rights: d.rights}).Group())
 	return append(groups, shells.Groups()...)
 }
 
