@@ -59,7 +59,7 @@ test-identity:
 	go test -C test/identity -count=1 ./...
 
 # The embedded Kubernetes of the tests is not raced; the server in them is.
-test-e2e: bin/devcluster bin/ks-apiserver
+test-e2e: bin/devcluster bin/ks-apiserver bin/kubectl-ks
 	go vet -tags e2e ./test/e2e
 	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- $(if $(RACE),env CGO_ENABLED=1) go test $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
 
