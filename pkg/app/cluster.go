@@ -13,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/statistics"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/workloads"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -39,17 +40,28 @@ func (d doors) stillAllowed(r *http.Request) error {
 	if !found {
 		return status.Unauthorized("Unauthorized: this needs credentials")
 	}
-	account, known, err := d.accounts.directory.Account(r.Context(), who.GetName())
+	sender := who
+	if another, ok := who.(*kube.Another); ok {
+		sender = another.By
+	}
+	account, known, err := d.accounts.directory.Account(r.Context(), sender.GetName())
 	if err != nil {
 		return err
 	}
 	if !known || !authn.MayGoOn(account.State) {
 		return authn.ErrNotActive
 	}
-	for _, id := range who.GetExtra()[authn.ExtraSession] {
+	for _, id := range sender.GetExtra()[authn.ExtraSession] {
 		if active, err := d.active.Active(r.Context(), id); err != nil || !active {
 			return authn.ErrSessionEnded
 		}
+	}
+	asked, err := authz.Asked(r.Header)
+	if err == nil && asked != nil {
+		_, err = asked.By(r.Context(), d.authorizer, sender)
+	}
+	if err != nil {
+		return err
 	}
 	attributes := authz.AttributesOf(request.InfoFrom(r.Context()))
 	attributes.User = who

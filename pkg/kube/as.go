@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"strings"
+
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/rest"
 )
@@ -11,13 +13,44 @@ import (
 func As(config *rest.Config, who user.Info) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: who.GetName(), Groups: groupsOf(who)}
+	if another, ok := who.(*Another); ok {
+		config.Impersonate.UID, config.Impersonate.Extra = another.UID, another.extra()
+	}
 	return config
+}
+
+// ExtraPrefix is that of the keys of what this server says of a user.
+const ExtraPrefix = "ks-apiserver.kubesphere.io/"
+
+// ExtraImpersonator is the key of the user's extra that tells Kubernetes' audit
+// log who acts as the user.
+const ExtraImpersonator = ExtraPrefix + "impersonator"
+
+// Another is whom a request is made as, since who sent it asked for that and
+// may. Kubernetes is told of both.
+type Another struct {
+	user.DefaultInfo
+	By user.Info
+}
+
+// extra is what was asked for, and who asked.
+func (a *Another) extra() map[string][]string {
+	extra := map[string][]string{ExtraImpersonator: {a.By.GetName()}}
+	for key, values := range a.Extra {
+		if !strings.HasPrefix(key, ExtraPrefix) {
+			extra[key] = values
+		}
+	}
+	return extra
 }
 
 // groupsOf are the groups a user is impersonated with. A name in a User object
 // must not make somebody system:masters.
 func groupsOf(who user.Info) []string {
 	groups := []string{AuthorizedGroup}
+	if another, ok := who.(*Another); ok {
+		return append(groups, another.Groups...) // each was authorised by name
+	}
 	for _, group := range who.GetGroups() {
 		if !hasPrefix(group, "system:") && group != AuthorizedGroup || group == user.AllAuthenticated || group == user.AllUnauthenticated {
 			groups = append(groups, group)

@@ -2,12 +2,12 @@ package kube
 
 import (
 	"context"
-	"net/http"
-	"strings"
-
+	"fmt"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
+	"net/http"
+	"strings"
 )
 
 // server is who this server is when it acts for nobody: the name in the audit
@@ -26,6 +26,28 @@ func Impersonate(header http.Header, who user.Info) {
 	header.Del("Cookie")
 	header.Set("Impersonate-User", who.GetName())
 	header["Impersonate-Group"] = groupsOf(who)
+	if another, ok := who.(*Another); ok {
+		if another.UID != "" {
+			header.Set("Impersonate-Uid", another.UID)
+		}
+		for key, values := range another.extra() {
+			header["Impersonate-Extra-"+escaped(key)] = values
+		}
+	}
+}
+
+// escaped is a key as part of the name of a header.
+func escaped(key string) string {
+	var name strings.Builder
+	for _, c := range []byte(key) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_':
+			name.WriteByte(c)
+		default:
+			fmt.Fprintf(&name, "%%%02X", c)
+		}
+	}
+	return name.String()
 }
 
 func hasPrefix(text, prefix string) bool {

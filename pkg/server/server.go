@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -109,6 +110,19 @@ func (s *Server) mux() (*http.ServeMux, error) {
 	mux.Handle("GET /metrics", measured)
 	mux.Handle("GET /kapis/metrics", measured)
 	return mux, nil
+}
+
+// byteByByte gives paths that go on below a proxy subresource to Kubernetes as
+// they are: the mux would redirect those it does not find tidy.
+func byteByByte(mux, kubernetes http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if info := request.InfoFrom(r.Context()); info != nil && info.Below && kubernetes != nil {
+			r.Pattern = "/" + info.APIPrefix + "/"
+			kubernetes.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // lasting tells of a request whether it is for an operation that streams
