@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ type app struct {
 	setup     *setup.Setup
 	reconcile *controllers.Controllers
 	records   *iam.Records
+	proxy     *kubeproxy.Proxy
 	server    *server.Server
 }
 
@@ -103,7 +105,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.standing} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -125,6 +127,21 @@ func (a *app) pin(resources []string) {
 	for _, resource := range resources {
 		a.cache.Pin(a.catalog.Type(resource))
 	}
+}
+
+// standing keeps asking whether Kubernetes lets this server in, which it does
+// not before the cluster is set up.
+func (a *app) standing(ctx context.Context) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for a.setup.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+	a.proxy.Run(ctx)
 }
 
 // sweep deletes sessions and tokens that are over.
@@ -228,13 +245,17 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	authenticator := authn.New(tokens, active, a.directory, passwords, a.tokens)
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	decide := a.authorizer(c.Authorization.Mode, rights)
-	proxy, err := kubeproxy.New(a.rest, rights)
+	var d doors
+	a.proxy, err = kubeproxy.New(kubeproxy.Options{
+		Config: a.rest, Rights: rights, Allowed: func(r *http.Request) error { return d.stillAllowed(r) },
+	})
 	if err != nil {
 		return err
 	}
+	proxy := a.proxy
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
 	people := newPeople(a, accounts.users, accounts.groups, reload)
-	doors := doors{
+	d = doors{
 		proxy: proxy, rest: a.rest, active: active, people: people,
 		oauth: a.newOAuth(tokens, passwords, authenticator, people),
 		roles: &roles.Handler{
@@ -247,7 +268,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 			Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
 		},
 	}
-	groups := doors.groups()
+	groups := d.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return err
@@ -259,11 +280,11 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
 		handlers[path] = proxy
 	}
-	handlers[kapisiam.OwnPattern] = doors.users().Own(proxy)
+	handlers[kapisiam.OwnPattern] = d.users().Own(proxy)
 	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
 		handlers[path] = proxy.Documents(handlers[path])
 	}
-	reviews, err := doors.roles.SelfReviews()
+	reviews, err := d.roles.SelfReviews()
 	if err != nil {
 		return err
 	}
@@ -305,6 +326,7 @@ func (a *app) checks() []server.Check {
 	checks := []server.Check{
 		{Name: "kubernetes", Err: a.monitor.Err},
 		{Name: "setup", Err: a.setup.Ready},
+		{Name: "kubernetes-rights", Err: a.proxy.Err},
 		{Name: "signing-keys", Err: a.keys.Ready},
 	}
 	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
