@@ -79,7 +79,7 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	answer, err := p.transport.RoundTrip(question)
+	answer, err := p.lasting.RoundTrip(question)
 	if err == nil {
 		err = p.filter(answer)
 	}

@@ -25,7 +25,8 @@ type Proxy struct {
 	target     *url.URL
 	options    Options
 	rights     Rights
-	transport  http.RoundTripper
+	transport  http.RoundTripper // for requests that are answered at once
+	lasting    http.RoundTripper // for those that last
 	standing   *standing
 	requests   *httputil.ReverseProxy // what is answered at once
 	watches    *httputil.ReverseProxy // passed on as they come, and mostly silent
@@ -58,19 +59,22 @@ func New(options Options) (*Proxy, error) {
 	}
 	p := &Proxy{target: target, options: options, rights: options.Rights}
 	p.standing = &standing{ask: p.mayEverything}
-	if p.transport, err = pooled(options.Config); err != nil {
+	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
 	}
-	changing, err := upgradable(options.Config)
+	if p.lasting, err = forStreams(options.Config); err != nil {
+		return nil, err
+	}
+	changing, err := forUpgrades(options.Config)
 	if err != nil {
 		return nil, err
 	}
 	small, large := &buffers{size: watchBuffer}, &buffers{size: requestBuffer}
 	p.requests = p.reverse(p.transport, large, p.look)
-	p.watches = p.reverse(p.transport, small, p.look)
-	p.streams = p.reverse(p.transport, large, p.look)
+	p.watches = p.reverse(p.lasting, small, p.look)
+	p.streams = p.reverse(p.lasting, large, p.look)
 	p.upgrades = p.reverse(changing, large, p.lookUpgraded)
-	p.namespaces = p.reverse(p.transport, small, p.filter)
+	p.namespaces = p.reverse(p.lasting, small, p.filter)
 	return p, nil
 }
 

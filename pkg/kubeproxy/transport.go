@@ -12,9 +12,14 @@ import (
 )
 
 const (
-	// connections to kube-apiserver are used in turn: one reads and decrypts on
-	// one processor only, however many streams it has.
-	connections = 4
+	// kept is how many connections over HTTP/1.1 are kept for the next requests,
+	// and keptFor how long: less than kube-apiserver keeps them, which would
+	// else close one just when a request is sent over it.
+	kept    = 128
+	keptFor = 30 * time.Second
+	// multiplexed connections over HTTP/2 are used in turn: one reads and decrypts
+	// on one processor only, however many streams it has.
+	multiplexed = 4
 	// A connection that says nothing for so long is asked whether it is there.
 	silence = 15 * time.Second
 	answers = 5 * time.Second
@@ -47,8 +52,17 @@ func transport(config *rest.Config, tune func(*http.Transport)) (http.RoundTripp
 	}
 }
 
-// pooled are connections over HTTP/2.
-func pooled(config *rest.Config) (http.RoundTripper, error) {
+// forRequests are connections over HTTP/1.1, which takes two thirds of the work
+// HTTP/2 takes to carry a large answer, for Kubernetes and here.
+func forRequests(config *rest.Config) (http.RoundTripper, error) {
+	return transport(http1(config), func(t *http.Transport) {
+		t.MaxIdleConns, t.MaxIdleConnsPerHost, t.IdleConnTimeout = kept, kept, keptFor
+	})
+}
+
+// forStreams are connections over HTTP/2, of which a few carry thousands of
+// watches that mostly wait.
+func forStreams(config *rest.Config) (http.RoundTripper, error) {
 	all := &inTurn{}
 	for n := range all.transports {
 		var err error
@@ -61,24 +75,28 @@ func pooled(config *rest.Config) (http.RoundTripper, error) {
 	return all, nil
 }
 
-// upgradable are connections over HTTP/1.1, which can change protocols. None is
-// used twice: what a connection is after an upgrade that failed, only the other
-// side knows (CVE-2018-1002105).
-func upgradable(config *rest.Config) (http.RoundTripper, error) {
+// forUpgrades are connections that can change protocols. None is used twice:
+// what a connection is after an upgrade that failed, only the other side knows
+// (CVE-2018-1002105).
+func forUpgrades(config *rest.Config) (http.RoundTripper, error) {
+	return transport(http1(config), func(t *http.Transport) { t.DisableKeepAlives = true })
+}
+
+func http1(config *rest.Config) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.NextProtos = []string{"http/1.1"}
-	return transport(config, func(t *http.Transport) { t.DisableKeepAlives = true })
+	return config
 }
 
 // inTurn sends each request over the next transport.
 type inTurn struct {
-	transports [connections]http.RoundTripper
+	transports [multiplexed]http.RoundTripper
 	turn       atomic.Uint32
 }
 
 // RoundTrip implements http.RoundTripper.
 func (i *inTurn) RoundTrip(r *http.Request) (*http.Response, error) {
-	return i.transports[i.turn.Add(1)%connections].RoundTrip(r)
+	return i.transports[i.turn.Add(1)%multiplexed].RoundTrip(r)
 }
 
 // buffers are what bodies are copied through. A watch keeps its one as long as
