@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +47,7 @@ func (p *Proxy) lookUpgraded(answer *http.Response) error {
 // refusal replaces a 401 or 403 by 503 when it is this server that Kubernetes
 // refuses: a client that believed it would log in again, or ask for rights it has.
 func (p *Proxy) refusal(answer *http.Response) error {
+	since := time.Now()
 	start, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
 	if err != nil {
 		return err
@@ -63,14 +65,14 @@ func (p *Proxy) refusal(answer *http.Response) error {
 	case strings.Contains(said.Message, `" cannot impersonate `):
 	default:
 		// What was authorised here may be forbidden there by a further authorizer.
-		if p.standing.confirm(answer.Request.Context()) == nil {
+		if p.standing.confirm(answer.Request.Context(), since) == nil {
 			return nil
 		}
 	}
 	_ = answer.Body.Close()
-	slog.ErrorContext(answer.Request.Context(), "Kubernetes refuses this server", "code", answer.StatusCode, "message", said.Message)
-	// So that /readyz says so.
-	_ = p.standing.confirm(answer.Request.Context())
+	// So that /readyz and the log say so, once.
+	err = p.standing.confirm(answer.Request.Context(), since)
+	slog.DebugContext(answer.Request.Context(), "Kubernetes refused this server", "code", answer.StatusCode, "message", said.Message, "standing", err)
 	return status.Unavailable(5, "Kubernetes does not let this server in at the moment, see its log")
 }
 

@@ -24,6 +24,7 @@ import (
 type Proxy struct {
 	target     *url.URL
 	options    Options
+	recheck    time.Duration // how often a request that lasts is looked at again
 	rights     Rights
 	transport  http.RoundTripper // for requests that are answered at once
 	lasting    http.RoundTripper // for those that last
@@ -57,7 +58,7 @@ func New(options Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{target: target, options: options, rights: options.Rights}
+	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: 30 * time.Second}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
@@ -148,9 +149,6 @@ type unhurried struct{ http.ResponseWriter }
 // FlushError implements what http.ResponseController looks for.
 func (unhurried) FlushError() error { return nil }
 
-// recheck is how often a request that lasts is looked at again.
-const recheck = 30 * time.Second
-
 // whileAllowed returns the request with a context that ends when it may not go
 // on. It costs a timer, not a goroutine.
 func (p *Proxy) whileAllowed(r *http.Request) (*http.Request, context.CancelFunc) {
@@ -163,7 +161,7 @@ func (p *Proxy) whileAllowed(r *http.Request) (*http.Request, context.CancelFunc
 	var mu sync.Mutex
 	mu.Lock()
 	defer mu.Unlock()
-	timer = time.AfterFunc(recheck, func() {
+	timer = time.AfterFunc(p.recheck, func() {
 		mu.Lock()
 		defer mu.Unlock()
 		if ctx.Err() != nil {
@@ -174,7 +172,7 @@ func (p *Proxy) whileAllowed(r *http.Request) (*http.Request, context.CancelFunc
 			cancel()
 			return
 		}
-		timer.Reset(recheck)
+		timer.Reset(p.recheck)
 	})
 	return r.WithContext(ctx), func() { cancel(); timer.Stop() }
 }

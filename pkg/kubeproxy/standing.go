@@ -23,10 +23,9 @@ import (
 
 const (
 	// standingInterval is how often Kubernetes is asked whether it lets this
-	// server in; freshness is how long an answer is believed when a refusal
-	// makes one doubt it.
+	// server in, and retryInterval so while it does not.
 	standingInterval = 15 * time.Second
-	freshness        = time.Second
+	retryInterval    = time.Second
 	standingTimeout  = 5 * time.Second
 )
 
@@ -46,14 +45,16 @@ type standingState struct {
 	err   error
 }
 
-// confirm asks again, unless that was just done.
-func (s *standing) confirm(ctx context.Context) error {
+// confirm asks again, unless somebody else has since then: of many requests that
+// are refused at once, one asks.
+func (s *standing) confirm(ctx context.Context, since time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := s.state.Load()
-	if before != nil && time.Since(before.asked) < freshness {
+	if before != nil && before.asked.After(since) {
 		return before.err
 	}
+	asked := time.Now()
 	err := s.ask(ctx)
 	var refused *refusedError
 	if err != nil && !errors.As(err, &refused) {
@@ -65,7 +66,7 @@ func (s *standing) confirm(ctx context.Context) error {
 	case err == nil && before != nil && before.err != nil:
 		slog.InfoContext(ctx, "Kubernetes lets this server in again")
 	}
-	s.state.Store(&standingState{asked: time.Now(), err: err})
+	s.state.Store(&standingState{asked: asked, err: err})
 	return err
 }
 
@@ -81,8 +82,8 @@ func (s *standing) Err() error {
 func (s *standing) run(ctx context.Context) {
 	for {
 		wait := standingInterval
-		if s.confirm(ctx) != nil {
-			wait = freshness
+		if s.confirm(ctx, time.Now()) != nil {
+			wait = retryInterval
 		}
 		select {
 		case <-ctx.Done():
