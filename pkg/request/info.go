@@ -221,7 +221,7 @@ func (i *Info) InNamespace(namespace string) {
 func (i *Info) refineVerb(query url.Values) {
 	if i.Name == "" && i.Verb == "get" {
 		i.Verb = "list"
-		if watch := query.Get("watch"); query.Has("watch") && watch != "false" && watch != "0" {
+		if watch := query.Get("watch"); query.Has("watch") && !strings.EqualFold(watch, "false") && watch != "0" {
 			i.Verb = "watch"
 		}
 		i.Name = selectedName(query.Get("fieldSelector"))

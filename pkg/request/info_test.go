@@ -44,6 +44,7 @@ func TestParse(t *testing.T) {
 		{"cluster path of an unknown prefix", "GET", "/clusters/x/kapi/v1", Info{Verb: "get"}},
 		{"cluster without anything", "GET", "/kapis/clusters/x", Info{Cluster: "x", Verb: "get"}},
 		{"watch by query", "GET", "/api/v1/pods?watch=true", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "watch", Resource: "pods", Scope: ScopeCluster}},
+		{"no watch, in any case", "GET", "/api/v1/pods?watch=fAlse", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"list of one by name", "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn,metadata.name%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Name: "a", Scope: ScopeCluster}},
 		{"list of all but one", "GET", "/api/v1/pods?fieldSelector=metadata.name%21%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"delete all", "DELETE", "/api/v1/namespaces/a/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "deletecollection", Namespace: "a", Resource: "pods", Scope: ScopeNamespace}},
