@@ -281,9 +281,11 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		handlers[path] = proxy
 	}
 	handlers[kapisiam.OwnPattern] = d.users().Own(proxy)
-	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
-		handlers[path] = proxy.Documents(handlers[path])
+	merged, err := openapi.Merged(document, proxy)
+	if err != nil {
+		return err
 	}
+	maps.Copy(handlers, merged)
 	reviews, err := d.roles.SelfReviews()
 	if err != nil {
 		return err

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
@@ -200,23 +199,6 @@ func sameSite(r *http.Request) bool {
 	}
 	parsed, err := url.Parse(origin)
 	return err == nil && parsed.Host == r.Host
-}
-
-// Documents serves the OpenAPI documents of Kubernetes to kubectl, which looks
-// for them where ours are, and ours to everybody else. kubectl wants the index
-// of the 3.0 documents, and the 2.0 document in protobuf; client-go's Accept
-// header tells it apart from people and generators of clients.
-func (p *Proxy) Documents(ours http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		accept := r.Header.Get("Accept")
-		kubectl := accept == "application/json, */*" || strings.Contains(accept, "com.github.proto-openapi")
-		if who, found := kuberequest.UserFrom(r.Context()); kubectl && found && who.GetName() != user.Anonymous {
-			p.ServeHTTP(w, r)
-			return
-		}
-		w.Header().Add("Vary", "Accept")
-		ours.ServeHTTP(w, r)
-	})
 }
 
 // overrides are headers that say a method other than the one authorised. What

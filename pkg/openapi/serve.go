@@ -26,10 +26,6 @@ func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	v3, err := V3(document)
-	if err != nil {
-		return nil, err
-	}
 	page := v5emb.NewWithConfig(swgui.Config{
 		ShowTopBar: true, // where one chooses between the two
 		SettingsUI: map[string]string{
@@ -41,8 +37,6 @@ func Handlers(document *spec.Swagger) (map[string]http.Handler, error) {
 	return map[string]http.Handler{
 		"GET " + DocumentPath:    constant(v2),
 		"GET " + DefinitionsPath: constant(definitions.CustomResources),
-		"GET /openapi/v2":        constant(v2),
-		"GET /openapi/v3":        constant(v3),
 		"GET " + PagePath:        secured(page),
 		"GET /swagger-ui":        http.RedirectHandler(PagePath, http.StatusMovedPermanently),
 	}, nil

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
@@ -136,5 +137,38 @@ func TestWatchThroughProxy(t *testing.T) {
 		}
 	case <-time.After(2 * time.Second):
 		t.Error("the change did not arrive")
+	}
+}
+
+// Documents are those of Kubernetes and ours together, for who is logged in.
+func TestDocumentsMerged(t *testing.T) {
+	for name, token := range map[string]string{"administrator": shared.login(t).AccessToken, "member": user(t, "documents")} {
+		var document struct {
+			Paths, Definitions map[string]any
+		}
+		r := shared.get(t, "/openapi/v2", bearer(token))
+		if err := json.Unmarshal(r.body, &document); err != nil || r.code != 200 {
+			t.Fatalf("%s: %d %v", name, r.code, err)
+		}
+		for _, path := range []string{"/api/v1/namespaces/{namespace}/pods", "/apis/iam.kubesphere.io/v1alpha2/users", "/kapis/iam.kubesphere.io/v1alpha2/users", "/oauth/token"} {
+			if document.Paths[path] == nil {
+				t.Errorf("%s: there is no %s among %d paths", name, path, len(document.Paths))
+			}
+		}
+		if document.Definitions["io.k8s.api.core.v1.Pod"] == nil {
+			t.Errorf("%s: there is no definition of a pod", name)
+		}
+		var index struct {
+			Paths map[string]struct{ ServerRelativeURL string }
+		}
+		r = shared.get(t, "/openapi/v3", bearer(token))
+		if err := json.Unmarshal(r.body, &index); err != nil || r.code != 200 {
+			t.Fatalf("%s: %d %v", name, r.code, err)
+		}
+		for path, part := range map[string]string{"apis/apps/v1": "io.k8s.api.apps.v1.Deployment", "apis/iam.kubesphere.io/v1alpha2": "GlobalRole", "kapis": "/kapis/iam.kubesphere.io"} {
+			if r := shared.get(t, index.Paths[path].ServerRelativeURL, bearer(token)); r.code != 200 || !strings.Contains(string(r.body), part) {
+				t.Errorf("%s: %s at %q: %d", name, path, index.Paths[path].ServerRelativeURL, r.code)
+			}
+		}
 	}
 }

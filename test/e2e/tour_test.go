@@ -70,6 +70,7 @@ var varying = []struct {
 	pattern *regexp.Regexp
 	by      string
 }{
+	{regexp.MustCompile(`(?m)^Waiting for .*\n`), ""}, // as often as it has to
 	{regexp.MustCompile(`tour-(direct|admin|project)`), "NAMESPACE"},
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "UID"},
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`), "TIME"},
