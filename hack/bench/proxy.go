@@ -177,12 +177,15 @@ func (b *bench) idleWatches(ctx context.Context, through way) error {
 						return
 					}
 					r.Header.Set("Authorization", "Bearer "+b.admin)
-					response, err := client.Do(r)
+					response, err := client.Do(r) //nolint:bodyclose // it is, when the watch ends
 					if err != nil {
 						failed <- err
 						return
 					}
-					go func() { _, _ = io.Copy(io.Discard, response.Body); _ = response.Body.Close() }()
+					go func() {
+						defer func() { _ = response.Body.Close() }()
+						_, _ = io.Copy(io.Discard, response.Body)
+					}()
 				})
 			}
 			opened.Wait()

@@ -3,11 +3,12 @@ package kube
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
+
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
-	"net/http"
-	"strings"
 )
 
 // server is who this server is when it acts for nobody: the name in the audit

@@ -216,7 +216,7 @@ func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values 
 		return nil, status.Unavailable(5, "Kubernetes does not answer at the moment")
 	}
 	defer func() { _ = answer.Body.Close() }()
-	if err := p.look(answer); err != nil {
+	if err := p.look(answer); err != nil { //nolint:contextcheck // it is the answer's
 		return nil, err
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 2*maxBody))

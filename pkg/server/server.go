@@ -75,7 +75,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.handler = &filters{
 		proxies: proxies,
-		next:    mux, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
+		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
 		lasting: lasting(mux, options.Groups), watches: s.watches,
 	}

@@ -9,11 +9,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // kubectl runs the real kubectl through the server.
@@ -100,6 +103,67 @@ func TestProxyPathTricks(t *testing.T) {
 	got := shared.get(t, "/api/v1/namespaces/default/pods/none", bearer(admin))
 	if status := decode[metav1.Status](t, got); got.code != 404 || status.Message != `pods "none" not found` || status.Details.Kind != "pods" {
 		t.Errorf("got %d %s", got.code, got.body)
+	}
+}
+
+// What is behind nodes, pods and services takes the right to their subresource
+// proxy, with the verb of the method, and paths below arrive untouched.
+func TestProxiedSubresources(t *testing.T) {
+	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
+	workspace(t, "behind")
+	member := user(t, "behind")
+	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "reader", Namespace: "behind-project"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"services", "pods"}, Verbs: []string{"*"}},
+		{APIGroups: []string{""}, Resources: []string{"services/proxy"}, Verbs: []string{"get"}},
+	}})
+	inNamespace(t, "behind", "behind-project", "reader")
+	const project = "/api/v1/namespaces/behind-project"
+	answers(t, "GET", project+"/services", member, 200)
+	const reached = 0 // Kubernetes, which finds nobody there
+	for _, test := range []struct {
+		who, method, path string
+		code              int
+	}{
+		{admin, "GET", "/api/v1/nodes/node-0/proxy/healthz", reached},
+		{admin, "GET", "/api/v1/nodes/node-0/proxy/containerLogs/none//none/%2e%2e/x", 400},
+		{member, "GET", "/api/v1/nodes/node-0/proxy/healthz", 403},
+		{member, "GET", project + "/services/none/proxy/a//b", reached},
+		{member, "GET", project + "/services/http:none:80/proxy/", reached},
+		{member, "POST", project + "/services/none/proxy/a", 403},
+		{member, "DELETE", project + "/services/none/proxy/a", 403},
+		{member, "GET", project + "/pods/none/proxy/a", 403},
+		{member, "GET", "/api/v1/namespaces/default/services/none/proxy/a", 403},
+		{member, "GET", project + "/services/none/proxy/../../../../secrets", 400},
+		{member, "GET", project + "/services/none/proxy/%2e%2e/x", 400},
+	} {
+		r := shared.do(t, test.method, test.path, nil, bearer(test.who))
+		said := decode[metav1.Status](t, r).Message
+		switch {
+		case test.code != reached:
+			if err := expect(r, test.code); err != nil {
+				t.Errorf("%s %s: %v", test.method, test.path, err)
+			}
+		case !slices.ContainsFunc([]string{"address not allowed", "no endpoints available", "not found"}, func(part string) bool { return strings.Contains(said, part) }):
+			t.Errorf("%s %s: %d %s", test.method, test.path, r.code, r.body)
+		}
+	}
+}
+
+// The method is the one of the request, whatever else says another.
+func TestMethodTricks(t *testing.T) {
+	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
+	m := configMap(t, c, "stays", nil)
+	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		if err := expect(shared.get(t, "/api/v1/namespaces/default/configmaps/stays?_method=DELETE", bearer(admin), header(name, "DELETE")), 200); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(m), m); err != nil || m.DeletionTimestamp != nil {
+		t.Errorf("a GET deleted it: %v", err)
+	}
+	twice := func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + admin, "Bearer " + admin} }
+	if err := expect(shared.get(t, "/api/v1/nodes", twice), 400); err != nil {
+		t.Error(err)
 	}
 }
 
