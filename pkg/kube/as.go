@@ -45,14 +45,16 @@ func (a *Another) extra() map[string][]string {
 }
 
 // groupsOf are the groups a user is impersonated with. A name in a User object
-// must not make somebody system:masters.
+// must not make somebody system:masters; groups somebody asked to act in were
+// authorised by name. Kubernetes adds system:authenticated by itself, and checks
+// the right to impersonate each group it is told.
 func groupsOf(who user.Info) []string {
 	groups := []string{AuthorizedGroup}
-	if another, ok := who.(*Another); ok {
-		return append(groups, another.Groups...) // each was authorised by name
-	}
+	_, asked := who.(*Another)
 	for _, group := range who.GetGroups() {
-		if !hasPrefix(group, "system:") && group != AuthorizedGroup || group == user.AllAuthenticated || group == user.AllUnauthenticated {
+		switch {
+		case group == AuthorizedGroup, group == user.AllAuthenticated:
+		case asked, !hasPrefix(group, "system:"), group == user.AllUnauthenticated:
 			groups = append(groups, group)
 		}
 	}

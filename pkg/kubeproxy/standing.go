@@ -78,17 +78,18 @@ func (s *standing) Err() error {
 	return errNotAsked
 }
 
-// run asks until the context ends.
+// run asks until the context ends, and more often while the answer is no.
 func (s *standing) run(ctx context.Context) {
+	ticker := time.NewTicker(retryInterval)
+	defer ticker.Stop()
 	for {
-		wait := standingInterval
-		if s.confirm(ctx, time.Now()) != nil {
-			wait = retryInterval
+		if state := s.state.Load(); state == nil || state.err != nil || time.Since(state.asked) >= standingInterval {
+			_ = s.confirm(ctx, time.Now())
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-ticker.C:
 		}
 	}
 }

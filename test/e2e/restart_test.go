@@ -16,6 +16,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
@@ -279,4 +281,68 @@ func TestKubernetesRestartsUnderLoad(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestServerLosesRights: when Kubernetes does not let this server in any more,
+// clients are not told that they may not, and /readyz says why.
+func TestServerLosesRights(t *testing.T) {
+	k := newCluster(t)
+	k.start(t)
+	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	token := server.login(t).AccessToken
+	const pods = "/api/v1/namespaces/default/pods"
+	if err := expect(server.get(t, pods, bearer(token)), 200); err != nil {
+		t.Fatal(err)
+	}
+	c, binding := kubernetes(t, k.kubeconfig), &rbacv1.ClusterRoleBinding{}
+	if err := c.Get(t.Context(), clientKey("kubesphere-authorized"), binding); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Delete(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 5*time.Second, "requests are let in", func() bool { return server.get(t, pods, bearer(token)).code != 200 })
+	for _, path := range []string{pods, "/api/v1/nodes", "/apis/apps/v1/deployments?watch=true"} {
+		if r := server.get(t, path, bearer(token)); r.code != 503 || r.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", path, r.code, r.body)
+		}
+	}
+	if r := server.get(t, "/readyz"); r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes-rights failed: the group kubesphere:authorized may not do everything") {
+		t.Errorf("readyz: %d %s", r.code, r.body)
+	}
+	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
+	if err := c.Create(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.waitReady(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := expect(server.get(t, pods, bearer(token)), 200); err != nil {
+		t.Error(err)
+	}
+}
+
+// What lasts ends with the session it was begun in.
+func TestWatchEndsWithSession(t *testing.T) {
+	_ = user(t, "watches-on")
+	allow(t, kubernetes(t, ""), "watches-on")
+	token := decode[tokens](t, shared.token(t, passwordForm("watches-on", "secret-watches-on"))).AccessToken
+	answers(t, "GET", "/api/v1/nodes", token, 200)
+	response := stream(t, "/api/v1/nodes?watch=true&resourceVersion=0", bearer(token))
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, response.Body)
+		close(ended)
+	}()
+	if err := expect(shared.get(t, "/oauth/logout", bearer(token)), 200); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(45 * time.Second):
+		t.Error("it goes on")
+	}
 }

@@ -42,7 +42,7 @@ current-context: ks
 // directly is the kubectl of the administrator of the cluster.
 func directly(t *testing.T, namespace string) *shell {
 	t.Helper()
-	return &shell{kubeconfig: os.Getenv("KUBECONFIG"), cache: t.TempDir(), namespace: namespace}
+	return &shell{kubeconfig: os.Getenv("KUBECONFIG"), cache: filepath.Join(t.TempDir(), "cache"), namespace: namespace}
 }
 
 func (s *shell) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -238,9 +238,11 @@ func tour() []stop {
 		{args: "apply -f -", stdin: limits},
 		{args: "create service clusterip more --tcp=80"},
 		{args: "get configmaps --watch --request-timeout=1s -o name"},
-		{args: "delete pod bench --now"},
+		{args: "delete pod once --now"},
 		{args: "delete deployment,service,configmap web settings --ignore-not-found"},
-		{args: "cp bench:/etc/hostname /dev/null"},
+		{args: "cp bench:/etc/hostname {dir}/hostname"},
+		{args: "cp {dir}/hostname bench:/tmp/copied"},
+		{args: "exec bench -- cat /tmp/copied"},
 	}
 }
 
@@ -269,7 +271,7 @@ func TestTour(t *testing.T) {
 		t.Run(stop.args, func(t *testing.T) {
 			take := func(s *shell) (string, int) {
 				var args []string
-				for _, arg := range strings.Fields(strings.ReplaceAll(stop.args, "{ns}", s.namespace)) {
+				for _, arg := range strings.Fields(strings.NewReplacer("{ns}", s.namespace, "{dir}", filepath.Dir(s.cache)).Replace(stop.args)) {
 					args = append(args, strings.ReplaceAll(arg, "\u00a0", " "))
 				}
 				s.environment = nil
