@@ -18,7 +18,7 @@ PORT ?= 9090
 SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
 
-.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc bench bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
+.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
 
 all: build
 
@@ -86,6 +86,13 @@ bench: bin/ks-apiserver bin/devcluster
 	bin/devcluster up --quiet --unsafe-no-fsync --pods 1000 -- bin/bench --page --save bin/bench-small.txt
 	bin/devcluster up --quiet --unsafe-no-fsync --pods $(PODS) -- bin/bench
 	bin/devcluster up --quiet --unsafe-no-fsync --pods 100000 -- bin/bench --page --against bin/bench-small.txt
+
+	$(MAKE) bench-proxy
+
+# The same requests to kube-apiserver, through the server and directly.
+bench-proxy: bin/ks-apiserver bin/devcluster
+	go build -o bin/bench ./hack/bench
+	bin/devcluster up --quiet --unsafe-no-fsync --pods 400 -- bin/bench --proxy
 
 # The benchmarks next to the code.
 bench-units:

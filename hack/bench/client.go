@@ -11,7 +11,7 @@ import (
 )
 
 // request is what is sent beside the path.
-type request struct{ token, tag string }
+type request struct{ token, tag, encoding string }
 
 func fetch(ctx context.Context, client *http.Client, address string, with request) (int, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -23,6 +23,9 @@ func fetch(ctx context.Context, client *http.Client, address string, with reques
 	}
 	if with.tag != "" {
 		request.Header.Set("If-None-Match", with.tag)
+	}
+	if with.encoding != "" {
+		request.Header.Set("Accept-Encoding", with.encoding)
 	}
 	response, err := client.Do(request)
 	if err != nil {

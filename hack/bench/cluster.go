@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"maps"
 	"net/http"
@@ -26,6 +27,7 @@ import (
 type cluster struct {
 	address string
 	http    *http.Client
+	tls     *tls.Config
 	core    kubernetes.Interface
 	objects client.Client
 }
@@ -39,6 +41,9 @@ func connect() (*cluster, error) {
 	config.QPS = -1
 	c := &cluster{address: config.Host}
 	if c.http, err = rest.HTTPClientFor(config); err != nil {
+		return nil, err
+	}
+	if c.tls, err = rest.TLSConfigFor(config); err != nil {
 		return nil, err
 	}
 	if c.objects, err = kube.NewClient(config); err != nil {

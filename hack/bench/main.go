@@ -24,6 +24,7 @@ func main() {
 	flag.StringVar(&o.save, "save", "", "with --page: a file to keep the result in")
 	flag.StringVar(&o.against, "against", "", "with --page: the file of an earlier result to compare with")
 	flag.StringVar(&o.parts, "parts", "", "the parts to measure, separated by commas; all if empty")
+	flag.BoolVar(&o.proxy, "proxy", false, "measure requests to Kubernetes only, through the server and directly")
 	flag.IntVar(&o.grow, "grow", 40000, "pods to add, to see what each costs in memory")
 	flag.Parse()
 	var err error
@@ -43,7 +44,7 @@ type options struct {
 	server        string
 	seconds       float64
 	connections   int
-	only          bool
+	only, proxy   bool
 	save, against string
 	parts         string
 	grow          int

@@ -41,6 +41,7 @@ type figures struct {
 	rate     float64       // requests per second
 	cpu      time.Duration // of the server, per request
 	p50, p99 time.Duration
+	requests int
 }
 
 const page = viewer + "/pods?limit=10&sortBy=createTime"
@@ -49,6 +50,7 @@ const page = viewer + "/pods?limit=10&sortBy=createTime"
 type bench struct {
 	options
 	ks            *process
+	secure        string // its address over TLS
 	admin, nobody string // tokens
 	pods          int
 	cluster       *cluster
@@ -60,7 +62,12 @@ func measure(ctx context.Context, o options) error {
 	if b.cluster, err = connect(); err != nil {
 		return err
 	}
-	b.ks, err = start(ctx, []string{"KUBESPHERE_ADMIN_PASSWORD=P@88w0rd"}, o.server, "--bind-address", "127.0.0.1", "--insecure-port", "0")
+	flags, secure, err := certificate(ctx)
+	if err != nil {
+		return err
+	}
+	b.secure = secure
+	b.ks, err = start(ctx, []string{"KUBESPHERE_ADMIN_PASSWORD=P@88w0rd"}, o.server, append([]string{"--bind-address", "127.0.0.1"}, flags...)...)
 	if err != nil {
 		return err
 	}
@@ -90,8 +97,11 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	fmt.Printf("\n%d pods, %d connections; ready after %s, %d MiB resident\n\n", b.pods, o.connections, ready.Round(10*time.Millisecond), memory>>20)
-	if o.only {
+	switch {
+	case o.only:
 		return b.onePage(ctx)
+	case o.proxy:
+		return b.proxied(ctx)
 	}
 	for _, part := range []struct {
 		name    string
@@ -199,9 +209,14 @@ func median(all []figures) figures {
 
 // load sends requests over a number of connections for a time.
 func (b *bench) load(ctx context.Context, server *process, request request, code int, path func(int64) string) (figures, error) {
-	length, connections := time.Duration(b.seconds*float64(time.Second)), b.connections
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: connections, DisableCompression: true}}
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: b.connections, DisableCompression: true}}
 	defer client.CloseIdleConnections()
+	return b.run(ctx, client, server, request, code, func(n int64) string { return server.address + path(n) })
+}
+
+// run does so with a client, and takes the processor time of a server.
+func (b *bench) run(ctx context.Context, client *http.Client, server *process, request request, code int, address func(int64) string) (figures, error) {
+	length, connections := time.Duration(b.seconds*float64(time.Second)), b.connections
 	before, err := server.cpu()
 	if err != nil {
 		return figures{}, err
@@ -213,9 +228,9 @@ func (b *bench) load(ctx context.Context, server *process, request request, code
 	for c := range connections {
 		running.Go(func() {
 			for time.Since(began) < length && ctx.Err() == nil {
-				address := server.address + path(requests.Add(1))
+				where := address(requests.Add(1))
 				at := time.Now()
-				got, err := fetch(ctx, client, address, request)
+				got, err := fetch(ctx, client, where, request)
 				if err != nil || got != code {
 					wrong.Add(1)
 				}
@@ -236,6 +251,6 @@ func (b *bench) load(ctx context.Context, server *process, request request, code
 	slices.Sort(all)
 	return figures{
 		rate: float64(len(all)) / took.Seconds(), cpu: (after - before) / time.Duration(len(all)),
-		p50: all[len(all)/2], p99: all[len(all)*99/100],
+		p50: all[len(all)/2], p99: all[len(all)*99/100], requests: len(all),
 	}, nil
 }

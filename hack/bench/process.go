@@ -18,6 +18,7 @@ import (
 type process struct {
 	command *exec.Cmd
 	address string
+	pid     int // unless it is the command's
 }
 
 // start runs a command and reads its address from the first line of its
@@ -53,7 +54,11 @@ func (p *process) stop() {
 
 // cpu is the processor time the process has used.
 func (p *process) cpu() (time.Duration, error) {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.command.Process.Pid))
+	pid := p.pid
+	if pid == 0 {
+		pid = p.command.Process.Pid
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -83,6 +84,7 @@ type app struct {
 	reconcile *controllers.Controllers
 	records   *iam.Records
 	kubectl   *terminal.Kubectl
+	proxy     *kubeproxy.Proxy
 	// extensions are the services that serve a part of the API, and documents
 	// what they say of it.
 	extensions *extensions.Registry
@@ -110,7 +112,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run} {
+	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing} {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -132,6 +134,21 @@ func (a *app) pin(resources []string) {
 	for _, resource := range resources {
 		a.cache.Pin(a.catalog.Type(resource))
 	}
+}
+
+// standing keeps asking whether Kubernetes lets this server in, which it does
+// not before the cluster is set up.
+func (a *app) standing(ctx context.Context) {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for a.setup.Ready() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+	a.proxy.Run(ctx)
 }
 
 // sweep deletes sessions and tokens that are over.
@@ -247,13 +264,17 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		return err
 	}
 	decide := a.authorizer(c.Authorization.Mode, rights)
-	proxy, err := kubeproxy.New(a.rest, rights)
+	var d doors
+	a.proxy, err = kubeproxy.New(kubeproxy.Options{
+		Config: a.rest, Rights: rights, Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
+	})
 	if err != nil {
 		return err
 	}
+	proxy := a.proxy
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
 	people := newPeople(a, accounts.users, accounts.groups, reload)
-	doors := doors{
+	d = doors{
 		proxy: proxy, rest: a.rest, active: active, people: people,
 		oauth: a.newOAuth(tokens, passwords, authenticator, people),
 		roles: &roles.Handler{
@@ -262,7 +283,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
 	}
-	groups := doors.groups()
+	groups := d.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return err
@@ -271,16 +292,13 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	if err != nil {
 		return err
 	}
-	handlers := documents.Handlers()
+	handlers := documents.Handlers(proxy)
 	a.documents = &extensions.Documents{Registry: a.extensions, Publish: publish(documents)}
 	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
 		handlers[path] = proxy
 	}
-	handlers[kapisiam.OwnPattern] = doors.users().Own(proxy)
-	for _, path := range []string{"GET /openapi/v2", "GET /openapi/v3"} {
-		handlers[path] = proxy.Documents(handlers[path])
-	}
-	reviews, err := doors.roles.SelfReviews()
+	handlers[kapisiam.OwnPattern] = d.users().Own(proxy)
+	reviews, err := d.roles.SelfReviews()
 	if err != nil {
 		return err
 	}
@@ -288,7 +306,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "ks_apiserver_terminals", Help: "Terminals that are open, and files on their way."},
-		func() float64 { return float64(doors.terminals.Open()) },
+		func() float64 { return float64(d.terminals.Open()) },
 	))
 	a.server, err = server.New(ctx, server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
@@ -325,6 +343,7 @@ func (a *app) checks() []server.Check {
 	checks := []server.Check{
 		{Name: "kubernetes", Err: a.monitor.Err},
 		{Name: "setup", Err: a.setup.Ready},
+		{Name: "kubernetes-rights", Err: a.proxy.Err},
 		{Name: "signing-keys", Err: a.keys.Ready},
 		{Name: "extensions", Err: a.extensions.Ready},
 	}

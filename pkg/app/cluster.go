@@ -87,14 +87,18 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 	if !found {
 		return nil, status.Unauthorized("Unauthorized: this needs credentials")
 	}
-	account, known, err := d.accounts.directory.Account(r.Context(), who.GetName())
+	sender := who
+	if another, ok := who.(*kube.Another); ok {
+		sender = another.By
+	}
+	account, known, err := d.accounts.directory.Account(r.Context(), sender.GetName())
 	if err != nil {
 		return nil, err
 	}
 	if !known || !authn.MayGoOn(account.State) {
 		return nil, authn.ErrNotActive
 	}
-	for _, id := range who.GetExtra()[authn.ExtraSession] {
+	for _, id := range sender.GetExtra()[authn.ExtraSession] {
 		active, err := d.active.Active(r.Context(), id)
 		if err != nil {
 			return nil, err
@@ -103,7 +107,7 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 			return nil, authn.ErrSessionEnded
 		}
 	}
-	for _, name := range who.GetExtra()[authn.ExtraPersonalToken] {
+	for _, name := range sender.GetExtra()[authn.ExtraPersonalToken] {
 		active, err := d.accounts.tokens.Active(r.Context(), name)
 		if err != nil {
 			return nil, err
@@ -112,8 +116,16 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 			return nil, accesstoken.ErrInvalid
 		}
 	}
+	var as user.Info = &user.DefaultInfo{Name: account.Name, Groups: append(authn.Groups(account.Groups), user.AllAuthenticated), Extra: sender.GetExtra()}
+	asked, err := authz.Asked(r.Header)
+	if err == nil && asked != nil {
+		as, err = asked.By(r.Context(), d.authorizer, as)
+	}
+	if err != nil {
+		return nil, err
+	}
 	attributes := authz.AttributesOf(request.InfoFrom(r.Context()))
-	attributes.User = &user.DefaultInfo{Name: account.Name, Groups: append(authn.Groups(account.Groups), user.AllAuthenticated), Extra: who.GetExtra()}
+	attributes.User = as
 	decision, _, err := d.authorizer.Authorize(r.Context(), attributes)
 	if err != nil {
 		return nil, err
@@ -121,5 +133,5 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 	if decision != authorizer.DecisionAllow {
 		return nil, status.New(http.StatusForbidden, "Forbidden", "the right to do this was taken away")
 	}
-	return attributes.User, nil
+	return as, nil
 }

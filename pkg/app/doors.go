@@ -117,7 +117,7 @@ func Document(v3 bool) ([]byte, error) {
 // publicPaths are the paths that need no rights: those of the operations
 // declared public, the token service, health, the document and its page.
 func publicPaths(groups []route.Group) authz.Public {
-	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, openapi.DefinitionsPath, "/openapi/v2", "/openapi/v3", openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
+	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, openapi.DefinitionsPath, "/openapi/v2", "/openapi/v3", openapi.V3Path, openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
 	for g := range groups {
 		for n := range groups[g].Routes {
 			if r := &groups[g].Routes[n]; r.Public {

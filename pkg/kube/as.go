@@ -1,6 +1,8 @@
 package kube
 
 import (
+	"strings"
+
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/rest"
 )
@@ -11,15 +13,48 @@ import (
 func As(config *rest.Config, who user.Info) *rest.Config {
 	config = rest.CopyConfig(config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: who.GetName(), Groups: groupsOf(who)}
+	if another, ok := who.(*Another); ok {
+		config.Impersonate.UID, config.Impersonate.Extra = another.UID, another.extra()
+	}
 	return config
 }
 
+// ExtraPrefix is that of the keys of what this server says of a user.
+const ExtraPrefix = "ks-apiserver.kubesphere.io/"
+
+// ExtraImpersonator is the key of the user's extra that tells Kubernetes' audit
+// log who acts as the user.
+const ExtraImpersonator = ExtraPrefix + "impersonator"
+
+// Another is whom a request is made as, since who sent it asked for that and
+// may. Kubernetes is told of both.
+type Another struct {
+	user.DefaultInfo
+	By user.Info
+}
+
+// extra is what was asked for, and who asked.
+func (a *Another) extra() map[string][]string {
+	extra := map[string][]string{ExtraImpersonator: {a.By.GetName()}}
+	for key, values := range a.Extra {
+		if !strings.HasPrefix(key, ExtraPrefix) {
+			extra[key] = values
+		}
+	}
+	return extra
+}
+
 // groupsOf are the groups a user is impersonated with. A name in a User object
-// must not make somebody system:masters.
+// must not make somebody system:masters; groups somebody asked to act in were
+// authorised by name. Kubernetes adds system:authenticated by itself, and checks
+// the right to impersonate each group it is told.
 func groupsOf(who user.Info) []string {
 	groups := []string{AuthorizedGroup}
+	_, asked := who.(*Another)
 	for _, group := range who.GetGroups() {
-		if !hasPrefix(group, "system:") && group != AuthorizedGroup || group == user.AllAuthenticated || group == user.AllUnauthenticated {
+		switch {
+		case group == AuthorizedGroup, group == user.AllAuthenticated:
+		case asked, !hasPrefix(group, "system:"), group == user.AllUnauthenticated:
 			groups = append(groups, group)
 		}
 	}

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -20,6 +21,14 @@ func Impersonate(header http.Header, who user.Info) {
 	RemoveIdentity(header)
 	header.Set("Impersonate-User", who.GetName())
 	header["Impersonate-Group"] = groupsOf(who)
+	if another, ok := who.(*Another); ok {
+		if another.UID != "" {
+			header.Set("Impersonate-Uid", another.UID)
+		}
+		for key, values := range another.extra() {
+			header["Impersonate-Extra-"+escaped(key)] = values
+		}
+	}
 }
 
 // RemoveIdentity removes everything from a header that says who sends a request.
@@ -31,6 +40,20 @@ func RemoveIdentity(header http.Header) {
 	}
 	header.Del("Authorization")
 	header.Del("Cookie")
+}
+
+// escaped is a key as part of the name of a header.
+func escaped(key string) string {
+	var name strings.Builder
+	for _, c := range []byte(key) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '.', c == '_':
+			name.WriteByte(c)
+		default:
+			fmt.Fprintf(&name, "%%%02X", c)
+		}
+	}
+	return name.String()
 }
 
 func hasPrefix(text, prefix string) bool {

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -41,7 +42,9 @@ func TestActing(t *testing.T) {
 		groups []string
 	}{
 		{"nobody", t.Context(), FieldManager, []string{AuthorizedGroup}},
-		{"somebody", WithCaller(t.Context(), &user.DefaultInfo{Name: "jane", Groups: []string{"devs", "system:masters"}}), "jane", []string{AuthorizedGroup, "devs"}},
+		{"somebody", WithCaller(t.Context(), &user.DefaultInfo{Name: "jane", Groups: []string{"devs", "system:masters", user.AllAuthenticated, AuthorizedGroup}}), "jane", []string{AuthorizedGroup, "devs"}},
+		{"somebody as another", WithCaller(t.Context(), &Another{DefaultInfo: user.DefaultInfo{Name: "jane", Groups: []string{"system:masters", AuthorizedGroup}}, By: server}), "jane", []string{AuthorizedGroup, "system:masters"}},
+		{"nobody in particular", WithCaller(t.Context(), &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}), user.Anonymous, []string{AuthorizedGroup, user.AllUnauthenticated}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if err := c.Get(test.ctx, client.ObjectKey{Namespace: "default", Name: "a"}, &corev1.ConfigMap{}); err != nil {
@@ -51,6 +54,26 @@ func TestActing(t *testing.T) {
 				t.Errorf("got %v", got)
 			}
 		})
+	}
+}
+
+// TestAnother: Kubernetes is told everything of whom a request is made as, and
+// who asked; what this server says of its users stays here.
+func TestAnother(t *testing.T) {
+	header := http.Header{"Impersonate-Extra-Old": {"a"}, "Impersonate-Uid": {"2"}}
+	Impersonate(header, &Another{By: &user.DefaultInfo{Name: "boss"}, DefaultInfo: user.DefaultInfo{
+		Name: "jane", UID: "1", Extra: map[string][]string{"example.com/a": {"b", "c"}, "with space%": {"d"}, ExtraPrefix + "scopes": {"read"}},
+	}})
+	want := http.Header{
+		"Impersonate-User": {"jane"}, "Impersonate-Group": {AuthorizedGroup}, "Impersonate-Uid": {"1"}, "Impersonate-Extra-example.com%2Fa": {"b", "c"},
+		"Impersonate-Extra-with%20space%25": {"d"}, "Impersonate-Extra-ks-apiserver.kubesphere.io%2Fimpersonator": {"boss"},
+	}
+	if !maps.EqualFunc(header, want, slices.Equal) {
+		t.Errorf("got %v", header)
+	}
+	config := As(&rest.Config{}, &Another{By: &user.DefaultInfo{Name: "boss"}, DefaultInfo: user.DefaultInfo{Name: "jane", UID: "1"}})
+	if i := config.Impersonate; i.UserName != "jane" || i.UID != "1" || !slices.Equal(i.Extra[ExtraImpersonator], []string{"boss"}) {
+		t.Errorf("got %+v", i)
 	}
 }
 

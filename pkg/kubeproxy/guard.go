@@ -192,9 +192,13 @@ func (p *Proxy) before(r *http.Request, info *request.Info) (*unstructured.Unstr
 	return found, err
 }
 
-// ask sends a request to Kubernetes as the caller and returns the object it
-// answers with, or the error.
-func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values url.Values, header http.Header, body []byte) (*unstructured.Unstructured, error) {
+// connectionHeaders are about the client's connection and what comes over it.
+var connectionHeaders = []string{
+	"Accept-Encoding", "Connection", "Content-Length", "Expect", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// question is a request to Kubernetes as the caller, for an answer in JSON.
+func (p *Proxy) question(ctx context.Context, method string, target *url.URL, values url.Values, header http.Header, body []byte) (*http.Request, error) {
 	where := p.at(target)
 	where.RawQuery = values.Encode()
 	request, err := http.NewRequestWithContext(ctx, method, where.String(), bytes.NewReader(body)) //nolint:gosec // the host is Kubernetes', see at
@@ -203,10 +207,20 @@ func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values 
 	}
 	maps.Copy(request.Header, header.Clone())
 	request.Header.Set("Accept", "application/json")
-	request.Header.Del("Accept-Encoding")
-	request.Header.Del("Content-Length")
+	for _, name := range connectionHeaders {
+		request.Header.Del(name)
+	}
 	who, _ := kuberequest.UserFrom(ctx)
 	kube.Impersonate(request.Header, who)
+	return request, nil
+}
+
+// ask sends a question and returns the object it is answered with, or the error.
+func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values url.Values, header http.Header, body []byte) (*unstructured.Unstructured, error) {
+	request, err := p.question(ctx, method, target, values, header, body)
+	if err != nil {
+		return nil, err
+	}
 	answer, err := p.transport.RoundTrip(request)
 	if err != nil {
 		if ctx.Err() != nil {
@@ -215,6 +229,9 @@ func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values 
 		return nil, status.Unavailable(5, "Kubernetes does not answer at the moment")
 	}
 	defer func() { _ = answer.Body.Close() }()
+	if err := p.look(answer); err != nil { //nolint:contextcheck // it is the answer's
+		return nil, err
+	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, 2*maxBody))
 	if err != nil {
 		return nil, status.Unavailable(5, "Kubernetes does not answer at the moment")

@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/coder/websocket"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
@@ -49,11 +51,65 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, who user.
 	}
 	r.Header.Set("Accept", strings.Join(append(readable, "application/json"), ","))
 	r.Header.Del("Accept-Encoding")
-	r.Header.Del("Upgrade") // what a WebSocket carries is not looked into
 	values := r.URL.Query()
 	values.Del("includeObject")
 	r.URL.RawQuery = values.Encode()
+	if r.Header.Get("Upgrade") != "" {
+		p.watchBySocket(w, r)
+		return
+	}
 	p.namespaces.ServeHTTP(w, r)
+}
+
+// watchBySocket is the watch of the caller's namespaces over a WebSocket, a
+// message for each event: what Kubernetes would send over one cannot be looked
+// into on its way.
+func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request) {
+	info := request.InfoFrom(r.Context())
+	if info.Verb != "watch" || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		status.Write(w, r, status.BadRequest("only a watch can be asked for over a WebSocket, and namespaces over nothing else"))
+		return
+	}
+	if !sameSite(r) {
+		status.Write(w, r, otherSite(r))
+		return
+	}
+	question, err := p.question(r.Context(), http.MethodGet, r.URL, r.URL.Query(), http.Header{}, nil)
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	answer, err := p.lasting.RoundTrip(question)
+	if err == nil {
+		err = p.filter(answer) //nolint:contextcheck // it is the answer's
+	}
+	if err != nil {
+		fail(w, r, err)
+		return
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+		status.Write(w, r, statusError(answer.StatusCode, text))
+		return
+	}
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // by sameSite
+	if err != nil {
+		return // it has been answered
+	}
+	defer func() { _ = conn.CloseNow() }()
+	ctx := conn.CloseRead(r.Context())
+	defer context.AfterFunc(ctx, func() { _ = answer.Body.Close() })()
+	for decoder := json.NewDecoder(answer.Body); ; {
+		var event json.RawMessage
+		if err := decoder.Decode(&event); err != nil {
+			_ = conn.Close(websocket.StatusNormalClosure, "the watch is over")
+			return
+		}
+		if conn.Write(ctx, websocket.MessageText, event) != nil {
+			return
+		}
+	}
 }
 
 // filter leaves of a list or watch of namespaces what the caller sees. It runs
@@ -62,7 +118,9 @@ func (p *Proxy) filter(answer *http.Response) error {
 	switch {
 	case answer.StatusCode == http.StatusSwitchingProtocols:
 		return errors.New("the connection changes protocols unasked")
-	case answer.StatusCode != http.StatusOK, answer.Request.Method == http.MethodHead:
+	case answer.StatusCode != http.StatusOK:
+		return p.look(answer)
+	case answer.Request.Method == http.MethodHead:
 		return nil
 	}
 	ctx := answer.Request.Context()
@@ -148,47 +206,50 @@ func filteredList(text []byte, seen authz.Visible) ([]byte, error) {
 }
 
 // filteredWatch passes on the events of a watch about visible namespaces, and
-// those about none.
+// those about none, each with one read at least.
 func filteredWatch(events io.ReadCloser, visible func() (authz.Visible, error)) io.ReadCloser {
-	reader, writer := io.Pipe()
-	go func() {
-		defer func() { _ = events.Close() }()
-		decoder := json.NewDecoder(events)
-		for {
-			var event struct {
-				Type   string          `json:"type"`
-				Object json.RawMessage `json:"object"`
-			}
-			if err := decoder.Decode(&event); err != nil {
-				_ = writer.CloseWithError(err)
-				return
-			}
-			seen, err := visible()
-			if err != nil {
-				_ = writer.CloseWithError(err)
-				return
-			}
-			text, err := json.Marshal(event)
-			if err == nil && shows(event.Type, event.Object, seen) {
-				_, err = writer.Write(append(text, '\n'))
-			}
-			if err != nil {
-				_ = writer.CloseWithError(err)
-				return
-			}
-		}
-	}()
-	return &watchBody{PipeReader: reader, events: events}
+	return &watchBody{events: events, decoder: json.NewDecoder(events), visible: visible}
 }
 
-// watchBody ends the reading of the events with that of the pipe.
 type watchBody struct {
-	*io.PipeReader
-	events io.Closer
+	events  io.ReadCloser
+	decoder *json.Decoder
+	visible func() (authz.Visible, error)
+	event   []byte // what of the present event has not been read
+}
+
+// Read implements io.Reader.
+func (b *watchBody) Read(into []byte) (int, error) {
+	for len(b.event) == 0 {
+		var err error
+		if b.event, err = b.next(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(into, b.event)
+	b.event = b.event[n:]
+	return n, nil
+}
+
+// next is the next event, empty when it is not shown.
+func (b *watchBody) next() ([]byte, error) {
+	var event struct {
+		Type   string          `json:"type"`
+		Object json.RawMessage `json:"object"`
+	}
+	if err := b.decoder.Decode(&event); err != nil {
+		return nil, err
+	}
+	seen, err := b.visible()
+	if err != nil || !shows(event.Type, event.Object, seen) {
+		return nil, err
+	}
+	text, err := json.Marshal(event)
+	return append(text, '\n'), err
 }
 
 // Close implements io.Closer.
-func (b *watchBody) Close() error { return errors.Join(b.PipeReader.Close(), b.events.Close()) }
+func (b *watchBody) Close() error { return b.events.Close() }
 
 func shows(kind string, object json.RawMessage, seen authz.Visible) bool {
 	if kind == "BOOKMARK" || kind == "ERROR" {

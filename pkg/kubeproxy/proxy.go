@@ -2,14 +2,15 @@ package kubeproxy
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 
-	"k8s.io/apiserver/pkg/authentication/user"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
@@ -21,55 +22,89 @@ import (
 // Proxy forwards requests to kube-apiserver.
 type Proxy struct {
 	target     *url.URL
+	options    Options
+	recheck    time.Duration // how often a request that lasts is looked at again
 	rights     Rights
-	transport  http.RoundTripper
-	requests   *httputil.ReverseProxy // over pooled HTTP/2 connections
+	transport  http.RoundTripper // for requests that are answered at once
+	lasting    http.RoundTripper // for those that last
+	standing   *standing
+	requests   *httputil.ReverseProxy // what is answered at once
+	watches    *httputil.ReverseProxy // passed on as they come, and mostly silent
+	streams    *httputil.ReverseProxy // all else that lasts
 	upgrades   *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
 	namespaces *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
-// New returns a proxy to the kube-apiserver a configuration names, which it
-// does not need to reach yet. Rights say what callers may give by what they write.
-func New(config *rest.Config, rights Rights) (*Proxy, error) {
-	target, _, err := rest.DefaultServerUrlFor(config)
+// Options are what a proxy is made of.
+type Options struct {
+	// Config names a kube-apiserver, which need not be there yet.
+	Config *rest.Config
+	// Rights say what callers may give by what they write, and see.
+	Rights Rights
+	// Allowed, unless nil, says of a request that lasts why it may not go on.
+	Allowed func(*http.Request) error
+}
+
+// Sizes of buffers: a thousand watches that wait hold a thousand of theirs.
+const (
+	requestBuffer = 32 << 10
+	watchBuffer   = 4 << 10
+)
+
+// New returns a proxy.
+func New(options Options) (*Proxy, error) {
+	target, _, err := rest.DefaultServerUrlFor(options.Config)
 	if err != nil {
 		return nil, err
 	}
-	pooled, err := rest.TransportFor(config)
+	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: 30 * time.Second}
+	p.standing = &standing{ask: p.mayEverything}
+	if p.transport, err = forRequests(options.Config); err != nil {
+		return nil, err
+	}
+	if p.lasting, err = forStreams(options.Config); err != nil {
+		return nil, err
+	}
+	changing, err := forUpgrades(options.Config)
 	if err != nil {
 		return nil, err
 	}
-	config = rest.CopyConfig(config)
-	config.NextProtos = []string{"http/1.1"}
-	upgradable, err := rest.TransportFor(config)
-	if err != nil {
-		return nil, err
-	}
-	p := &Proxy{target: target, rights: rights, transport: pooled}
-	p.requests, p.upgrades, p.namespaces = p.reverse(pooled), p.reverse(upgradable), p.reverse(pooled)
-	p.namespaces.ModifyResponse = p.filter
+	small, large := &buffers{size: watchBuffer}, &buffers{size: requestBuffer}
+	p.requests = p.reverse(p.transport, large, p.look)
+	p.watches = p.reverse(p.lasting, small, p.look)
+	p.streams = p.reverse(p.lasting, large, p.look)
+	p.upgrades = p.reverse(changing, large, p.lookUpgraded)
+	p.namespaces = p.reverse(p.lasting, small, p.filter)
 	return p, nil
 }
 
-func (p *Proxy) reverse(transport http.RoundTripper) *httputil.ReverseProxy {
+func (p *Proxy) reverse(transport http.RoundTripper, pool httputil.BufferPool, look func(*http.Response) error) *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		// Rewrite, unlike Director, runs after the headers that Connection
 		// names were removed, so that these cannot be ours.
-		Rewrite:       p.rewrite,
-		Transport:     transport,
-		FlushInterval: -1, // watches and logs are passed on as they come
-		ErrorHandler:  fail,
-		ErrorLog:      slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+		Rewrite:        p.rewrite,
+		Transport:      transport,
+		BufferPool:     pool,
+		FlushInterval:  -1,
+		ModifyResponse: look,
+		ErrorHandler:   fail,
+		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 }
 
+// Run keeps asking whether Kubernetes lets this server in, until the context ends.
+func (p *Proxy) Run(ctx context.Context) { p.standing.run(ctx) }
+
+// Err says why Kubernetes does not let this server in; nil when it does.
+func (p *Proxy) Err() error { return p.standing.Err() }
+
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if described := request.InfoFrom(r.Context()); described == nil || described.Cluster != "" {
+	info := request.InfoFrom(r.Context())
+	if info == nil || info.Cluster != "" {
 		status.Write(w, r, status.NotFound("the server does not have the path %s", r.URL.Path))
 		return
 	}
-	info := request.InfoFrom(r.Context())
 	who, found := kuberequest.UserFrom(r.Context())
 	if !found {
 		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials"))
@@ -79,41 +114,100 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	switch {
-	case guards(info):
+	if guards(info) {
 		permitted, err := p.guard(w, r, info, who)
 		if err != nil {
 			status.Write(w, r, err)
 			return
 		}
 		r = permitted
+	}
+	if info.Lasts() {
+		var stop context.CancelFunc
+		r, stop = p.whileAllowed(r)
+		defer stop()
+	}
+	switch {
 	case listsNamespaces(info):
 		p.listNamespaces(w, r, who)
-		return
+	case r.Header.Get("Upgrade") != "":
+		p.upgrade(w, r)
+	case info.Verb == "watch":
+		p.watches.ServeHTTP(w, r)
+	case info.Lasts():
+		p.streams.ServeHTTP(w, r)
+	default:
+		p.requests.ServeHTTP(unhurried{w}, r)
 	}
-	if r.Header.Get("Upgrade") != "" {
-		p.upgrades.ServeHTTP(w, r)
-		return
-	}
-	p.requests.ServeHTTP(w, r)
 }
 
-// Documents serves the OpenAPI documents of Kubernetes to kubectl, which looks
-// for them where ours are, and ours to everybody else. kubectl wants the index
-// of the 3.0 documents, and the 2.0 document in protobuf; client-go's Accept
-// header tells it apart from people and generators of clients.
-func (p *Proxy) Documents(ours http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		accept := r.Header.Get("Accept")
-		kubectl := accept == "application/json, */*" || strings.Contains(accept, "com.github.proto-openapi")
-		if who, found := kuberequest.UserFrom(r.Context()); kubectl && found && who.GetName() != user.Anonymous {
-			p.ServeHTTP(w, r)
+// unhurried does not flush: what is answered at once is sent when there is
+// enough of it, or all.
+type unhurried struct{ http.ResponseWriter }
+
+// FlushError implements what http.ResponseController looks for.
+func (unhurried) FlushError() error { return nil }
+
+// whileAllowed returns the request with a context that ends when it may not go
+// on. It costs a timer, not a goroutine.
+func (p *Proxy) whileAllowed(r *http.Request) (*http.Request, context.CancelFunc) {
+	if p.options.Allowed == nil {
+		return r, func() {}
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	original := r
+	var timer *time.Timer
+	var mu sync.Mutex
+	mu.Lock()
+	defer mu.Unlock()
+	timer = time.AfterFunc(p.recheck, func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() != nil {
 			return
 		}
-		w.Header().Add("Vary", "Accept")
-		ours.ServeHTTP(w, r)
+		if err := p.options.Allowed(original); err != nil {
+			slog.InfoContext(ctx, "a request is ended that may not go on", "path", original.URL.Path, "reason", err)
+			cancel()
+			return
+		}
+		timer.Reset(p.recheck)
 	})
+	return r.WithContext(ctx), func() { cancel(); timer.Stop() }
 }
+
+// upgrade passes a request for another protocol on.
+func (p *Proxy) upgrade(w http.ResponseWriter, r *http.Request) {
+	if !sameSite(r) {
+		status.Write(w, r, otherSite(r))
+		return
+	}
+	p.upgrades.ServeHTTP(w, r)
+}
+
+func otherSite(r *http.Request) error {
+	return status.New(http.StatusForbidden, metav1.StatusReasonForbidden, "the page at %q may not open connections here", r.Header.Get("Origin"))
+}
+
+// sameSite refuses pages of other sites whose browser sends a password for
+// them. A bearer token is never sent by itself.
+func sameSite(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if origin == "" || !strings.EqualFold(scheme, "Basic") {
+		return true
+	}
+	parsed, err := url.Parse(origin)
+	return err == nil && parsed.Host == r.Host
+}
+
+// overrides are headers that say a method other than the one authorised. What
+// Kubernetes ignores, a pod behind it may not.
+var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// tokenProtocol is the start of a WebSocket's protocol that is a bearer token:
+// browsers cannot send it in a header.
+const tokenProtocol = "base64url.bearer.authorization.k8s.io."
 
 func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	out := r.Out
@@ -121,6 +215,28 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	out.Host = p.target.Host
 	who, _ := kuberequest.UserFrom(r.In.Context())
 	kube.Impersonate(out.Header, who)
+	for _, name := range overrides {
+		delete(out.Header, name)
+	}
+	if offered := out.Header["Sec-Websocket-Protocol"]; offered != nil {
+		withoutToken(out.Header, offered)
+	}
+	// The audit log of Kubernetes has the addresses, too.
+	out.Header["X-Forwarded-For"] = []string{request.ClientAddress(r.In)}
+}
+
+func withoutToken(header http.Header, offered []string) {
+	var kept []string
+	for protocol := range strings.SplitSeq(strings.Join(offered, ","), ",") {
+		if protocol = strings.TrimSpace(protocol); protocol != "" && !strings.HasPrefix(protocol, tokenProtocol) {
+			kept = append(kept, protocol)
+		}
+	}
+	if len(kept) == 0 {
+		header.Del("Sec-Websocket-Protocol")
+		return
+	}
+	header.Set("Sec-Websocket-Protocol", strings.Join(kept, ", "))
 }
 
 // at is the URL of kube-apiserver for one of ours. The address of kube-apiserver
@@ -134,13 +250,4 @@ func (p *Proxy) at(ours *url.URL) *url.URL {
 		theirs.RawPath = strings.TrimSuffix(p.target.EscapedPath(), "/") + ours.RawPath
 	}
 	return &theirs
-}
-
-func fail(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, context.Canceled) {
-		// The client went away: net/http closes the connection.
-		panic(http.ErrAbortHandler)
-	}
-	slog.WarnContext(r.Context(), "Kubernetes does not answer", "path", r.URL.Path, "error", err)
-	status.Write(w, r, status.Unavailable(5, "Kubernetes does not answer at the moment"))
 }

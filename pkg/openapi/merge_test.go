@@ -37,7 +37,7 @@ func own(t *testing.T) *Documents {
 func served(t *testing.T, d *Documents, path string) *spec.Swagger {
 	t.Helper()
 	w := httptest.NewRecorder()
-	d.Handlers()["GET "+path].ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	d.Handlers(nobody())["GET "+path].ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	document := &spec.Swagger{}
 	if err := json.Unmarshal(w.Body.Bytes(), document); err != nil {
 		t.Fatal(err)
@@ -45,7 +45,10 @@ func served(t *testing.T, d *Documents, path string) *spec.Swagger {
 	return document
 }
 
-const theirs = `{"swagger":"2.0","info":{"title":"t","version":"1"},"basePath":"/kapis/their.io/v1","paths":{
+// nobody is a Kubernetes that is not asked: nobody is logged in.
+func nobody() http.Handler { return http.NotFoundHandler() }
+
+const backend = `{"swagger":"2.0","info":{"title":"t","version":"1"},"basePath":"/kapis/their.io/v1","paths":{
 	"/things":{"get":{"operationId":"listThings","security":[{"theirs":[]}],"responses":{"200":{"description":"d","schema":{"$ref":"#/definitions/openapi.thing"}}}}},
 	"/others":{"post":{"responses":{"200":{"description":"d"}}}}},
 	"definitions":{"openapi.thing":{"type":"object","properties":{"size":{"type":"integer"}}},"unused":{"type":"object"}}}`
@@ -53,7 +56,7 @@ const theirs = `{"swagger":"2.0","info":{"title":"t","version":"1"},"basePath":"
 // TestMerge: what others document becomes ours, and leaves with them.
 func TestMerge(t *testing.T) {
 	d := own(t)
-	if err := d.Merge([]Part{{Name: "APIService/theirs", Prefix: "/kapis/their.io/v1", JSON: []byte(theirs)}}); err != nil {
+	if err := d.Merge([]Part{{Name: "APIService/theirs", Prefix: "/kapis/their.io/v1", JSON: []byte(backend)}}); err != nil {
 		t.Fatal(err)
 	}
 	document := served(t, d, DocumentPath)
@@ -80,11 +83,11 @@ func TestMerge(t *testing.T) {
 		t.Errorf("operations %v", ids)
 	}
 	w := httptest.NewRecorder()
-	d.Handlers()["GET /openapi/v3"].ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/openapi/v3", nil))
+	d.Handlers(nobody())["GET "+V3Path].ServeHTTP(w, httptest.NewRequest(http.MethodGet, V3Path, nil))
 	if !strings.Contains(w.Body.String(), `"/kapis/their.io/v1/others"`) {
 		t.Error("it is not in the 3.0 document")
 	}
-	if err := d.Merge(nil); err != nil || len(served(t, d, "/openapi/v2").Paths.Paths) != 1 {
+	if err := d.Merge(nil); err != nil || len(served(t, d, DocumentPath).Paths.Paths) != 1 {
 		t.Errorf("it stays for ever: %v", err)
 	}
 }
@@ -100,7 +103,7 @@ func TestMergeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := own(t)
-			err := d.Merge([]Part{{Name: "APIService/bad", Prefix: "/kapis/their.io/v1", JSON: []byte(test.text)}, {Name: "APIService/good", Prefix: "/kapis/their.io/v1", JSON: []byte(theirs)}})
+			err := d.Merge([]Part{{Name: "APIService/bad", Prefix: "/kapis/their.io/v1", JSON: []byte(test.text)}, {Name: "APIService/good", Prefix: "/kapis/their.io/v1", JSON: []byte(backend)}})
 			if (err != nil) != test.fail || err != nil && !strings.Contains(err.Error(), "APIService/bad") {
 				t.Errorf("got %v", err)
 			}

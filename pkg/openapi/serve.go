@@ -1,7 +1,10 @@
 package openapi
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-openapi/spec"
@@ -28,8 +31,13 @@ type Documents struct {
 	rendered atomic.Pointer[rendered]
 }
 
-// rendered are the documents in both versions.
-type rendered struct{ v2, v3 []byte }
+// rendered are the documents in both versions, and the first also in the
+// protobuf of Kubernetes' clients.
+type rendered struct {
+	v2, v3   []byte
+	hash     string // of both
+	protobuf func() ([]byte, error)
+}
 
 // NewDocuments returns the documents of this server alone.
 func NewDocuments(document *spec.Swagger) (*Documents, error) {
@@ -49,13 +57,17 @@ func render(document *spec.Swagger) (*rendered, error) {
 		return nil, err
 	}
 	v3, err := V3(document)
-	return &rendered{v2, v3}, err
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(v3)
+	return &rendered{v2: v2, v3: v3, hash: hex.EncodeToString(sum[:8]), protobuf: sync.OnceValues(func() ([]byte, error) { return binary(v2) })}, nil
 }
 
-// Handlers serve the documents and the page that shows them.
-func (d *Documents) Handlers() map[string]http.Handler {
-	v2 := document(func() []byte { return d.rendered.Load().v2 })
-	v3 := document(func() []byte { return d.rendered.Load().v3 })
+// Handlers serve the documents of this server and the page that shows them, and
+// where Kubernetes has documents, its own with ours.
+func (d *Documents) Handlers(kubernetes http.Handler) map[string]http.Handler {
+	m := &merged{kubernetes: kubernetes, ours: d.rendered.Load}
 	page := v5emb.NewWithConfig(swgui.Config{
 		ShowTopBar: true, // where one chooses between the two
 		SettingsUI: map[string]string{
@@ -65,16 +77,17 @@ func (d *Documents) Handlers() map[string]http.Handler {
 		},
 	})("ks-apiserver", DocumentPath, PagePath)
 	return map[string]http.Handler{
-		"GET " + DocumentPath:    v2,
-		"GET " + DefinitionsPath: document(func() []byte { return definitions.CustomResources }),
-		"GET /openapi/v2":        v2,
-		"GET /openapi/v3":        v3,
+		"GET " + DocumentPath:    current(func() []byte { return d.rendered.Load().v2 }),
+		"GET " + DefinitionsPath: current(func() []byte { return definitions.CustomResources }),
+		"GET /openapi/v2":        http.HandlerFunc(m.swagger),
+		"GET /openapi/v3":        http.HandlerFunc(m.index),
+		"GET " + V3Path:          current(func() []byte { return d.rendered.Load().v3 }),
 		"GET " + PagePath:        secured(page),
 		"GET /swagger-ui":        http.RedirectHandler(PagePath, http.StatusMovedPermanently),
 	}
 }
 
-func document(now func() []byte) http.Handler {
+func current(now func() []byte) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(now())

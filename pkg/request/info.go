@@ -53,6 +53,20 @@ type Info struct {
 	Scope Scope
 	// Kubernetes is true for /api and /apis, which kube-apiserver serves.
 	Kubernetes bool
+	// Below is true for paths that go on below a proxy subresource: what follows
+	// is a path of whoever is behind it.
+	Below bool
+}
+
+// Lasts reports whether a request to Kubernetes is meant to last: a watch, a
+// log, or a connection to a pod. Other requests never are, whatever they claim:
+// else a parameter would lift the limits.
+func (i *Info) Lasts() bool {
+	switch i.Subresource {
+	case "attach", "exec", "log", "portforward", "proxy":
+		return i.Kubernetes
+	}
+	return i.Kubernetes && (i.Verb == "watch" || i.Verb == "proxy")
 }
 
 // globalResources are the resources that belong to the platform rather than to
@@ -85,11 +99,11 @@ var connections = map[string]bool{"exec": true, "attach": true, "portforward": t
 // empty, "." and ".." segments and encoded slashes could be understood
 // differently by whoever serves the request next.
 func Parse(r *http.Request) (*Info, error) {
-	segments, err := splitPath(r.URL)
+	segments, below, err := splitPath(r.URL)
 	if err != nil {
 		return nil, err
 	}
-	info := &Info{Path: r.URL.Path, Verb: strings.ToLower(r.Method)}
+	info := &Info{Path: r.URL.Path, Verb: strings.ToLower(r.Method), Below: below}
 	if len(segments) > 0 {
 		info.Kubernetes = segments[0] == "api" || segments[0] == "apis"
 	}
@@ -207,7 +221,7 @@ func (i *Info) InNamespace(namespace string) {
 func (i *Info) refineVerb(query url.Values) {
 	if i.Name == "" && i.Verb == "get" {
 		i.Verb = "list"
-		if watch := query.Get("watch"); query.Has("watch") && watch != "false" && watch != "0" {
+		if watch := query.Get("watch"); query.Has("watch") && !strings.EqualFold(watch, "false") && watch != "0" {
 			i.Verb = "watch"
 		}
 		i.Name = selectedName(query.Get("fieldSelector"))
@@ -243,27 +257,76 @@ func selectedName(selector string) string {
 	return name
 }
 
-func splitPath(u *url.URL) ([]string, error) {
+// splitPath returns the segments of a path that can be read in one way only,
+// up to the proxy subresource, and whether there is one.
+func splitPath(u *url.URL) (segments []string, below bool, err error) {
 	raw := strings.TrimPrefix(u.EscapedPath(), "/")
-	raw = strings.TrimSuffix(raw, "/") // as kube-apiserver, one trailing slash changes nothing
-	if raw == "" {
-		return nil, nil
+	if trimmed := strings.TrimSuffix(raw, "/"); trimmed != "" {
+		raw = trimmed // as kube-apiserver, one trailing slash changes nothing
+	} else {
+		return nil, false, nil
 	}
-	segments := strings.Split(raw, "/")
+	segments = strings.Split(raw, "/")
 	for n, segment := range segments {
+		if segments[n], err = name(segment); err != nil {
+			return nil, false, err
+		}
+		if proxied(segments[:n+1]) {
+			// What follows is passed on as it is, so it must mean the same to
+			// everybody on the way: nobody may climb out of it.
+			return segments[:n+1], true, relative(segments[n+1:])
+		}
+	}
+	return segments, false, nil
+}
+
+// name is a segment of a path that means nothing else to anybody.
+func name(segment string) (string, error) {
+	decoded, err := url.PathUnescape(segment)
+	switch {
+	case err != nil:
+		return "", status.BadRequest("the path is not validly encoded")
+	case decoded == "", decoded == ".", decoded == "..":
+		return "", status.BadRequest("the path has an empty or relative segment")
+	case strings.ContainsAny(decoded, "/\\\x00"):
+		return "", status.BadRequest("the path has a segment with a slash in it")
+	}
+	return decoded, nil
+}
+
+// proxied reports whether a path ends in the proxy subresource of Kubernetes.
+func proxied(segments []string) bool {
+	if len(segments) < 5 || segments[len(segments)-1] != "proxy" || segments[1] == "clusters" {
+		return false
+	}
+	rest := segments[1:] // version, resource, name, proxy
+	switch segments[0] {
+	case "api":
+	case "apis":
+		rest = rest[1:]
+	default:
+		return false
+	}
+	if len(rest) == 6 && rest[1] == "namespaces" && !namespaceSubresources[rest[3]] {
+		return true
+	}
+	return len(rest) == 4 && rest[1] != "namespaces" && rest[1] != "watch" && rest[1] != "proxy"
+}
+
+// relative refuses segments that lead upwards, however they are written.
+func relative(segments []string) error {
+	for _, segment := range segments {
 		decoded, err := url.PathUnescape(segment)
 		if err != nil {
-			return nil, status.BadRequest("the path is not validly encoded")
+			return status.BadRequest("the path is not validly encoded")
 		}
-		switch {
-		case decoded == "", decoded == ".", decoded == "..":
-			return nil, status.BadRequest("the path has an empty or relative segment")
-		case strings.ContainsAny(decoded, "/\\\x00"):
-			return nil, status.BadRequest("the path has a segment with a slash in it")
+		for part := range strings.FieldsFuncSeq(decoded, func(c rune) bool { return c == '/' || c == '\\' }) {
+			if part == "." || part == ".." {
+				return status.BadRequest("the path has a relative segment")
+			}
 		}
-		segments[n] = decoded
 	}
-	return segments, nil
+	return nil
 }
 
 type infoKey struct{}

@@ -44,12 +44,16 @@ func TestParse(t *testing.T) {
 		{"cluster path of an unknown prefix", "GET", "/clusters/x/kapi/v1", Info{Verb: "get"}},
 		{"cluster without anything", "GET", "/kapis/clusters/x", Info{Cluster: "x", Verb: "get"}},
 		{"watch by query", "GET", "/api/v1/pods?watch=true", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "watch", Resource: "pods", Scope: ScopeCluster}},
+		{"no watch, in any case", "GET", "/api/v1/pods?watch=fAlse", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"list of one by name", "GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn,metadata.name%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Name: "a", Scope: ScopeCluster}},
 		{"list of all but one", "GET", "/api/v1/pods?fieldSelector=metadata.name%21%3Da", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 		{"delete all", "DELETE", "/api/v1/namespaces/a/pods", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "deletecollection", Namespace: "a", Resource: "pods", Scope: ScopeNamespace}},
 		{"commands over a WebSocket", "GET", "/api/v1/namespaces/a/pods/b/exec", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "create", Namespace: "a", Resource: "pods", Name: "b", Subresource: "exec", Scope: ScopeNamespace}},
 		{"files of a pod", "GET", "/kapis/terminal.kubesphere.io/v1alpha2/namespaces/a/pods/b/file", Info{IsResourceRequest: true, APIPrefix: "kapis", APIGroup: "terminal.kubesphere.io", APIVersion: "v1alpha2", Verb: "create", Namespace: "a", Resource: "pods", Name: "b", Subresource: "exec", Scope: ScopeNamespace}},
 		{"a subresource of that name elsewhere", "GET", "/api/v1/namespaces/a/pods/b/file", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "get", Namespace: "a", Resource: "pods", Name: "b", Subresource: "file", Scope: ScopeNamespace}},
+		{"a service behind the proxy", "POST", "/api/v1/namespaces/a/services/https:b:1/proxy/x//y%2Fz;q/", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "create", Namespace: "a", Resource: "services", Name: "https:b:1", Subresource: "proxy", Scope: ScopeNamespace, Below: true}},
+		{"a node behind the proxy", "GET", "/api/v1/nodes/n/proxy/stats", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "get", Resource: "nodes", Name: "n", Subresource: "proxy", Scope: ScopeCluster, Below: true}},
+		{"an object called proxy", "GET", "/api/v1/namespaces/proxy", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "get", Namespace: "proxy", Resource: "namespaces", Name: "proxy", Scope: ScopeNamespace}},
 		{"trailing slash", "GET", "/api/v1/pods/", Info{IsResourceRequest: true, Kubernetes: true, APIPrefix: "api", APIVersion: "v1", Verb: "list", Resource: "pods", Scope: ScopeCluster}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -70,13 +74,18 @@ func equal(a, b Info) bool {
 	a.Path, b.Path = "", ""
 	return a.IsResourceRequest == b.IsResourceRequest && a.Verb == b.Verb && a.APIPrefix == b.APIPrefix && a.APIGroup == b.APIGroup &&
 		a.APIVersion == b.APIVersion && a.Cluster == b.Cluster && a.Workspace == b.Workspace && a.Namespace == b.Namespace &&
-		a.Resource == b.Resource && a.Subresource == b.Subresource && a.Name == b.Name && a.DevOps == b.DevOps && a.Scope == b.Scope && a.Kubernetes == b.Kubernetes
+		a.Resource == b.Resource && a.Subresource == b.Subresource && a.Name == b.Name && a.DevOps == b.DevOps && a.Below == b.Below && a.Scope == b.Scope && a.Kubernetes == b.Kubernetes
 }
 
 func TestParseRefusesAmbiguousPaths(t *testing.T) {
 	for _, path := range []string{
 		"/api/v1/../../healthz", "/kapis//v1/x", "/api/v1/namespaces/a%2Fb/pods", "/api/v1/namespaces/%2e%2e/pods",
-		"/kapis/a/b/c%5Cd", "/api/v1/pods/a%00b", "/./api/v1/pods",
+		"/kapis/a/b/c%5Cd", "/api/v1/pods/a%00b", "/./api/v1/pods", "/api/v1//pods", "/api/v1/namespaces/a/pods/b%2fc/proxy/x",
+		// Nobody climbs out of what is behind a proxied path.
+		"/api/v1/namespaces/a/services/b/proxy/../../../secrets", "/api/v1/namespaces/a/services/b/proxy/x/%2e%2e/y", "/api/v1/namespaces/a/services/b/proxy/x%2f..%2f..%2fy",
+		"/api/v1/nodes/n/proxy/..%5c..", "/api/v1/nodes/n/proxy/./x", "/apis/g/v/namespaces/a/r/b/proxy/..",
+		// And there is no such thing elsewhere.
+		"/api/v1/namespaces/a/proxy//x", "/kapis/g/v/nodes/n/proxy//x", "/api/v1/watch/pods/proxy//x", "/api/clusters/c/v1/nodes/n/proxy//x",
 	} {
 		r := &http.Request{Method: http.MethodGet}
 		u, err := url.Parse("http://x" + path)
@@ -97,9 +106,13 @@ func FuzzParse(f *testing.F) {
 		"/api/v1/namespaces/a/pods/b/log", "/apis/apps/v1/deployments?watch=1", "/api/v1/namespaces/a/status", "/api/v1/watch/namespaces/a/pods",
 		"/api/v1/proxy/nodes/x", "/kapis/clusters/x/y/z", "/api/clusters/host/v1", "/clusters/host/api/v1", "/apis/a/b/namespaces/c/finalize",
 		"/api/v1/pods?fieldSelector=metadata.name=a", "/api/v1/pods?fieldSelector=spec.x%3Dy%2Cmetadata.name%3Da&watch=false", "/api/v1/pods?fieldSelector=metadata.name%3D..", "/apis/g/v/workspaces/w/namespaces/n/pods",
+		"/api/v1/namespaces/a/services/https:b:1/proxy/x//y%2Fz", "/api/v1/nodes/n/proxy/", "/apis/g/v/namespaces/n/r/x/proxy/a", "/api/v1/namespaces/a/pods/b/exec?command=x",
+		"/api/v1/namespaces/a/pods?watch", "/api/v1/pods?watch=True&labelSelector=a%3Db", "/api/v1/pods?watch=false&watch=true", "/api/v1/pods?watch=x;y", "/apis/g/v/r?fieldSelector=metadata.name%3D%3Da",
+		"/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Da%2Cmetadata.name%3Db", "/api/v1/watch/namespaces/a/pods/b?watch=0", "/api/v1/watch/pods?fieldSelector=metadata.name%3Da", "/api/v1/namespaces?labelSelector=x",
 	} {
-		f.Add("GET", seed)
-		f.Add("DELETE", seed)
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete} {
+			f.Add(method, seed)
+		}
 	}
 	theirs := &kuberequest.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
 	f.Fuzz(func(t *testing.T, method, target string) {
@@ -126,6 +139,9 @@ func FuzzParse(f *testing.F) {
 		}
 		if !kube.IsResourceRequest {
 			return
+		}
+		if kube.Resource == "pods" && connections[kube.Subresource] && kube.Verb == "get" {
+			kube.Verb = "create" // on purpose, see refineVerb
 		}
 		if kube.Verb != ours.Verb || kube.APIGroup != ours.APIGroup || kube.APIVersion != ours.APIVersion || kube.Namespace != ours.Namespace ||
 			kube.Resource != ours.Resource || kube.Subresource != ours.Subresource || kube.Name != ours.Name {

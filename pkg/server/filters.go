@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
@@ -172,11 +173,7 @@ func (f *filters) long(r *http.Request, info *request.Info, delegated bool) (lon
 		long = operation.Watchable && info.Verb == "watch" || operation.Upgrades && r.Header.Get("Upgrade") != ""
 		return long || operation.Transfers, operation.Transfers
 	}
-	switch info.Subresource {
-	case "attach", "exec", "log", "portforward", "proxy":
-		return true, false
-	}
-	return info.Verb == "watch" || info.Verb == "proxy", false
+	return info.Lasts(), false
 }
 
 // exempt are the probes, which have to answer when the server is busy.
@@ -206,7 +203,31 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 		return
 	}
 	c.user = answer.User.GetName()
-	f.authorize(w, r.WithContext(kuberequest.WithUser(ctx, answer.User)), info, c, answer)
+	who, err := f.wanted(ctx, r, info, answer.User)
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	if who != answer.User {
+		c.user += " as " + who.GetName()
+	}
+	f.authorize(w, r.WithContext(kuberequest.WithUser(ctx, who)), info, c, who)
+}
+
+// wanted is whom a request shall be made as: who sends it, or whom that one asks
+// to act as and may. To act as somebody else than was asked for would be worse
+// than to refuse, so what is not Kubernetes' refuses.
+func (f *filters) wanted(ctx context.Context, r *http.Request, info *request.Info, who user.Info) (user.Info, error) {
+	asked, err := authz.Asked(r.Header)
+	switch {
+	case err != nil:
+		return nil, err
+	case asked == nil:
+		return who, nil
+	case !info.Kubernetes && info.Path != "/version" && !strings.HasPrefix(info.Path, "/openapi/"):
+		return nil, status.BadRequest("acting as somebody else is for the APIs of Kubernetes, at /api and /apis")
+	}
+	return asked.By(ctx, f.authorizer, who)
 }
 
 // refuse answers a request whose credentials were not accepted.
@@ -255,7 +276,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // authorize asks whether the caller may do this, and serves it if so.
-func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *request.Info, c *call, who *authenticator.Response) {
+func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *request.Info, c *call, who user.Info) {
 	if info.DevOps != "" {
 		// Found once: what is authorised is what is served.
 		namespace, err := f.namespaceOf(r.Context(), info.DevOps)
@@ -268,9 +289,7 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 		}
 	}
 	attributes := authz.AttributesOf(info)
-	if who != nil {
-		attributes.User = who.User
-	}
+	attributes.User = who
 	decision, reason, err := f.authorizer.Authorize(r.Context(), attributes)
 	switch {
 	case err != nil:

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -83,7 +84,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.handler = &filters{
 		proxies: proxies,
-		next:    mux, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
+		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
 		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options),
 	}
@@ -144,6 +145,19 @@ func elsewhere(mux *http.ServeMux, options Options) func(*http.Request) http.Han
 		}
 		return found
 	}
+}
+
+// byteByByte gives paths that go on below a proxy subresource to Kubernetes as
+// they are: the mux would redirect those it does not find tidy.
+func byteByByte(mux, kubernetes http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if info := request.InfoFrom(r.Context()); info != nil && info.Below && kubernetes != nil {
+			r.Pattern = "/" + info.APIPrefix + "/"
+			kubernetes.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // lasting returns the operation a request is for if it streams changes, changes

@@ -102,7 +102,7 @@ func TestRequestsRefused(t *testing.T) {
 
 func TestPublicPaths(t *testing.T) {
 	for _, path := range []string{
-		"/livez", "/readyz", "/healthz", "/version", "/kapis/version", "/apidocs.json", "/apidocs-crds.json", "/openapi/v2", "/openapi/v3", "/swagger-ui/",
+		"/livez", "/readyz", "/healthz", "/version", "/kapis/version", "/apidocs.json", "/apidocs-crds.json", "/openapi/v2", "/openapi/v3", "/openapi/v3/kapis", "/swagger-ui/",
 		"/oauth/keys", "/oauth/logout", "/kapis/config.kubesphere.io/v1alpha2/configs/configz",
 	} {
 		if r := shared.get(t, path); r.code != 200 {

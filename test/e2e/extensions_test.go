@@ -146,7 +146,7 @@ func TestExtensions(t *testing.T) {
 		})
 	}
 	state(extensionsv1alpha1.StateAvailable)
-	for _, document := range []string{"/apidocs.json", "/openapi/v3"} {
+	for _, document := range []string{"/apidocs.json", "/openapi/v3/kapis"} {
 		eventually(t, 10*time.Second, func() error {
 			if r := shared.get(t, document); !strings.Contains(string(r.body), "listPipelines") {
 				return fmt.Errorf("%s does not have it", document)

@@ -4,16 +4,19 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // kubectl runs the real kubectl through the server.
@@ -81,22 +84,6 @@ func TestKubectlWithoutRights(t *testing.T) {
 	}
 }
 
-// Kubernetes sees the person, whatever identity the client claims
-// (CVE-2021-31999, capsule-proxy#188).
-func TestIdentityCannotBeClaimed(t *testing.T) {
-	token := shared.login(t).AccessToken
-	review := `{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`
-	got := shared.do(t, http.MethodPost, "/apis/authentication.k8s.io/v1/selfsubjectreviews", strings.NewReader(review),
-		bearer(token), header("Content-Type", "application/json"),
-		header("Impersonate-User", "somebody"), header("Impersonate-Group", "system:masters"), header("Impersonate-Uid", "1"), header("Impersonate-Extra-Scopes", "all"),
-		header("X-Remote-User", "somebody"), header("X-Remote-Group", "system:masters"),
-		header("Connection", "Impersonate-User, Impersonate-Group, Authorization"), header("Cookie", "a=b"))
-	who := decode[authenticationv1.SelfSubjectReview](t, got).Status.UserInfo
-	if got.code != 201 || who.Username != "admin" || who.UID != "" || len(who.Extra) != 0 || strings.Contains(strings.Join(who.Groups, " "), "masters") {
-		t.Errorf("got %d %+v", got.code, who)
-	}
-}
-
 // What is authorised is what is forwarded.
 func TestProxyPathTricks(t *testing.T) {
 	token := user(t, "path-tricks")
@@ -116,6 +103,67 @@ func TestProxyPathTricks(t *testing.T) {
 	got := shared.get(t, "/api/v1/namespaces/default/pods/none", bearer(admin))
 	if status := decode[metav1.Status](t, got); got.code != 404 || status.Message != `pods "none" not found` || status.Details.Kind != "pods" {
 		t.Errorf("got %d %s", got.code, got.body)
+	}
+}
+
+// What is behind nodes, pods and services takes the right to their subresource
+// proxy, with the verb of the method, and paths below arrive untouched.
+func TestProxiedSubresources(t *testing.T) {
+	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
+	workspace(t, "behind")
+	member := user(t, "behind")
+	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "reader", Namespace: "behind-project"}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{""}, Resources: []string{"services", "pods"}, Verbs: []string{"*"}},
+		{APIGroups: []string{""}, Resources: []string{"services/proxy"}, Verbs: []string{"get"}},
+	}})
+	inNamespace(t, "behind", "behind-project", "reader")
+	const project = "/api/v1/namespaces/behind-project"
+	answers(t, "GET", project+"/services", member, 200)
+	const reached = 0 // Kubernetes, which finds nobody there
+	for _, test := range []struct {
+		who, method, path string
+		code              int
+	}{
+		{admin, "GET", "/api/v1/nodes/node-0/proxy/healthz", reached},
+		{admin, "GET", "/api/v1/nodes/node-0/proxy/containerLogs/none//none/%2e%2e/x", 400},
+		{member, "GET", "/api/v1/nodes/node-0/proxy/healthz", 403},
+		{member, "GET", project + "/services/none/proxy/a//b", reached},
+		{member, "GET", project + "/services/http:none:80/proxy/", reached},
+		{member, "POST", project + "/services/none/proxy/a", 403},
+		{member, "DELETE", project + "/services/none/proxy/a", 403},
+		{member, "GET", project + "/pods/none/proxy/a", 403},
+		{member, "GET", "/api/v1/namespaces/default/services/none/proxy/a", 403},
+		{member, "GET", project + "/services/none/proxy/../../../../secrets", 400},
+		{member, "GET", project + "/services/none/proxy/%2e%2e/x", 400},
+	} {
+		r := shared.do(t, test.method, test.path, nil, bearer(test.who))
+		said := decode[metav1.Status](t, r).Message
+		switch {
+		case test.code != reached:
+			if err := expect(r, test.code); err != nil {
+				t.Errorf("%s %s: %v", test.method, test.path, err)
+			}
+		case !slices.ContainsFunc([]string{"address not allowed", "no endpoints available", "not found"}, func(part string) bool { return strings.Contains(said, part) }):
+			t.Errorf("%s %s: %d %s", test.method, test.path, r.code, r.body)
+		}
+	}
+}
+
+// The method is the one of the request, whatever else says another.
+func TestMethodTricks(t *testing.T) {
+	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
+	m := configMap(t, c, "stays", nil)
+	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
+		if err := expect(shared.get(t, "/api/v1/namespaces/default/configmaps/stays?_method=DELETE", bearer(admin), header(name, "DELETE")), 200); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(m), m); err != nil || m.DeletionTimestamp != nil {
+		t.Errorf("a GET deleted it: %v", err)
+	}
+	twice := func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + admin, "Bearer " + admin} }
+	if err := expect(shared.get(t, "/api/v1/nodes", twice), 400); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -153,5 +201,38 @@ func TestWatchThroughProxy(t *testing.T) {
 		}
 	case <-time.After(2 * time.Second):
 		t.Error("the change did not arrive")
+	}
+}
+
+// Documents are those of Kubernetes and ours together, for who is logged in.
+func TestDocumentsMerged(t *testing.T) {
+	for name, token := range map[string]string{"administrator": shared.login(t).AccessToken, "member": user(t, "documents")} {
+		var document struct {
+			Paths, Definitions map[string]any
+		}
+		r := shared.get(t, "/openapi/v2", bearer(token))
+		if err := json.Unmarshal(r.body, &document); err != nil || r.code != 200 {
+			t.Fatalf("%s: %d %v", name, r.code, err)
+		}
+		for _, path := range []string{"/api/v1/namespaces/{namespace}/pods", "/apis/iam.kubesphere.io/v1alpha2/users", "/kapis/iam.kubesphere.io/v1alpha2/users", "/oauth/token"} {
+			if document.Paths[path] == nil {
+				t.Errorf("%s: there is no %s among %d paths", name, path, len(document.Paths))
+			}
+		}
+		if document.Definitions["io.k8s.api.core.v1.Pod"] == nil {
+			t.Errorf("%s: there is no definition of a pod", name)
+		}
+		var index struct {
+			Paths map[string]struct{ ServerRelativeURL string }
+		}
+		r = shared.get(t, "/openapi/v3", bearer(token))
+		if err := json.Unmarshal(r.body, &index); err != nil || r.code != 200 {
+			t.Fatalf("%s: %d %v", name, r.code, err)
+		}
+		for path, part := range map[string]string{"apis/apps/v1": "io.k8s.api.apps.v1.Deployment", "apis/iam.kubesphere.io/v1alpha2": "GlobalRole", "kapis": "/kapis/iam.kubesphere.io"} {
+			if r := shared.get(t, index.Paths[path].ServerRelativeURL, bearer(token)); r.code != 200 || !strings.Contains(string(r.body), part) {
+				t.Errorf("%s: %s at %q: %d", name, path, index.Paths[path].ServerRelativeURL, r.code)
+			}
+		}
 	}
 }

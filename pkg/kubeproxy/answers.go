@@ -1,0 +1,130 @@
+package kubeproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// maxRefusal bounds what is read of an answer to find out whom it refuses.
+const maxRefusal = 64 << 10
+
+// look sees to answers of Kubernetes that are not the caller's: refusals of this
+// server, and redirections. All others pass as they are.
+func (p *Proxy) look(answer *http.Response) error {
+	switch code := answer.StatusCode; {
+	case code == http.StatusUnauthorized, code == http.StatusForbidden:
+		return p.refusal(answer)
+	case code >= http.StatusMultipleChoices && code < http.StatusBadRequest && answer.Header.Get("Location") != "":
+		return p.redirection(answer)
+	}
+	return nil
+}
+
+// lookUpgraded sees to the answer to a request for another protocol. When it is
+// not changed, nothing more comes over the client's connection either.
+func (p *Proxy) lookUpgraded(answer *http.Response) error {
+	if answer.StatusCode == http.StatusSwitchingProtocols {
+		return nil
+	}
+	answer.Header.Set("Connection", "close")
+	return p.look(answer)
+}
+
+// refusal replaces a 401 or 403 by 503 when it is this server that Kubernetes
+// refuses: a client that believed it would log in again, or ask for rights it has.
+func (p *Proxy) refusal(answer *http.Response) error {
+	since := time.Now()
+	start, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+	if err != nil {
+		return err
+	}
+	answer.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(start), answer.Body), Closer: answer.Body}
+	var said metav1.Status
+	isStatus := json.Unmarshal(start, &said) == nil && said.Kind == "Status"
+	info := request.InfoFrom(answer.Request.Context())
+	switch {
+	case !isStatus && info != nil && info.Below:
+		return nil // of the one behind the proxied path
+	case answer.StatusCode == http.StatusUnauthorized:
+	case said.Reason != metav1.StatusReasonForbidden || !strings.Contains(said.Message, `" cannot `):
+		return nil // of admission, which may forbid things
+	case strings.Contains(said.Message, `" cannot impersonate `):
+	default:
+		// What was authorised here may be forbidden there by a further authorizer.
+		if p.standing.confirm(answer.Request.Context(), since) == nil {
+			return nil
+		}
+	}
+	_ = answer.Body.Close()
+	// So that /readyz and the log say so, once.
+	err = p.standing.confirm(answer.Request.Context(), since)
+	slog.DebugContext(answer.Request.Context(), "Kubernetes refused this server", "code", answer.StatusCode, "message", said.Message, "standing", err)
+	return status.Unavailable(5, "Kubernetes does not let this server in at the moment, see its log")
+}
+
+// replayed is a body of which the start has been read.
+type replayed struct {
+	io.Reader
+	io.Closer
+}
+
+// redirection passes a redirection to the same place on, as a path, since the
+// client does not know Kubernetes by the address it has of itself. It is never
+// followed here, and one to another host is not passed on: who is asked with a
+// right to a pod's port must not send the client elsewhere (CVE-2018-1002102,
+// CVE-2022-3172).
+func (p *Proxy) redirection(answer *http.Response) error {
+	location, err := url.Parse(answer.Header.Get("Location"))
+	if err == nil && location.Host == p.target.Host {
+		location.Scheme, location.Host, location.User = "", "", nil
+		if rest, found := strings.CutPrefix(location.EscapedPath(), strings.TrimSuffix(p.target.EscapedPath(), "/")+"/"); found {
+			location, err = url.Parse("/" + rest + query(location))
+		}
+	}
+	if err != nil || location.Scheme != "" || location.Host != "" || location.Opaque != "" || strings.HasPrefix(location.Path, "//") {
+		_ = answer.Body.Close()
+		slog.WarnContext(answer.Request.Context(), "Kubernetes redirects elsewhere", "location", answer.Header.Get("Location"))
+		return status.New(http.StatusBadGateway, "", "Kubernetes redirects to another host, which is not passed on")
+	}
+	answer.Header.Set("Location", location.String())
+	return nil
+}
+
+func query(u *url.URL) string {
+	if u.RawQuery == "" {
+		return ""
+	}
+	return "?" + u.RawQuery
+}
+
+// fail answers a request Kubernetes did not answer, or whose answer is not
+// passed on.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	var carried apierrors.APIStatus
+	switch {
+	case errors.As(err, &carried):
+	case errors.Is(err, context.Canceled):
+		// The client went away: net/http closes the connection.
+		panic(http.ErrAbortHandler)
+	case errors.Is(err, context.DeadlineExceeded):
+		slog.WarnContext(r.Context(), "Kubernetes does not answer in time", "path", r.URL.Path)
+	default:
+		slog.WarnContext(r.Context(), "Kubernetes does not answer", "path", r.URL.Path, "error", err)
+		err = status.Unavailable(5, "Kubernetes does not answer at the moment")
+	}
+	status.Write(w, r, err)
+}

@@ -1,0 +1,348 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+)
+
+// crowd are clients that go on whatever happens, and what they were told.
+type crowd struct {
+	server  *instance
+	token   string
+	clients http.Client
+
+	mu      sync.Mutex
+	answers map[string]map[string]int // by who asks and what they were told
+	written []string                  // what was acknowledged
+	slowest time.Duration
+	wrong   []string
+}
+
+func (c *crowd) ask(ctx context.Context, method, path, body string) (*http.Response, string, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.server.url+path, strings.NewReader(body))
+	if err != nil {
+		return nil, "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := c.clients.Do(request)
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	return response, string(text), err
+}
+
+// note counts an answer; problem says what is wrong with it, if anything is.
+func (c *crowd) note(who, what, problem string, took time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.answers[who] == nil {
+		c.answers[who] = make(map[string]int)
+	}
+	c.answers[who][what]++
+	c.slowest = max(c.slowest, took)
+	if problem != "" && len(c.wrong) < 20 {
+		c.wrong = append(c.wrong, who+": "+problem)
+	}
+}
+
+// told is how often somebody was told something.
+func (c *crowd) told(who, what string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.answers[who][what]
+}
+
+// counts is how often everybody was told everything.
+func (c *crowd) counts() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make(map[string]int)
+	for who, told := range c.answers {
+		for what, number := range told {
+			all[who+what] = number
+		}
+	}
+	return all
+}
+
+// refused says what is wrong with the refusal of a request Kubernetes had to
+// answer: it is 503, and says when to come back.
+func refused(response *http.Response, text string) string {
+	if response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") != "" && strings.Contains(text, `"kind":"Status"`) {
+		return ""
+	}
+	return fmt.Sprintf("%d %v %.300s", response.StatusCode, response.Header, text)
+}
+
+func (c *crowd) readMemory(ctx context.Context) {
+	began := time.Now()
+	response, text, err := c.ask(ctx, http.MethodGet, viewer+"/namespaces/default/configmaps?limit=10", "")
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			c.note("memory", "nothing", err.Error(), 0)
+		}
+	case response.StatusCode != http.StatusOK:
+		c.note("memory", "refused", fmt.Sprintf("%d %.300s", response.StatusCode, text), time.Since(began))
+	case response.Header.Get("Warning") != "":
+		c.note("memory", "warned", "", time.Since(began))
+	default:
+		c.note("memory", "served", "", time.Since(began))
+	}
+}
+
+func (c *crowd) readKubernetes(ctx context.Context) {
+	began := time.Now()
+	response, text, err := c.ask(ctx, http.MethodGet, "/api/v1/namespaces/default/configmaps?limit=1", "")
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			c.note("reader", "nothing", err.Error(), 0)
+		}
+	case response.StatusCode == http.StatusOK:
+		c.note("reader", "served", "", time.Since(began))
+	default:
+		c.note("reader", "refused", refused(response, text), time.Since(began))
+	}
+}
+
+func (c *crowd) write(ctx context.Context, name string) {
+	began := time.Now()
+	response, text, err := c.ask(ctx, http.MethodPost, "/api/v1/namespaces/default/configmaps", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			c.note("writer", "nothing", err.Error(), 0)
+		}
+	case response.StatusCode == http.StatusCreated:
+		c.note("writer", "served", "", time.Since(began))
+		c.mu.Lock()
+		c.written = append(c.written, name)
+		c.mu.Unlock()
+	default:
+		c.note("writer", "refused", refused(response, text), time.Since(began))
+	}
+}
+
+func (c *crowd) watch(ctx context.Context) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.url+"/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=0", nil)
+	if err != nil {
+		return
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	response, err := c.clients.Do(request)
+	if err != nil {
+		return
+	}
+	defer func() { _ = response.Body.Close() }()
+	c.note("watcher", fmt.Sprint(response.StatusCode), "", 0)
+	_, _ = io.Copy(io.Discard, response.Body)
+}
+
+// descriptors is how many files and connections this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("no /proc")
+	}
+	return len(open)
+}
+
+// settled is the number of goroutines when it does not change any more: the
+// reconcilers take a while to start.
+func settled() int {
+	number := runtime.NumGoroutine()
+	for same := 0; same < 30; same++ {
+		time.Sleep(100 * time.Millisecond)
+		if now := runtime.NumGoroutine(); now > number+5 || now < number-5 {
+			number, same = now, 0
+		}
+	}
+	return number
+}
+
+// TestKubernetesRestartsUnderLoad: while kube-apiserver is killed, or stops, and
+// comes back, what is in memory is read with a warning, everything else is told
+// at once when to come back, nothing acknowledged is lost, all of it recovers by
+// itself, and nothing is left behind.
+func TestKubernetesRestartsUnderLoad(t *testing.T) {
+	k := newCluster(t)
+	k.start(t)
+	copied := filepath.Join(k.dir, "copy")
+	content, err := os.ReadFile(k.kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, copied, string(content))
+	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = copied })
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	c := &crowd{server: server, token: server.login(t).AccessToken, answers: make(map[string]map[string]int)}
+	c.clients.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
+	c.readMemory(t.Context())
+	c.write(t.Context(), "first")
+	if c.told("memory", "served") != 1 || c.told("writer", "served") != 1 {
+		t.Fatalf("before: %v %v", c.answers, c.wrong)
+	}
+	goroutines, files := settled(), descriptors(t)
+
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var running sync.WaitGroup
+	each := func(number int, pause time.Duration, do func(n, turn int)) {
+		for n := range number {
+			running.Go(func() {
+				for turn := 0; ctx.Err() == nil; turn++ {
+					do(n, turn)
+					time.Sleep(pause)
+				}
+			})
+		}
+	}
+	each(16, 20*time.Millisecond, func(int, int) { c.readMemory(ctx) })
+	each(16, 20*time.Millisecond, func(int, int) { c.readKubernetes(ctx) })
+	each(4, 50*time.Millisecond, func(n, turn int) { c.write(ctx, fmt.Sprintf("w-%d-%d", n, turn)) })
+	each(8, 100*time.Millisecond, func(int, int) { c.watch(ctx) })
+	// more waits until somebody has been told something more often than before.
+	more := func(before map[string]int, who, what string, within time.Duration) {
+		t.Helper()
+		until(t, within, who+" not "+what, func() bool { return c.told(who, what) > before[who+what]+5 })
+	}
+	for _, end := range []struct {
+		name string
+		do   func()
+	}{{"killed", k.kill}, {"stopped", k.stop}} {
+		more(c.counts(), "writer", "served", 10*time.Second)
+		before := c.counts()
+		end.do()
+		more(before, "writer", "refused", 10*time.Second)
+		more(before, "reader", "refused", 10*time.Second)
+		more(before, "memory", "warned", 20*time.Second)
+		before = c.counts()
+		k.start(t)
+		more(before, "writer", "served", 60*time.Second)
+		more(before, "reader", "served", 10*time.Second)
+		more(before, "watcher", "200", 30*time.Second)
+		more(before, "memory", "served", 60*time.Second)
+		if err := server.waitReady(30 * time.Second); err != nil {
+			t.Errorf("after it was %s: %v", end.name, err)
+		}
+	}
+	stop()
+	running.Wait()
+	c.clients.CloseIdleConnections()
+	t.Logf("%v; the slowest answer took %s", c.answers, c.slowest.Round(time.Millisecond))
+	for _, problem := range c.wrong {
+		t.Error(problem)
+	}
+	if c.slowest > 10*time.Second {
+		t.Errorf("somebody waited %s", c.slowest)
+	}
+	var kept corev1.ConfigMapList
+	if err := kubernetes(t, copied).List(t.Context(), &kept, client.InNamespace("default")); err != nil {
+		t.Fatal(err)
+	}
+	there := make(map[string]bool)
+	for n := range kept.Items {
+		there[kept.Items[n].Name] = true
+	}
+	for _, name := range c.written {
+		if !there[name] {
+			t.Errorf("%s was acknowledged and is lost", name)
+		}
+	}
+	// Connections that are kept for the next request go after half a minute.
+	eventually(t, 60*time.Second, func() error {
+		if g, f := runtime.NumGoroutine(), descriptors(t); g > goroutines+15 || f > files+10 {
+			return fmt.Errorf("%d goroutines, %d before; %d files, %d before", g, goroutines, f, files)
+		}
+		return nil
+	})
+}
+
+// TestServerLosesRights: when Kubernetes does not let this server in any more,
+// clients are not told that they may not, and /readyz says why.
+func TestServerLosesRights(t *testing.T) {
+	k := newCluster(t)
+	k.start(t)
+	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
+	if err := server.waitReady(60 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	token := server.login(t).AccessToken
+	const pods = "/api/v1/namespaces/default/pods"
+	if err := expect(server.get(t, pods, bearer(token)), 200); err != nil {
+		t.Fatal(err)
+	}
+	c, binding := kubernetes(t, k.kubeconfig), &rbacv1.ClusterRoleBinding{}
+	if err := c.Get(t.Context(), clientKey("kubesphere-authorized"), binding); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Delete(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 5*time.Second, "requests are let in", func() bool { return server.get(t, pods, bearer(token)).code != 200 })
+	for _, path := range []string{pods, "/api/v1/nodes", "/apis/apps/v1/deployments?watch=true"} {
+		if r := server.get(t, path, bearer(token)); r.code != 503 || r.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", path, r.code, r.body)
+		}
+	}
+	if r := server.get(t, "/readyz"); r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes-rights failed: the group kubesphere:authorized may not do everything") {
+		t.Errorf("readyz: %d %s", r.code, r.body)
+	}
+	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
+	if err := c.Create(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.waitReady(10 * time.Second); err != nil {
+		t.Error(err)
+	}
+	if err := expect(server.get(t, pods, bearer(token)), 200); err != nil {
+		t.Error(err)
+	}
+}
+
+// What lasts ends with the session it was begun in.
+func TestWatchEndsWithSession(t *testing.T) {
+	_ = user(t, "watches-on")
+	allow(t, kubernetes(t, ""), "watches-on")
+	token := decode[tokens](t, shared.token(t, passwordForm("watches-on", "secret-watches-on"))).AccessToken
+	answers(t, "GET", "/api/v1/nodes", token, 200)
+	response := stream(t, "/api/v1/nodes?watch=true&resourceVersion=0", bearer(token))
+	ended := make(chan struct{})
+	go func() {
+		_, _ = io.Copy(io.Discard, response.Body)
+		close(ended)
+	}()
+	if err := expect(shared.get(t, "/oauth/logout", bearer(token)), 200); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(45 * time.Second):
+		t.Error("it goes on")
+	}
+}
