@@ -61,7 +61,7 @@ func (d doors) groups() []route.Group {
 		d.oauth.LoginGroup(),
 		viewer.Group(), viewer.LegacyGroup(),
 		d.roles.Group(),
-		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes, Providers: d.people.providers}).Group(),
+		(&platform.Handler{Config: d.config, Build: Build(), Kubernetes: d.kubernetes, Providers: d.people.providers, Themes: &platform.Themes{Client: d.accounts.client, Now: time.Now}}).Group(),
 	)
 	groups = append(groups, d.accountGroups()...)
 	groups = append(groups, d.clusterGroups()...)
@@ -116,14 +116,27 @@ func Document(v3 bool) ([]byte, error) {
 
 // publicPaths are the paths that need no rights: those of the operations
 // declared public, the token service, health, the document and its page.
-func publicPaths(groups []route.Group) authz.Public {
+func publicPaths(groups []route.Group) authz.AnyOf {
 	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, openapi.DefinitionsPath, "/openapi/v2", "/openapi/v3", openapi.V3Path, openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
+	var reads authz.PublicReads
+	closed := sets.New[string]() // to some methods
 	for g := range groups {
 		for n := range groups[g].Routes {
-			if r := &groups[g].Routes[n]; r.Public {
-				public = append(public, groups[g].Path(r))
+			if r := &groups[g].Routes[n]; !r.Public {
+				closed.Insert(groups[g].Path(r))
 			}
 		}
 	}
-	return public
+	for g := range groups {
+		for n := range groups[g].Routes {
+			r := &groups[g].Routes[n]
+			switch path := groups[g].Path(r); {
+			case r.Public && !closed.Has(path):
+				public = append(public, path)
+			case r.Public && r.Method == http.MethodGet:
+				reads = append(reads, path)
+			}
+		}
+	}
+	return authz.AnyOf{public, reads}
 }

@@ -2,6 +2,7 @@ package authz
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -97,6 +98,17 @@ func (p Public) Authorize(_ context.Context, a authorizer.Attributes) (authorize
 		if a.GetPath() == path || strings.HasSuffix(path, "/") && strings.HasPrefix(a.GetPath(), path) {
 			return authorizer.DecisionAllow, "", nil
 		}
+	}
+	return authorizer.DecisionNoOpinion, "", nil
+}
+
+// PublicReads permits everybody to read at paths, and nothing else there.
+type PublicReads []string
+
+// Authorize implements authorizer.UnconditionalAuthorizer.
+func (p PublicReads) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	if slices.Contains(p, a.GetPath()) && slices.Contains([]string{"get", "list", "head"}, a.GetVerb()) {
+		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
 }

@@ -49,6 +49,9 @@ func complete(from *kubespec.Operation, to *spec3.Operation) {
 		}
 		field := kubespec.Schema{}
 		field.Typed(parameter.Type, parameter.Format)
+		if parameter.Type == "file" { // which version 3 has no type for
+			field.Typed("string", "binary")
+		}
 		field.Description, field.Enum = parameter.Description, parameter.Enum
 		form.SetProperty(parameter.Name, field)
 		if parameter.Required {

@@ -54,7 +54,8 @@ func (h *Handler) oauth(w http.ResponseWriter, r *http.Request) error {
 	for n := range options.Clients {
 		shown.Clients = append(shown.Clients, OAuthClient{Name: options.Clients[n].Name, RedirectURIs: options.Clients[n].RedirectURIs})
 	}
-	providers, err := h.Providers.List(r.Context())
+	ctx := r.Context()
+	providers, err := h.Providers.List(ctx)
 	if err != nil {
 		slog.WarnContext(r.Context(), "some identity providers may be missing", "error", err)
 	}
@@ -72,7 +73,7 @@ func (h *Handler) oauth(w http.ResponseWriter, r *http.Request) error {
 				Name: p.Name, Title: p.Title, Type: p.Type, MappingMethod: string(p.Mapping.Method), DisableLoginConfirmation: p.Mapping.WithoutConfirmation, Provider: route.Object{},
 			}
 			if p.Public != nil {
-				one.Provider = p.Public(r.Context())
+				one.Provider = p.Public(ctx)
 			}
 			shown.IdentityProviders[n] = one
 		})

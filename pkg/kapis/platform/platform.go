@@ -40,6 +40,8 @@ type Handler struct {
 	Kubernetes func() *version.Info
 	// Providers are the identity providers there are now.
 	Providers identity.Providers
+	// Themes keeps what consoles look like.
+	Themes *Themes
 }
 
 // Group declares the operations.
@@ -47,7 +49,7 @@ func (h *Handler) Group() route.Group {
 	versions := []route.Response{{Code: http.StatusOK, Description: "The versions.", Model: Version{}}}
 	return route.Group{
 		Prefix: "/", Tag: "Platform", Description: "Version and features of the platform.",
-		Routes: []route.Route{
+		Routes: append(h.themeRoutes(), []route.Route{
 			{Method: http.MethodGet, Path: "/version", ID: "getVersion", Public: true, Summary: "Version of the platform and of Kubernetes", Responses: versions, Handler: h.version},
 			{Method: http.MethodGet, Path: "/kapis/version", ID: "getKapisVersion", Public: true, Summary: "Version of the platform and of Kubernetes", Responses: versions, Handler: h.version},
 			{
@@ -61,7 +63,7 @@ func (h *Handler) Group() route.Group {
 				Responses: []route.Response{{Code: http.StatusOK, Description: "The kinds.", Model: []config.GPUKind{}}},
 			},
 			h.oauthRoute(),
-		},
+		}...),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -210,18 +211,26 @@ func tarFailed(err error, complaint string) error {
 	return kube.Err(fmt.Errorf("tar in a container: %w", err))
 }
 
-// beginning keeps the beginning of what is written to it.
-type beginning struct{ text []byte }
+// beginning keeps the beginning of what is written to it, by somebody who may
+// still do so while it is read.
+type beginning struct {
+	mu   sync.Mutex
+	text []byte
+}
 
 // longestComplaint bounds what a container may say in an error, in bytes.
 const longestComplaint = 512
 
 // Write implements io.Writer.
 func (b *beginning) Write(data []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.text = append(b.text, data[:min(len(data), longestComplaint-len(b.text))]...)
 	return len(data), nil
 }
 
 func (b *beginning) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return strings.TrimSpace(strings.ToValidUTF8(string(b.text), "�"))
 }

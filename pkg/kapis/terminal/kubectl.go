@@ -110,12 +110,14 @@ func (k *Kubectl) Ensure(ctx context.Context, name string) (*corev1.Pod, error) 
 // use finds or makes the pod of a user. One that has ended, or is about to, is
 // replaced.
 func (k *Kubectl) use(ctx context.Context, name string) (*corev1.Pod, error) {
-	pod := &corev1.Pod{}
+	var pod *corev1.Pod
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, runsWithin, true, func(ctx context.Context) (bool, error) {
+		pod = &corev1.Pod{} // anew: what is read into an object is added to its labels and annotations
 		err := k.Client.Get(ctx, client.ObjectKey{Namespace: k.Namespace, Name: PodName(name)}, pod)
 		switch {
 		case apierrors.IsNotFound(err):
-			return k.create(ctx, name, pod)
+			pod, err = k.create(ctx, name)
+			return pod != nil, err
 		case err != nil:
 			return false, err
 		case pod.Annotations[annotationUser] != name || pod.Labels[labelName] != nameKubectl:
@@ -137,21 +139,25 @@ func (k *Kubectl) use(ctx context.Context, name string) (*corev1.Pod, error) {
 	return pod, err
 }
 
-func (k *Kubectl) create(ctx context.Context, name string, pod *corev1.Pod) (bool, error) {
+// create makes the pod of a user. It returns neither the pod nor an error when
+// that has to be tried again.
+func (k *Kubectl) create(ctx context.Context, name string) (*corev1.Pod, error) {
 	owner := &iamv1alpha2.User{}
 	if err := k.Client.Get(ctx, client.ObjectKey{Name: name}, owner); err != nil {
-		return false, err
+		return nil, err
 	}
-	*pod = *k.template(owner)
+	pod := k.template(owner)
 	err := k.Client.Create(ctx, pod)
 	switch {
 	case apierrors.IsAlreadyExists(err): // by another request
-		return false, nil
+		return nil, nil
 	case apierrors.IsNotFound(err):
 		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: k.Namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
-		return false, client.IgnoreAlreadyExists(k.Client.Create(ctx, namespace))
+		return nil, client.IgnoreAlreadyExists(k.Client.Create(ctx, namespace))
+	case err != nil:
+		return nil, err
 	}
-	return err == nil, err
+	return pod, nil
 }
 
 // touch notes that a pod is used. It fails when somebody else has changed it,

@@ -78,8 +78,9 @@ func (h *Handler) fileRoutes() []route.Route {
 		{
 			Method: http.MethodPost, Path: "/namespaces/{namespace}/pods/{pod}/file", ID: "uploadPodFile", Transfers: true, Summary: "Upload files to a container",
 			Description: "Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.",
-			Parameters:  parameters("Absolute path of the directory for the files of a form, or of the file."),
-			Consumes:    []string{"multipart/form-data", "application/octet-stream"},
+			Parameters: append(parameters("Absolute path of the directory for the files of a form, or of the file."),
+				route.Parameter{In: route.InForm, Name: "file", Type: "file", Required: true, Description: "A file. There may be several."}),
+			Consumes: []string{"multipart/form-data"},
 			Responses: []route.Response{
 				{Code: http.StatusOK, Description: "The files are written.", Model: route.Message{}},
 				{Code: http.StatusRequestEntityTooLarge, Description: "The files are too large."},

@@ -20,7 +20,7 @@ import (
 const (
 	// keptInMemory bounds what of a form is not written to a temporary file: the
 	// size of a file has to be known before tar gets it.
-	keptInMemory = 4 << 20
+	keptInMemory = 1 << 20
 	// formOverhead is what a form may have beside its files.
 	formOverhead = 1 << 20
 	// mostFiles bounds the files of a form.
