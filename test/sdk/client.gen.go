@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for CreateTokenFormdataBodyGrantType.
@@ -290,6 +291,24 @@ type IntstrIntOrString struct {
 	IntVal int32  `json:"IntVal"`
 	StrVal string `json:"StrVal"`
 	Type   int64  `json:"Type"`
+}
+
+// NodesDrained defines model for nodes.Drained.
+type NodesDrained struct {
+	// Evicted The pods that are gone, as NAMESPACE/NAME.
+	Evicted []string `json:"evicted"`
+
+	// Left The pods that are still there; ask again to go on with them.
+	Left []NodesLeft `json:"left"`
+}
+
+// NodesLeft defines model for nodes.Left.
+type NodesLeft struct {
+	// Pod The pod, as NAMESPACE/NAME.
+	Pod string `json:"pod"`
+
+	// Reason Why it is still there.
+	Reason string `json:"reason"`
 }
 
 // OauthDeviceReply defines model for oauth.DeviceReply.
@@ -4629,6 +4648,21 @@ type ListNamespacedResourcesV1alpha2Params struct {
 	Reverse *bool `form:"reverse,omitempty" json:"reverse,omitempty"`
 }
 
+// DrainNodeParams defines parameters for DrainNode.
+type DrainNodeParams struct {
+	// Force Evict pods as well that nobody will make again.
+	Force *bool `form:"force,omitempty" json:"force,omitempty"`
+
+	// DeleteEmptyDirData Evict pods as well that keep data on the node, in an emptyDir.
+	DeleteEmptyDirData *bool `form:"deleteEmptyDirData,omitempty" json:"deleteEmptyDirData,omitempty"`
+
+	// GracePeriodSeconds How long pods have to end; as they say themselves if it is missing.
+	GracePeriodSeconds *int `form:"gracePeriodSeconds,omitempty" json:"gracePeriodSeconds,omitempty"`
+
+	// TimeoutSeconds How long to wait for pods to go, at most 50; 30 if it is missing.
+	TimeoutSeconds *int `form:"timeoutSeconds,omitempty" json:"timeoutSeconds,omitempty"`
+}
+
 // GetImageParams defines parameters for GetImage.
 type GetImageParams struct {
 	// Image The image, such as docker.io/library/nginx:1.29.
@@ -5614,6 +5648,12 @@ type DownloadPodFileParams struct {
 
 	// Path Absolute path of the file or directory.
 	Path string `form:"path" json:"path"`
+}
+
+// UploadPodFileMultipartBody defines parameters for UploadPodFile.
+type UploadPodFileMultipartBody struct {
+	// File A file. There may be several.
+	File openapi_types.File `json:"file"`
 }
 
 // UploadPodFileParams defines parameters for UploadPodFile.
@@ -6609,6 +6649,9 @@ type CreateTokenFormdataBody struct {
 // CreateTokenFormdataBodyGrantType defines parameters for CreateToken.
 type CreateTokenFormdataBodyGrantType string
 
+// SetThemeJSONRequestBody defines body for SetTheme for application/json ContentType.
+type SetThemeJSONRequestBody = RouteObject
+
 // CreateGatewayJSONRequestBody defines body for CreateGateway for application/json ContentType.
 type CreateGatewayJSONRequestBody = RouteObject
 
@@ -6828,6 +6871,9 @@ type PatchWorkspaceTemplateApplicationMergePatchPlusJSONRequestBody = V1alpha2Wo
 // UpdateWorkspaceTemplateJSONRequestBody defines body for UpdateWorkspaceTemplate for application/json ContentType.
 type UpdateWorkspaceTemplateJSONRequestBody = V1alpha2WorkspaceTemplate
 
+// UploadPodFileMultipartRequestBody defines body for UploadPodFile for multipart/form-data ContentType.
+type UploadPodFileMultipartRequestBody UploadPodFileMultipartBody
+
 // CreateNamespacedObjectJSONRequestBody defines body for CreateNamespacedObject for application/json ContentType.
 type CreateNamespacedObjectJSONRequestBody = RouteObject
 
@@ -7013,6 +7059,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
 	GetOAuthConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTheme What consoles look like
+	//
+	// An object whose fields are the console's; empty as long as nobody has set one.
+	//
+	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `GetTheme` operationId).
+	GetTheme(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetThemeWithBody Set what consoles look like
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+	SetThemeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetTheme Set what consoles look like
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+	SetTheme(ctx context.Context, body SetThemeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListGateways List the gateways of all projects
 	//
@@ -8230,6 +8297,13 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/{resources} (the `ListNamespacedResourcesV1alpha2` operationId).
 	ListNamespacedResourcesV1alpha2(ctx context.Context, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// DrainNode Empty a node
+	//
+	// Makes a node unschedulable and evicts its pods, as kubectl drain does: budgets for disruptions are kept, and those of daemon sets stay. Nothing is done if a pod would be lost for good. It takes the rights to patch nodes and to create pods/eviction everywhere.
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/nodes/{node}/drainage (the `DrainNode` operationId).
+	DrainNode(ctx context.Context, node string, params *DrainNodeParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetClusterQuotas Count what the cluster uses
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/quotas (the `GetClusterQuotas` operationId).
@@ -8718,12 +8792,14 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `DownloadPodFile` operationId).
 	DownloadPodFile(ctx context.Context, namespace string, pod string, params *DownloadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// UploadPodFile Upload files to a container
+	// UploadPodFileWithBody Upload files to a container
 	//
 	// Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
 	//
+	// Takes any type of body and a specified content type.
+	//
 	// Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
-	UploadPodFile(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+	UploadPodFileWithBody(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// OpenNodeTerminal Open a terminal on a node
 	//
@@ -9320,6 +9396,57 @@ func (c *Client) ListGPUKinds(ctx context.Context, reqEditors ...RequestEditorFn
 // Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
 func (c *Client) GetOAuthConfig(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetOAuthConfigRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTheme What consoles look like
+//
+// An object whose fields are the console's; empty as long as nobody has set one.
+//
+// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `GetTheme` operationId).
+func (c *Client) GetTheme(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetThemeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetThemeWithBody Set what consoles look like
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+func (c *Client) SetThemeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetThemeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetTheme Set what consoles look like
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+func (c *Client) SetTheme(ctx context.Context, body SetThemeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetThemeRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -12226,6 +12353,23 @@ func (c *Client) ListNamespacedResourcesV1alpha2(ctx context.Context, namespace 
 	return c.Client.Do(req)
 }
 
+// DrainNode Empty a node
+//
+// Makes a node unschedulable and evicts its pods, as kubectl drain does: budgets for disruptions are kept, and those of daemon sets stay. Nothing is done if a pod would be lost for good. It takes the rights to patch nodes and to create pods/eviction everywhere.
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/nodes/{node}/drainage (the `DrainNode` operationId).
+func (c *Client) DrainNode(ctx context.Context, node string, params *DrainNodeParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDrainNodeRequest(c.Server, node, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetClusterQuotas Count what the cluster uses
 //
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/quotas (the `GetClusterQuotas` operationId).
@@ -13434,13 +13578,15 @@ func (c *Client) DownloadPodFile(ctx context.Context, namespace string, pod stri
 	return c.Client.Do(req)
 }
 
-// UploadPodFile Upload files to a container
+// UploadPodFileWithBody Upload files to a container
 //
 // Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
 //
+// Takes any type of body and a specified content type.
+//
 // Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
-func (c *Client) UploadPodFile(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewUploadPodFileRequest(c.Server, namespace, pod, params)
+func (c *Client) UploadPodFileWithBody(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUploadPodFileRequestWithBody(c.Server, namespace, pod, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -14815,6 +14961,73 @@ func NewGetOAuthConfigRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewGetThemeRequest constructs an http.Request for the GetTheme method
+func NewGetThemeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/config.kubesphere.io/v1alpha2/configs/theme")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetThemeRequest calls the generic SetTheme builder with application/json body
+func NewSetThemeRequest(server string, body SetThemeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetThemeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewSetThemeRequestWithBody constructs an http.Request for the SetTheme method, with any body, and a specified content type
+func NewSetThemeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/config.kubesphere.io/v1alpha2/configs/theme")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -21600,6 +21813,103 @@ func NewListNamespacedResourcesV1alpha2Request(server string, namespace string, 
 	return req, nil
 }
 
+// NewDrainNodeRequest constructs an http.Request for the DrainNode method
+func NewDrainNodeRequest(server string, node string, params *DrainNodeParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "node", node, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha2/nodes/%s/drainage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Force != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "force", *params.Force, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.DeleteEmptyDirData != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "deleteEmptyDirData", *params.DeleteEmptyDirData, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.GracePeriodSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "gracePeriodSeconds", *params.GracePeriodSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TimeoutSeconds != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "timeoutSeconds", *params.TimeoutSeconds, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetClusterQuotasRequest constructs an http.Request for the GetClusterQuotas method
 func NewGetClusterQuotasRequest(server string) (*http.Request, error) {
 	var err error
@@ -27668,8 +27978,8 @@ func NewDownloadPodFileRequest(server string, namespace string, pod string, para
 	return req, nil
 }
 
-// NewUploadPodFileRequest constructs an http.Request for the UploadPodFile method
-func NewUploadPodFileRequest(server string, namespace string, pod string, params *UploadPodFileParams) (*http.Request, error) {
+// NewUploadPodFileRequestWithBody constructs an http.Request for the UploadPodFile method, with any body, and a specified content type
+func NewUploadPodFileRequestWithBody(server string, namespace string, pod string, params *UploadPodFileParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -27736,10 +28046,12 @@ func NewUploadPodFileRequest(server string, namespace string, pod string, params
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
 	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -33158,6 +33470,29 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/oauth (the `GetOAuthConfig` operationId).
 	GetOAuthConfigWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOAuthConfigResponse, error)
 
+	// GetThemeWithResponse What consoles look like
+	//
+	// An object whose fields are the console's; empty as long as nobody has set one.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `GetTheme` operationId).
+	GetThemeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetThemeResponse, error)
+
+	// SetThemeWithBodyWithResponse Set what consoles look like
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+	SetThemeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetThemeResponse, error)
+
+	// SetThemeWithResponse Set what consoles look like
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+	SetThemeWithResponse(ctx context.Context, body SetThemeJSONRequestBody, reqEditors ...RequestEditorFn) (*SetThemeResponse, error)
+
 	// ListGatewaysWithResponse List the gateways of all projects
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -34518,6 +34853,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/namespaces/{namespace}/{resources} (the `ListNamespacedResourcesV1alpha2` operationId).
 	ListNamespacedResourcesV1alpha2WithResponse(ctx context.Context, namespace string, resources string, params *ListNamespacedResourcesV1alpha2Params, reqEditors ...RequestEditorFn) (*ListNamespacedResourcesV1alpha2Response, error)
 
+	// DrainNodeWithResponse Empty a node
+	//
+	// Makes a node unschedulable and evicts its pods, as kubectl drain does: budgets for disruptions are kept, and those of daemon sets stay. Nothing is done if a pod would be lost for good. It takes the rights to patch nodes and to create pods/eviction everywhere.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/nodes/{node}/drainage (the `DrainNode` operationId).
+	DrainNodeWithResponse(ctx context.Context, node string, params *DrainNodeParams, reqEditors ...RequestEditorFn) (*DrainNodeResponse, error)
+
 	// GetClusterQuotasWithResponse Count what the cluster uses
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -35086,14 +35430,14 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `DownloadPodFile` operationId).
 	DownloadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *DownloadPodFileParams, reqEditors ...RequestEditorFn) (*DownloadPodFileResponse, error)
 
-	// UploadPodFileWithResponse Upload files to a container
+	// UploadPodFileWithBodyWithResponse Upload files to a container
 	//
 	// Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
 	//
-	// Returns a wrapper object for the known response body format(s).
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
-	UploadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*UploadPodFileResponse, error)
+	UploadPodFileWithBodyWithResponse(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadPodFileResponse, error)
 
 	// OpenNodeTerminalWithResponse Open a terminal on a node
 	//
@@ -35878,6 +36222,102 @@ func (r GetOAuthConfigResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetOAuthConfigResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetThemeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetThemeResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetThemeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetThemeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetThemeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetThemeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type SetThemeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetThemeResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r SetThemeResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r SetThemeResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r SetThemeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetThemeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetThemeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetThemeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -42175,6 +42615,75 @@ func (r ListNamespacedResourcesV1alpha2Response) ContentType() string {
 	return ""
 }
 
+type DrainNodeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NodesDrained
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *NodesDrained
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+	// JSON409 the response for an HTTP 409 `application/json` response
+	JSON409 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DrainNodeResponse) GetJSON200() *NodesDrained {
+	return r.JSON200
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r DrainNodeResponse) GetJSON202() *NodesDrained {
+	return r.JSON202
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r DrainNodeResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r DrainNodeResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetJSON409 returns the response for an HTTP 409 `application/json` response
+func (r DrainNodeResponse) GetJSON409() *RouteObject {
+	return r.JSON409
+}
+
+// GetBody returns the raw response body bytes
+func (r DrainNodeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DrainNodeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DrainNodeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DrainNodeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetClusterQuotasResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -47489,6 +47998,47 @@ func (c *ClientWithResponses) GetOAuthConfigWithResponse(ctx context.Context, re
 	return ParseGetOAuthConfigResponse(rsp)
 }
 
+// GetThemeWithResponse What consoles look like
+//
+// An object whose fields are the console's; empty as long as nobody has set one.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `GetTheme` operationId).
+func (c *ClientWithResponses) GetThemeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetThemeResponse, error) {
+	rsp, err := c.GetTheme(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetThemeResponse(rsp)
+}
+
+// SetThemeWithBodyWithResponse Set what consoles look like
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+func (c *ClientWithResponses) SetThemeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetThemeResponse, error) {
+	rsp, err := c.SetThemeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetThemeResponse(rsp)
+}
+
+// SetThemeWithResponse Set what consoles look like
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /kapis/config.kubesphere.io/v1alpha2/configs/theme (the `SetTheme` operationId).
+func (c *ClientWithResponses) SetThemeWithResponse(ctx context.Context, body SetThemeJSONRequestBody, reqEditors ...RequestEditorFn) (*SetThemeResponse, error) {
+	rsp, err := c.SetTheme(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetThemeResponse(rsp)
+}
+
 // ListGatewaysWithResponse List the gateways of all projects
 //
 // Returns a wrapper object for the known response body format(s).
@@ -49857,6 +50407,21 @@ func (c *ClientWithResponses) ListNamespacedResourcesV1alpha2WithResponse(ctx co
 	return ParseListNamespacedResourcesV1alpha2Response(rsp)
 }
 
+// DrainNodeWithResponse Empty a node
+//
+// Makes a node unschedulable and evicts its pods, as kubectl drain does: budgets for disruptions are kept, and those of daemon sets stay. Nothing is done if a pod would be lost for good. It takes the rights to patch nodes and to create pods/eviction everywhere.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /kapis/resources.kubesphere.io/v1alpha2/nodes/{node}/drainage (the `DrainNode` operationId).
+func (c *ClientWithResponses) DrainNodeWithResponse(ctx context.Context, node string, params *DrainNodeParams, reqEditors ...RequestEditorFn) (*DrainNodeResponse, error) {
+	rsp, err := c.DrainNode(ctx, node, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDrainNodeResponse(rsp)
+}
+
 // GetClusterQuotasWithResponse Count what the cluster uses
 //
 // Returns a wrapper object for the known response body format(s).
@@ -50857,15 +51422,15 @@ func (c *ClientWithResponses) DownloadPodFileWithResponse(ctx context.Context, n
 	return ParseDownloadPodFileResponse(rsp)
 }
 
-// UploadPodFileWithResponse Upload files to a container
+// UploadPodFileWithBodyWithResponse Upload files to a container
 //
 // Of a form, every file is written into the directory; any other body becomes the file of that path. It takes the right to create pods/exec in the namespace, and a container with tar.
 //
-// Returns a wrapper object for the known response body format(s).
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /kapis/terminal.kubesphere.io/v1alpha2/namespaces/{namespace}/pods/{pod}/file (the `UploadPodFile` operationId).
-func (c *ClientWithResponses) UploadPodFileWithResponse(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, reqEditors ...RequestEditorFn) (*UploadPodFileResponse, error) {
-	rsp, err := c.UploadPodFile(ctx, namespace, pod, params, reqEditors...)
+func (c *ClientWithResponses) UploadPodFileWithBodyWithResponse(ctx context.Context, namespace string, pod string, params *UploadPodFileParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UploadPodFileResponse, error) {
+	rsp, err := c.UploadPodFileWithBody(ctx, namespace, pod, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -52005,6 +52570,72 @@ func ParseGetOAuthConfigResponse(rsp *http.Response) (*GetOAuthConfigResponse, e
 			return nil, err
 		}
 		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetThemeResponse parses an HTTP response from a GetThemeWithResponse call
+func ParseGetThemeResponse(rsp *http.Response) (*GetThemeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetThemeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetThemeResponse parses an HTTP response from a SetThemeWithResponse call
+func ParseSetThemeResponse(rsp *http.Response) (*SetThemeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetThemeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	}
 
@@ -56589,6 +57220,60 @@ func ParseListNamespacedResourcesV1alpha2Response(rsp *http.Response) (*ListName
 			return nil, err
 		}
 		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDrainNodeResponse parses an HTTP response from a DrainNodeWithResponse call
+func ParseDrainNodeResponse(rsp *http.Response) (*DrainNodeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DrainNodeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NodesDrained
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest NodesDrained
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON409 = &dest
 
 	}
 
