@@ -48,7 +48,7 @@ func (d doors) stillAllowed(r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if !known || !authn.MayGoOn(account.State) {
+	if !authz.IsAnonymous(sender) && (!known || !authn.MayGoOn(account.State)) {
 		return authn.ErrNotActive
 	}
 	for _, id := range sender.GetExtra()[authn.ExtraSession] {
