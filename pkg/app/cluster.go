@@ -95,7 +95,8 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !known || !authn.MayGoOn(account.State) {
+	anonymous := authz.IsAnonymous(sender)
+	if !anonymous && (!known || !authn.MayGoOn(account.State)) {
 		return nil, authn.ErrNotActive
 	}
 	for _, id := range sender.GetExtra()[authn.ExtraSession] {
@@ -116,7 +117,10 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 			return nil, accesstoken.ErrInvalid
 		}
 	}
-	var as user.Info = &user.DefaultInfo{Name: account.Name, Groups: append(authn.Groups(account.Groups), user.AllAuthenticated), Extra: sender.GetExtra()}
+	as := sender
+	if !anonymous {
+		as = &user.DefaultInfo{Name: account.Name, Groups: append(authn.Groups(account.Groups), user.AllAuthenticated), Extra: sender.GetExtra()}
+	}
 	asked, err := authz.Asked(r.Header)
 	if err == nil && asked != nil {
 		as, err = asked.By(r.Context(), d.authorizer, as)

@@ -3,7 +3,6 @@ package kubeproxy
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -12,8 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -53,16 +52,15 @@ func (p *Proxy) refusal(answer *http.Response) error {
 		return err
 	}
 	answer.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(start), answer.Body), Closer: answer.Body}
-	var said metav1.Status
-	isStatus := json.Unmarshal(start, &said) == nil && said.Kind == "Status"
 	info := request.InfoFrom(answer.Request.Context())
 	switch {
-	case !isStatus && info != nil && info.Below:
+	case info != nil && info.Below && !gjson.GetBytes(start, "reason").Exists():
 		return nil // of the one behind the proxied path
 	case answer.StatusCode == http.StatusUnauthorized:
-	case said.Reason != metav1.StatusReasonForbidden || !strings.Contains(said.Message, `" cannot `):
+	// The words of an authorizer, in whatever form the client asked for.
+	case !bytes.Contains(start, []byte(`" cannot `)):
 		return nil // of admission, which may forbid things
-	case strings.Contains(said.Message, `" cannot impersonate `):
+	case bytes.Contains(start, []byte(`" cannot impersonate `)):
 	default:
 		// What was authorised here may be forbidden there by a further authorizer.
 		if p.standing.confirm(answer.Request.Context(), since) == nil {
@@ -72,7 +70,7 @@ func (p *Proxy) refusal(answer *http.Response) error {
 	_ = answer.Body.Close()
 	// So that /readyz and the log say so, once.
 	err = p.standing.confirm(answer.Request.Context(), since)
-	slog.DebugContext(answer.Request.Context(), "Kubernetes refused this server", "code", answer.StatusCode, "message", said.Message, "standing", err)
+	slog.DebugContext(answer.Request.Context(), "Kubernetes refused this server", "code", answer.StatusCode, "message", string(start), "standing", err)
 	return status.Unavailable(5, "Kubernetes does not let this server in at the moment, see its log")
 }
 

@@ -67,6 +67,7 @@ func TestRefusals(t *testing.T) {
 		{"we may not impersonate", "/api/v1/pods", 403, forbidden(`users "jane" is forbidden: User "system:serviceaccount:a:b" cannot impersonate resource "users"`), 403, forbidden("no"), 503, false},
 		{"our group has no rights", "/api/v1/pods", 403, forbidden(`pods is forbidden: User "jane" cannot list resource "pods" in API group ""`), 201, group, 503, false},
 		{"a further authorizer", "/api/v1/pods", 403, forbidden(`pods is forbidden: User "jane" cannot list resource "pods" in API group ""`), 201, admitted, 403, true},
+		{"our group has no rights, in protobuf", "/api/v1/pods", 403, "k8s\x00\x0a\x0c\x0a\x02v1\x12\x06Status\x12\x30pods is forbidden: User \"jane\" cannot list resource \"pods\"", 201, group, 503, false},
 		{"admission", "/api/v1/namespaces/a/pods", 403, forbidden(`pods "x" is forbidden: exceeded quota: limits`), 201, group, 403, true},
 		{"a pod's 401", "/api/v1/namespaces/a/pods/b/proxy/x", 401, "log in first", 201, admitted, 401, true},
 		{"a pod's 403", "/api/v1/namespaces/a/pods/b/proxy/x", 403, "no", 201, admitted, 403, true},

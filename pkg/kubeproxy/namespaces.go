@@ -32,13 +32,14 @@ func namespacesSeen(verb string) authz.Action {
 }
 
 func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, who user.Info) {
-	visible, err := p.rights.VisibleNamespaces(r.Context(), who, namespacesSeen(request.InfoFrom(r.Context()).Verb))
+	info := request.InfoFrom(r.Context())
+	visible, err := p.rights.VisibleNamespaces(r.Context(), who, namespacesSeen(info.Verb))
 	switch {
 	case err != nil:
 		status.Write(w, r, err)
 		return
 	case visible.All:
-		p.requests.ServeHTTP(w, r)
+		p.forward(w, r, info)
 		return
 	}
 	// What is filtered has to be readable, and its rows to have names.

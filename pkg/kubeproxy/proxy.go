@@ -127,9 +127,16 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r, stop = p.whileAllowed(r)
 		defer stop()
 	}
-	switch {
-	case listsNamespaces(info):
+	if listsNamespaces(info) {
 		p.listNamespaces(w, r, who)
+		return
+	}
+	p.forward(w, r, info)
+}
+
+// forward passes a request on, and its answer back as it is.
+func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, info *request.Info) {
+	switch {
 	case r.Header.Get("Upgrade") != "":
 		p.upgrade(w, r)
 	case info.Verb == "watch":
@@ -201,9 +208,9 @@ func sameSite(r *http.Request) bool {
 	return err == nil && parsed.Host == r.Host
 }
 
-// overrides are headers that say a method other than the one authorised. What
-// Kubernetes ignores, a pod behind it may not.
-var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+// overrides are headers that say another method than the one authorised, which
+// Kubernetes ignores but a pod behind it may not, or another address of the client.
+var overrides = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override", "X-Real-Ip"}
 
 // tokenProtocol is the start of a WebSocket's protocol that is a bearer token:
 // browsers cannot send it in a header.

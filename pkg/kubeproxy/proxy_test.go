@@ -113,14 +113,14 @@ func TestForwarded(t *testing.T) {
 	}
 	headers := strings.Join([]string{
 		"Host: x", "Authorization: Bearer theirs", "Cookie: a=b", "Impersonate-User: admin", "Impersonate-Group: system:masters", "Impersonate-Uid: 1", "Impersonate-Extra-A: b",
-		"X-Remote-User: admin", "X-Kubesphere-User: admin", "X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE", "X-Forwarded-For: 1.2.3.4", "Forwarded: for=1.2.3.4",
+		"X-Remote-User: admin", "X-Kubesphere-User: admin", "X-HTTP-Method-Override: DELETE", "X-Method-Override: DELETE", "X-Forwarded-For: 1.2.3.4", "X-Real-IP: 1.2.3.4", "Forwarded: for=1.2.3.4",
 		"Sec-WebSocket-Protocol: base64url.bearer.authorization.k8s.io.dG9rZW4, v5.channel.k8s.io", "Connection: close, Impersonate-User, Authorization, Impersonate-Group", "",
 	}, "\r\n")
 	f.raw(t, "GET /api/v1/namespaces/a/services/b/proxy/x?_method=DELETE HTTP/1.1\r\n"+headers+"\r\n")
 	got := <-seen
 	want := map[string]string{
 		"Authorization": "Bearer ours", "Impersonate-User": "jane", "Impersonate-Group": "kubesphere:authorized,developers", "Impersonate-Uid": "", "Impersonate-Extra-A": "",
-		"X-Remote-User": "", "X-Kubesphere-User": "", "X-Http-Method-Override": "", "X-Method-Override": "", "Cookie": "", "X-Forwarded-For": "127.0.0.1", "Forwarded": "", "Sec-Websocket-Protocol": "v5.channel.k8s.io",
+		"X-Remote-User": "", "X-Kubesphere-User": "", "X-Http-Method-Override": "", "X-Method-Override": "", "Cookie": "", "X-Forwarded-For": "127.0.0.1", "X-Real-Ip": "", "Forwarded": "", "Sec-Websocket-Protocol": "v5.channel.k8s.io",
 		"Accept-Encoding": "",
 	}
 	for name, value := range want {

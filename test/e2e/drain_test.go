@@ -24,7 +24,16 @@ import (
 func TestDrain(t *testing.T) {
 	workspace(t, "drained")
 	c := kubernetes(t, "")
-	const node = "node-2"
+	// A node of its own: the pods of the seed are not made again.
+	const node = "node-drained"
+	model := &corev1.Node{}
+	if err := c.Get(t.Context(), client.ObjectKey{Name: "node-2"}, model); err != nil {
+		t.Fatal(err)
+	}
+	one := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node, Annotations: map[string]string{"kwok.x-k8s.io/node": model.Annotations["kwok.x-k8s.io/node"]}}}
+	one.Spec.Taints = []corev1.Taint{{Key: "drained", Effect: corev1.TaintEffectNoSchedule}}
+	create(t, c, one)
+	t.Cleanup(func() { _ = c.Delete(context.WithoutCancel(t.Context()), one) })
 	pinned := func(name string, labels map[string]string) corev1.PodTemplateSpec {
 		template := podTemplate(name)
 		template.Labels = labels
@@ -44,9 +53,6 @@ func TestDrain(t *testing.T) {
 	create(t, c, budget)
 	template := pinned("alone", nil)
 	create(t, c, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "drained-project", Name: "alone"}, Spec: template.Spec})
-	t.Cleanup(func() {
-		_ = c.Patch(context.WithoutCancel(t.Context()), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"unschedulable":null}}`)))
-	})
 	eventually(t, 30*time.Second, func() error {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(budget), budget); err != nil {
 			return err

@@ -241,6 +241,15 @@ func TestWatchOverWebSocket(t *testing.T) {
 			event(t, conn, func(kind, n string) bool { return kind == "ADDED" && n == "seen-by-"+name })
 		})
 	}
+	t.Run("all namespaces", func(t *testing.T) {
+		conn, _, err := socket(t, "/api/v1/watch/namespaces", admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.CloseNow() }()
+		conn.SetReadLimit(1 << 20)
+		event(t, conn, func(kind, n string) bool { return kind == "ADDED" && n == "kube-system" })
+	})
 	t.Run("custom resources", func(t *testing.T) {
 		conn, _, err := socket(t, "/apis/iam.kubesphere.io/v1alpha2/watch/users", admin)
 		if err != nil {

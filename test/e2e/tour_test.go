@@ -152,6 +152,8 @@ const denied = "forbidden"
 // tour is what people do with kubectl, in an order that makes sense.
 func tour() []stop {
 	return []stop{
+		// /version is that of the platform, with Kubernetes' in it: consoles read it.
+		{args: "version", admin: "Server Version: v", member: "Server Version: v"},
 		{args: "api-versions"},
 		{args: "api-resources"},
 		{args: "api-resources --namespaced=false -o name"},
