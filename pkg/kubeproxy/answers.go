@@ -62,8 +62,10 @@ func (p *Proxy) refusal(answer *http.Response) error {
 		return nil // of admission, which may forbid things
 	case bytes.Contains(start, []byte(`" cannot impersonate `)):
 	default:
-		// What was authorised here may be forbidden there by a further authorizer.
-		if p.standing.confirm(answer.Request.Context(), since) == nil {
+		// What was authorised here may be forbidden there by a further authorizer. One
+		// that is starting forbids everything, and a moment later nothing any more: it
+		// is asked about this very request.
+		if p.standing.confirm(answer.Request.Context(), since) == nil && !p.allows(answer.Request.Context(), info) {
 			return nil
 		}
 	}

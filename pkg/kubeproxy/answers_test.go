@@ -67,6 +67,8 @@ func TestRefusals(t *testing.T) {
 		{"we may not impersonate", "/api/v1/pods", 403, forbidden(`users "jane" is forbidden: User "system:serviceaccount:a:b" cannot impersonate resource "users"`), 403, forbidden("no"), 503, false},
 		{"our group has no rights", "/api/v1/pods", 403, forbidden(`pods is forbidden: User "jane" cannot list resource "pods" in API group ""`), 201, group, 503, false},
 		{"a further authorizer", "/api/v1/pods", 403, forbidden(`pods is forbidden: User "jane" cannot list resource "pods" in API group ""`), 201, admitted, 403, true},
+		// Of those refused while it starts, one asked when it had started.
+		{"one that is starting", "/api/v1/nodes", 403, forbidden(`nodes is forbidden: User "jane" cannot list resource "nodes" in API group ""`), 201, admitted, 503, true},
 		{"our group has no rights, in protobuf", "/api/v1/pods", 403, "k8s\x00\x0a\x0c\x0a\x02v1\x12\x06Status\x12\x30pods is forbidden: User \"jane\" cannot list resource \"pods\"", 201, group, 503, false},
 		{"admission", "/api/v1/namespaces/a/pods", 403, forbidden(`pods "x" is forbidden: exceeded quota: limits`), 201, group, 403, true},
 		{"a pod's 401", "/api/v1/namespaces/a/pods/b/proxy/x", 401, "log in first", 201, admitted, 401, true},
@@ -82,6 +84,13 @@ func TestRefusals(t *testing.T) {
 				case !strings.HasSuffix(r.URL.Path, "selfsubjectaccessreviews"):
 					w.WriteHeader(test.code)
 					_, _ = io.WriteString(w, test.answer)
+				case lost.Load() && r.Header.Get("Impersonate-User") == "jane":
+					w.WriteHeader(http.StatusCreated)
+					allowed := group
+					if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), `"nodes"`) {
+						allowed = admitted
+					}
+					_, _ = io.WriteString(w, allowed)
 				case lost.Load():
 					w.WriteHeader(test.review)
 					_, _ = io.WriteString(w, test.standing)

@@ -17,8 +17,10 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 const (
@@ -103,45 +105,69 @@ func (r *refusedError) Error() string { return r.reason }
 // mayEverything asks Kubernetes, in the group of those whose requests were
 // authorised, whether that may do everything.
 func (p *Proxy) mayEverything(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
-	defer cancel()
-	body, err := json.Marshal(&authorizationv1.SelfSubjectAccessReview{
-		TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"},
-		Spec:     authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "*", Group: "*", Resource: "*"}},
-	})
+	review, err := p.review(ctx, &user.DefaultInfo{Name: kube.FieldManager, Groups: []string{user.AllAuthenticated}},
+		authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "*", Group: "*", Resource: "*"}})
 	if err != nil {
-		return err
-	}
-	where := p.at(&url.URL{Path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"})
-	question, err := http.NewRequestWithContext(ctx, http.MethodPost, where.String(), bytes.NewReader(body)) //nolint:gosec // the host is Kubernetes', see at
-	if err != nil {
-		return err
-	}
-	question.Header.Set("Content-Type", "application/json")
-	kube.Impersonate(question.Header, &user.DefaultInfo{Name: kube.FieldManager, Groups: []string{user.AllAuthenticated}})
-	answer, err := p.transport.RoundTrip(question)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
-	if err != nil {
-		return err
-	}
-	review := &authorizationv1.SelfSubjectAccessReview{}
-	switch {
-	case answer.StatusCode == http.StatusUnauthorized:
-		return &refusedError{"Kubernetes does not accept the credentials of this server"}
-	case answer.StatusCode == http.StatusForbidden:
-		return &refusedError{"this server may not act for others: " + statusError(answer.StatusCode, text).Error()}
-	case answer.StatusCode != http.StatusCreated:
-		return fmt.Errorf("answered with %d", answer.StatusCode)
-	}
-	if err := json.Unmarshal(text, review); err != nil {
 		return err
 	}
 	if !review.Status.Allowed {
 		return &refusedError{fmt.Sprintf("the group %s may not do everything: is it bound to the ClusterRole cluster-admin?", kube.AuthorizedGroup)}
 	}
 	return nil
+}
+
+// allows reports whether Kubernetes says that it allows what it has just refused.
+func (p *Proxy) allows(ctx context.Context, info *request.Info) bool {
+	who, found := kuberequest.UserFrom(ctx)
+	if !found || info == nil {
+		return false
+	}
+	spec := authorizationv1.SelfSubjectAccessReviewSpec{NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: info.Path, Verb: info.Verb}}
+	if info.IsResourceRequest {
+		spec = authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Verb: info.Verb, Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace, Name: info.Name,
+		}}
+	}
+	review, err := p.review(ctx, who, spec)
+	// Who does not answer that does not refuse either.
+	return err != nil || review.Status.Allowed
+}
+
+// review asks Kubernetes whether somebody, in the group of those whose requests
+// were authorised, may do something.
+func (p *Proxy) review(ctx context.Context, who user.Info, spec authorizationv1.SelfSubjectAccessReviewSpec) (*authorizationv1.SelfSubjectAccessReview, error) {
+	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
+	defer cancel()
+	body, err := json.Marshal(&authorizationv1.SelfSubjectAccessReview{
+		TypeMeta: metav1.TypeMeta{APIVersion: "authorization.k8s.io/v1", Kind: "SelfSubjectAccessReview"}, Spec: spec,
+	})
+	if err != nil {
+		return nil, err
+	}
+	where := p.at(&url.URL{Path: "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"})
+	question, err := http.NewRequestWithContext(ctx, http.MethodPost, where.String(), bytes.NewReader(body)) //nolint:gosec // the host is Kubernetes', see at
+	if err != nil {
+		return nil, err
+	}
+	question.Header.Set("Content-Type", "application/json")
+	kube.Impersonate(question.Header, who)
+	answer, err := p.transport.RoundTrip(question)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case answer.StatusCode == http.StatusUnauthorized:
+		return nil, &refusedError{"Kubernetes does not accept the credentials of this server"}
+	case answer.StatusCode == http.StatusForbidden:
+		return nil, &refusedError{"this server may not act for others: " + statusError(answer.StatusCode, text).Error()}
+	case answer.StatusCode != http.StatusCreated:
+		return nil, fmt.Errorf("answered with %d", answer.StatusCode)
+	}
+	review := &authorizationv1.SelfSubjectAccessReview{}
+	return review, json.Unmarshal(text, review)
 }

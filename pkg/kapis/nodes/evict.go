@@ -108,11 +108,14 @@ func (h *Handler) evictOne(ctx context.Context, pod *corev1.Pod, o options, slot
 			case apierrors.IsTooManyRequests(err):
 				reason = "a budget for disruptions does not let it go yet"
 				return false, nil
-			case err != nil && ctx.Err() == nil:
-				failure := status.Of(err)
-				reason = failure.Message
-				return failure.Code < http.StatusInternalServerError, nil
 			case err != nil:
+				// What Kubernetes does not want it will not want again; when it does not
+				// answer, or the time is nearly over, the reason stays what it was.
+				failure := status.Of(err)
+				if refused := failure.Code < http.StatusInternalServerError; refused {
+					reason = failure.Message
+					return true, nil
+				}
 				return false, nil
 			}
 			told, reason = true, "it is still ending"
