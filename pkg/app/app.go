@@ -308,6 +308,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		prometheus.GaugeOpts{Name: "ks_apiserver_terminals", Help: "Terminals that are open, and files on their way."},
 		func() float64 { return float64(d.terminals.Open()) },
 	))
+	registry.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
+		a.extensions.Open,
+	))
 	a.server, err = server.New(ctx, server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authenticator,

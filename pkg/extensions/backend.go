@@ -33,6 +33,9 @@ const (
 	// then one request tries whether it is back.
 	failuresInARow = 5
 	leftAlone      = 10 * time.Second
+	// mostWaiting requests may wait for a back end to begin its answer: one that
+	// hangs must not take all that this server serves at once.
+	mostWaiting = 100
 )
 
 // backend is a service that serves a part of the API.
@@ -44,6 +47,7 @@ type backend struct {
 	// change protocols.
 	requests, upgrades *httputil.ReverseProxy
 	breaker            *gobreaker.TwoStepCircuitBreaker[struct{}]
+	waiting            chan struct{}
 }
 
 // Dialer connects to Services of the cluster, whose names not every pod can
@@ -68,7 +72,7 @@ func newBackend(c *claim, dialer Dialer, pause time.Duration) (*backend, error) 
 	if c.endpoint.TimeoutSeconds != nil {
 		timeout = time.Duration(*c.endpoint.TimeoutSeconds) * time.Second
 	}
-	b := &backend{claim: c, target: target}
+	b := &backend{claim: c, target: target, waiting: make(chan struct{}, mostWaiting)}
 	b.transport = &http.Transport{
 		// No Proxy: what the environment names is for the way out of the cluster.
 		DialContext: (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,

@@ -291,6 +291,18 @@ func TestSlow(t *testing.T) {
 	if w.Code != http.StatusGatewayTimeout {
 		t.Errorf("too slow: %d %s", w.Code, w.Body)
 	}
+	// One that hangs does not take everything this server serves at once.
+	for range cap(b.waiting) {
+		b.waiting <- struct{}{}
+	}
+	w = httptest.NewRecorder()
+	b.serve(w, httptest.NewRequest(http.MethodGet, "/proxy", nil), "signed")
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
+		t.Errorf("one too many: %d %s", w.Code, w.Body)
+	}
+	for range cap(b.waiting) {
+		<-b.waiting
+	}
 	for range 2 * failuresInARow {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("gone"))
 		gone, leave := context.WithCancel(ctx)
@@ -301,8 +313,8 @@ func TestSlow(t *testing.T) {
 		}()
 		cancel()
 	}
-	if counts := b.breaker.Counts(); counts.TotalFailures != 1 {
-		t.Errorf("failures: %+v", counts)
+	if counts := b.breaker.Counts(); counts.TotalFailures != 1 || len(b.waiting) != 0 {
+		t.Errorf("failures: %+v, and %d wait", counts, len(b.waiting))
 	}
 }
 
