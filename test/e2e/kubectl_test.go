@@ -145,6 +145,7 @@ func TestKubectlPodIdle(t *testing.T) {
 		c.Terminal.Kubectl.Namespace = "kubectl-idle"
 		// Tokens are renewed before they expire.
 		c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 6 * time.Second
+		c.Authentication.MaximumClockSkew.Duration = time.Second
 	})
 	if err := i.waitReady(time.Minute); err != nil {
 		t.Fatal(err)
@@ -155,10 +156,13 @@ func TestKubectlPodIdle(t *testing.T) {
 	lookUp := func() string {
 		t.Helper()
 		s.shown = ""
-		s.typed("cat $KUBECONFIG; echo that-is-all\r")
+		s.typed("cat $KUBECONFIG; echo that-is-'all'\r")
 		s.shows("that-is-all\r\n")
 		_, after, _ := strings.Cut(s.shown, "token: ")
 		found, _, _ := strings.Cut(after, "\r\n")
+		if found == "" {
+			t.Fatalf("no token in %q", s.shown)
+		}
 		return found
 	}
 	first := lookUp()
