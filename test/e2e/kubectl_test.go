@@ -103,6 +103,15 @@ func TestKubectlTerminal(t *testing.T) {
 			}
 		}
 	})
+	t.Run("files of the own pod", func(t *testing.T) {
+		path := terminalPath + "/namespaces/" + where.Namespace + "/pods/" + where.Pod + "/file?path=/home/kubectl/.kube/config"
+		if r := shared.get(t, path, bearer(member)); r.code != 200 || !strings.Contains(string(r.body), "ktl-member@kubesphere") {
+			t.Errorf("the own: %d %.200s", r.code, r.body)
+		}
+		if r := shared.get(t, path, bearer(other)); r.code != 403 {
+			t.Errorf("another's: %d", r.code)
+		}
+	})
 	t.Run("goes with the user", func(t *testing.T) {
 		person{shared, "admin", admin}.must(t, 200, "DELETE", users+"/ktl-member", nil)
 		until(t, 90*time.Second, "the pod stays", func() bool {
