@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/certificate"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
 	"github.com/super-kubenetes/ks-apiserver/pkg/extensions"
@@ -85,6 +86,8 @@ type app struct {
 	records   *iam.Records
 	kubectl   *terminal.Kubectl
 	proxy     *kubeproxy.Proxy
+	// certificate is nil when there is no need to make one.
+	certificate *certificate.Store
 	// extensions are the services that serve a part of the API, and documents
 	// what they say of it.
 	extensions *extensions.Registry
@@ -112,7 +115,11 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	for _, run := range []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing} {
+	runs := []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing}
+	if a.certificate != nil {
+		runs = append(runs, a.certificate.Run)
+	}
+	for _, run := range runs {
 		running.Go(func() { run(background) })
 	}
 	err = a.server.Run(ctx)
@@ -254,8 +261,9 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
 	credentials := &kubeconfig.Handler{
 		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
-		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Certificate: c.Server.TLSCertFile,
+		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Authority: a.authority,
 	}
+	a.certificate = newCertificate(a)
 	if a.kubectl, err = newKubectl(a, credentials); err != nil {
 		return err
 	}
@@ -312,11 +320,15 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
 		a.extensions.Open,
 	))
-	a.server, err = server.New(ctx, server.Options{
+	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authenticator,
 		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, Elsewhere: a.extensions,
-	})
+	}
+	if a.certificate != nil {
+		options.Certificate = a.certificate.Certificate
+	}
+	a.server, err = server.New(ctx, options)
 	return err
 }
 
@@ -350,6 +362,12 @@ func (a *app) checks() []server.Check {
 		{Name: "kubernetes-rights", Err: a.proxy.Err},
 		{Name: "signing-keys", Err: a.keys.Ready},
 		{Name: "extensions", Err: a.extensions.Ready},
+	}
+	if a.certificate != nil {
+		checks = append(checks, server.Check{Name: "certificate", Err: func() error {
+			_, err := a.certificate.Authority()
+			return err
+		}})
 	}
 	for _, resource := range append(iam.Pinned(), a.config.Objects.AlwaysOn...) {
 		kind := a.catalog.Type(resource)

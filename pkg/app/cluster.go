@@ -15,6 +15,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/certificate"
 	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/components"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/gateways"
@@ -65,14 +66,52 @@ func newKubectl(a *app, credentials *kubeconfig.Handler) (*terminal.Kubectl, err
 		Server: options.Server, Lifetime: min(kubectlTokens, a.config.Authentication.OAuthOptions.AccessTokenMaxAge.Duration),
 		IdleTimeout: options.IdleTimeout.Duration, Now: time.Now,
 	}
-	if options.CertificateAuthority == "" {
-		return k, nil
-	}
-	var err error
-	if k.Authority, err = os.ReadFile(options.CertificateAuthority); err != nil {
-		return nil, fmt.Errorf("configuration: terminal.kubectl.certificateAuthority: %w", err)
+	switch {
+	case options.CertificateAuthority != "":
+		authority, err := os.ReadFile(options.CertificateAuthority)
+		if err != nil {
+			return nil, fmt.Errorf("configuration: terminal.kubectl.certificateAuthority: %w", err)
+		}
+		k.Authority = func() ([]byte, error) { return authority, nil }
+	case options.Server == "" && a.certificate != nil:
+		k.Server, k.Authority = "https://"+secureService+"."+kube.Namespace+".svc", a.certificate.Authority
+	default: // those of the image
+		k.Authority = func() ([]byte, error) { return nil, nil }
 	}
 	return k, nil
+}
+
+// secureService is the Service over which this server is reached by HTTPS.
+const secureService = "ks-apiserver-secure"
+
+// certificateSecret is where the certificate is kept that is made here.
+const certificateSecret = "ks-apiserver-certificate" //nolint:gosec // a name
+
+// newCertificate keeps a certificate for the names of this server within the
+// cluster; nil when it is given another, or none is shown.
+func newCertificate(a *app) *certificate.Store {
+	if a.config.Server.SecurePort == 0 || a.config.Server.TLSCertFile != "" {
+		return nil
+	}
+	hosts := []string{"localhost", "127.0.0.1"}
+	for _, service := range []string{secureService, "ks-apiserver"} {
+		name := service + "." + kube.Namespace
+		hosts = append(hosts, service, name, name+".svc", name+".svc.cluster.local")
+	}
+	return &certificate.Store{Client: a.client, Namespace: kube.Namespace, Name: certificateSecret, Hosts: hosts, Now: time.Now, Interval: certificateEvery}
+}
+
+// certificateEvery is how often the certificate is read, which another replica
+// may have changed.
+const certificateEvery = time.Minute
+
+// authority returns what clients check the certificate by: their own file, or
+// what signs the one that is made here.
+func (a *app) authority() ([]byte, error) {
+	if a.certificate != nil {
+		return a.certificate.Authority()
+	}
+	return os.ReadFile(a.config.Server.TLSCertFile)
 }
 
 // kubectlTokens is how long a token in a pod is valid: not much longer than

@@ -235,9 +235,11 @@ type GPUKind struct {
 
 // Server configures the HTTP server.
 type Server struct {
-	BindAddress   string `json:"bindAddress"`
-	InsecurePort  int    `json:"insecurePort"`
-	SecurePort    int    `json:"securePort"`
+	BindAddress  string `json:"bindAddress"`
+	InsecurePort int    `json:"insecurePort"`
+	SecurePort   int    `json:"securePort"`
+	// TLSCertFile and TLSPrivateKey are for the secure port. Without, a
+	// certificate for the names within the cluster is made and kept in a Secret.
 	TLSCertFile   string `json:"tlsCertFile,omitempty"`
 	TLSPrivateKey string `json:"tlsPrivateKey,omitempty"`
 	// Debug logs more.

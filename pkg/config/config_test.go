@@ -136,7 +136,7 @@ func TestValidate(t *testing.T) {
 		change  func(*Config)
 	}{
 		{"server.insecurePort", func(c *Config) { c.Server.InsecurePort = 70000 }},
-		{"server.securePort needs", func(c *Config) { c.Server.SecurePort = 443 }},
+		{"belong together", func(c *Config) { c.Server.TLSCertFile = "tls.crt" }},
 		{"authorization.mode", func(c *Config) { c.Authorization.Mode = "rbac" }},
 		{"issuer", func(c *Config) { c.Authentication.OAuthOptions.Issuer = "" }},
 		{"accessTokenMaxAge", func(c *Config) { c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 0 }},

@@ -133,8 +133,8 @@ func (c *Config) Validate() error {
 	}
 	port("server.insecurePort", c.Server.InsecurePort)
 	port("server.securePort", c.Server.SecurePort)
-	if c.Server.SecurePort != 0 && (c.Server.TLSCertFile == "" || c.Server.TLSPrivateKey == "") {
-		wrong("server.securePort needs server.tlsCertFile and server.tlsPrivateKey")
+	if (c.Server.TLSCertFile == "") != (c.Server.TLSPrivateKey == "") {
+		wrong("server.tlsCertFile and server.tlsPrivateKey belong together")
 	}
 	if c.Server.MaxBodyBytes <= 0 {
 		wrong("server.maxBodyBytes must be more than 0")

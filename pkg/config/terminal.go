@@ -31,7 +31,8 @@ type Kubectl struct {
 	// Namespace is where they are. Nobody else may write there.
 	Namespace string `json:"namespace"`
 	// Server is the address of this server for the pods. It must be HTTPS, since
-	// kubectl sends tokens to nothing else; there are no pods without.
+	// kubectl sends tokens to nothing else. If empty it is that of the Service,
+	// when the server makes its own certificate; else there are no pods.
 	Server string `json:"server,omitempty"`
 	// CertificateAuthority is a file of certificates in PEM the server is checked
 	// by; those of the image if empty.

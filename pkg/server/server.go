@@ -29,7 +29,7 @@ const (
 	maxStreams        = 250
 )
 
-// Options are what a server is made of. All fields are mandatory but the last.
+// Options are what a server is made of. All fields are mandatory but the last two.
 type Options struct {
 	Config        config.Server
 	Groups        []route.Group
@@ -44,6 +44,8 @@ type Options struct {
 	Handlers map[string]http.Handler
 	// Elsewhere serves what neither the groups nor the handlers do; nil for nobody.
 	Elsewhere Elsewhere
+	// Certificate returns the one to show when the configuration names none.
+	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
 // Elsewhere are services that serve a part of the API behind this server.
@@ -180,17 +182,19 @@ func lasting(mux *http.ServeMux, groups []route.Group) func(*http.Request) *rout
 func (s *Server) listen(ctx context.Context) (err error) {
 	c := s.options.Config
 	if c.SecurePort != 0 {
-		certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSPrivateKey)
-		if err != nil {
-			return fmt.Errorf("TLS certificate: %w", err)
+		shown := &tls.Config{MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: s.options.Certificate}
+		if c.TLSCertFile != "" {
+			certificate, err := tls.LoadX509KeyPair(c.TLSCertFile, c.TLSPrivateKey)
+			if err != nil {
+				return fmt.Errorf("TLS certificate: %w", err)
+			}
+			shown.Certificates, shown.GetCertificate = []tls.Certificate{certificate}, nil
 		}
 		listener, err := listen(ctx, c.BindAddress, c.SecurePort, "--secure-port")
 		if err != nil {
 			return err
 		}
-		s.encrypted = tls.NewListener(listener, &tls.Config{
-			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
-		})
+		s.encrypted = tls.NewListener(listener, shown)
 	}
 	// Port 0 turns the plain port off only when there is another one.
 	if c.InsecurePort != 0 || c.SecurePort == 0 {

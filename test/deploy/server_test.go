@@ -67,8 +67,8 @@ type process struct {
 	done chan error
 }
 
-// start runs the server on a free port.
-func start(t *testing.T) *process {
+// freePort is one nobody listens on.
+func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,10 +81,16 @@ func start(t *testing.T) *process {
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return port
+}
 
+// start runs the server on free ports, one of them secure as that of the pods.
+func start(t *testing.T) *process {
+	t.Helper()
+	port := freePort(t)
 	p := &process{url: "http://127.0.0.1:" + port, log: &bytes.Buffer{}, done: make(chan error, 1)}
 	p.cmd = exec.Command(serverPath, "--config", deployedConfig(t), "--kubeconfig", accountKubeconfig(t),
-		"--bind-address", "127.0.0.1", "--insecure-port", port)
+		"--bind-address", "127.0.0.1", "--insecure-port", port, "--secure-port", freePort(t))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -103,6 +103,15 @@ func TestKubectlTerminal(t *testing.T) {
 			}
 		}
 	})
+	t.Run("files of the own pod", func(t *testing.T) {
+		path := terminalPath + "/namespaces/" + where.Namespace + "/pods/" + where.Pod + "/file?path=/home/kubectl/.kube/config"
+		if r := shared.get(t, path, bearer(member)); r.code != 200 || !strings.Contains(string(r.body), "ktl-member@kubesphere") {
+			t.Errorf("the own: %d %.200s", r.code, r.body)
+		}
+		if r := shared.get(t, path, bearer(other)); r.code != 403 {
+			t.Errorf("another's: %d", r.code)
+		}
+	})
 	t.Run("goes with the user", func(t *testing.T) {
 		person{shared, "admin", admin}.must(t, 200, "DELETE", users+"/ktl-member", nil)
 		until(t, 90*time.Second, "the pod stays", func() bool {
@@ -145,6 +154,7 @@ func TestKubectlPodIdle(t *testing.T) {
 		c.Terminal.Kubectl.Namespace = "kubectl-idle"
 		// Tokens are renewed before they expire.
 		c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 6 * time.Second
+		c.Authentication.MaximumClockSkew.Duration = time.Second
 	})
 	if err := i.waitReady(time.Minute); err != nil {
 		t.Fatal(err)
@@ -155,10 +165,13 @@ func TestKubectlPodIdle(t *testing.T) {
 	lookUp := func() string {
 		t.Helper()
 		s.shown = ""
-		s.typed("cat $KUBECONFIG; echo that-is-all\r")
+		s.typed("cat $KUBECONFIG; echo that-is-'all'\r")
 		s.shows("that-is-all\r\n")
 		_, after, _ := strings.Cut(s.shown, "token: ")
 		found, _, _ := strings.Cut(after, "\r\n")
+		if found == "" {
+			t.Fatalf("no token in %q", s.shown)
+		}
 		return found
 	}
 	first := lookUp()

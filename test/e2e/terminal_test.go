@@ -287,7 +287,7 @@ func TestTerminalEnds(t *testing.T) {
 			Token    string
 		}](t, owner.must(t, 201, "POST", users+"/ended-token/tokens", fields{"scopes": []string{"terminal.kubesphere.io/pods/exec:create"}, "expiresInSeconds": 3600}))
 		s := shared.terminal(t, at, made.Token)
-		s.typed("echo ready\r")
+		s.typed("echo re'ad'y\r")
 		s.shows("ready\r\n")
 		owner.must(t, 200, "DELETE", users+"/ended-token/tokens/"+made.Metadata.Name, nil)
 		s.ends(6*time.Second, websocket.StatusPolicyViolation, "may not have it any more")

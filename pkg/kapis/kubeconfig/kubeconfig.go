@@ -3,7 +3,6 @@ package kubeconfig
 import (
 	"context"
 	"net/http"
-	"os"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -31,9 +30,9 @@ type Handler struct {
 	Tokens   Tokens
 	// Lifetime is how long the token in a kubeconfig is valid.
 	Lifetime time.Duration
-	// Certificate is the file of the certificate clients are shown; empty
-	// without TLS.
-	Certificate string
+	// Authority returns the certificates, in PEM, by which clients check the one
+	// they are shown. It is asked for over TLS only.
+	Authority func() ([]byte, error)
 }
 
 // Accounts finds users.
@@ -140,11 +139,11 @@ func (h *Handler) cluster(r *http.Request) (*clientcmdapi.Cluster, error) {
 	cluster.Server = "http://" + r.Host
 	if r.TLS != nil {
 		cluster.Server = "https://" + r.Host
-		certificate, err := os.ReadFile(h.Certificate)
+		authority, err := h.Authority()
 		if err != nil {
 			return nil, err
 		}
-		cluster.CertificateAuthorityData = certificate
+		cluster.CertificateAuthorityData = authority
 	} else if r.Header.Get("X-Forwarded-Proto") == "https" {
 		cluster.Server = "https://" + r.Host
 	}

@@ -82,7 +82,11 @@ func (k *Kubectl) template(owner *iamv1alpha2.User) *corev1.Pod {
 // equip writes a kubeconfig with a fresh token into the pod of a user. It is
 // there before the shell is, which a Secret that changes would not be.
 func (h *Handler) equip(ctx context.Context, who user.Info, where target, session string) error {
-	content, err := h.Kubectl.Credentials.Kubeconfig(who.GetName(), session, h.Kubectl.Server, h.Kubectl.Authority, h.Kubectl.Lifetime)
+	authority, err := h.Kubectl.Authority()
+	if err != nil {
+		return err
+	}
+	content, err := h.Kubectl.Credentials.Kubeconfig(who.GetName(), session, h.Kubectl.Server, authority, h.Kubectl.Lifetime)
 	if err != nil {
 		return err
 	}

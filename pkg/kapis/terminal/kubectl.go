@@ -46,9 +46,9 @@ type Kubectl struct {
 	// has a pod there.
 	Namespace, Image string
 	// Server is the HTTPS address of this server for the pods; there are none
-	// without. Authority are the certificates it is checked by, in PEM.
+	// without. Authority returns the certificates it is checked by, in PEM.
 	Server    string
-	Authority []byte
+	Authority func() ([]byte, error)
 	// Lifetime is how long the token in a pod is valid. It is renewed long before
 	// while a terminal is open.
 	Lifetime time.Duration

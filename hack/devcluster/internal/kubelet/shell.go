@@ -60,7 +60,6 @@ func newShell(pod *corev1.Pod, container string, s streams) *shell {
 		files:  fileSystem(pod),
 		disk:   s.disk,
 	}
-	sh.disk.onto(sh.files)
 	if sh.in == nil {
 		sh.in = strings.NewReader("")
 	}
@@ -83,6 +82,7 @@ func (sh *shell) run(ctx context.Context, argv []string) int {
 	if len(argv) == 0 {
 		return 0
 	}
+	sh.disk.onto(sh.files) // others write, too
 	name := path.Base(argv[0])
 	switch name {
 	case "sh", "bash", "ash", "zsh":

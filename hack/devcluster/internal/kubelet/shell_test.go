@@ -90,6 +90,23 @@ func TestShell(t *testing.T) {
 	}
 }
 
+// tarOf is an archive with one file.
+func tarOf(t *testing.T, name, content string) string {
+	t.Helper()
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(content))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return packed.String()
+}
+
 // TestTar: what is packed, and what was unpacked is there for the next shell.
 func TestTar(t *testing.T) {
 	pod, kept := testPod(), &disks{}
@@ -128,6 +145,22 @@ func TestTar(t *testing.T) {
 	}
 	if got := run("app", packed.String(), "tar", "tf", "-"); got != "dir/\ndir/a b.txt\n../../escape\n" {
 		t.Errorf("listed %q", got)
+	}
+	// A shell that was there before sees it.
+	var seen bytes.Buffer
+	in, typist := io.Pipe()
+	before := newShell(pod, "app", streams{in: in, out: &seen, disk: kept.of(pod, "app")})
+	ended := make(chan int)
+	go func() { ended <- before.run(t.Context(), []string{"sh"}) }()
+	if _, err := io.WriteString(typist, "cd /\n"); err != nil {
+		t.Fatal(err)
+	}
+	run("app", tarOf(t, "later.txt", "late"), "tar", "xf", "-", "-C", "/data")
+	if _, err := io.WriteString(typist, "cat /data/later.txt\nexit\n"); err != nil {
+		t.Fatal(err)
+	}
+	if <-ended; seen.String() != "late" {
+		t.Errorf("the shell sees %q", seen.String())
 	}
 	names := map[string]string{}
 	for in := tar.NewReader(strings.NewReader(run("app", "", "tar", "cf", "-", "-C", "/data", "dir", "/etc/hostname"))); ; {
