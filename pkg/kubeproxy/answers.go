@@ -63,7 +63,7 @@ func (p *Proxy) refusal(answer *http.Response) error {
 	case bytes.Contains(start, []byte(`" cannot impersonate `)):
 	default:
 		// What was authorised here may be forbidden there by a further authorizer.
-		if p.standing.confirm(answer.Request.Context(), since) == nil {
+		if p.standing.good(answer.Request.Context(), since) {
 			return nil
 		}
 	}
@@ -111,7 +111,7 @@ func query(u *url.URL) string {
 
 // fail answers a request Kubernetes did not answer, or whose answer is not
 // passed on.
-func fail(w http.ResponseWriter, r *http.Request, err error) {
+func (p *Proxy) fail(w http.ResponseWriter, r *http.Request, err error) {
 	var carried apierrors.APIStatus
 	switch {
 	case errors.As(err, &carried):
@@ -121,6 +121,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, context.DeadlineExceeded):
 		slog.WarnContext(r.Context(), "Kubernetes does not answer in time", "path", r.URL.Path)
 	default:
+		p.standing.noteTrouble()
 		slog.WarnContext(r.Context(), "Kubernetes does not answer", "path", r.URL.Path, "error", err)
 		err = status.Unavailable(5, "Kubernetes does not answer at the moment")
 	}

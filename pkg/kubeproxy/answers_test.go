@@ -118,3 +118,28 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 }
+
+// A refusal of before Kubernetes was whole again is not the client's, even if
+// Kubernetes is when it is asked about it.
+func TestAftermath(t *testing.T) {
+	f := newFront(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "selfsubjectaccessreviews") {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = io.WriteString(w, `{"kind":"SelfSubjectAccessReview","status":{"allowed":true}}`)
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, failure, `pods is forbidden: User "jane" cannot list resource "pods"`, "Forbidden", 403)
+	})
+	for ago, want := range map[time.Duration]int{0: 503, aftermath / 2: 503, 2 * aftermath: 403} {
+		f.proxy.standing.trouble.Store(time.Now().Add(-ago).UnixNano())
+		response, err := http.Get(f.URL + "/api/v1/pods")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != want {
+			t.Errorf("%s after it did not answer: %d, want %d", ago, response.StatusCode, want)
+		}
+	}
+}

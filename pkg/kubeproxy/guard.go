@@ -213,6 +213,7 @@ func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values 
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
+		p.standing.noteTrouble()
 		return nil, status.Unavailable(5, "Kubernetes does not answer at the moment")
 	}
 	defer func() { _ = answer.Body.Close() }()

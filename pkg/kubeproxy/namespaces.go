@@ -85,7 +85,7 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request) {
 		err = p.filter(answer) //nolint:contextcheck // it is the answer's
 	}
 	if err != nil {
-		fail(w, r, err)
+		p.fail(w, r, err)
 		return
 	}
 	defer func() { _ = answer.Body.Close() }()

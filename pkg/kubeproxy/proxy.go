@@ -87,7 +87,7 @@ func (p *Proxy) reverse(transport http.RoundTripper, pool httputil.BufferPool, l
 		BufferPool:     pool,
 		FlushInterval:  -1,
 		ModifyResponse: look,
-		ErrorHandler:   fail,
+		ErrorHandler:   p.fail,
 		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 }

@@ -27,6 +27,9 @@ const (
 	standingInterval = 15 * time.Second
 	retryInterval    = time.Second
 	standingTimeout  = 5 * time.Second
+	// aftermath is how long a refusal may be of before Kubernetes knew what it
+	// knows now: it refuses everybody when it has just started.
+	aftermath = 10 * time.Second
 )
 
 var errNotAsked = errors.New("not asked yet")
@@ -36,8 +39,19 @@ var errNotAsked = errors.New("not asked yet")
 type standing struct {
 	ask func(ctx context.Context) error
 
-	mu    sync.Mutex // held by who asks
-	state atomic.Pointer[standingState]
+	mu      sync.Mutex // held by who asks
+	state   atomic.Pointer[standingState]
+	trouble atomic.Int64 // when Kubernetes last did not answer, or refused this server
+}
+
+// noteTrouble says that Kubernetes does not do what it should.
+func (s *standing) noteTrouble() { s.trouble.Store(time.Now().UnixNano()) }
+
+// good reports whether Kubernetes lets this server in and has for a while, so
+// that what it refuses it refuses somebody else.
+func (s *standing) good(ctx context.Context, since time.Time) bool {
+	err := s.confirm(ctx, since)
+	return err == nil && since.Sub(time.Unix(0, s.trouble.Load())) > aftermath
 }
 
 type standingState struct {
@@ -56,6 +70,9 @@ func (s *standing) confirm(ctx context.Context, since time.Time) error {
 	}
 	asked := time.Now()
 	err := s.ask(ctx)
+	if err != nil {
+		s.noteTrouble()
+	}
 	var refused *refusedError
 	if err != nil && !errors.As(err, &refused) {
 		return s.Err() // it was not answered, which says nothing of this
