@@ -4,27 +4,32 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// yield lowers the priority of the cluster that runs this program: in
-// production Kubernetes has machines of its own, here it would take the
-// processors of the server that is measured.
+// yield lets the cluster that runs this program have what others leave of the
+// processors: in production Kubernetes has machines of its own, here it would
+// take those of the server that is measured. Threads that are made later inherit
+// it from who makes them.
 func yield() error {
-	tasks := fmt.Sprintf("/proc/%d/task", os.Getppid())
-	threads, err := os.ReadDir(tasks)
+	return threads(os.Getppid(), func(id int) {
+		_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
+	})
+}
+
+// threads does something to each thread of a process. One may have ended since.
+func threads(pid int, do func(id int)) error {
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 	if err != nil {
 		return err
 	}
-	for _, thread := range threads {
+	for _, thread := range all {
 		id, err := strconv.Atoi(thread.Name())
 		if err != nil {
 			return err
 		}
-		// A thread may have ended since; new ones inherit from who starts them.
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, id, 19)
+		do(id)
 	}
 	return nil
 }
@@ -35,16 +40,5 @@ func pin(pid int, processors ...int) error {
 	for _, n := range processors {
 		set.Set(n)
 	}
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return err
-	}
-	for _, thread := range threads {
-		id, err := strconv.Atoi(thread.Name())
-		if err != nil {
-			return err
-		}
-		_ = unix.SchedSetaffinity(id, &set) // a thread may have ended since
-	}
-	return nil
+	return threads(pid, func(id int) { _ = unix.SchedSetaffinity(id, &set) })
 }
