@@ -6,17 +6,21 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -28,8 +32,10 @@ type cluster struct {
 	address string
 	http    *http.Client
 	tls     *tls.Config
-	core    kubernetes.Interface
-	objects client.Client
+	// authority is the certificate Kubernetes is known by.
+	authority []byte
+	core      kubernetes.Interface
+	objects   client.Client
 }
 
 // connect reaches the cluster the environment names.
@@ -43,6 +49,10 @@ func connect() (*cluster, error) {
 	if c.http, err = rest.HTTPClientFor(config); err != nil {
 		return nil, err
 	}
+	if err := rest.LoadTLSFiles(config); err != nil {
+		return nil, err
+	}
+	c.authority = config.CAData
 	if c.tls, err = rest.TLSConfigFor(config); err != nil {
 		return nil, err
 	}
@@ -77,6 +87,53 @@ func (b *bench) userWithoutRights(ctx context.Context) (string, error) {
 		time.Sleep(50 * time.Millisecond)
 	}
 	return "", err
+}
+
+// robot makes a service account that may do everything by a role, as people who
+// administer a cluster do, and returns a token of it.
+func (c *cluster) robot(ctx context.Context, name string) (string, error) {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: name}}
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: metav1.NamespaceDefault, Name: name}},
+	}
+	for _, object := range []client.Object{account, binding} {
+		if err := c.objects.Create(ctx, object); client.IgnoreAlreadyExists(err) != nil {
+			return "", err
+		}
+	}
+	token, err := c.core.CoreV1().ServiceAccounts(metav1.NamespaceDefault).CreateToken(ctx, name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", err
+	}
+	return token.Status.Token, nil
+}
+
+// deployed returns flags that let the server reach Kubernetes as it does in a
+// pod, by the token of a service account: of a client certificate Kubernetes
+// checks the signature each time.
+func (c *cluster) deployed(ctx context.Context) ([]string, error) {
+	token, err := c.robot(ctx, "ks-apiserver")
+	if err != nil {
+		return nil, err
+	}
+	file, err := os.CreateTemp("", "bench-kubeconfig")
+	if err != nil {
+		return nil, err
+	}
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["it"] = &clientcmdapi.Cluster{Server: c.address, CertificateAuthorityData: c.authority}
+	kubeconfig.AuthInfos["me"] = &clientcmdapi.AuthInfo{Token: token}
+	kubeconfig.Contexts["it"] = &clientcmdapi.Context{Cluster: "it", AuthInfo: "me"}
+	kubeconfig.CurrentContext = "it"
+	text, err := clientcmd.Write(*kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := file.Write(text); err != nil {
+		return nil, err
+	}
+	return []string{"--kubeconfig", file.Name()}, file.Close()
 }
 
 // settled are pods nothing but the benchmark changes.

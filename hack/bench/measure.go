@@ -67,6 +67,13 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	b.secure = secure
+	if o.proxy {
+		as, err := b.cluster.deployed(ctx)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, as...)
+	}
 	b.ks, err = start(ctx, []string{"KUBESPHERE_ADMIN_PASSWORD=P@88w0rd"}, o.server, append([]string{"--bind-address", "127.0.0.1"}, flags...)...)
 	if err != nil {
 		return err

@@ -16,9 +16,7 @@ import (
 	"sync"
 	"time"
 
-	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/cert"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -42,7 +40,7 @@ func (b *bench) proxied(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	robot, err := b.robot(ctx, namespace)
+	robot, err := b.cluster.robot(ctx, "bench")
 	if err != nil {
 		return err
 	}
@@ -149,26 +147,6 @@ func limited(config *tls.Config, http2 bool, connections int) *http.Client {
 	t.Protocols.SetHTTP1(!http2)
 	t.Protocols.SetHTTP2(http2)
 	return &http.Client{Transport: t}
-}
-
-// robot makes a service account that may do everything by a role, as people who
-// administer a cluster do, and returns a token of it.
-func (b *bench) robot(ctx context.Context, namespace string) (string, error) {
-	const name = "bench"
-	if err := b.cluster.objects.Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}); client.IgnoreAlreadyExists(err) != nil {
-		return "", err
-	}
-	if err := b.cluster.objects.Create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: name}},
-	}); client.IgnoreAlreadyExists(err) != nil {
-		return "", err
-	}
-	token, err := b.cluster.core.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
-	if err != nil {
-		return "", err
-	}
-	return token.Status.Token, nil
 }
 
 // largeList makes a namespace whose ConfigMaps are listed in a mebibyte.
