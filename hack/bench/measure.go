@@ -44,7 +44,10 @@ type figures struct {
 	requests int
 }
 
-const page = viewer + "/pods?limit=10&sortBy=createTime"
+const (
+	page    = viewer + "/pods?limit=10&sortBy=createTime"
+	page100 = viewer + "/pods?limit=100&sortBy=createTime"
+)
 
 // bench is a server that is measured.
 type bench struct {
@@ -136,7 +139,7 @@ func (b *bench) total(ctx context.Context) (int, error) {
 // requests compares requests with a bare server that sends the same bytes.
 func (b *bench) requests(ctx context.Context) error {
 	fmt.Printf("%-34s %9s %11s %9s %9s   %9s %11s   %s\n", "", "req/s", "CPU/request", "p50", "p99", "bare", "CPU/request", "CPU ratio")
-	measured := make(map[string]figures)
+	measured, bare := make(map[string]figures), make(map[string]figures)
 	for _, w := range []workload{
 		{name: "pods?limit=10&sortBy=createTime", path: fixed(page)},
 		{name: "pods, any page", path: func(n int64) string {
@@ -148,20 +151,25 @@ func (b *bench) requests(ctx context.Context) error {
 		{name: "not allowed (403)", path: fixed(viewer + "/nodes"), as: nobody},
 		{name: "no token (401)", path: fixed(viewer + "/nodes"), as: anyone},
 		{name: "unchanged (304)", path: fixed(page), tag: true},
+		{name: "pods?limit=100", path: fixed(page100)},
+		{name: "pods?limit=100, unchanged (304)", path: fixed(page100), tag: true},
 		{name: "all pods", path: fixed(viewer + "/pods?limit=-1")},
 	} {
-		f, err := b.compare(ctx, w)
-		if err != nil {
+		var err error
+		if measured[w.name], bare[w.name], err = b.compare(ctx, w); err != nil {
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
-		measured[w.name] = f
 	}
-	fmt.Printf("\nunchanged (304) / the same page (200): CPU %.2f of 0.60\n", float64(measured["unchanged (304)"].cpu)/float64(measured["pods?limit=10&sortBy=createTime"].cpu))
+	fmt.Println()
+	for _, pair := range [][2]string{{"unchanged (304)", "pods?limit=10&sortBy=createTime"}, {"pods?limit=100, unchanged (304)", "pods?limit=100"}} {
+		ratio := func(of map[string]figures) float64 { return float64(of[pair[0]].cpu) / float64(of[pair[1]].cpu) }
+		fmt.Printf("unchanged (304) / %s (200): CPU %.2f of 0.60; the bare server's own %.2f\n", pair[1], ratio(measured), ratio(bare))
+	}
 	return nil
 }
 
 // compare measures a workload and a bare server that sends what was answered.
-func (b *bench) compare(ctx context.Context, w workload) (figures, error) {
+func (b *bench) compare(ctx context.Context, w workload) (ours, theirs figures, err error) {
 	request := request{token: map[caller]string{admin: b.admin, nobody: b.nobody}[w.as]}
 	answer := get(ctx, b.ks.address+w.path(1), request.token)
 	if w.tag {
@@ -175,38 +183,38 @@ func (b *bench) compare(ctx context.Context, w workload) (figures, error) {
 	answer.header.Del("Date")
 	encoded, err := json.Marshal(recorded{Code: answer.code, Header: answer.header, Body: answer.body})
 	if err != nil {
-		return figures{}, err
+		return ours, theirs, err
 	}
 	if err := os.WriteFile(file, encoded, 0o600); err != nil {
-		return figures{}, err
+		return ours, theirs, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return figures{}, err
+		return ours, theirs, err
 	}
 	bare, err := start(ctx, nil, self, "--bare", file)
 	if err != nil {
-		return figures{}, err
+		return ours, theirs, err
 	}
 	defer bare.stop()
 	// In turn, so that a machine that gets slower does so for both.
-	var ours, theirs []figures
+	var all, bares []figures
 	for range 3 {
 		for _, pair := range []struct {
 			server *process
 			into   *[]figures
-		}{{b.ks, &ours}, {bare, &theirs}} {
+		}{{b.ks, &all}, {bare, &bares}} {
 			f, err := b.load(ctx, pair.server, request, answer.code, w.path)
 			if err != nil {
-				return figures{}, err
+				return ours, theirs, err
 			}
 			*pair.into = append(*pair.into, f)
 		}
 	}
-	a, c := median(ours), median(theirs)
+	a, c := median(all), median(bares)
 	fmt.Printf("%-34s %9.0f %11s %9s %9s   %9.0f %11s   %.2f\n", w.name, a.rate, a.cpu.Round(100*time.Nanosecond), a.p50.Round(time.Microsecond), a.p99.Round(time.Microsecond),
 		c.rate, c.cpu.Round(100*time.Nanosecond), float64(a.cpu)/float64(c.cpu))
-	return a, nil
+	return a, c, nil
 }
 
 func median(all []figures) figures {

@@ -133,7 +133,7 @@ func Parse(r *http.Request) (*Info, error) {
 	info.APIVersion, current = current[0], current[1:]
 	current = info.parseVerb(r, current)
 	info.parseScope(current)
-	info.refineVerb(r.URL.Query())
+	info.refineVerb(r.URL)
 	return info, nil
 }
 
@@ -218,9 +218,10 @@ func (i *Info) InNamespace(namespace string) {
 }
 
 // refineVerb tells list and watch from get, and deletecollection from delete.
-func (i *Info) refineVerb(query url.Values) {
+func (i *Info) refineVerb(u *url.URL) {
 	if i.Name == "" && i.Verb == "get" {
 		i.Verb = "list"
+		query := verbQuery(u.RawQuery)
 		if watch := query.Get("watch"); query.Has("watch") && !strings.EqualFold(watch, "false") && watch != "0" {
 			i.Verb = "watch"
 		}
@@ -238,6 +239,15 @@ func (i *Info) refineVerb(query url.Values) {
 	if i.Name == "" && i.Verb == "delete" {
 		i.Verb = "deletecollection"
 	}
+}
+
+// verbQuery reads a query if a parameter the verb depends on may be in it: most
+// lists have none, and are read once more by whoever serves them.
+func verbQuery(raw string) url.Values {
+	if !strings.Contains(raw, "watch") && !strings.Contains(raw, "fieldSelector") && !strings.ContainsAny(raw, "%+") {
+		return nil
+	}
+	return (&url.URL{RawQuery: raw}).Query()
 }
 
 // selectedName is the name a field selector asks for, so that a right to one

@@ -51,6 +51,9 @@ func (h *Handler) form(r *http.Request, kind *objects.Type, namespace string) (f
 	if f.as, f.events, err = accepted(r.Header.Get("Accept")); err != nil {
 		return f, err
 	}
+	if f.as != asTable {
+		return f, nil
+	}
 	switch include := metav1.IncludeObjectPolicy(r.URL.Query().Get(query.IncludeObject)); include {
 	case "", metav1.IncludeMetadata, metav1.IncludeNone, metav1.IncludeObject:
 		f.include = include

@@ -166,8 +166,8 @@ func (h *Handler) summary(w http.ResponseWriter, r *http.Request) error {
 // neither have tables, whose ages grow.
 func unchanged(w http.ResponseWriter, r *http.Request, listed objects.Listed, only *objects.Only, f form) bool {
 	header := w.Header()
-	header.Add("Vary", "Accept")
 	if listed.Stale != "" || listed.Changing || f.as == asTable {
+		header.Add("Vary", "Accept")
 		return false
 	}
 	tag := `W/"` + listed.Tag() + f.tag()
@@ -177,7 +177,7 @@ func unchanged(w http.ResponseWriter, r *http.Request, listed objects.Listed, on
 	tag += `"`
 	header.Set("ETag", tag)
 	header.Set("Cache-Control", "private, no-cache")
-	header.Add("Vary", "Authorization")
+	header.Add("Vary", "Accept, Authorization")
 	for given := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		if strings.TrimSpace(given) == tag {
 			w.WriteHeader(http.StatusNotModified)
