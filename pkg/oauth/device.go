@@ -9,6 +9,7 @@ import (
 
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 )
@@ -64,6 +65,9 @@ func (h *Handler) newDevice(w http.ResponseWriter, r *http.Request) (*DeviceRepl
 	c, err := h.authenticateClient(r, form)
 	if err != nil {
 		return nil, err
+	}
+	if c.Grants() == config.GrantDeny {
+		return nil, unauthorizedClient("the client may not act for users")
 	}
 	scopes, err := scopesOf(form.Get("scope"), c)
 	if err != nil {
