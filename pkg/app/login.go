@@ -58,6 +58,6 @@ func (a *app) newOAuth(tokens *token.Service, passwords authn.PasswordChecker, b
 		Lifetime: options.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: options.MultipleLogin,
 		PasswordGrant: options.OAuthOptions.PasswordGrant, Product: options.OAuthOptions.ProductName,
 		Devices: rate.NewLimiter(devicesPerSecond, devicesAtOnce), Polls: oauth.NewPolls(),
-		Providers: people.providers, External: people.accounts,
+		Providers: people.providers, External: people.accounts, Attempts: people.attempts,
 	}
 }

@@ -44,6 +44,8 @@ type Handler struct {
 	// finds their accounts; nil for none.
 	Providers identity.Providers
 	External  identity.Accounts
+	// Attempts bounds how often passwords are tried at providers; nil for no bound.
+	Attempts *identity.Attempts
 	// Lifetime is how long an access token is valid, unless its client says otherwise.
 	Lifetime time.Duration
 	// Record notes attempts to log in; nil for not at all.
