@@ -69,6 +69,30 @@ func TestReveals(t *testing.T) {
 	}
 }
 
+// TestPasswordsByTokens: a password lasts longer than a token, and is for more.
+func TestPasswordsByTokens(t *testing.T) {
+	account := func(password, display string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a"}, "spec": map[string]any{"password": password, "displayName": display}}}
+	}
+	p, info := &Proxy{rights: &authz.RBAC{All: true}}, parsed(t, "PATCH", "/apis/iam.kubesphere.io/v1alpha2/users/a")
+	person := &user.DefaultInfo{Name: "admin"}
+	token := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{authz.ExtraScopes: {"all"}}}
+	for _, test := range []struct {
+		name  string
+		who   user.Info
+		after *unstructured.Unstructured
+		may   bool
+	}{
+		{"a person", person, account("new", "A"), true},
+		{"a token", token, account("new", "A"), false},
+		{"a token, another field", token, account("old", "B"), true},
+	} {
+		if err := p.permit(t.Context(), test.who, info, account("old", "A"), test.after); (err == nil) != test.may {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
 // nothing are the rights of who has none that matter.
 type nothing struct{ Rights }
 
