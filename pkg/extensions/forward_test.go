@@ -88,7 +88,7 @@ func TestIdentity(t *testing.T) {
 	sent := http.Header{
 		"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}, "X-Remote-Extra-Scopes": {"all"}, "Impersonate-User": {"admin"},
 		"X-Kubesphere-Identity": {"forged"}, "Authorization": {"Bearer secret"}, "Cookie": {"__Secure-ks-login=secret; theme=dark"},
-		"X-Forwarded-For": {"192.0.2.1"}, "X-Custom": {"kept"},
+		"X-Forwarded-For": {"192.0.2.1"}, "X-Custom": {"kept"}, "X_remote_user": {"admin"}, "X-Remote_group": {"system:masters"},
 		// What Connection names is removed, and must not be what we set (CVE-2021-31999).
 		"Connection": {"X-Remote-User, X-Kubesphere-Identity, X-Remote-Group"},
 	}
@@ -101,7 +101,7 @@ func TestIdentity(t *testing.T) {
 			c.endpoint.PassAuthorization = test.pass
 			_, got := ask(t, http.MethodGet, front(t, c, nil).URL+"/proxy/a", "", sent)
 			for header, want := range map[string]string{
-				"X-Remote-User": "jane", "X-Remote-Group": "staff,system:authenticated", "X-Remote-Extra-Scopes": "", "Impersonate-User": "", "X-Kubesphere-Identity": "signed",
+				"X-Remote-User": "jane", "X-Remote-Group": "staff,system:authenticated", "X_remote_user": "", "X-Remote_group": "", "X-Remote-Extra-Scopes": "", "Impersonate-User": "", "X-Kubesphere-Identity": "signed",
 				"Authorization": test.authorization, "Cookie": "theme=dark", "X-Forwarded-For": "127.0.0.1", "X-Custom": "kept,more",
 			} {
 				if value := strings.Join(got.Header[header], ","); value != want {
