@@ -135,6 +135,13 @@ func ours(cookie string) bool {
 	return strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(cookie, "__Secure-"), "__Host-"), ourCookies)
 }
 
+// setsOurs reports whether a line of Set-Cookie sets a cookie of our pages. Browsers
+// take lines that net/http does not, and what has no name for its value.
+func setsOurs(line string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(line, "= \t"), "=")
+	return ours(strings.TrimSpace(name))
+}
+
 // address is where a request goes. What the client encoded stays as it is.
 func (b *backend) address(in *url.URL) *url.URL {
 	path := in.EscapedPath()
@@ -164,13 +171,10 @@ func (b *backend) answered(answer *http.Response) error {
 	for _, line := range b.directives.HeaderDown {
 		change(answer.Header, line)
 	}
-	if cookies := answer.Cookies(); len(cookies) > 0 && slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return ours(c.Name) }) {
+	if set := slices.DeleteFunc(answer.Header["Set-Cookie"], setsOurs); len(set) == 0 {
 		answer.Header.Del("Set-Cookie")
-		for _, cookie := range cookies {
-			if !ours(cookie.Name) {
-				answer.Header.Add("Set-Cookie", cookie.String())
-			}
-		}
+	} else {
+		answer.Header["Set-Cookie"] = set
 	}
 	return b.redirected(answer)
 }
