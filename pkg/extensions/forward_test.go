@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -312,6 +313,14 @@ func TestSlow(t *testing.T) {
 			b.serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/proxy", nil).WithContext(gone), "signed")
 		}()
 		cancel()
+	}
+	// Nor do those whose bodies are broken.
+	for range 2 * failuresInARow {
+		w = httptest.NewRecorder()
+		b.serve(w, httptest.NewRequest(http.MethodPost, "/proxy", iotest.ErrReader(errors.New("invalid byte in chunk length"))), "signed")
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("a broken body: %d %s", w.Code, w.Body)
+		}
 	}
 	if counts := b.breaker.Counts(); counts.TotalFailures != 1 || len(b.waiting) != 0 {
 		t.Errorf("failures: %+v, and %d wait", counts, len(b.waiting))
