@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -57,7 +56,7 @@ type Handler struct {
 	// Product is what the pages call the product.
 	Product string
 	// Devices bounds how many devices may begin to log in; nil for no bound.
-	Devices *rate.Limiter
+	Devices *Devices
 	// Polls remembers devices that asked a moment ago.
 	Polls *Polls
 }
