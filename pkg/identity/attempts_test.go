@@ -74,3 +74,20 @@ func TestAttempts(t *testing.T) {
 		t.Errorf("of 100 at once %d were made", n)
 	}
 }
+
+// TestFailuresAtOnce: none is lost.
+func TestFailuresAtOnce(t *testing.T) {
+	b := NewBackoff(1, time.Hour, time.Now)
+	var all sync.WaitGroup
+	for range 64 {
+		all.Go(func() {
+			for range 50 {
+				b.Failed("bob", "192.0.2.1")
+			}
+		})
+	}
+	all.Wait()
+	if n := b.known(b.users, key("bob", "192.0.2.1")).Count; n != 64*50 {
+		t.Errorf("%d are counted", n)
+	}
+}
