@@ -281,7 +281,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	proxy := a.proxy
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
-	people := newPeople(a, accounts.users, accounts.groups, reload)
+	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
 	d = doors{
 		proxy: proxy, rest: a.rest, active: active, people: people,
 		oauth: a.newOAuth(tokens, passwords, authenticator, people),

@@ -18,13 +18,15 @@ type people struct {
 	// providers are those there are now, and accounts finds their users.
 	providers identity.Providers
 	accounts  identity.Accounts
+	// attempts bounds how often passwords are tried at providers.
+	attempts *identity.Attempts
 	// callback is where browsers come back to from a provider.
 	callback func(provider string) string
 }
 
 // newPeople builds what knows the people of identity providers. Reload reads
 // the configuration as it is now; without it, it stays as it was.
-func newPeople(a *app, users *iam.Users, groups *iam.Groups, reload func() (*config.Config, error)) *people {
+func newPeople(a *app, users *iam.Users, groups *iam.Groups, backoff *identity.Backoff, reload func() (*config.Config, error)) *people {
 	configured := func() ([]config.IdentityProvider, error) {
 		if reload == nil {
 			return a.config.Authentication.OAuthOptions.IdentityProviders, nil
@@ -39,6 +41,7 @@ func newPeople(a *app, users *iam.Users, groups *iam.Groups, reload func() (*con
 	return &people{
 		providers: &providers.Set{Configured: configured, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
 		accounts:  &mapping.Accounts{Directory: a.directory, Users: users, Groups: groups},
+		attempts:  identity.NewAttempts(backoff),
 		callback:  func(provider string) string { return issuer + "/oauth/callback/" + url.PathEscape(provider) },
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
@@ -13,13 +12,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
-)
-
-// Each device that waits for its user is an object for ten minutes, and any
-// public client may ask for one: at most this many, for each replica.
-const (
-	devicesPerSecond = 2
-	devicesAtOnce    = 50
 )
 
 // newTokens is the service that signs and verifies tokens.
@@ -57,7 +49,7 @@ func (a *app) newOAuth(tokens *token.Service, passwords authn.PasswordChecker, b
 		Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Bearer: bearer, Record: a.records.Record,
 		Lifetime: options.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: options.MultipleLogin,
 		PasswordGrant: options.OAuthOptions.PasswordGrant, Product: options.OAuthOptions.ProductName,
-		Devices: rate.NewLimiter(devicesPerSecond, devicesAtOnce), Polls: oauth.NewPolls(),
-		Providers: people.providers, External: people.accounts,
+		Devices: oauth.NewDevices(), Polls: oauth.NewPolls(),
+		Providers: people.providers, External: people.accounts, Attempts: people.attempts,
 	}
 }

@@ -99,7 +99,7 @@ func credentials(a authorizer.Attributes) bool {
 		switch a.GetResource() {
 		case "users":
 			return changes && slices.Contains([]string{"password", "tokens", "sessions", "identities"}, a.GetSubresource())
-		case "personalaccesstokens", "sessions":
+		case "personalaccesstokens", "sessions", "deviceauthorizations", "consents":
 			return changes
 		}
 	case groupResources, groupTerminal:

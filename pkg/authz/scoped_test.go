@@ -56,6 +56,8 @@ func TestScoped(t *testing.T) {
 		{"nor its terminal", []string{"all"}, to(`get terminal.kubesphere.io users/kubectl u`), closed},
 		{"no token as an object", []string{"all"}, to(`create iam.kubesphere.io personalaccesstokens`), closed},
 		{"no session as an object", []string{"all"}, to(`patch iam.kubesphere.io sessions s`), closed},
+		{"no device as an object, which gets one", []string{"all"}, to(`update iam.kubesphere.io deviceauthorizations d`), closed},
+		{"no consent as an object", []string{"all"}, to(`create iam.kubesphere.io consents`), closed},
 		{"its tokens can be listed", []string{"all"}, to(`get iam.kubesphere.io users/tokens u`), open},
 	} {
 		t.Run(test.name, func(t *testing.T) {

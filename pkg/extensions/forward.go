@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -38,6 +40,8 @@ const ourCookies = "ks-"
 // passage is a request on its way.
 type passage struct {
 	assertion string
+	// sent is what the client sends.
+	sent *sent
 	// tell says once what became of the request: nil for an answer.
 	tell func(error)
 }
@@ -68,14 +72,31 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string
 		return
 	}
 	var once sync.Once
-	p := &passage{assertion: assertion, tell: func(err error) { once.Do(func() { done(err); <-b.waiting }) }}
+	p := &passage{assertion: assertion, sent: &sent{ReadCloser: r.Body}, tell: func(err error) { once.Do(func() { done(err); <-b.waiting }) }}
 	defer p.tell(context.Canceled) // when it is neither answered nor refused, the client is gone
 	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = p.sent
+	}
 	if r.Header.Get("Upgrade") != "" {
 		b.upgrades.ServeHTTP(w, r)
 		return
 	}
 	b.requests.ServeHTTP(w, r)
+}
+
+// sent is the body of a request, and whether it could be read.
+type sent struct {
+	io.ReadCloser
+	broken atomic.Bool
+}
+
+func (s *sent) Read(into []byte) (int, error) {
+	n, err := s.ReadCloser.Read(into)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.broken.Store(true)
+	}
+	return n, err
 }
 
 func (b *backend) proxy(transport http.RoundTripper) *httputil.ReverseProxy {
@@ -135,6 +156,13 @@ func ours(cookie string) bool {
 	return strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(cookie, "__Secure-"), "__Host-"), ourCookies)
 }
 
+// setsOurs reports whether a line of Set-Cookie sets a cookie of our pages. Browsers
+// take lines that net/http does not, and what has no name for its value.
+func setsOurs(line string) bool {
+	name, _, _ := strings.Cut(strings.TrimLeft(line, "= \t"), "=")
+	return ours(strings.TrimSpace(name))
+}
+
 // address is where a request goes. What the client encoded stays as it is.
 func (b *backend) address(in *url.URL) *url.URL {
 	path := in.EscapedPath()
@@ -164,13 +192,10 @@ func (b *backend) answered(answer *http.Response) error {
 	for _, line := range b.directives.HeaderDown {
 		change(answer.Header, line)
 	}
-	if cookies := answer.Cookies(); len(cookies) > 0 && slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return ours(c.Name) }) {
+	if set := slices.DeleteFunc(answer.Header["Set-Cookie"], setsOurs); len(set) == 0 {
 		answer.Header.Del("Set-Cookie")
-		for _, cookie := range cookies {
-			if !ours(cookie.Name) {
-				answer.Header.Add("Set-Cookie", cookie.String())
-			}
-		}
+	} else {
+		answer.Header["Set-Cookie"] = set
 	}
 	return b.redirected(answer)
 }
@@ -218,6 +243,10 @@ func (b *backend) failed(w http.ResponseWriter, r *http.Request, err error) {
 		panic(http.ErrAbortHandler) // the client went away: net/http closes the connection
 	case errors.Is(err, errRedirect):
 		status.Write(w, r, status.New(http.StatusBadGateway, metav1.StatusReasonInternalError, "the back end %s redirects elsewhere, which is not allowed", b.id()))
+		return
+	case p.sent.broken.Load(): // nobody's fault but the client's, who must not close the back end to others
+		p.tell(context.Canceled)
+		status.Write(w, r, status.BadRequest("the body of the request cannot be read"))
 		return
 	}
 	p.tell(err)

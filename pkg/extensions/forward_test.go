@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -88,7 +89,7 @@ func TestIdentity(t *testing.T) {
 	sent := http.Header{
 		"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}, "X-Remote-Extra-Scopes": {"all"}, "Impersonate-User": {"admin"},
 		"X-Kubesphere-Identity": {"forged"}, "Authorization": {"Bearer secret"}, "Cookie": {"__Secure-ks-login=secret; theme=dark"},
-		"X-Forwarded-For": {"192.0.2.1"}, "X-Custom": {"kept"},
+		"X-Forwarded-For": {"192.0.2.1"}, "X-Custom": {"kept"}, "X_remote_user": {"admin"}, "X-Remote_group": {"system:masters"},
 		// What Connection names is removed, and must not be what we set (CVE-2021-31999).
 		"Connection": {"X-Remote-User, X-Kubesphere-Identity, X-Remote-Group"},
 	}
@@ -101,7 +102,7 @@ func TestIdentity(t *testing.T) {
 			c.endpoint.PassAuthorization = test.pass
 			_, got := ask(t, http.MethodGet, front(t, c, nil).URL+"/proxy/a", "", sent)
 			for header, want := range map[string]string{
-				"X-Remote-User": "jane", "X-Remote-Group": "staff,system:authenticated", "X-Remote-Extra-Scopes": "", "Impersonate-User": "", "X-Kubesphere-Identity": "signed",
+				"X-Remote-User": "jane", "X-Remote-Group": "staff,system:authenticated", "X_remote_user": "", "X-Remote_group": "", "X-Remote-Extra-Scopes": "", "Impersonate-User": "", "X-Kubesphere-Identity": "signed",
 				"Authorization": test.authorization, "Cookie": "theme=dark", "X-Forwarded-For": "127.0.0.1", "X-Custom": "kept,more",
 			} {
 				if value := strings.Join(got.Header[header], ","); value != want {
@@ -312,6 +313,14 @@ func TestSlow(t *testing.T) {
 			b.serve(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/proxy", nil).WithContext(gone), "signed")
 		}()
 		cancel()
+	}
+	// Nor do those whose bodies are broken.
+	for range 2 * failuresInARow {
+		w = httptest.NewRecorder()
+		b.serve(w, httptest.NewRequest(http.MethodPost, "/proxy", iotest.ErrReader(errors.New("invalid byte in chunk length"))), "signed")
+		if w.Code != http.StatusBadRequest {
+			t.Errorf("a broken body: %d %s", w.Code, w.Body)
+		}
 	}
 	if counts := b.breaker.Counts(); counts.TotalFailures != 1 || len(b.waiting) != 0 {
 		t.Errorf("failures: %+v, and %d wait", counts, len(b.waiting))

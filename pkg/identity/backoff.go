@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"k8s.io/utils/lru"
@@ -36,6 +37,7 @@ type Backoff struct {
 	// success that were written down, here or by another replica. Nil for none.
 	Earlier func(ctx context.Context, user, address string) (Failures, error)
 
+	noting           sync.Mutex // of failures, which come at once
 	users, addresses *lru.Cache // of Failures; they lock themselves
 }
 
@@ -84,6 +86,8 @@ func (b *Backoff) Wait(ctx context.Context, user, address string) error {
 func (b *Backoff) Failed(user, address string) {
 	address = Network(address)
 	now := b.Now()
+	b.noting.Lock()
+	defer b.noting.Unlock()
 	b.users.Add(key(user, address), Failures{b.known(b.users, key(user, address)).Count + 1, now})
 	b.addresses.Add(address, Failures{b.known(b.addresses, address).Count + 1, now})
 }

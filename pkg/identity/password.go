@@ -38,9 +38,8 @@ type Passwords struct {
 	users   Users
 	hasher  Hasher
 	backoff *Backoff
-	running chan struct{}
-	waiting chan struct{}
-	dummy   string
+	turns
+	dummy string
 }
 
 // waitingPerCheck bounds the queue: beyond it a client would wait so long that
@@ -57,8 +56,7 @@ func NewPasswords(users Users, hasher Hasher, backoff *Backoff) (*Passwords, err
 	}
 	return &Passwords{
 		users: users, hasher: hasher, backoff: backoff, dummy: dummy,
-		running: make(chan struct{}, checks),
-		waiting: make(chan struct{}, checks*waitingPerCheck),
+		turns: newTurns(checks, checks*waitingPerCheck),
 	}, nil
 }
 
@@ -76,7 +74,7 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
 		return nil, err
 	}
-	release, err := p.turn(ctx)
+	release, err := p.take(ctx) // logins must not starve everything else
 	if err != nil {
 		return nil, err
 	}
@@ -133,23 +131,6 @@ func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, e
 		return nil, nil // no object can have such a name
 	}
 	return p.users.Get(ctx, name)
-}
-
-// turn waits until a password may be checked. Logins must not starve
-// everything else.
-func (p *Passwords) turn(ctx context.Context) (release func(), err error) {
-	select {
-	case p.waiting <- struct{}{}:
-		defer func() { <-p.waiting }()
-	default:
-		return nil, ErrBusy
-	}
-	select {
-	case p.running <- struct{}{}:
-		return func() { <-p.running }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 func (p *Passwords) matches(hash, password string) bool {

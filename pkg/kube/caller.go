@@ -32,10 +32,12 @@ func Impersonate(header http.Header, who user.Info) {
 }
 
 // RemoveIdentity removes everything from a header that says who sends a request.
+// To what is behind CGI or WSGI a low line is the same as a hyphen.
 func RemoveIdentity(header http.Header) {
 	for name := range header {
-		if hasPrefix(name, "Impersonate-") || hasPrefix(name, "X-Remote-") || hasPrefix(name, "X-Kubesphere-") {
-			header.Del(name)
+		plain := strings.ReplaceAll(name, "_", "-")
+		if hasPrefix(plain, "Impersonate-") || hasPrefix(plain, "X-Remote-") || hasPrefix(plain, "X-Kubesphere-") {
+			delete(header, name)
 		}
 	}
 	header.Del("Authorization")

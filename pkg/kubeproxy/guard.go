@@ -67,12 +67,13 @@ var guarded = map[schema.GroupResource]bool{
 }
 
 // secretive are the resources whose objects hold what nobody shall read or
-// write: hashes of passwords and refresh tokens, credentials of clusters, and
-// what users agreed to. The API below
-// /kapis leaves that out; here they are shown whole, answers to writes included.
+// write: hashes of passwords and tokens, credentials of clusters, and what users
+// agreed to. Who writes a hash knows a token of whomever the object names. The API
+// below /kapis leaves that out; here they are shown whole, answers to writes included.
 var secretive = map[schema.GroupResource]bool{
 	{Group: groupIAM, Resource: "users"}:                   true,
 	{Group: groupIAM, Resource: "sessions"}:                true,
+	{Group: groupIAM, Resource: "personalaccesstokens"}:    true,
 	{Group: groupIAM, Resource: "deviceauthorizations"}:    true,
 	{Group: groupIAM, Resource: "consents"}:                true,
 	{Group: "cluster.kubesphere.io", Resource: "clusters"}: true,

@@ -1,6 +1,7 @@
 package kubeproxy
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -8,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -49,6 +52,52 @@ func TestGuards(t *testing.T) {
 			t.Errorf("%s lists namespaces: %v", target, got)
 		}
 	}
+}
+
+// TestReveals: whoever could read or write these would be somebody else.
+func TestReveals(t *testing.T) {
+	p := &Proxy{rights: nothing{}}
+	for target, want := range map[string]bool{
+		"GET users": false, "GET sessions": false, "POST sessions": false, "GET personalaccesstokens": false, "POST personalaccesstokens": false,
+		"POST deviceauthorizations": false, "POST consents": false, "GET groups": true, "POST loginrecords": true,
+	} {
+		method, resource, _ := strings.Cut(target, " ")
+		info := parsed(t, method, "/apis/iam.kubesphere.io/v1alpha2/"+resource)
+		if err := p.reveal(t.Context(), &user.DefaultInfo{Name: "jane"}, info); (err == nil) != want {
+			t.Errorf("%s: %v", target, err)
+		}
+	}
+}
+
+// TestPasswordsByTokens: a password lasts longer than a token, and is for more.
+func TestPasswordsByTokens(t *testing.T) {
+	account := func(password, display string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a"}, "spec": map[string]any{"password": password, "displayName": display}}}
+	}
+	p, info := &Proxy{rights: &authz.RBAC{All: true}}, parsed(t, "PATCH", "/apis/iam.kubesphere.io/v1alpha2/users/a")
+	person := &user.DefaultInfo{Name: "admin"}
+	token := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{authz.ExtraScopes: {"all"}}}
+	for _, test := range []struct {
+		name  string
+		who   user.Info
+		after *unstructured.Unstructured
+		may   bool
+	}{
+		{"a person", person, account("new", "A"), true},
+		{"a token", token, account("new", "A"), false},
+		{"a token, another field", token, account("old", "B"), true},
+	} {
+		if err := p.permit(t.Context(), test.who, info, account("old", "A"), test.after); (err == nil) != test.may {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// nothing are the rights of who has none that matter.
+type nothing struct{ Rights }
+
+func (nothing) Covers(_ context.Context, _ user.Info, _ authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	return rules, nil
 }
 
 // TestPinned: what is written is what was looked at.

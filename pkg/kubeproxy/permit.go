@@ -43,6 +43,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		}
 		return p.rights.MayWriteRole(ctx, who, authz.Scope{}, resource, after.GetName(), rules)
 	case "users":
+		if _, limited := who.GetExtra()[authz.ExtraScopes]; limited && before != nil && !unchanged(before, after, "spec", "password") {
+			return status.Forbidden(resource, after.GetName(), "a personal access token is no way to further credentials")
+		}
 		if unchanged(before, after, "spec", "groups") && unchanged(before, after, "spec", "password") && unchanged(before, after, "status") {
 			return nil
 		}

@@ -197,11 +197,15 @@ func otherSite(r *http.Request) error {
 }
 
 // sameSite refuses pages of other sites whose browser sends a password for
-// them. A bearer token is never sent by itself.
+// them. A bearer token is never sent by itself. Which of them it was is not in
+// the header any more: what is known beside a user's name comes with tokens only.
 func sameSite(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if origin == "" || !strings.EqualFold(scheme, "Basic") {
+	who, _ := kuberequest.UserFrom(r.Context())
+	if another, ok := who.(*kube.Another); ok {
+		who = another.By
+	}
+	if origin == "" || who != nil && len(who.GetExtra()) > 0 {
 		return true
 	}
 	parsed, err := url.Parse(origin)

@@ -30,6 +30,8 @@ type front struct {
 	// connections is how many were opened to the backend, and closed how many
 	// of them ended.
 	connections, closed atomic.Int64
+	// extra is what else is known of jane.
+	extra map[string][]string
 }
 
 // newFront serves requests as jane, who may see nothing in particular.
@@ -59,7 +61,7 @@ func newFront(t *testing.T, kubernetes http.HandlerFunc) *front {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		ctx := kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: "jane", Groups: []string{"system:authenticated", "system:masters", "developers"}})
+		ctx := kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: "jane", Groups: []string{"system:authenticated", "system:masters", "developers"}, Extra: f.extra})
 		f.proxy.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	t.Cleanup(f.Close)
@@ -199,9 +201,15 @@ func TestUpgrade(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("Kubernetes is not told that the client went")
 	}
-	crossed := f.raw(t, attach+"Authorization: Basic eDp5\r\nOrigin: http://elsewhere.example.com\r\n\r\n")
-	if crossed.response.StatusCode != http.StatusForbidden {
-		t.Errorf("from a page of another site: %d", crossed.response.StatusCode)
+	// By a password, which is taken out of the header before.
+	for origin, code := range map[string]int{"http://elsewhere.example.com": http.StatusForbidden, "http://x": http.StatusSwitchingProtocols} {
+		if crossed := f.raw(t, attach+"Origin: "+origin+"\r\n\r\n"); crossed.response.StatusCode != code {
+			t.Errorf("from a page of %s: %d", origin, crossed.response.StatusCode)
+		}
+	}
+	f.extra = map[string][]string{"ks-apiserver.kubesphere.io/session": {"session-1"}}
+	if crossed := f.raw(t, attach+"Origin: http://elsewhere.example.com\r\n\r\n"); crossed.response.StatusCode != http.StatusSwitchingProtocols {
+		t.Errorf("from a page of another site with a token: %d", crossed.response.StatusCode)
 	}
 }
 

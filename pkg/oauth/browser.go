@@ -158,6 +158,7 @@ func (h *Handler) loggedIn(continued string) string {
 			}
 		}
 	}
+	values.Del("max_age")       // that was just now, though not in whole seconds
 	values.Del("id_token_hint") // whoever logged in now is who it is
 	return h.target(page + "?" + values.Encode())
 }

@@ -322,6 +322,12 @@ func TestDevice(t *testing.T) {
 			t.Errorf("%v", r)
 		}
 	})
+	t.Run("a client that may not act for users", func(t *testing.T) {
+		w := newWorld(t)
+		if r := w.call(t, "/oauth/device_authorization", nil, basic("denied", "x")); r.code != http.StatusBadRequest || r.json(t)["error"] != "unauthorized_client" {
+			t.Errorf("%d %s", r.code, r.body)
+		}
+	})
 	t.Run("another client, too often, too many, forged", func(t *testing.T) {
 		w := newWorld(t)
 		got := ask(t, w)

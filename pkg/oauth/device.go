@@ -9,7 +9,9 @@ import (
 
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 )
 
@@ -65,11 +67,14 @@ func (h *Handler) newDevice(w http.ResponseWriter, r *http.Request) (*DeviceRepl
 	if err != nil {
 		return nil, err
 	}
+	if c.Grants() == config.GrantDeny {
+		return nil, unauthorizedClient("the client may not act for users")
+	}
 	scopes, err := scopesOf(form.Get("scope"), c)
 	if err != nil {
 		return nil, err
 	}
-	if h.Devices != nil && !h.Devices.Allow() { // each is an object in Kubernetes, and anybody may ask
+	if !h.Devices.allow(request.ClientAddress(r)) {
 		return nil, &Error{Code: "temporarily_unavailable", Description: "too many devices at the moment", Status: http.StatusTooManyRequests, RetryAfter: 5}
 	}
 	deviceCode, userCode, err := h.Sessions.StartDevice(r.Context(), h.login(r, c, scopes))

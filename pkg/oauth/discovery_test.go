@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
@@ -95,6 +98,13 @@ func TestUserInfo(t *testing.T) {
 	}
 }
 
+// limitedTo are personal access tokens of bob, with these scopes.
+type limitedTo []string
+
+func (l limitedTo) Verify(context.Context, string) (*accesstoken.Grant, error) {
+	return &accesstoken.Grant{Name: "pat-1", User: "bob", Scopes: l}, nil
+}
+
 // TestTokenReview: what kube-apiserver asks.
 func TestTokenReview(t *testing.T) {
 	w := newWorld(t)
@@ -115,6 +125,11 @@ func TestTokenReview(t *testing.T) {
 		if r := ask("authentication.k8s.io/v1", "TokenReview", text); r.code != http.StatusOK || strings.Contains(r.body, `"authenticated":true`) || !strings.Contains(r.body, `"error":"the token is invalid`) {
 			t.Errorf("%s: %d %s", name, r.code, r.body)
 		}
+	}
+	// All that Kubernetes would know of them is the user, with all rights.
+	w.Bearer = authn.New(w.Tokens, active{w.cluster}, w.Accounts, w.Passwords, limitedTo{"core/pods:get"})
+	if r := ask("authentication.k8s.io/v1", "TokenReview", "ksp_bob"); strings.Contains(r.body, `"authenticated":true`) || !strings.Contains(r.body, `"error":"the token is invalid`) {
+		t.Errorf("a personal access token: %s", r.body)
 	}
 	if err := w.Sessions.End(t.Context(), claimsOf(t, access)["sid"].(string), "test"); err != nil {
 		t.Fatal(err)

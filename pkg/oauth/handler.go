@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -44,6 +43,8 @@ type Handler struct {
 	// finds their accounts; nil for none.
 	Providers identity.Providers
 	External  identity.Accounts
+	// Attempts bounds how often passwords are tried at providers; nil for no bound.
+	Attempts *identity.Attempts
 	// Lifetime is how long an access token is valid, unless its client says otherwise.
 	Lifetime time.Duration
 	// Record notes attempts to log in; nil for not at all.
@@ -55,7 +56,7 @@ type Handler struct {
 	// Product is what the pages call the product.
 	Product string
 	// Devices bounds how many devices may begin to log in; nil for no bound.
-	Devices *rate.Limiter
+	Devices *Devices
 	// Polls remembers devices that asked a moment ago.
 	Polls *Polls
 }

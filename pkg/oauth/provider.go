@@ -12,6 +12,7 @@ import (
 	"net/url"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // errProvider is wrapped by the errors of identity providers that do not answer.
@@ -54,7 +55,11 @@ func (h *Handler) checkProvider(r *http.Request, name, username, password string
 	if username == "" || password == "" { // LDAP takes an empty password for an anonymous login
 		return nil, identity.ErrIncorrect
 	}
-	external, err := provider.Password.Authenticate(r.Context(), username, password)
+	external, err := h.Attempts.Authenticate(r.Context(), provider, identity.Attempt{Name: username, Password: password, Address: request.ClientAddress(r)})
+	var throttled *identity.Throttled
+	if errors.As(err, &throttled) || errors.Is(err, identity.ErrBusy) {
+		return nil, err
+	}
 	return h.resolve(r, provider, external, err, username, []string{methodPassword})
 }
 

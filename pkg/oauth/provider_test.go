@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -114,6 +115,13 @@ func TestPasswordProvider(t *testing.T) {
 	if r := w.call(t, "/oauth/token", passwordFields("provider", "ldap")); r.code != http.StatusBadRequest {
 		t.Errorf("bob's own password at the provider: %d", r.code)
 	}
+	w.Attempts = identity.NewAttempts(identity.NewBackoff(2, time.Hour, w.now))
+	for n, want := range []int{400, 400, 429} {
+		if r := w.call(t, "/oauth/login/ldap", []string{"username", "bob", "password", "guess"}); r.code != want || want == 429 && r.header.Get("Retry-After") == "" {
+			t.Errorf("guess %d: %d %s", n+1, r.code, r.body)
+		}
+	}
+	w.Attempts = nil
 	b := w.newBrowser(t)
 	page := b.get(t, "/oauth/login")
 	if !strings.Contains(page.body, "The &lt;company&gt;") || !strings.Contains(page.body, "/oauth/login/oidc?") || strings.Contains(page.body, "/oauth/login/ldap") {

@@ -9,7 +9,9 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -43,6 +45,9 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) error {
 	// Who has no account yet is nobody to Kubernetes.
 	case who == nil || who.GetName() == identity.PreRegistration:
 		result.Status.Error = "the token is invalid, expired or revoked"
+	// Kubernetes would know the user, and not what the token is limited to.
+	case limited(who):
+		result.Status.Error = "the token is invalid here: it is a personal access token, for this server alone"
 	default:
 		result.Status.Authenticated = true
 		result.Status.User = authenticationv1.UserInfo{Username: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups()}
@@ -54,6 +59,12 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return answer(w, r, result, nil)
+}
+
+// limited reports whether somebody may do less than the user may.
+func limited(who user.Info) bool {
+	_, found := who.GetExtra()[authz.ExtraScopes]
+	return found
 }
 
 // unreachable reports whether an error says that Kubernetes does not answer,

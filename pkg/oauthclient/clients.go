@@ -80,7 +80,11 @@ type Clients struct {
 	touched bool
 }
 
-const clientsFor = 5 * time.Second
+// Clients are believed for a while, and Kubernetes has so long to say which there are.
+const (
+	clientsFor = 5 * time.Second
+	readWithin = 5 * time.Second
+)
 
 // Find returns a client by name, nil when there is none.
 func (c *Clients) Find(ctx context.Context, name string) (*Client, error) {
@@ -93,15 +97,19 @@ func (c *Clients) Find(ctx context.Context, name string) (*Client, error) {
 	defer c.mu.Unlock()
 	if !c.touched || c.Now().Sub(c.readAt) > clientsFor {
 		err := c.read(ctx)
-		// While Kubernetes is away, the clients known before go on.
 		if err != nil && !c.touched {
 			return nil, err
 		}
+		// While Kubernetes is away, the clients known before go on, and it is asked
+		// again in a while: everybody else waits meanwhile.
+		c.readAt = c.Now()
 	}
 	return c.stored[name], nil
 }
 
 func (c *Clients) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	defer cancel()
 	secrets := &corev1.SecretList{}
 	err := c.Reader.List(ctx, secrets, client.InNamespace(c.Namespace), client.MatchingLabels{Label: LabelValue})
 	if err != nil {
@@ -118,7 +126,7 @@ func (c *Clients) read(ctx context.Context) error {
 		}
 		c.stored[parsed.Name] = parsed
 	}
-	c.readAt, c.touched = c.Now(), true
+	c.touched = true
 	return nil
 }
 

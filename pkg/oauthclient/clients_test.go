@@ -95,6 +95,9 @@ func TestReadAgain(t *testing.T) {
 	cluster := fake.NewClientBuilder().Build()
 	clients := &Clients{Namespace: "n", Now: func() time.Time { return now }, Reader: interceptor.NewClient(cluster, interceptor.Funcs{
 		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, options ...client.ListOption) error {
+			if _, bounded := ctx.Deadline(); !bounded {
+				t.Error("whoever asks may wait for ever, and all others")
+			}
 			if reads++; away {
 				return apierrors.NewServiceUnavailable("away")
 			}
@@ -121,7 +124,8 @@ func TestReadAgain(t *testing.T) {
 	expect(true, 3, "created")
 	now, away = now.Add(time.Hour), true
 	expect(true, 4, "Kubernetes is away")
-	away = false
+	expect(true, 4, "and is not asked by everybody")
+	away, now = false, now.Add(clientsFor+time.Millisecond)
 	if err := cluster.Delete(t.Context(), stored("a", "n", "")); err != nil {
 		t.Fatal(err)
 	}

@@ -133,7 +133,7 @@ func Parse(r *http.Request) (*Info, error) {
 	info.APIVersion, current = current[0], current[1:]
 	current = info.parseVerb(r, current)
 	info.parseScope(current)
-	info.refineVerb(r.URL)
+	info.refineVerb(r)
 	return info, nil
 }
 
@@ -218,10 +218,10 @@ func (i *Info) InNamespace(namespace string) {
 }
 
 // refineVerb tells list and watch from get, and deletecollection from delete.
-func (i *Info) refineVerb(u *url.URL) {
+func (i *Info) refineVerb(r *http.Request) {
 	if i.Name == "" && i.Verb == "get" {
 		i.Verb = "list"
-		query := verbQuery(u.RawQuery)
+		query := verbQuery(r.URL.RawQuery)
 		if watch := query.Get("watch"); query.Has("watch") && !strings.EqualFold(watch, "false") && watch != "0" {
 			i.Verb = "watch"
 		}
@@ -234,6 +234,11 @@ func (i *Info) refineVerb(u *url.URL) {
 	// Who may read a pod must not run commands in it by opening the connection
 	// with GET, as WebSockets do.
 	if i.Verb == "get" && i.Resource == "pods" && connections[i.Subresource] {
+		i.Verb = "create"
+	}
+	// Nor who may read of a node: of a kubelet, connections are asked for to run
+	// commands in any of its pods.
+	if i.Verb == "get" && i.Resource == "nodes" && i.Subresource == "proxy" && r.Header.Get("Upgrade") != "" {
 		i.Verb = "create"
 	}
 	if i.Name == "" && i.Verb == "delete" {

@@ -69,6 +69,26 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestConnections: who may look at everything must not run anything.
+func TestConnections(t *testing.T) {
+	for _, test := range []struct{ target, upgrade, want string }{
+		{"/api/v1/namespaces/a/pods/b/exec", "websocket", "create"},
+		{"/api/v1/nodes/n/proxy/exec/a/b/c?command=id", "websocket", "create"},
+		{"/api/v1/nodes/n:10250/proxy/exec/a/b/c?command=id", "SPDY/3.1", "create"},
+		{"/api/v1/nodes/n/proxy/stats/summary", "", "get"},
+		{"/api/v1/namespaces/a/services/b/proxy/events", "websocket", "get"},
+		{"/api/v1/nodes?watch=1", "websocket", "watch"},
+	} {
+		r := httptest.NewRequest(http.MethodGet, test.target, nil)
+		if test.upgrade != "" {
+			r.Header.Set("Upgrade", test.upgrade)
+		}
+		if info, err := Parse(r); err != nil || info.Verb != test.want {
+			t.Errorf("%s: %+v, %v", test.target, info, err)
+		}
+	}
+}
+
 func equal(a, b Info) bool {
 	a.Parts, b.Parts = nil, nil
 	a.Path, b.Path = "", ""

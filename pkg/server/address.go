@@ -36,9 +36,12 @@ func (p proxies) client(r *http.Request) string {
 	if len(p) == 0 || !p.has(r.RemoteAddr) {
 		return r.RemoteAddr
 	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		address, err := netip.ParseAddr(strings.TrimSpace(hop))
+	forwarded := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	for _, hop := range slices.Backward(strings.Split(forwarded, ",")) {
+		address, err := hopOf(hop)
+		if err != nil && forwarded != "" {
+			return r.RemoteAddr // who writes this passes the other headers on as the client wrote them
+		}
 		if err != nil {
 			break
 		}
@@ -56,6 +59,15 @@ func (p proxies) client(r *http.Request) string {
 		}
 	}
 	return r.RemoteAddr
+}
+
+// hopOf is an address in X-Forwarded-For, which some proxies write with the port.
+func hopOf(text string) (netip.Addr, error) {
+	text = strings.TrimSpace(text)
+	if with, err := netip.ParseAddrPort(text); err == nil {
+		return with.Addr(), nil
+	}
+	return netip.ParseAddr(text)
 }
 
 func (p proxies) has(hostPort string) bool {

@@ -33,6 +33,9 @@ func TestP32ClientAddress(t *testing.T) {
 		{"the proxy itself", "10.1.2.3:1234", nil, "10.1.2.3:1234"},
 		{"IPv6", "[fd00::1]:1234", header("X-Forwarded-For", "2001:db8::1"), "[2001:db8::1]:0"},
 		{"IPv4 in IPv6", "[::ffff:10.1.2.3]:1234", header("X-Forwarded-For", "::ffff:198.51.100.1"), "198.51.100.1:0"},
+		{"with a port", "10.1.2.3:1234", header("X-Forwarded-For", "198.51.100.1:5678", "X-Real-Ip", "203.0.113.7"), "198.51.100.1:0"},
+		{"IPv6 with a port", "10.1.2.3:1234", header("X-Forwarded-For", "[2001:db8::1]:5678"), "[2001:db8::1]:0"},
+		{"no address, with a lie", "10.1.2.3:1234", header("X-Forwarded-For", "unknown", "X-Client-Ip", "203.0.113.7"), "10.1.2.3:1234"},
 		{"no address", "10.1.2.3:1234", header("X-Forwarded-For", "unknown"), "10.1.2.3:1234"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -156,8 +156,12 @@ func (s *Sessions) RedeemDevice(ctx context.Context, deviceCode string, login Lo
 		return nil, "", ErrPending
 	}
 	browser := &iamv1alpha2.Session{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: spec.Session}, browser); err != nil || browser.Spec.Revoked || browser.Spec.User != spec.User {
-		return nil, "", errors.Join(ErrEnded, client.IgnoreNotFound(err))
+	err = s.Client.Get(ctx, client.ObjectKey{Name: spec.Session}, browser)
+	switch {
+	case err != nil && !apierrors.IsNotFound(err):
+		return nil, "", err
+	case err != nil, browser.Spec.Revoked, browser.Spec.User != spec.User:
+		return nil, "", ErrEnded
 	}
 	// Deleting it is what only one of two can do.
 	if err := s.Client.Delete(ctx, device, client.Preconditions{UID: &device.UID, ResourceVersion: &device.ResourceVersion}); err != nil {

@@ -179,6 +179,10 @@ func (p *Provider) userInfo(ctx context.Context, address string, token *oauth2.T
 		slog.WarnContext(ctx, "the userinfo is of somebody else", "issuer", p.options.Issuer)
 		return identity.ErrIncorrect
 	}
+	// What the ID token says of its address is not said of another.
+	if _, said := more["email_verified"]; !said && text(more, "email") != "" && text(more, "email") != text(claims, "email") {
+		delete(claims, "email_verified")
+	}
 	for name, value := range more {
 		claims[name] = value
 	}

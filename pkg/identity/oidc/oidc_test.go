@@ -142,6 +142,12 @@ func TestReturn(t *testing.T) {
 			delete(c, "email_verified")
 			o.GetUserInfo, a.userInfo = true, map[string]any{"sub": "4711", "email": "jane@example.com", "email_verified": true}
 		}},
+		{name: "with another address, which nobody verified", change: func(a *authority, o *Options, _ map[string]any) {
+			o.GetUserInfo, a.userInfo = true, map[string]any{"sub": "4711", "email": "admin@example.com"}
+		}, want: func(e *identity.External) { e.Email, e.EmailVerified = "admin@example.com", false }},
+		{name: "with a userinfo that says nothing of it", change: func(a *authority, o *Options, _ map[string]any) {
+			o.GetUserInfo, a.userInfo = true, map[string]any{"sub": "4711"}
+		}},
 		{name: "with the userinfo of another", change: func(a *authority, o *Options, _ map[string]any) {
 			o.GetUserInfo, a.userInfo = true, map[string]any{"sub": "1", "email": "admin@example.com", "email_verified": true}
 		}, err: identity.ErrIncorrect},

@@ -1,10 +1,12 @@
 package gateways
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -160,6 +162,9 @@ func (h *Handler) delete(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// upgradeWithin bounds how long it takes to replace a router.
+const upgradeWithin = 20 * time.Second
+
 // upgrade makes a gateway of a router.
 func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) error {
 	namespace := r.PathValue("namespace")
@@ -183,10 +188,13 @@ func (h *Handler) upgrade(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Client.Create(r.Context(), gateway.DeepCopy(), client.DryRunAll); err != nil {
 		return missing(err)
 	}
-	if err := h.remove(r.Context(), router); err != nil {
+	// And once it goes, whether the client waits or not, the new one has to come.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), upgradeWithin)
+	defer cancel()
+	if err := h.remove(ctx, router); err != nil {
 		return kube.Err(err)
 	}
-	if err := h.Client.Create(r.Context(), gateway); err != nil {
+	if err := h.Client.Create(ctx, gateway); err != nil {
 		return missing(err)
 	}
 	write(w, gateway)

@@ -41,6 +41,8 @@ type Handler struct {
 	// address they come back to from one.
 	Providers identity.Providers
 	Callback  func(provider string) string
+	// Attempts bounds how often passwords are tried at providers; nil for no bound.
+	Attempts *identity.Attempts
 }
 
 // Sessions ends logins.

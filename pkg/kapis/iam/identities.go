@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity/mapping"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -104,8 +104,13 @@ func (h *Handler) linkIdentity(w http.ResponseWriter, r *http.Request) error {
 			return status.Forbidden(iamv1alpha2.Resource("users"), name, "linking without a proof takes the right to update users")
 		}
 	} else {
-		who, err := h.prove(r.Context(), provider, &proof)
+		who, err := h.prove(r, provider, &proof)
+		var throttled *identity.Throttled
 		switch {
+		case errors.As(err, &throttled):
+			return status.TooManyRequests(throttled.After, "%s", throttled)
+		case errors.Is(err, identity.ErrBusy):
+			return status.Unavailable(5, "too many passwords are checked at the moment")
 		case errors.Is(err, identity.ErrIncorrect):
 			return status.BadRequest("the identity provider does not confirm that")
 		case errors.Is(err, identity.ErrUnavailable):
@@ -126,15 +131,15 @@ func (h *Handler) linkIdentity(w http.ResponseWriter, r *http.Request) error {
 }
 
 // prove says who somebody is at a provider.
-func (h *Handler) prove(ctx context.Context, provider *identity.Provider, proof *IdentityProof) (identity.External, error) {
+func (h *Handler) prove(r *http.Request, provider *identity.Provider, proof *IdentityProof) (identity.External, error) {
 	if provider.Password != nil {
-		return provider.Password.Authenticate(ctx, proof.Username, proof.Password)
+		return h.Attempts.Authenticate(r.Context(), provider, identity.Attempt{Name: proof.Username, Password: proof.Password, Address: request.ClientAddress(r)})
 	}
 	parameters := make(url.Values, len(proof.Parameters))
 	for key, value := range proof.Parameters {
 		parameters.Set(key, value)
 	}
-	return provider.Redirect.Return(ctx, identity.Visit{CallbackURL: h.Callback(provider.Name), State: parameters.Get("state")}, parameters)
+	return provider.Redirect.Return(r.Context(), identity.Visit{CallbackURL: h.Callback(provider.Name), State: parameters.Get("state")}, parameters)
 }
 
 func (h *Handler) unlinkIdentity(w http.ResponseWriter, r *http.Request) error {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -58,6 +59,9 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 	password := wanted.Spec.EncryptedPassword
 	if password != unchanged && present.Annotations[iamv1alpha2.AnnotationUninitialized] == "" {
 		return status.Forbidden(iamv1alpha2.Resource("users"), name, "the password is changed with the present one at %s/users/%s/password", prefix, name)
+	}
+	if _, limited := caller(r).GetExtra()[authz.ExtraScopes]; limited && password != unchanged {
+		return status.Forbidden(iamv1alpha2.Resource("users"), name, "a personal access token is no way to further credentials")
 	}
 	manages, err := h.may(r, "update", "users")
 	if err != nil {

@@ -138,14 +138,14 @@ func (h *Handler) sendDirectory(w http.ResponseWriter, base string, archive *tar
 	}
 	attachment(w, base+".tar", mediaTar)
 	out := tar.NewWriter(w)
-	left := h.MaxFileBytes
+	left, sent := h.MaxFileBytes, links{}
 	var err error
 	for err == nil {
-		if left -= header.Size; left < 0 {
+		if left -= header.Size + tarBlock; left < 0 { // there may be no end of empty files
 			err = errTooMuch
 			break
 		}
-		if inside(header) {
+		if inside(header) && !sent.above(header) {
 			if err = out.WriteHeader(&tar.Header{
 				Typeflag: header.Typeflag, Name: strings.TrimPrefix(header.Name, "./"), Linkname: header.Linkname, Size: header.Size, Mode: header.Mode & 0o777, ModTime: header.ModTime,
 			}); err == nil {
@@ -167,6 +167,27 @@ func (h *Handler) sendDirectory(w http.ResponseWriter, base string, archive *tar
 }
 
 var errTooMuch = errors.New("the directory is too large")
+
+// tarBlock is what the header of a member takes.
+const tarBlock = 512
+
+// links are the symbolic links of an archive.
+type links map[string]bool
+
+// above reports whether there is a link above a member, and notes one that is none
+// below another. Of what is below a link its name does not tell where it ends up.
+func (l links) above(header *tar.Header) bool {
+	name := path.Clean(header.Name)
+	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
+		if l[dir] {
+			return true
+		}
+	}
+	if header.Typeflag == tar.TypeSymlink {
+		l[name] = true
+	}
+	return false
+}
 
 // inside reports whether a member of an archive is a directory, a file, or a
 // link that stays in it.

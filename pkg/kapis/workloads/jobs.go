@@ -110,6 +110,8 @@ func (h *Handler) replace(ctx context.Context, key client.ObjectKey, version str
 		return err
 	}
 	fresh := again(old)
+	// The old one is gone: whether the client waits or not, there has to be a new one.
+	ctx = context.WithoutCancel(ctx)
 	return wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, goneWithin, true, func(ctx context.Context) (bool, error) {
 		err := h.Client.Create(ctx, fresh.DeepCopy())
 		if apierrors.IsAlreadyExists(err) { // a finalizer holds the old one

@@ -1,0 +1,65 @@
+package terminal
+
+import (
+	"archive/tar"
+	"bytes"
+	"errors"
+	"io"
+	"net/http/httptest"
+	"slices"
+	"testing"
+)
+
+// archive is one of members with these types, names and links.
+func archive(t *testing.T, members ...tar.Header) *bytes.Buffer {
+	t.Helper()
+	var all bytes.Buffer
+	w := tar.NewWriter(&all)
+	for n := range members {
+		if err := w.WriteHeader(&members[n]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return &all
+}
+
+// TestSendDirectory: what a container says is in a directory ends up in one.
+func TestSendDirectory(t *testing.T) {
+	from := archive(t, tar.Header{Typeflag: tar.TypeDir, Name: "d/"}, tar.Header{Typeflag: tar.TypeReg, Name: "d/f"},
+		// It leads to d, so that its .. leads further up than its name says.
+		tar.Header{Typeflag: tar.TypeSymlink, Name: "d/here", Linkname: "."},
+		tar.Header{Typeflag: tar.TypeSymlink, Name: "d/here/up", Linkname: "../.."}, tar.Header{Typeflag: tar.TypeReg, Name: "d/here/up/f"},
+		tar.Header{Typeflag: tar.TypeSymlink, Name: "d/l", Linkname: "here/../.."}, tar.Header{Typeflag: tar.TypeReg, Name: "d/l/f"})
+	send := func(limit int64) (names []string, aborted any) {
+		reader := tar.NewReader(bytes.NewReader(from.Bytes()))
+		first, err := reader.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { aborted = recover() }()
+		w := httptest.NewRecorder()
+		if err := (&Handler{MaxFileBytes: limit}).sendDirectory(w, "x", reader, first, bytes.NewReader(nil)); err != nil {
+			t.Fatal(err)
+		}
+		sent := tar.NewReader(w.Body)
+		for {
+			header, err := sent.Next()
+			if errors.Is(err, io.EOF) {
+				return names, nil
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, header.Name)
+		}
+	}
+	if names, aborted := send(1 << 20); aborted != nil || !slices.Equal(names, []string{"d/", "d/f", "d/here", "d/l"}) {
+		t.Errorf("sent %v, %v", names, aborted)
+	}
+	if names, aborted := send(3 * tarBlock); aborted == nil {
+		t.Errorf("there is no end of empty files: %v", names)
+	}
+}

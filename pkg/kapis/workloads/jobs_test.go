@@ -1,0 +1,41 @@
+package workloads
+
+import (
+	"context"
+	"testing"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubescheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+)
+
+// TestClientGone: a client that goes when the old job is deleted does not take
+// the new one with it.
+func TestClientGone(t *testing.T) {
+	ctx, leave := context.WithCancel(t.Context())
+	c := fake.NewClientBuilder().WithScheme(kubescheme.Scheme).WithObjects(&batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "old", Labels: map[string]string{"mine": "1"}},
+	}).WithInterceptorFuncs(interceptor.Funcs{
+		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.DeleteOption) error {
+			defer leave()
+			return c.Delete(ctx, o, options...)
+		},
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return c.Create(ctx, o, options...)
+		},
+	}).Build()
+	key := client.ObjectKey{Namespace: "a", Name: "b"}
+	if err := (&Handler{Client: c}).replace(ctx, key, ""); err != nil {
+		t.Error(err)
+	}
+	fresh := &batchv1.Job{}
+	if err := c.Get(t.Context(), key, fresh); err != nil || fresh.UID == "old" || fresh.Labels["mine"] != "1" {
+		t.Errorf("afterwards: %+v %v", fresh.ObjectMeta, err)
+	}
+}
