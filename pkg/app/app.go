@@ -291,6 +291,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
 	}
+	a.extensions.Allowed = func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
 	groups := d.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {

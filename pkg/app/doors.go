@@ -56,7 +56,10 @@ type doors struct {
 
 // groups are all operations of the API.
 func (d doors) groups() []route.Group {
-	viewer := &resources.Handler{Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now}
+	viewer := &resources.Handler{
+		Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now,
+		Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
+	}
 	groups := append(d.oauth.Groups(),
 		d.oauth.LoginGroup(),
 		viewer.Group(), viewer.LegacyGroup(),

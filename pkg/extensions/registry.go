@@ -48,6 +48,9 @@ type Registry struct {
 	tokens     Tokens
 	now        func() time.Time
 	assertions *utilcache.LRUExpireCache
+	// Allowed, unless nil, says of a request that lasts why it may not go on. It is
+	// set before anything is served.
+	Allowed func(*http.Request) error
 
 	table atomic.Pointer[table]
 	// changed tells Documents that there is another table.
@@ -175,6 +178,8 @@ func (r *Registry) For(q *http.Request) http.Handler {
 			status.Write(w, q, err)
 			return
 		}
+		q, stop := r.whileAllowed(q, recheck)
+		defer stop()
 		b.serve(w, q, assertion)
 	})
 }

@@ -26,7 +26,9 @@ type Handler struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Rights says which namespaces and workspaces a caller sees.
 	Rights Rights
-	Now    func() time.Time
+	// Allowed, unless nil, says of a request that lasts why it may not go on.
+	Allowed func(*http.Request) error
+	Now     func() time.Time
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {

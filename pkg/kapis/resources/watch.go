@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -255,8 +256,13 @@ func (s *stream) flush() error {
 }
 
 // allowed asks again whether the caller may watch: rights that are taken away
-// end what they had allowed.
+// end what they had allowed, and so do sessions and accounts that end.
 func (s *stream) allowed() bool {
+	if s.handler.Allowed != nil {
+		if err := s.handler.Allowed(s.request); err != nil && !kube.Unavailable(err) {
+			return false
+		}
+	}
 	allowed, err := s.handler.may(s.request, "watch")
 	return err == nil && allowed && s.form.secrets == s.handler.secretsShown(s.request, s.form.kind, s.namespace)
 }
