@@ -57,7 +57,7 @@ func TestRefuses(t *testing.T) {
 		{"unknown key in the file", `"serverr"`, []string{"--config", file(t, "serverr: {}\n")}},
 		{"missing file", "no such file", []string{"--config", filepath.Join(t.TempDir(), "none")}},
 		{"invalid value", "server.insecurePort must be between", []string{"--config", file(t, ""), "--insecure-port", "70000"}},
-		{"HTTPS without a certificate", "server.tlsCertFile", []string{"--config", file(t, ""), "--secure-port", "8443"}},
+		{"a certificate without its key", "server.tlsCertFile", []string{"--config", file(t, ""), "--secure-port", "8443", "--tls-cert-file", "tls.crt"}},
 		{"unknown flag", "unknown flag", []string{"--nonsense"}},
 		{"argument", "unknown command", []string{"serve"}},
 		{"kubeconfig that is not there", "kubeconfig", []string{"--config", file(t, ""), "--kubeconfig", filepath.Join(t.TempDir(), "none")}},
