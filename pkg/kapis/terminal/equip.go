@@ -108,7 +108,7 @@ func (h *Handler) equip(ctx context.Context, who user.Info, where target, sessio
 	}
 	ctx, cancel := context.WithTimeout(ctx, equipWithin)
 	defer cancel()
-	var complaint bytes.Buffer
+	var complaint beginning
 	err = h.exec(ctx, who, where, []string{"tar", "-x", "-m", "-f", "-", "-C", home}, remotecommand.StreamOptions{Stdin: &archive, Stderr: &complaint})
 	if err != nil {
 		return fmt.Errorf("writing a kubeconfig: %w: %.200q", err, complaint.String())
