@@ -2,12 +2,11 @@ package extensions
 
 import (
 	"context"
-	"log/slog"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // recheck is how often a request that lasts is looked at again.
@@ -19,23 +18,10 @@ func (r *Registry) whileAllowed(q *http.Request, every time.Duration) (*http.Req
 	if r.Allowed == nil {
 		return q, func() {}
 	}
-	ctx, cancel := context.WithCancel(q.Context())
-	var timer *time.Timer
-	var mu sync.Mutex
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(every, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if ctx.Err() != nil {
-			return
-		}
+	return request.WhileAllowed(q, every, func(q *http.Request) error {
 		if err := r.Allowed(q); err != nil && !kube.Unavailable(err) {
-			slog.InfoContext(ctx, "a request is ended that may not go on", "path", q.URL.Path, "reason", err)
-			cancel()
-			return
+			return err
 		}
-		timer.Reset(every)
+		return nil
 	})
-	return q.WithContext(ctx), func() { cancel(); timer.Stop() }
 }

@@ -7,7 +7,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"strings"
-	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -156,31 +155,12 @@ type unhurried struct{ http.ResponseWriter }
 func (unhurried) FlushError() error { return nil }
 
 // whileAllowed returns the request with a context that ends when it may not go
-// on. It costs a timer, not a goroutine.
+// on.
 func (p *Proxy) whileAllowed(r *http.Request) (*http.Request, context.CancelFunc) {
 	if p.options.Allowed == nil {
 		return r, func() {}
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	original := r
-	var timer *time.Timer
-	var mu sync.Mutex
-	mu.Lock()
-	defer mu.Unlock()
-	timer = time.AfterFunc(p.recheck, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if ctx.Err() != nil {
-			return
-		}
-		if err := p.options.Allowed(original); err != nil {
-			slog.InfoContext(ctx, "a request is ended that may not go on", "path", original.URL.Path, "reason", err)
-			cancel()
-			return
-		}
-		timer.Reset(p.recheck)
-	})
-	return r.WithContext(ctx), func() { cancel(); timer.Stop() }
+	return request.WhileAllowed(r, p.recheck, p.options.Allowed)
 }
 
 // upgrade passes a request for another protocol on.
