@@ -187,6 +187,9 @@ func TestTransport(t *testing.T) {
 		case r.URL.Path == "/slow":
 			w.(http.Flusher).Flush()
 			<-r.Context().Done()
+			// Returning would end the answer properly, and a client that is just
+			// closing its connection may still read that.
+			panic(http.ErrAbortHandler)
 		case strings.HasPrefix(r.URL.Path, "/hop/"):
 			var left int
 			_, _ = fmt.Sscanf(r.URL.Path, "/hop/%d", &left)
