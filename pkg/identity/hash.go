@@ -35,6 +35,7 @@ const (
 	maxArgonTime    = 16
 	maxArgonThreads = 16
 	maxArgonKey     = 128
+	maxBcryptCost   = 16
 )
 
 // The longest passwords, in bytes. bcrypt ignores what follows its 72nd.
@@ -79,8 +80,7 @@ func (h Hasher) Hash(password string) (string, error) {
 		return "", fmt.Errorf("a password has at most %d bytes", h.Longest())
 	}
 	if h.Algorithm != Argon2id {
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), h.cost())
-		return string(hash), err
+		return hashBcrypt(h.Random, password, h.cost())
 	}
 	salt := make([]byte, argonSalt)
 	if _, err := io.ReadFull(h.Random, salt); err != nil {
@@ -125,8 +125,8 @@ func verify(hash, password string) (correct, worked bool) {
 	if !fits {
 		password = "x"
 	}
-	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
-	return err == nil && fits, err == nil || errors.Is(err, bcrypt.ErrMismatchedHashAndPassword)
+	correct, worked = verifyBcrypt(hash, password)
+	return correct && fits, worked
 }
 
 type argonHash struct {

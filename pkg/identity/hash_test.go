@@ -76,6 +76,7 @@ func TestNoHash(t *testing.T) {
 }
 
 func FuzzVerify(f *testing.F) {
+	f.Add("$2a$04$SIwF0eVBvuYZ8gfyEgz1We3SgN2E9BhFhvWKfWcpRzBCAA8kT8pVy", "password")
 	f.Add("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQxMjM0NTY3OA$CWOrkoo7oJBQ/iyh7uJ0LO2aLEfrHwTWllSAxT0zRno", "password")
 	f.Fuzz(func(t *testing.T, stored, password string) {
 		if parsed, ok := parseArgon(stored); ok && (parsed.memory > 1<<10 || parsed.time > 2) {
@@ -84,8 +85,14 @@ func FuzzVerify(f *testing.F) {
 		if cost, err := bcrypt.Cost([]byte(stored)); err == nil && cost > 5 {
 			t.Skip("too much work for here")
 		}
-		if correct, worked := verify(stored, password); correct && (!worked || password == "" || !Hashed(stored)) {
+		correct, worked := verify(stored, password)
+		if correct && (!worked || password == "" || !Hashed(stored)) {
 			t.Errorf("%q for %q", password, stored)
+		}
+		if _, other := parseArgon(stored); !other && password != "" && len(password) <= maxBcrypt {
+			if want := bcrypt.CompareHashAndPassword([]byte(stored), []byte(password)) == nil; correct != want {
+				t.Errorf("%q for %q: %v, want %v", password, stored, correct, want)
+			}
 		}
 	})
 }
