@@ -366,6 +366,8 @@ func newClient(config *rest.Config, kind *Type) (rest.Interface, error) {
 	// Reflectors back off by themselves; a shared limit would let one busy
 	// type starve the others.
 	config.QPS = -1
+	// kube-apiserver is near, and gzip would cost both of us more than the network.
+	config.DisableCompression = true
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err

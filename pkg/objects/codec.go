@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	jsonserializer "k8s.io/apimachinery/pkg/runtime/serializer/json"
 )
 
 // object carries an item through client-go's reflector, which wants to know
@@ -43,7 +42,7 @@ var _ runtime.ClientNegotiator = codec{}
 func (c codec) Encoder(string, map[string]string) (runtime.Encoder, error) { return c, nil }
 func (c codec) Decoder(string, map[string]string) (runtime.Decoder, error) { return c, nil }
 func (c codec) StreamDecoder(string, map[string]string) (runtime.Decoder, runtime.Serializer, runtime.Framer, error) {
-	return c, c, jsonserializer.Framer, nil
+	return c, c, framer{}, nil
 }
 
 func (c codec) Identifier() runtime.Identifier { return "items" }
@@ -57,7 +56,9 @@ func (c codec) Encode(runtime.Object, io.Writer) error {
 func (c codec) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	switch target := into.(type) {
 	case *metav1.WatchEvent:
-		return target, defaults, json.Unmarshal(data, target)
+		event := gjson.ParseBytes(data) // the framer has found it valid
+		target.Type, target.Object.Raw = event.Get("type").String(), []byte(event.Get("object").Raw)
+		return target, defaults, nil
 	case *metav1.Status:
 		return target, defaults, json.Unmarshal(data, target)
 	case *objectList:
