@@ -18,6 +18,7 @@ func main() {
 	var o options
 	bare := flag.String("bare", "", "serve this recorded answer instead of measuring")
 	flag.StringVar(&o.server, "server", "bin/ks-apiserver", "the binary to measure")
+	updates := flag.Int("update", 0, "change so many pods each second instead of measuring, until interrupted")
 	flag.Float64Var(&o.seconds, "seconds", 2, "length of each measurement, in seconds")
 	flag.IntVar(&o.connections, "connections", 32, "connections at the same time")
 	flag.BoolVar(&o.only, "page", false, "measure one page only")
@@ -28,9 +29,12 @@ func main() {
 	flag.IntVar(&o.grow, "grow", 40000, "pods to add, to see what each costs in memory")
 	flag.Parse()
 	var err error
-	if *bare != "" {
+	switch {
+	case *bare != "":
 		err = serveRecorded(ctx, *bare)
-	} else {
+	case *updates > 0:
+		err = changePods(ctx, *updates)
+	default:
 		err = measure(ctx, o)
 	}
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"runtime"
+
 	"slices"
 	"strconv"
 	"strings"
@@ -33,9 +33,11 @@ type way struct {
 // others: in production they are different machines, and if they share one,
 // any work at all is taken from what is measured.
 func (b *bench) proxied(ctx context.Context) error {
-	if err := separate(os.Getppid(), b.ks.command.Process.Pid); err != nil {
+	together, err := separate(os.Getppid(), b.ks.command.Process.Pid)
+	if err != nil {
 		return err
 	}
+	defer together()
 	namespace, err := b.largeList(ctx)
 	if err != nil {
 		return err
@@ -322,24 +324,3 @@ func middle(all []time.Duration) time.Duration {
 }
 
 func micro(d time.Duration) string { return d.Round(time.Microsecond).String() }
-
-// separate gives the threads of Kubernetes the first processor, and those of
-// the server that is measured and of this program all others.
-func separate(kubernetes int, others ...int) error {
-	if runtime.NumCPU() < 2 {
-		return nil
-	}
-	var rest []int
-	for n := 1; n < runtime.NumCPU(); n++ {
-		rest = append(rest, n)
-	}
-	if err := pin(kubernetes, 0); err != nil {
-		return err
-	}
-	for _, pid := range append(others, os.Getpid()) {
-		if err := pin(pid, rest...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
