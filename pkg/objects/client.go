@@ -5,14 +5,15 @@ import (
 	"strconv"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Client is a client whose writes are in the cache when they return, so that
-// who writes reads it back from the same replica at once. A cache that is
-// behind, since Kubernetes is busy, is waited for a bounded time only: the
-// write has happened.
+// who writes reads it back from the same replica at once; and what it finds to be
+// gone is not in the cache either. A cache that is behind, since Kubernetes is
+// busy, is waited for a bounded time only: the write has happened.
 type Client struct {
 	client.Client
 	Cache   *Cache
@@ -26,6 +27,13 @@ const (
 	awaitInterval = time.Millisecond
 )
 
+// Get implements client.Reader.
+func (c *Client) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	err := c.Client.Get(ctx, key, object, options...)
+	c.awaitGone(ctx, object, key, err)
+	return err
+}
+
 // Create implements client.Writer.
 func (c *Client) Create(ctx context.Context, object client.Object, options ...client.CreateOption) error {
 	if err := c.Client.Create(ctx, object, options...); err != nil {
@@ -38,6 +46,7 @@ func (c *Client) Create(ctx context.Context, object client.Object, options ...cl
 // Update implements client.Writer.
 func (c *Client) Update(ctx context.Context, object client.Object, options ...client.UpdateOption) error {
 	if err := c.Client.Update(ctx, object, options...); err != nil {
+		c.awaitGone(ctx, object, client.ObjectKeyFromObject(object), err)
 		return err
 	}
 	c.awaitVersion(ctx, object)
@@ -47,6 +56,7 @@ func (c *Client) Update(ctx context.Context, object client.Object, options ...cl
 // Patch implements client.Writer.
 func (c *Client) Patch(ctx context.Context, object client.Object, patch client.Patch, options ...client.PatchOption) error {
 	if err := c.Client.Patch(ctx, object, patch, options...); err != nil {
+		c.awaitGone(ctx, object, client.ObjectKeyFromObject(object), err)
 		return err
 	}
 	c.awaitVersion(ctx, object)
@@ -56,9 +66,10 @@ func (c *Client) Patch(ctx context.Context, object client.Object, patch client.P
 // Delete implements client.Writer.
 func (c *Client) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
 	if err := c.Client.Delete(ctx, object, options...); err != nil {
+		c.awaitGone(ctx, object, client.ObjectKeyFromObject(object), err)
 		return err
 	}
-	c.await(ctx, object, func(item *Item) bool {
+	c.await(ctx, object, client.ObjectKeyFromObject(object), func(item *Item) bool {
 		return item == nil || item.Field("metadata.deletionTimestamp").Exists() || object.GetUID() != "" && item.uid != string(object.GetUID())
 	})
 	return nil
@@ -71,7 +82,7 @@ func (c *Client) awaitVersion(ctx context.Context, object client.Object) {
 	}
 	// An object whose last finalizer was taken away is gone.
 	leaves := object.GetDeletionTimestamp() != nil && len(object.GetFinalizers()) == 0
-	c.await(ctx, object, func(item *Item) bool {
+	c.await(ctx, object, client.ObjectKeyFromObject(object), func(item *Item) bool {
 		if item == nil {
 			return leaves
 		}
@@ -80,9 +91,24 @@ func (c *Client) awaitVersion(ctx context.Context, object client.Object) {
 	})
 }
 
+// awaitGone waits for an object to leave the cache when Kubernetes does not know
+// it: whoever deleted it, or took its last finalizer away, was not this client.
+func (c *Client) awaitGone(ctx context.Context, object client.Object, key client.ObjectKey, err error) {
+	if !apierrors.IsNotFound(err) {
+		return
+	}
+	var behind *Item
+	c.await(ctx, object, key, func(item *Item) bool {
+		if behind == nil {
+			behind = item
+		}
+		return item == nil || item.uid != behind.uid
+	})
+}
+
 // await waits until the cache has an object in the wanted state. Types that are
 // not in the cache are not waited for: they are read when they are asked for.
-func (c *Client) await(ctx context.Context, object client.Object, done func(*Item) bool) {
+func (c *Client) await(ctx context.Context, object client.Object, key client.ObjectKey, done func(*Item) bool) {
 	gvk, err := c.GroupVersionKindFor(object)
 	if err != nil {
 		return
@@ -97,7 +123,7 @@ func (c *Client) await(ctx context.Context, object client.Object, done func(*Ite
 	defer ticker.Stop()
 	for {
 		view, err := c.Cache.View(ctx, kind)
-		if err != nil || view.Stale != "" || done(view.Get(object.GetNamespace(), object.GetName())) {
+		if err != nil || view.Stale != "" || done(view.Get(key.Namespace, key.Name)) {
 			return
 		}
 		select {

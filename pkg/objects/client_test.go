@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -37,7 +38,12 @@ func TestClient(t *testing.T) {
 		Patch: func(_ context.Context, _ client.WithWatch, o client.Object, _ client.Patch, _ ...client.PatchOption) error {
 			return written(o)
 		},
-		Delete: func(context.Context, client.WithWatch, client.Object, ...client.DeleteOption) error { return nil },
+		Delete: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.DeleteOption) error {
+			if o.GetName() == "new2" { // somebody else was faster
+				return apierrors.NewNotFound(corev1.Resource("pods"), o.GetName())
+			}
+			return nil
+		},
 	})}
 	pod := func(name string) *corev1.Pod {
 		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: name}}
@@ -51,6 +57,12 @@ func TestClient(t *testing.T) {
 		{"update", func() error { return c.Update(t.Context(), pod("old")) }, "MODIFIED", podJSON("old", "21")}, // and somebody else's change
 		{"patch", func() error { return c.Patch(t.Context(), pod("new2"), client.RawPatch("", nil)) }, "ADDED", podJSON("new2", "20")},
 		{"delete", func() error { return c.Delete(t.Context(), pod("new")) }, "DELETED", podJSON("new", "22")},
+		// A workspace whose reconciler was faster than the handler was still listed
+		// after it had been deleted.
+		{"delete what is gone", func() error { return client.IgnoreNotFound(c.Delete(t.Context(), pod("new2"))) }, "DELETED", podJSON("new2", "23")},
+		{"get what is gone", func() error {
+			return client.IgnoreNotFound(c.Get(t.Context(), client.ObjectKey{Namespace: "n", Name: "old"}, &corev1.Pod{}))
+		}, "DELETED", podJSON("old", "24")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			done := make(chan error)
