@@ -60,10 +60,10 @@ func newCommand() *cobra.Command {
 	return root
 }
 
-// load returns the effective configuration: file, environment, flags.
 // garbage is how much of it may gather between collections, in bytes.
 const garbage = 64 << 20
 
+// load returns the effective configuration: file, environment, flags.
 func (f *flags) load(cmd *cobra.Command) (*config.Config, error) {
 	effective, err := config.Load(f.configFile, os.Environ())
 	if err != nil {

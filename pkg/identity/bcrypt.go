@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
-	"golang.org/x/crypto/blowfish"
+	"golang.org/x/crypto/blowfish" //nolint:staticcheck // deprecated as a cipher; bcrypt is made of it
 )
 
 // bcrypt in parts. golang.org/x/crypto/bcrypt computes a hash in one go, which
