@@ -82,7 +82,7 @@ func measure(ctx context.Context, o options) error {
 		return err
 	}
 	defer b.ks.stop()
-	if err := yield(os.Getppid()); err != nil {
+	if err := yield(); err != nil {
 		return err
 	}
 	began := time.Now()

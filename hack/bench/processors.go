@@ -9,12 +9,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// yield lets a process have what others leave of the processors: in production
-// Kubernetes and those who use it have machines of their own, here they would
+// yield lets the cluster that runs this program have what others leave of the
+// processors: in production Kubernetes has machines of its own, here it would
 // take those of the server that is measured. Threads that are made later inherit
 // it from who makes them.
-func yield(pid int) error {
-	return threads(pid, func(id int) {
+func yield() error {
+	return threads(os.Getppid(), func(id int) {
 		_ = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 	})
 }

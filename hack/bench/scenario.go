@@ -134,7 +134,7 @@ func (b *bench) whileUpdated(ctx context.Context) error {
 		return err
 	}
 	if err := pin(updates.Process.Pid, 0); err != nil {
-		return err
+		return errors.Join(err, updates.Process.Kill(), updates.Wait())
 	}
 	time.Sleep(500 * time.Millisecond)
 	busy, err := b.paced(ctx)
