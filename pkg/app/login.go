@@ -6,8 +6,8 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
@@ -42,11 +42,11 @@ func rotation(options *config.OAuth) token.Rotation {
 }
 
 // newOAuth is the token service over HTTP.
-func (a *app) newOAuth(tokens *token.Service, passwords authn.PasswordChecker, bearer authenticator.Request, people *people) *oauth.Handler {
+func (a *app) newOAuth(tokens *token.Service, passwords *identity.Passwords, bearer authenticator.Request, people *people) *oauth.Handler {
 	options := &a.config.Authentication
 	return &oauth.Handler{
 		Clients:   &oauthclient.Clients{Configured: options.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
-		Passwords: passwords, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Bearer: bearer, Record: a.records.Record,
+		Passwords: passwords, Turn: passwords.Turn, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Bearer: bearer, Record: a.records.Record,
 		Lifetime: options.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: options.MultipleLogin,
 		PasswordGrant: options.OAuthOptions.PasswordGrant, Product: options.OAuthOptions.ProductName,
 		Devices: oauth.NewDevices(), Polls: oauth.NewPolls(),

@@ -60,6 +60,10 @@ func NewPasswords(users Users, hasher Hasher, backoff *Backoff) (*Passwords, err
 	}, nil
 }
 
+// Turn waits for a turn among the checks of passwords, for another hash that is
+// compared; it lasts until release is called. Errors are ErrBusy and the context's.
+func (p *Passwords) Turn(ctx context.Context) (release func(), err error) { return p.take(ctx) }
+
 // Authenticate returns the user who attempts to log in. The work is the same
 // whatever is wrong, so that neither an answer nor the time it takes tells which
 // users there are. Errors are ErrIncorrect, ErrBusy, a *Throttled, or one of

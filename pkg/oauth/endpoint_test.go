@@ -10,10 +10,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/bcrypt"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 )
 
@@ -353,5 +355,37 @@ func TestRefreshScopes(t *testing.T) {
 	}
 	if got := ask("openid groups"); got["error"] != "invalid_scope" {
 		t.Errorf("more: %v", got)
+	}
+}
+
+// TestHashedSecret: secrets of clients that are stored as password hashes were
+// compared for as many at once as asked, outside the bound on hashes.
+func TestHashedSecret(t *testing.T) {
+	w := newWorld(t)
+	stored, err := bcrypt.GenerateFromPassword([]byte("hashed secret"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Clients.Configured = append(w.Clients.Configured, config.Client{Name: "hashed", Secret: config.Secret(stored), User: "robot"})
+	var taken, released int
+	var full error
+	w.Turn = func(context.Context) (func(), error) { taken++; return func() { released++ }, full }
+	ask := func(client, secret string) int {
+		return w.call(t, "/oauth/token", []string{"grant_type", "client_credentials"}, basic(client, secret)).code
+	}
+	for _, test := range []struct {
+		name, client, secret string
+		full                 error
+		code, turns          int
+	}{
+		{"its secret", "hashed", "hashed secret", nil, http.StatusOK, 1},
+		{"another", "hashed", "another", nil, http.StatusUnauthorized, 1},
+		{"too many at once", "hashed", "hashed secret", identity.ErrBusy, http.StatusTooManyRequests, 1},
+		{"no hash", "service", "service secret", identity.ErrBusy, http.StatusOK, 0},
+	} {
+		taken, released, full = 0, 0, test.full
+		if code := ask(test.client, test.secret); code != test.code || taken != test.turns || test.full == nil && released != taken {
+			t.Errorf("%s: %d with %d turns, %d given back", test.name, code, taken, released)
+		}
 	}
 }

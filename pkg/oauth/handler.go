@@ -34,9 +34,12 @@ type Accounts interface {
 type Handler struct {
 	Clients   *oauthclient.Clients
 	Passwords authn.PasswordChecker
-	Sessions  *session.Sessions
-	Tokens    *token.Service
-	Accounts  Accounts
+	// Turn bounds how many hashed secrets of clients are compared at once, together
+	// with passwords; nil for no bound.
+	Turn     func(ctx context.Context) (release func(), err error)
+	Sessions *session.Sessions
+	Tokens   *token.Service
+	Accounts Accounts
 	// Bearer authenticates requests with an access token, as the API does.
 	Bearer authenticator.Request
 	// Providers are where users other than local ones come from, and External

@@ -224,7 +224,20 @@ func (h *Handler) authenticateClient(r *http.Request, form url.Values) (*oauthcl
 	if err != nil {
 		return nil, err
 	}
-	if c == nil || c.Public() != (secret == "") || !c.Public() && !c.Authenticates(secret) {
+	if c == nil || c.Public() != (secret == "") {
+		return nil, invalidClient()
+	}
+	if c.Public() {
+		return c, nil
+	}
+	if c.Hashed() && h.Turn != nil {
+		release, err := h.Turn(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	if !c.Authenticates(secret) {
 		return nil, invalidClient()
 	}
 	return c, nil
