@@ -104,12 +104,18 @@ func (c *Cache) tend(ctx context.Context) {
 	}
 }
 
+// stopIdle stops the types nobody has asked for since long ago. That somebody
+// asked is noted without the time, which the request need not look up: it is at
+// most the time between two calls of this.
 func (c *Cache) stopIdle(ctx context.Context) {
-	oldest := c.options.Now().Add(-c.options.IdleTimeout)
+	now := c.options.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for key, f := range c.feeds {
-		if !f.pinned && f.watchers.Load() == 0 && f.lastUse.Load() < oldest.UnixNano() {
+		switch {
+		case f.asked.Swap(false) || f.watchers.Load() > 0:
+			f.lastUse = now
+		case !f.pinned && now.Sub(f.lastUse) > c.options.IdleTimeout:
 			slog.InfoContext(ctx, "nobody asks for this type any more", "resource", key.String())
 			c.stopFeed(f)
 		}
@@ -137,7 +143,7 @@ func (c *Cache) feed(kind *Type) *feed {
 			c.start(f)
 		}
 	}
-	f.lastUse.Store(c.options.Now().UnixNano())
+	f.ask()
 	return f
 }
 
@@ -147,7 +153,7 @@ func (c *Cache) used(kind *Type) *feed {
 	f, found := c.feeds[kind.GroupVersionResource]
 	found = found && f.store.kind.same(kind)
 	if found {
-		f.lastUse.Store(c.options.Now().UnixNano())
+		f.ask()
 	}
 	c.mu.RUnlock()
 	if found {
@@ -272,11 +278,20 @@ type feed struct {
 	stop     context.CancelFunc
 	stopped  chan struct{}
 	pinned   bool
-	lastUse  atomic.Int64  // in Unix nanoseconds
+	asked    atomic.Bool   // by somebody since lastUse
+	lastUse  time.Time     // when it is known to have been asked for; guarded by Cache.mu
 	watchers atomic.Int64  // how many follow it
 	floor    atomic.Uint64 // the version somebody wrote through this server
 
 	err atomic.Pointer[error] // of the last attempt to read; nil while it works
+}
+
+// ask notes that somebody asked for the type. A write each time would move its
+// memory from one processor to another for every request.
+func (f *feed) ask() {
+	if !f.asked.Load() {
+		f.asked.Store(true)
+	}
 }
 
 func (f *feed) failure() error {

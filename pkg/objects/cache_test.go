@@ -323,7 +323,7 @@ func TestTypeGoes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer watching.Close(time.Now())
+	defer watching.Close()
 	stub.mu.Lock()
 	stub.gone = true
 	stub.mu.Unlock()

@@ -240,8 +240,8 @@ func (c *Cache) Watch(ctx context.Context, kind *Type, q *query.Query) (*Watch, 
 }
 
 // Close ends the watch.
-func (w *Watch) Close(now time.Time) {
-	w.feed.lastUse.Store(now.UnixNano())
+func (w *Watch) Close() {
+	w.feed.ask()
 	w.feed.watchers.Add(-1)
 }
 

@@ -50,7 +50,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 	if err != nil {
 		return err
 	}
-	defer func() { watching.Close(h.Now()) }()
+	defer watching.Close()
 	if watching.Stale != "" {
 		warn(w, "%s", watching.Stale)
 	}
