@@ -29,7 +29,7 @@ var manyPods = func() func(n int) *Store {
 			all := make([]*Item, n)
 			for k := range all {
 				pod := *base[k%len(base)]
-				pod.name, pod.uid, pod.created = fmt.Sprintf("web-%05d-7c9d8b6f5-x%04x", k, k&0xffff), strconv.Itoa(k), 1700000000+int64(k)*37%86400000
+				pod.name, pod.created = fmt.Sprintf("web-%05d-7c9d8b6f5-x%04x", k, k&0xffff), 1700000000+int64(k)*37%86400000
 				all[k] = &pod
 			}
 			stores[n].replace(all, 0)

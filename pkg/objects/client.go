@@ -70,7 +70,7 @@ func (c *Client) Delete(ctx context.Context, object client.Object, options ...cl
 		return err
 	}
 	c.await(ctx, object, client.ObjectKeyFromObject(object), func(item *Item) bool {
-		return item == nil || item.Field("metadata.deletionTimestamp").Exists() || object.GetUID() != "" && item.uid != string(object.GetUID())
+		return item == nil || item.Field("metadata.deletionTimestamp").Exists() || object.GetUID() != "" && item.UID() != string(object.GetUID())
 	})
 	return nil
 }
@@ -86,7 +86,7 @@ func (c *Client) awaitVersion(ctx context.Context, object client.Object) {
 		if item == nil {
 			return leaves
 		}
-		version, err := strconv.ParseUint(item.version, 10, 64)
+		version, err := strconv.ParseUint(item.ResourceVersion(), 10, 64)
 		return err != nil || version >= written && !leaves
 	})
 }
@@ -102,7 +102,7 @@ func (c *Client) awaitGone(ctx context.Context, object client.Object, key client
 		if behind == nil {
 			behind = item
 		}
-		return item == nil || item.uid != behind.uid
+		return item == nil || item.UID() != behind.UID()
 	})
 }
 

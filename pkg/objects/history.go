@@ -58,7 +58,7 @@ func (c change) weight() int {
 	if c.old == nil {
 		return 0
 	}
-	return len(c.old.json)
+	return len(c.old.text)
 }
 
 func (h *history) add(c change) {
@@ -77,7 +77,7 @@ func (h *history) add(c change) {
 func (h *history) measure(items []*Item) {
 	h.store = 0
 	for _, item := range items {
-		h.store += len(item.json)
+		h.store += len(item.text)
 	}
 }
 
@@ -85,12 +85,12 @@ func (h *history) measure(items []*Item) {
 // nobody looked went and came.
 func (s *Store) record(old, item *Item, version uint64) {
 	if old != nil {
-		s.history.store -= len(old.json)
+		s.history.store -= len(old.text)
 	}
 	if item != nil {
-		s.history.store += len(item.json)
+		s.history.store += len(item.text)
 	}
-	if old != nil && item != nil && old.uid != item.uid {
+	if old != nil && item != nil && old.UID() != item.UID() {
 		s.history.add(change{version: version, old: old})
 		old = nil
 	}
@@ -211,7 +211,7 @@ func (s *Store) trim(now time.Time) {
 }
 
 // number is the version of an object; 0 when it is none of Kubernetes'.
-func (i *Item) number() uint64 { return number(i.version) }
+func (i *Item) number() uint64 { return number(i.ResourceVersion()) }
 
 // number reads a version of Kubernetes, which clients must not compare but
 // servers may (KEP-5504).

@@ -147,16 +147,36 @@ func TestItem(t *testing.T) {
 		if got.Name() != "a" || got.Namespace() != "n" || got.UID() != "u" || got.ResourceVersion() != "7" || got.created != 1767323045 {
 			t.Errorf("got %+v", got)
 		}
-		if !slices.Equal(got.labels, labelPairs{"k", "va", "", `"{`}) {
-			t.Errorf("labels %q", got.labels)
+		if labels := labelsOf(got); !slices.Equal(labels, []string{"k", "va", "", `"{`}) || got.Labels().Get("k") != "va" || !got.Labels().Has("") || got.Labels().Has("v") {
+			t.Errorf("labels %q", labels)
 		}
 	})
 	t.Run("null is nothing", func(t *testing.T) { // gjson visits a null as one element
 		got := mustItem(t, catalog.Type("pods"), `{"metadata":{"name":"a","labels":null,"annotations":null,"creationTimestamp":null}}`)
 		if len(got.labels) != 0 || annotations(got).Has("") || got.created != 0 {
-			t.Errorf("labels %q, annotations %v, created %d", got.labels, annotations(got), got.created)
+			t.Errorf("labels %q, annotations %v, created %d", labelsOf(got), annotations(got), got.created)
 		}
 	})
+	t.Run("what the JSON does not have in one piece", func(t *testing.T) {
+		kind := catalog.Type("pods")
+		got := mustItem(t, kind, `{"metadata":{"name":"a"},"spec":{"nodeName":"n\u0031","containers":[{"image":"one","resources":{"requests":{"cpu":"1"}}},{"image":"tw\u006f"}]}}`)
+		if images := got.column(kind.column(columnImages)).Text; images != "one"+separator+"two" {
+			t.Errorf("images %q", images)
+		}
+		if node := got.column(kind.column("nodeName")).Text; node != "n1" || got.part(got.demand.node) != "n1" {
+			t.Errorf("node %q, of the demand %q", node, got.part(got.demand.node))
+		}
+		later := got.at(77)
+		if later.ResourceVersion() != "77" || later.Field("metadata.resourceVersion").String() != "77" || later.column(kind.column("nodeName")).Text != "n1" || got.ResourceVersion() != "" {
+			t.Errorf("at a later version: %+v", later)
+		}
+	})
+}
+
+func labelsOf(i *Item) []string {
+	var found []string
+	i.eachLabel(func(key, value string) bool { found = append(found, key, value); return true })
+	return found
 }
 
 // TestItemsOwnTheirMemory: an item must not keep the answer alive it came in.

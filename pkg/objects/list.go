@@ -275,7 +275,7 @@ func (s *Snapshot) counts(selection Selection, column string) (total int, counts
 	counts = make(map[string]int)
 	if n >= 0 {
 		for _, item := range page.Items {
-			counts[item.columns[n].Text]++
+			counts[item.column(n).Text]++
 		}
 	}
 	return page.Total, counts, nil

@@ -121,7 +121,7 @@ func (t *Type) comparer(key string) func(a, b *Item) int {
 		}
 	}
 	n := t.column(key)
-	return func(a, b *Item) int { return a.columns[n].compare(b.columns[n]) }
+	return func(a, b *Item) int { return a.column(n).compare(b.column(n)) }
 }
 
 func lessKey(a, b *Item) bool {

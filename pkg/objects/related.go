@@ -152,7 +152,7 @@ func podsOfService(q question) finding {
 	return finding{match: func(pod *Item) bool {
 		wanted := selector(pod.namespace)
 		for key, value := range wanted {
-			if found, exists := pod.labels.Lookup(key); !exists || found != value {
+			if found, exists := pod.Labels().Lookup(key); !exists || found != value {
 				return false
 			}
 		}

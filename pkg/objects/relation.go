@@ -71,7 +71,7 @@ func claimKeys(pod *Item) []string {
 func fieldKey(path string) func(*Item) []string {
 	return func(item *Item) []string {
 		if text := item.Field(path).String(); text != "" {
-			return []string{text}
+			return []string{strings.Clone(text)} // it must not keep the object
 		}
 		return nil
 	}

@@ -3,6 +3,7 @@ package objects
 import (
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -121,7 +122,7 @@ func (s *Store) replace(items []*Item, version uint64) {
 	old := s.all.orders[orderName]
 	changed := len(items) != old.Len()
 	for n, item := range items {
-		if known, found := old.Get(item); found && known.uid == item.uid && known.version == item.version {
+		if known, found := old.Get(item); found && known.UID() == item.UID() && known.ResourceVersion() == item.ResourceVersion() {
 			items[n] = known
 		} else {
 			changed = true
@@ -202,7 +203,7 @@ func (s *Store) namespaceIndex(namespace string) *index {
 	default:
 		return where
 	}
-	s.namespaces.Set(namespace, where)
+	s.namespaces.Set(strings.Clone(namespace), where) // the key must not keep an object
 	return where
 }
 

@@ -86,7 +86,7 @@ func TestStoreEqualsRebuild(t *testing.T) {
 				}
 				store.replace(slices.Collect(maps.Values(fresh)), 0)
 				for key, again := range fresh {
-					if known := model[key]; known != nil && known.uid == again.uid && known.version == again.version {
+					if known := model[key]; known != nil && known.UID() == again.UID() && known.ResourceVersion() == again.ResourceVersion() {
 						fresh[key] = known // what did not change keeps its item
 					}
 				}

@@ -101,7 +101,7 @@ func (t *Type) Filters(key string) bool {
 var metadataFilters = map[string]func(item *Item, wanted string) bool{
 	"name":      func(i *Item, wanted string) bool { return strings.Contains(i.name, wanted) },
 	"namespace": func(i *Item, wanted string) bool { return i.namespace == wanted },
-	"uid":       func(i *Item, wanted string) bool { return i.uid == wanted },
+	"uid":       func(i *Item, wanted string) bool { return i.UID() == wanted },
 	"alias": func(i *Item, wanted string) bool {
 		return strings.Contains(i.Field(`metadata.annotations.kubesphere\.io/alias-name`).String(), wanted)
 	},
@@ -158,7 +158,7 @@ func (t *Type) matcher(q *query.Query) (func(*Item) bool, error) {
 		tests = append(tests, test)
 	}
 	if len(q.Labels) > 0 {
-		tests = append(tests, func(i *Item) bool { return q.Labels.Matches(i.labels) })
+		tests = append(tests, func(i *Item) bool { return q.Labels.Matches(i.Labels()) })
 	}
 	for _, word := range q.Text {
 		tests = append(tests, t.wordTest(word))
@@ -192,7 +192,7 @@ func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 			return nil, err
 		}
 		if f.Key == "label" {
-			return func(i *Item) bool { return selector.Matches(i.labels) }, nil
+			return func(i *Item) bool { return selector.Matches(i.Labels()) }, nil
 		}
 		return func(i *Item) bool { return selector.Matches(annotations(i)) }, nil
 	}
@@ -206,7 +206,7 @@ func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 	// A type's own filter comes before the one all types have.
 	if n := t.column(f.Key); n >= 0 && t.Columns[n].Match != nil {
 		match := t.Columns[n].Match
-		return func(i *Item) bool { return match(i.columns[n], f.Value) }, nil
+		return func(i *Item) bool { return match(i.column(n), f.Value) }, nil
 	}
 	test := metadataFilters[f.Key]
 	return func(i *Item) bool { return test(i, f.Value) }, nil
@@ -218,27 +218,27 @@ func (t *Type) wordTest(word string) func(*Item) bool {
 	images := t.column(columnImages)
 	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), word) }
 	return func(i *Item) bool {
-		if contains(i.name) || contains(i.namespace) || images >= 0 && contains(i.columns[images].Text) {
+		if contains(i.name) || contains(i.namespace) || images >= 0 && contains(i.column(images).Text) {
 			return true
 		}
-		for n := 0; n < len(i.labels); n += 2 {
+		found := false
+		i.eachLabel(func(key, value string) bool {
 			// The text of a label is key=value, so that both can be in one word.
-			key, value := i.labels[n], i.labels[n+1]
-			if contains(key) || contains(value) || strings.Contains(word, "=") && contains(key+"="+value) {
-				return true
-			}
-		}
-		return false
+			found = contains(key) || contains(value) || strings.Contains(word, "=") && contains(key+"="+value)
+			return !found
+		})
+		return found
 	}
 }
 
+// annotations are those of an object, which items do not keep apart.
 func annotations(i *Item) labels.Labels {
-	var pairs labelPairs
+	found := make(labels.Set)
 	eachOf(i.Field("metadata.annotations"), func(key, value gjson.Result) bool {
-		pairs = append(pairs, key.String(), value.String())
+		found[key.String()] = value.String()
 		return true
 	})
-	return pairs
+	return found
 }
 
 // fieldTest compares the value at a dotted path of the object, as callers see

@@ -3,6 +3,7 @@ package objects
 import (
 	"encoding/json"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/tidwall/gjson"
@@ -12,14 +13,17 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// demand is what a pod asks of its node: CPU in thousandths, memory in bytes.
+// amounts are of CPU, in thousandths, and of memory, in bytes.
+type amounts struct{ cpuRequests, cpuLimits, memoryRequests, memoryLimits int64 }
+
+// demand is what a pod asks of its node.
 type demand struct {
-	node                                                 string
-	cpuRequests, cpuLimits, memoryRequests, memoryLimits int64
+	amounts
+	node part
 }
 
 // podDemand is what a pod asks of its node, nil when it has none or has ended.
-func podDemand(o gjson.Result) *demand {
+func podDemand(o gjson.Result, text *parts) *demand {
 	phase, node := o.Get("status.phase").Str, o.Get("spec.nodeName").String()
 	if node == "" || phase == string(corev1.PodSucceeded) || phase == string(corev1.PodFailed) {
 		return nil
@@ -38,10 +42,10 @@ func podDemand(o gjson.Result) *demand {
 	}
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
-	return &demand{
-		node: node, cpuRequests: requests.Cpu().MilliValue(), cpuLimits: limits.Cpu().MilliValue(),
+	return &demand{node: text.of(node), amounts: amounts{
+		cpuRequests: requests.Cpu().MilliValue(), cpuLimits: limits.Cpu().MilliValue(),
 		memoryRequests: requests.Memory().Value(), memoryLimits: limits.Memory().Value(),
-	}
+	}}
 }
 
 func containers(list gjson.Result) []corev1.Container {
@@ -64,18 +68,18 @@ func containers(list gjson.Result) []corev1.Container {
 // remembers the nodes with the sums written into them.
 type usage struct {
 	mu    sync.Mutex
-	sums  map[string]demand
+	sums  map[string]*amounts
 	nodes map[string]annotated
 }
 
 // annotated is a node with its sums.
 type annotated struct {
 	plain, item *Item
-	sum         demand
+	sum         amounts
 }
 
 func newUsage() *usage {
-	return &usage{sums: make(map[string]demand), nodes: make(map[string]annotated)}
+	return &usage{sums: make(map[string]*amounts), nodes: make(map[string]annotated)}
 }
 
 // change takes a pod out and puts another in; either may be nil.
@@ -90,24 +94,26 @@ func (u *usage) add(item *Item, sign int64) {
 	if item == nil || item.demand == nil {
 		return
 	}
-	d := item.demand
-	sum := u.sums[d.node]
+	d, node := item.demand, item.part(item.demand.node)
+	sum, found := u.sums[node]
+	if !found {
+		sum = &amounts{}
+		u.sums[strings.Clone(node)] = sum // the key must not keep the pod's text
+	}
 	sum.cpuRequests += sign * d.cpuRequests
 	sum.cpuLimits += sign * d.cpuLimits
 	sum.memoryRequests += sign * d.memoryRequests
 	sum.memoryLimits += sign * d.memoryLimits
-	if sum == (demand{}) {
-		delete(u.sums, d.node)
-		return
+	if *sum == (amounts{}) {
+		delete(u.sums, node)
 	}
-	u.sums[d.node] = sum
 }
 
 // replace adds up a complete new state, which nobody sees half.
 func (u *usage) replace(items []*Item) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.sums = make(map[string]demand)
+	u.sums = make(map[string]*amounts)
 	for _, item := range items {
 		u.add(item, 1)
 	}
@@ -118,7 +124,10 @@ func (u *usage) replace(items []*Item) {
 func (u *usage) of(node *Item) *Item {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	sum := u.sums[node.name]
+	sum := amounts{}
+	if known, found := u.sums[node.name]; found {
+		sum = *known
+	}
 	if known, found := u.nodes[node.name]; found && known.plain == node && known.sum == sum {
 		return known.item
 	}
@@ -132,7 +141,7 @@ func (u *usage) of(node *Item) *Item {
 }
 
 // annotate adds the annotations the console shows of a node.
-func annotate(node string, sum demand) string {
+func annotate(node string, sum amounts) string {
 	allocatable := gjson.Get(node, "status.allocatable")
 	cpu, memory := quantity(allocatable.Get("cpu").Str), quantity(allocatable.Get("memory").Str)
 	values := make(map[string]string)

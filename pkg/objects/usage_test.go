@@ -2,6 +2,7 @@ package objects
 
 import (
 	"fmt"
+	"maps"
 	"testing"
 
 	"github.com/tidwall/gjson"
@@ -47,7 +48,7 @@ func TestUsageEqualsRecount(t *testing.T) {
 					recount.change(nil, item)
 					return true
 				})
-				if fmt.Sprint(recount.sums) != fmt.Sprint(store.usage.sums) {
+				if !maps.EqualFunc(recount.sums, store.usage.sums, func(a, b *amounts) bool { return *a == *b }) {
 					t.Fatalf("sums %v, recounted %v", store.usage.sums, recount.sums)
 				}
 			},

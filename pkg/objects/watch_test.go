@@ -116,7 +116,7 @@ func TestWatchEqualsList(t *testing.T) {
 			"": func(t *rapid.T) {
 				size := 0
 				for _, item := range model {
-					size += len(item.json)
+					size += len(item.text)
 				}
 				if store.history.store != size {
 					t.Fatalf("the store holds %d bytes, it counts %d", size, store.history.store)
@@ -151,7 +151,7 @@ func TestWatchEqualsList(t *testing.T) {
 							want[key] = item
 						}
 					}
-					if !maps.EqualFunc(f.state, want, func(a, b *Item) bool { return a.version == b.version }) {
+					if !maps.EqualFunc(f.state, want, func(a, b *Item) bool { return a.ResourceVersion() == b.ResourceVersion() }) {
 						t.Fatalf("the events add up to %v, want %v", slices.Sorted(maps.Keys(f.state)), slices.Sorted(maps.Keys(want)))
 					}
 				}
