@@ -11,8 +11,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 )
 
-// manyPods is a store of n pods of 4 to 5 KB. They share the JSON of a
-// thousand, which no list reads to find, order or count them.
+// manyPods is a store of n pods of 4 to 5 KB.
 var manyPods = func() func(n int) *Store {
 	var mu sync.Mutex
 	stores := map[int]*Store{}
@@ -22,15 +21,9 @@ var manyPods = func() func(n int) *Store {
 		if stores[n] == nil {
 			kind := NewCatalog().Type("pods")
 			stores[n] = newStore(kind)
-			base := make([]*Item, min(n, 1000))
-			for k := range base {
-				base[k] = item(kind, realPod(k, false))
-			}
 			all := make([]*Item, n)
 			for k := range all {
-				pod := *base[k%len(base)]
-				pod.name, pod.created = fmt.Sprintf("web-%05d-7c9d8b6f5-x%04x", k, k&0xffff), 1700000000+int64(k)*37%86400000
-				all[k] = &pod
+				all[k] = item(kind, realPod(k, false))
 			}
 			stores[n].replace(all, 0)
 		}

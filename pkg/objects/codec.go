@@ -101,7 +101,7 @@ func (c codec) decodeObject(text string) (object, error) {
 		return object{}, fmt.Errorf("reading %s: %w", c.kind.Resource, err)
 	}
 	result := object{item: item}
-	result.Name, result.Namespace, result.ResourceVersion = item.name, item.namespace, item.ResourceVersion()
+	result.Name, result.Namespace, result.ResourceVersion = item.Name(), item.Namespace(), item.ResourceVersion()
 	// A bookmark that ends the initial list of a watch says so in an annotation.
 	if end := item.Field(`metadata.annotations.k8s\.io/initial-events-end`); end.Exists() {
 		result.Annotations = map[string]string{metav1.InitialEventsAnnotationKey: end.String()}

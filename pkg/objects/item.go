@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,36 +12,42 @@ import (
 )
 
 // Item is one object of Kubernetes. It never changes: an update of the object
-// is a new Item. All its texts share the memory of its JSON, and most are kept
-// as parts of it: the garbage collector follows each pointer of each object.
+// is a new Item. The garbage collector follows each pointer of each object that
+// is kept, so that an item has as few as can be: one to its JSON, and one to the
+// numbers that say where in it the texts are by which it is found and sorted.
 type Item struct {
-	json      string
-	masked    string // what callers see who may not read secrets; "" when the same
-	text      string // what the parts below are of: JSON, and what is not in it
-	namespace string
-	name      string
-	uid       part
-	version   part
-	created   int64   // Unix seconds
-	labels    []part  // keys and values in turn, in the order of the object
-	columns   []cell  // as Type.Columns
-	demand    *demand // of pods only
+	text  string   // JSON, and after it what is asked for and not in it
+	words []uint64 // the columns, of pods what they demand, the labels
+	rare  *rare    // of few objects
+
+	created                       int64 // Unix seconds
+	namespace, name, uid, version part
+	json                          uint32 // the length of the JSON
+	labels                        uint32 // the first word of the labels
 }
 
-// part is a text within the text of an item.
-type part struct{ from, to uint32 }
-
-// cell is a Value within an item.
-type cell struct {
-	number int64
-	text   part
+// rare is what most items do not have.
+type rare struct {
+	json   string // that of an object that was changed here; "" for the one of text
+	masked string // what callers see who may not read secrets; "" when the same
 }
 
-func (i *Item) part(p part) string { return i.text[p.from:p.to] }
+// part is a text within the text of an item: from its upper half to its lower.
+type part uint64
+
+func (i *Item) part(p part) string { return i.text[p>>32 : uint32(p)] } //nolint:gosec // the lower half
+
+// pivot is an item that is where the one of this name is, to find it.
+func pivot(namespace, name string) *Item {
+	text := parts{}
+	item := &Item{namespace: text.of(namespace), name: text.of(name)}
+	item.text = text.more.String()
+	return item
+}
 
 // column is what an item has in one of its type's columns.
 func (i *Item) column(n int) Value {
-	return Value{Number: i.columns[n].number, Text: i.part(i.columns[n].text)}
+	return Value{Number: int64(i.words[2*n]), Text: i.part(part(i.words[2*n+1]))} //nolint:gosec // as it was put there
 }
 
 // parts makes the text of an item.
@@ -59,18 +66,23 @@ func (p *parts) of(text string) part {
 		}
 		at += len(p.json)
 	}
-	return part{uint32(at), uint32(at + len(text))} //nolint:gosec // objects of Kubernetes are of a few MiB at most
+	return part(at)<<32 | part(at+len(text)) //nolint:gosec // objects of Kubernetes are of a few MiB at most
 }
 
 // JSON is the object in compact JSON, with kind and apiVersion, without
 // managed fields and without what its type never reveals.
-func (i *Item) JSON() string { return i.json }
+func (i *Item) JSON() string {
+	if i.rare != nil && i.rare.json != "" {
+		return i.rare.json
+	}
+	return i.text[:i.json]
+}
 
 // Namespace is empty for cluster-scoped objects.
-func (i *Item) Namespace() string { return i.namespace }
+func (i *Item) Namespace() string { return i.part(i.namespace) }
 
 // Name is the name of the object.
-func (i *Item) Name() string { return i.name }
+func (i *Item) Name() string { return i.part(i.name) }
 
 // UID identifies the object among all that ever had its name.
 func (i *Item) UID() string { return i.part(i.uid) }
@@ -82,33 +94,44 @@ func (i *Item) ResourceVersion() string { return i.part(i.version) }
 func (i *Item) Labels() labels.Labels { return (*labelled)(i) }
 
 // Field returns the value at a path of the JSON, in gjson's syntax.
-func (i *Item) Field(path string) gjson.Result { return gjson.Get(i.json, path) }
+func (i *Item) Field(path string) gjson.Result { return gjson.Get(i.JSON(), path) }
 
 // Shown is the JSON for a caller who may or may not see secrets.
 func (i *Item) Shown(secrets bool) string {
-	if i.masked != "" && !secrets {
-		return i.masked
+	if i.rare != nil && i.rare.masked != "" && !secrets {
+		return i.rare.masked
 	}
-	return i.json
+	return i.JSON()
+}
+
+// as is the object with another JSON for callers who may read secrets.
+func (i *Item) as(json string) *Item {
+	written := *i
+	written.rare = &rare{json: json}
+	if i.rare != nil {
+		written.rare.masked = i.rare.masked
+	}
+	return &written
 }
 
 // at returns the object as of a later version: what a watch tells of an object
 // that went.
 func (i *Item) at(version uint64) *Item {
-	written := *i
 	number := strconv.FormatUint(version, 10)
-	p := parts{json: i.text}
-	written.version = p.of(number)
-	written.text = i.text + p.more.String()
-	if changed, err := sjson.Set(i.json, "metadata.resourceVersion", number); err == nil {
-		written.json = changed
-	}
-	if i.masked != "" {
-		if changed, err := sjson.Set(i.masked, "metadata.resourceVersion", number); err == nil {
-			written.masked = changed
+	set := func(json string) string {
+		if changed, err := sjson.Set(json, "metadata.resourceVersion", number); err == nil {
+			return changed
 		}
+		return json
 	}
-	return &written
+	written := i.as(set(i.JSON()))
+	if written.rare.masked != "" {
+		written.rare.masked = set(written.rare.masked)
+	}
+	text := parts{json: i.text}
+	written.version = text.of(number)
+	written.text += text.more.String()
+	return written
 }
 
 // Value is what a column holds: a number or a text. Columns are compared by
@@ -133,10 +156,10 @@ func (v Value) compare(w Value) int {
 type labelled Item
 
 func (l *labelled) Lookup(key string) (value string, exists bool) {
-	for n := 0; n < len(l.labels); n += 2 {
-		if k := l.labels[n]; l.text[k.from:k.to] == key {
-			v := l.labels[n+1]
-			return l.text[v.from:v.to], true
+	i := (*Item)(l)
+	for words := i.words[i.labels:]; len(words) > 0; words = words[2:] {
+		if i.part(part(words[0])) == key {
+			return i.part(part(words[1])), true
 		}
 	}
 	return "", false
@@ -154,8 +177,8 @@ func (l *labelled) Get(key string) string {
 
 // eachLabel calls visit for each label.
 func (i *Item) eachLabel(visit func(key, value string) bool) {
-	for n := 0; n < len(i.labels); n += 2 {
-		if !visit(i.part(i.labels[n]), i.part(i.labels[n+1])) {
+	for words := i.words[i.labels:]; len(words) > 0; words = words[2:] {
+		if !visit(i.part(part(words[0])), i.part(part(words[1]))) {
 			return
 		}
 	}
@@ -175,15 +198,14 @@ func newItem(t *Type, given string) (*Item, error) {
 	if t.clean != nil {
 		clean = t.clean(clean)
 	}
-	item := &Item{}
-	text := parts{json: clean}
-	var namespace, name part
+	item, text := &Item{}, parts{json: clean}
+	var labels []uint64
 	gjson.Get(clean, "metadata").ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
 		case "namespace":
-			namespace = text.of(value.String())
+			item.namespace = text.of(value.String())
 		case "name":
-			name = text.of(value.String())
+			item.name = text.of(value.String())
 		case "uid":
 			item.uid = text.of(value.String())
 		case "resourceVersion":
@@ -191,32 +213,31 @@ func newItem(t *Type, given string) (*Item, error) {
 		case "creationTimestamp":
 			item.created = seconds(value.String())
 		case "labels":
-			count := 0
-			eachOf(value, func(_, _ gjson.Result) bool { count += 2; return true })
-			item.labels = make([]part, 0, count) // exactly: there are many objects
 			eachOf(value, func(key, value gjson.Result) bool {
-				item.labels = append(item.labels, text.of(key.String()), text.of(value.String()))
+				labels = append(labels, uint64(text.of(key.String())), uint64(text.of(value.String())))
 				return true
 			})
 		}
 		return true
 	})
 	object := gjson.Parse(clean)
-	if len(t.Columns) > 0 {
-		item.columns = make([]cell, len(t.Columns))
-		for n, column := range t.Columns {
-			value := column.Derive(object)
-			item.columns[n] = cell{number: value.Number, text: text.of(value.Text)}
-		}
+	words := make([]uint64, 0, 2*len(t.Columns)+demandWords+len(labels))
+	for _, column := range t.Columns {
+		value := column.Derive(object)
+		words = append(words, uint64(value.Number), uint64(text.of(value.Text))) //nolint:gosec // read as it is put here
 	}
 	if t.demands {
-		item.demand = podDemand(object, &text)
+		node, amounts := podDemand(object)
+		words = append(append(words, uint64(text.of(node))), amounts.words()...)
 	}
+	item.labels = uint32(len(words))                                  //nolint:gosec // as in parts.of
+	item.words = slices.Clone(append(words, labels...))               // exactly: there are many objects
 	item.text = strings.Join([]string{clean, text.more.String()}, "") // a copy, even if there is nothing to add
-	item.json = item.text[:len(clean)]
-	item.namespace, item.name = item.part(namespace), item.part(name)
+	item.json = uint32(len(clean))                                    //nolint:gosec // as in parts.of
 	if t.mask != nil {
-		item.masked = t.mask(item.json)
+		if masked := t.mask(item.JSON()); masked != "" {
+			item.rare = &rare{masked: masked}
+		}
 	}
 	return item, nil
 }

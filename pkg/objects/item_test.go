@@ -153,7 +153,7 @@ func TestItem(t *testing.T) {
 	})
 	t.Run("null is nothing", func(t *testing.T) { // gjson visits a null as one element
 		got := mustItem(t, catalog.Type("pods"), `{"metadata":{"name":"a","labels":null,"annotations":null,"creationTimestamp":null}}`)
-		if len(got.labels) != 0 || annotations(got).Has("") || got.created != 0 {
+		if len(labelsOf(got)) != 0 || annotations(got).Has("") || got.created != 0 {
 			t.Errorf("labels %q, annotations %v, created %d", labelsOf(got), annotations(got), got.created)
 		}
 	})
@@ -163,8 +163,9 @@ func TestItem(t *testing.T) {
 		if images := got.column(kind.column(columnImages)).Text; images != "one"+separator+"two" {
 			t.Errorf("images %q", images)
 		}
-		if node := got.column(kind.column("nodeName")).Text; node != "n1" || got.part(got.demand.node) != "n1" {
-			t.Errorf("node %q, of the demand %q", node, got.part(got.demand.node))
+		demanded, amounts := got.demand()
+		if node := got.column(kind.column("nodeName")).Text; node != "n1" || demanded != "n1" || amounts.cpuRequests != 1000 {
+			t.Errorf("node %q, of the demand %q: %+v", node, demanded, amounts)
 		}
 		later := got.at(77)
 		if later.ResourceVersion() != "77" || later.Field("metadata.resourceVersion").String() != "77" || later.column(kind.column("nodeName")).Text != "n1" || got.ResourceVersion() != "" {

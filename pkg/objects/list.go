@@ -252,7 +252,7 @@ func (t *Type) Matcher(selection Selection) (func(*Item) bool, error) {
 		return nil, err
 	}
 	if namespace := selection.Namespace; namespace != "" {
-		match = both(func(i *Item) bool { return i.namespace == namespace }, match)
+		match = both(func(i *Item) bool { return i.Namespace() == namespace }, match)
 	}
 	if only := selection.Only; only != nil {
 		match = both(func(i *Item) bool { return only.contains(t, i) }, match)

@@ -19,7 +19,7 @@ func newNames(items *tree, ascending bool) *names {
 	var text strings.Builder
 	add := func(item *Item) bool {
 		n.items = append(n.items, item)
-		text.WriteString(item.name)
+		text.WriteString(item.Name())
 		n.ends = append(n.ends, text.Len())
 		text.WriteByte(0)
 		return true

@@ -31,9 +31,9 @@ func (o *Only) Key() string { return o.key }
 
 // contains reports whether a restriction leaves an object.
 func (o *Only) contains(kind *Type, item *Item) bool {
-	name := item.name
+	name := item.Name()
 	if kind.Namespaced {
-		name = item.namespace
+		name = item.Namespace()
 	}
 	_, found := slices.BinarySearch(o.names, name)
 	return found
@@ -54,7 +54,7 @@ func (s *Snapshot) selectOnly(selection Selection) (Page, error) {
 	}
 	match = both(match, selection.Match)
 	if selection.Namespace != "" {
-		match = both(match, func(i *Item) bool { return i.namespace == selection.Namespace })
+		match = both(match, func(i *Item) bool { return i.Namespace() == selection.Namespace })
 	}
 	matching := s.remembered.get(selection.Namespace+"\x00only\x00"+only.key+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
 		items := s.only(only.names, match)

@@ -108,7 +108,7 @@ func (t *Type) less(order string) func(a, b *Item) bool {
 func (t *Type) comparer(key string) func(a, b *Item) int {
 	switch key {
 	case orderName:
-		return func(a, b *Item) int { return strings.Compare(a.name, b.name) }
+		return func(a, b *Item) int { return strings.Compare(a.Name(), b.Name()) }
 	case orderCreated:
 		return func(a, b *Item) int {
 			switch {
@@ -125,8 +125,8 @@ func (t *Type) comparer(key string) func(a, b *Item) int {
 }
 
 func lessKey(a, b *Item) bool {
-	if a.namespace != b.namespace {
-		return a.namespace < b.namespace
+	if a.Namespace() != b.Namespace() {
+		return a.Namespace() < b.Namespace()
 	}
-	return a.name < b.name
+	return a.Name() < b.Name()
 }

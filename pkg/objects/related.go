@@ -150,7 +150,7 @@ func podsOfService(q question) finding {
 		return known
 	}
 	return finding{match: func(pod *Item) bool {
-		wanted := selector(pod.namespace)
+		wanted := selector(pod.Namespace())
 		for key, value := range wanted {
 			if found, exists := pod.Labels().Lookup(key); !exists || found != value {
 				return false
@@ -175,7 +175,7 @@ func aggregated(resource string) func(question) finding {
 				}
 			}
 		}
-		return finding{match: func(i *Item) bool { return names[i.name] }}
+		return finding{match: func(i *Item) bool { return names[i.Name()] }}
 	}
 }
 
@@ -196,8 +196,8 @@ func members(bindings []*Item, role, annotation string) finding {
 		})
 	}
 	return finding{
-		match:       func(user *Item) bool { _, found := roles[user.name]; return found },
-		annotations: func(user *Item) map[string]string { return map[string]string{annotation: roles[user.name]} },
+		match:       func(user *Item) bool { _, found := roles[user.Name()]; return found },
+		annotations: func(user *Item) map[string]string { return map[string]string{annotation: roles[user.Name()]} },
 	}
 }
 
@@ -211,5 +211,5 @@ func inGroup(q question, wanted bool) func(*Item) bool {
 			})
 		}
 	}
-	return func(user *Item) bool { return users[user.name] == wanted }
+	return func(user *Item) bool { return users[user.Name()] == wanted }
 }

@@ -61,7 +61,7 @@ func (c *counts) count(key string) int {
 func claimKeys(pod *Item) []string {
 	var keys []string
 	pod.Field("spec.volumes.#.persistentVolumeClaim.claimName").ForEach(func(_, claim gjson.Result) bool {
-		keys = append(keys, pod.namespace+"/"+claim.String())
+		keys = append(keys, pod.Namespace()+"/"+claim.String())
 		return true
 	})
 	return keys
@@ -99,7 +99,7 @@ func annotators() map[string]annotator {
 					provisioner = claim.Field(`metadata.annotations.volume\.kubernetes\.io/storage-provisioner`).String()
 				}
 				return map[string]string{
-					prefix + "in-use":         strconv.FormatBool(count("pods", claim.namespace+"/"+claim.name) > 0),
+					prefix + "in-use":         strconv.FormatBool(count("pods", claim.Namespace()+"/"+claim.Name()) > 0),
 					prefix + "allow-snapshot": strconv.FormatBool(provisioner != "" && count("volumesnapshotclasses", provisioner) > 0),
 				}
 			},
@@ -107,13 +107,13 @@ func annotators() map[string]annotator {
 		"storageclasses": {
 			from: []string{"persistentvolumeclaims"},
 			values: func(class *Item, count func(string, string) int) map[string]string {
-				return map[string]string{prefix + "pvc-count": strconv.Itoa(count("persistentvolumeclaims", class.name))}
+				return map[string]string{prefix + "pvc-count": strconv.Itoa(count("persistentvolumeclaims", class.Name()))}
 			},
 		},
 		"volumesnapshotclasses": {
 			from: []string{"volumesnapshots"},
 			values: func(class *Item, count func(string, string) int) map[string]string {
-				return map[string]string{prefix + "snapshot-count": strconv.Itoa(count("volumesnapshots", class.name))}
+				return map[string]string{prefix + "snapshot-count": strconv.Itoa(count("volumesnapshots", class.Name()))}
 			},
 		},
 	}
@@ -165,15 +165,15 @@ func (c *Cache) Annotate(ctx context.Context, catalog *Catalog, kind *Type, item
 // with returns the object with further annotations. Annotations that are there
 // keep their values, but for those of the same name.
 func (i *Item) with(annotations map[string]string) *Item {
-	written := *i
-	if !gjson.Get(written.json, "metadata.annotations").IsObject() {
-		written.json, _ = sjson.Set(written.json, "metadata.annotations", map[string]string{})
+	written := i.JSON()
+	if !gjson.Get(written, "metadata.annotations").IsObject() {
+		written, _ = sjson.Set(written, "metadata.annotations", map[string]string{})
 	}
 	for name, value := range annotations {
 		path := "metadata.annotations." + strings.ReplaceAll(name, ".", `\.`)
-		if changed, err := sjson.Set(written.json, path, value); err == nil {
-			written.json = changed
+		if changed, err := sjson.Set(written, path, value); err == nil {
+			written = changed
 		}
 	}
-	return &written
+	return i.as(written)
 }

@@ -90,7 +90,7 @@ func TestRememberedOnce(t *testing.T) {
 		asked.Go(func() {
 			got := m.get("key", func() []*Item {
 				computed++
-				return []*Item{{name: "a"}}
+				return []*Item{pivot("", "a")}
 			})
 			if len(got) != 1 {
 				t.Errorf("got %v", got)

@@ -61,7 +61,7 @@ func (s *Snapshot) Len() int { return s.all.len() }
 
 // Get returns an object, nil when there is none.
 func (s *Snapshot) Get(namespace, name string) *Item {
-	item, _ := s.all.orders[orderName].Get(&Item{namespace: namespace, name: name})
+	item, _ := s.all.orders[orderName].Get(pivot(namespace, name))
 	return item
 }
 

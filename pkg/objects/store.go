@@ -146,7 +146,7 @@ func (s *Store) replace(items []*Item, version uint64) {
 	for _, item := range items {
 		s.all.put(nil, item)
 		if s.kind.Namespaced {
-			s.namespaceIndex(item.namespace).put(nil, item)
+			s.namespaceIndex(item.Namespace()).put(nil, item)
 		}
 	}
 	s.changed()
@@ -175,9 +175,9 @@ func (s *Store) change(old, item *Item, version uint64) {
 	if s.kind.Namespaced {
 		namespace := ""
 		if item != nil {
-			namespace = item.namespace
+			namespace = item.Namespace()
 		} else {
-			namespace = old.namespace
+			namespace = old.Namespace()
 		}
 		where := s.namespaceIndex(namespace)
 		where.put(old, item)

@@ -57,16 +57,16 @@ func TestStoreEqualsRebuild(t *testing.T) {
 			"put": func(t *rapid.T) {
 				added := next(t)
 				store.put(added)
-				model[added.namespace+"/"+added.name] = added
+				model[added.Namespace()+"/"+added.Name()] = added
 				if rapid.Bool().Draw(t, "look") { // else writes follow each other without a snapshot between
 					changed(t)
 				}
 			},
 			"remove": func(t *rapid.T) {
 				gone := next(t)
-				_, found := model[gone.namespace+"/"+gone.name]
+				_, found := model[gone.Namespace()+"/"+gone.Name()]
 				store.remove(gone)
-				delete(model, gone.namespace+"/"+gone.name)
+				delete(model, gone.Namespace()+"/"+gone.Name())
 				if found && rapid.Bool().Draw(t, "look") {
 					changed(t)
 				}
@@ -82,7 +82,7 @@ func TestStoreEqualsRebuild(t *testing.T) {
 				}
 				for range rapid.IntRange(0, 3).Draw(t, "added") {
 					added := next(t)
-					fresh[added.namespace+"/"+added.name] = added
+					fresh[added.Namespace()+"/"+added.Name()] = added
 				}
 				store.replace(slices.Collect(maps.Values(fresh)), 0)
 				for key, again := range fresh {
@@ -124,7 +124,7 @@ func TestStoreEqualsRebuild(t *testing.T) {
 func checkSnapshot(t *rapid.T, s frozen) {
 	byNamespace := map[string][]*Item{}
 	for _, item := range s.want {
-		byNamespace[item.namespace] = append(byNamespace[item.namespace], item)
+		byNamespace[item.Namespace()] = append(byNamespace[item.Namespace()], item)
 	}
 	if s.namespaces.Len() != len(byNamespace) {
 		t.Fatalf("%d namespaces, want %d: an empty one stays", s.namespaces.Len(), len(byNamespace))
@@ -137,7 +137,7 @@ func checkSnapshot(t *rapid.T, s frozen) {
 		})
 	}
 	for key, item := range s.want {
-		if s.Get(item.namespace, item.name) != item {
+		if s.Get(item.Namespace(), item.Name()) != item {
 			t.Fatalf("%s is not found", key)
 		}
 	}

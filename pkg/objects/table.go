@@ -46,7 +46,7 @@ func (t *Type) Table(items []*Item, include metav1.IncludeObjectPolicy, secrets 
 	for _, item := range items {
 		object := gjson.Parse(item.Shown(secrets))
 		row := metav1.TableRow{Cells: make([]any, 0, len(columns)+1)}
-		row.Cells = append(row.Cells, item.name)
+		row.Cells = append(row.Cells, item.Name())
 		for _, column := range columns {
 			row.Cells = append(row.Cells, column.cell(object, now))
 		}

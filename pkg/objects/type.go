@@ -99,8 +99,8 @@ func (t *Type) Filters(key string) bool {
 
 // metadataFilters are the filters every type has.
 var metadataFilters = map[string]func(item *Item, wanted string) bool{
-	"name":      func(i *Item, wanted string) bool { return strings.Contains(i.name, wanted) },
-	"namespace": func(i *Item, wanted string) bool { return i.namespace == wanted },
+	"name":      func(i *Item, wanted string) bool { return strings.Contains(i.Name(), wanted) },
+	"namespace": func(i *Item, wanted string) bool { return i.Namespace() == wanted },
 	"uid":       func(i *Item, wanted string) bool { return i.UID() == wanted },
 	"alias": func(i *Item, wanted string) bool {
 		return strings.Contains(i.Field(`metadata.annotations.kubesphere\.io/alias-name`).String(), wanted)
@@ -201,7 +201,7 @@ func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 		for name := range strings.SplitSeq(f.Value, ",") {
 			wanted[name] = true
 		}
-		return func(i *Item) bool { return wanted[i.name] }, nil
+		return func(i *Item) bool { return wanted[i.Name()] }, nil
 	}
 	// A type's own filter comes before the one all types have.
 	if n := t.column(f.Key); n >= 0 && t.Columns[n].Match != nil {
@@ -218,7 +218,7 @@ func (t *Type) wordTest(word string) func(*Item) bool {
 	images := t.column(columnImages)
 	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), word) }
 	return func(i *Item) bool {
-		if contains(i.name) || contains(i.namespace) || images >= 0 && contains(i.column(images).Text) {
+		if contains(i.Name()) || contains(i.Namespace()) || images >= 0 && contains(i.column(images).Text) {
 			return true
 		}
 		found := false

@@ -16,17 +16,27 @@ import (
 // amounts are of CPU, in thousandths, and of memory, in bytes.
 type amounts struct{ cpuRequests, cpuLimits, memoryRequests, memoryLimits int64 }
 
-// demand is what a pod asks of its node.
-type demand struct {
-	amounts
-	node part
+// demandWords are those of an item that say what a pod asks of its node, which
+// is the first.
+const demandWords = 5
+
+func (a amounts) words() []uint64 {
+	return []uint64{uint64(a.cpuRequests), uint64(a.cpuLimits), uint64(a.memoryRequests), uint64(a.memoryLimits)} //nolint:gosec // read as it is put here
 }
 
-// podDemand is what a pod asks of its node, nil when it has none or has ended.
-func podDemand(o gjson.Result, text *parts) *demand {
-	phase, node := o.Get("status.phase").Str, o.Get("spec.nodeName").String()
+// demand is what a pod asks of its node, "" for nothing of any. Only items of a
+// type that demands have it.
+func (i *Item) demand() (node string, of amounts) {
+	w := i.words[i.labels-demandWords : i.labels]
+	return i.part(part(w[0])), amounts{cpuRequests: int64(w[1]), cpuLimits: int64(w[2]), memoryRequests: int64(w[3]), memoryLimits: int64(w[4])} //nolint:gosec // see words
+}
+
+// podDemand is what a pod asks of its node, "" when it has none or has ended.
+func podDemand(o gjson.Result) (node string, of amounts) {
+	phase := o.Get("status.phase").Str
+	node = o.Get("spec.nodeName").String()
 	if node == "" || phase == string(corev1.PodSucceeded) || phase == string(corev1.PodFailed) {
-		return nil
+		return "", amounts{}
 	}
 	// Only what the sums need is decoded; the rules of adding it up, with init
 	// containers and sidecars, are Kubernetes' own.
@@ -42,10 +52,10 @@ func podDemand(o gjson.Result, text *parts) *demand {
 	}
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
-	return &demand{node: text.of(node), amounts: amounts{
+	return node, amounts{
 		cpuRequests: requests.Cpu().MilliValue(), cpuLimits: limits.Cpu().MilliValue(),
 		memoryRequests: requests.Memory().Value(), memoryLimits: limits.Memory().Value(),
-	}}
+	}
 }
 
 func containers(list gjson.Result) []corev1.Container {
@@ -91,10 +101,13 @@ func (u *usage) change(old, item *Item) {
 }
 
 func (u *usage) add(item *Item, sign int64) {
-	if item == nil || item.demand == nil {
+	if item == nil {
 		return
 	}
-	d, node := item.demand, item.part(item.demand.node)
+	node, d := item.demand()
+	if node == "" {
+		return
+	}
 	sum, found := u.sums[node]
 	if !found {
 		sum = &amounts{}
@@ -125,19 +138,18 @@ func (u *usage) of(node *Item) *Item {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	sum := amounts{}
-	if known, found := u.sums[node.name]; found {
+	if known, found := u.sums[node.Name()]; found {
 		sum = *known
 	}
-	if known, found := u.nodes[node.name]; found && known.plain == node && known.sum == sum {
+	if known, found := u.nodes[node.Name()]; found && known.plain == node && known.sum == sum {
 		return known.item
 	}
-	written := *node
-	written.json = annotate(node.json, sum)
+	written := node.as(annotate(node.JSON(), sum))
 	if len(u.nodes) > 2*len(u.sums)+1024 { // nodes that are gone
 		u.nodes = make(map[string]annotated)
 	}
-	u.nodes[node.name] = annotated{plain: node, item: &written, sum: sum}
-	return &written
+	u.nodes[node.Name()] = annotated{plain: node, item: written, sum: sum}
+	return written
 }
 
 // annotate adds the annotations the console shows of a node.

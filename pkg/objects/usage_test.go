@@ -36,7 +36,7 @@ func TestUsageEqualsRecount(t *testing.T) {
 			"remove": func(*rapid.T) { store.remove(pod()) },
 			"replace": func(*rapid.T) {
 				first, second := pod(), pod()
-				if first.name == second.name {
+				if first.Name() == second.Name() {
 					store.replace([]*Item{first}, 0)
 				} else {
 					store.replace([]*Item{first, second}, 0)

@@ -29,7 +29,7 @@ type follower struct {
 func (f *follower) see(items ...*Item) {
 	for _, item := range items {
 		if f.selects(item) {
-			f.state[item.namespace+"/"+item.name] = item
+			f.state[item.Namespace()+"/"+item.Name()] = item
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestWatchEqualsList(t *testing.T) {
 		}
 		filters := []func(*Item) bool{
 			func(*Item) bool { return true },
-			func(i *Item) bool { return i.namespace == "a" },
+			func(i *Item) bool { return i.Namespace() == "a" },
 			func(i *Item) bool { return i.Field("status.phase").Str == "Running" },
 		}
 		var followers []*follower
@@ -61,12 +61,12 @@ func TestWatchEqualsList(t *testing.T) {
 			"put": func(t *rapid.T) {
 				added := next(t)
 				store.put(added)
-				model[added.namespace+"/"+added.name] = added
+				model[added.Namespace()+"/"+added.Name()] = added
 			},
 			"remove": func(t *rapid.T) {
 				gone := next(t)
 				store.remove(gone)
-				delete(model, gone.namespace+"/"+gone.name)
+				delete(model, gone.Namespace()+"/"+gone.Name())
 			},
 			"replace": func(t *rapid.T) {
 				fresh := stored{}
@@ -77,7 +77,7 @@ func TestWatchEqualsList(t *testing.T) {
 				}
 				for range rapid.IntRange(0, 3).Draw(t, "added") {
 					added := next(t)
-					fresh[added.namespace+"/"+added.name] = added
+					fresh[added.Namespace()+"/"+added.Name()] = added
 				}
 				version++
 				store.replace(slices.Collect(maps.Values(fresh)), uint64(version)) //nolint:gosec // a test
@@ -128,7 +128,7 @@ func TestWatchEqualsList(t *testing.T) {
 							t.Fatal(err)
 						}
 						for _, event := range events {
-							key := event.Item.namespace + "/" + event.Item.name
+							key := event.Item.Namespace() + "/" + event.Item.Name()
 							known := f.state[key]
 							// A list may know more than its version says; what it
 							// knew comes again then.
