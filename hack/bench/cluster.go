@@ -149,37 +149,40 @@ func (c *cluster) settled(ctx context.Context, limit int64) ([]corev1.Pod, error
 }
 
 // update changes pods at a rate per second until the context ends, and returns
-// how many times it did.
-func (c *cluster) update(ctx context.Context, rate int) (int64, error) {
+// the rate that was reached. Changes that are late are made up for.
+func (c *cluster) update(ctx context.Context, rate int) (float64, error) {
 	pods, err := c.settled(ctx, 500)
 	if err != nil {
 		return 0, err
 	}
+	began := time.Now()
 	ticker := time.NewTicker(time.Second / time.Duration(rate))
 	defer ticker.Stop()
 	var done atomic.Int64
 	var running sync.WaitGroup
-	defer running.Wait()
 	slots := make(chan struct{}, 128)
-	for n := 0; ; n++ {
+	for n := 0; ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
-			running.Wait()
-			return done.Load(), nil
 		case <-ticker.C:
 		}
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			continue
-		}
-		running.Go(func() {
-			defer func() { <-slots }()
-			if c.touch(ctx, &pods[n%len(pods)], n) == nil {
-				done.Add(1)
+		for due := int(time.Since(began).Seconds() * float64(rate)); n < due && ctx.Err() == nil; n++ {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				continue
 			}
-		})
+			running.Go(func() {
+				defer func() { <-slots }()
+				if c.touch(ctx, &pods[n%len(pods)], n) == nil {
+					done.Add(1)
+				}
+			})
+		}
 	}
+	took := time.Since(began)
+	running.Wait()
+	return float64(done.Load()) / took.Seconds(), nil
 }
 
 // touch changes an annotation of a pod. It is written as a whole, in protobuf, by

@@ -56,7 +56,7 @@ func (b *bench) wholeList(ctx context.Context) error {
 	var ours, theirs, first []time.Duration
 	for range times {
 		began := time.Now()
-		byte1, bytes, err := download(ctx, http.DefaultClient, b.ks.address+viewer+"/pods?limit=-1", b.admin)
+		byte1, bytes, err := download(ctx, http.DefaultClient, b.ks.address+whole, b.admin)
 		if err != nil {
 			return err
 		}
@@ -159,12 +159,11 @@ func changePods(ctx context.Context, rate int) error {
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	n, err := c.update(ctx, rate)
+	reached, err := c.update(ctx, rate)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Println(float64(n) / time.Since(began).Seconds())
+	_, err = fmt.Println(reached)
 	return err
 }
 
@@ -327,7 +326,7 @@ func (b *bench) size(ctx context.Context) (bytes, memory int64, err error) {
 			return 0, 0, err
 		}
 	}
-	if _, bytes, err = download(ctx, http.DefaultClient, b.ks.address+viewer+"/pods?limit=-1", b.admin); err != nil {
+	if _, bytes, err = download(ctx, http.DefaultClient, b.ks.address+whole, b.admin); err != nil {
 		return 0, 0, err
 	}
 	time.Sleep(time.Minute)
