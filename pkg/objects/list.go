@@ -29,28 +29,33 @@ type Listed struct {
 	Changing bool
 }
 
-// List returns a page of a list, with the annotations that are derived from
-// other types. It fails as View does, with 504 when the query names a version
-// that does not come, and with 410 when it asks for exactly a version that is
-// not kept any more.
-func (c *Cache) List(ctx context.Context, catalog *Catalog, kind *Type, selection Selection) (Listed, error) {
-	view, err := c.viewAt(ctx, kind, selection.Query)
+// State returns the state a list is of, without a page: whoever has that state
+// already need not be looked for anything. It fails as View does, with 504 when
+// the query names a version that does not come, and with 410 when it asks for
+// exactly a version that is not kept any more.
+func (c *Cache) State(ctx context.Context, kind *Type, q *query.Query) (Listed, error) {
+	view, err := c.viewAt(ctx, kind, q)
 	if err != nil {
 		return Listed{}, err
 	}
-	annotations, err := c.relate(ctx, catalog, kind, &selection)
-	if err != nil {
-		return Listed{}, err
-	}
-	result := Listed{View: view, Changing: kind.Related() || kind.relates(selection.Query)}
-	if result.Page, err = view.Select(selection); err != nil {
-		return Listed{}, err
-	}
-	if selection.Stable {
+	if q.Stable { // for further pages, whether this one is sent or the client has it
 		view.store.keep(view.Snapshot, c.options.Now())
 	}
+	return Listed{View: view, Changing: kind.Related() || kind.relates(q)}, nil
+}
+
+// Fill adds the page to the state it is of, with the annotations that are
+// derived from other types.
+func (c *Cache) Fill(ctx context.Context, catalog *Catalog, kind *Type, selection Selection, result *Listed) error {
+	annotations, err := c.relate(ctx, catalog, kind, &selection)
+	if err != nil {
+		return err
+	}
+	if result.Page, err = result.Select(selection); err != nil {
+		return err
+	}
 	if result.Items, err = c.Annotate(ctx, catalog, kind, result.Items); err != nil {
-		return Listed{}, err
+		return err
 	}
 	if annotations != nil {
 		annotated := make([]*Item, len(result.Items))
@@ -59,7 +64,7 @@ func (c *Cache) List(ctx context.Context, catalog *Catalog, kind *Type, selectio
 		}
 		result.Items = annotated
 	}
-	return result, nil
+	return nil
 }
 
 // Object returns one object, with the annotations that are derived from other

@@ -242,7 +242,12 @@ func TestVersions(t *testing.T) {
 	c := runCache(t, Options{Config: &rest.Config{Host: stub.URL}})
 	catalog := NewCatalog()
 	list := func(text string) (Listed, error) {
-		return c.List(t.Context(), catalog, pods, Selection{Query: parse(t, text)})
+		selection := Selection{Query: parse(t, text)}
+		found, err := c.State(t.Context(), pods, selection.Query)
+		if err == nil {
+			err = c.Fill(t.Context(), catalog, pods, selection, &found)
+		}
+		return found, err
 	}
 	first, err := list("limit=1&sortBy=name&ascending=true&stable=true")
 	if err != nil || first.Version() != 10 || len(first.Items) != 1 {
@@ -266,6 +271,21 @@ func TestVersions(t *testing.T) {
 			t.Errorf("%v, %v", page.Items, err)
 		}
 	})
+	// Who was told that nothing changed asks for further pages as well.
+	t.Run("pages of a state whose first page the client had", func(t *testing.T) {
+		state, err := c.State(t.Context(), pods, parse(t, "limit=1&stable=true"))
+		if err != nil || state.Items != nil {
+			t.Fatal(err)
+		}
+		stub.send(t, "ADDED", podAt("ab", 13))
+		if _, err := list("resourceVersion=13"); err != nil {
+			t.Fatal(err)
+		}
+		page, err := list("limit=1&page=2&sortBy=name&ascending=true&resourceVersionMatch=Exact&resourceVersion=" + state.VersionText())
+		if err != nil || page.Total != 3 || page.Items[0].Name() != "aa" {
+			t.Errorf("%d, %v", page.Total, err)
+		}
+	})
 	t.Run("a state nobody listed", func(t *testing.T) {
 		if _, err := list("limit=1&resourceVersion=9&resourceVersionMatch=Exact"); !apierrors.IsResourceExpired(err) {
 			t.Errorf("%v", err)
@@ -275,7 +295,7 @@ func TestVersions(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		began := time.Now()
-		_, err := c.List(ctx, catalog, pods, Selection{Query: parse(t, "resourceVersion=1000")})
+		_, err := c.State(ctx, pods, parse(t, "resourceVersion=1000"))
 		var carried apierrors.APIStatus
 		if !errors.As(err, &carried) || carried.Status().Code != http.StatusGatewayTimeout || !apierrors.HasStatusCause(err, "ResourceVersionTooLarge") {
 			t.Errorf("%v", err)

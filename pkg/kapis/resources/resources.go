@@ -59,13 +59,16 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 	if q.Watch != nil {
 		return h.watch(w, r, selection, f)
 	}
-	listed, err := h.Cache.List(r.Context(), h.Types.Catalog, kind, selection)
+	listed, err := h.Cache.State(r.Context(), kind, &q)
 	if err != nil {
 		return err
 	}
 	w.Header().Set(headerVersion, listed.VersionText())
 	if unchanged(w, r, listed, selection.Only, f) {
 		return nil
+	}
+	if err := h.Cache.Fill(r.Context(), h.Types.Catalog, kind, selection, &listed); err != nil {
+		return err
 	}
 	if listed.Stale != "" {
 		warn(w, "%s", listed.Stale)
