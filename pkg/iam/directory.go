@@ -11,7 +11,6 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
-	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 )
 
 // Directory finds users, roles and bindings.
@@ -79,17 +78,20 @@ func (d *Directory) Rehash(ctx context.Context, user *iamv1alpha2.User, hash str
 	})
 }
 
-// NameByEmail returns the name of the user with an e-mail address.
+// NameByEmail returns the name of the one user with an e-mail address.
 func (d *Directory) NameByEmail(ctx context.Context, email string) (string, bool) {
 	view, err := d.Cache.View(ctx, d.Catalog.Type("users"))
 	if err != nil {
 		return "", false
 	}
-	found, err := view.List("", &query.Query{Limit: 1, Page: 1, SortBy: "name", Filters: []query.Filter{{Key: "email", Value: email}}, Raw: "email\x00" + email})
-	if err != nil || found.Total != 1 {
+	var names []string
+	if err := view.With("email", email, func(user *objects.Item) bool {
+		names = append(names, user.Name())
+		return len(names) < 2
+	}); err != nil || len(names) != 1 {
 		return "", false
 	}
-	return found.Items[0].Name(), true
+	return names[0], true
 }
 
 // Account is what is known of a user without asking Kubernetes.

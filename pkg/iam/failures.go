@@ -2,19 +2,12 @@ package iam
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
-	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
-	"github.com/super-kubenetes/ks-apiserver/pkg/query"
-)
-
-// The latest records are looked at, so many at a time and in all.
-const (
-	recordsPerPage = 500
-	recordsCounted = 10000
 )
 
 // Failures returns a function that counts the failed attempts of a user from an
@@ -27,51 +20,44 @@ func (d *Directory) Failures(within time.Duration, now func() time.Time) func(ct
 		if err != nil {
 			return identity.Failures{}, err
 		}
-		found := counted{user: user, address: address, since: now().Add(-within)}
-		for number := 1; number <= recordsCounted/recordsPerPage; number++ {
-			page, err := view.List("", &query.Query{Limit: recordsPerPage, Page: number, SortBy: "creationTimestamp"})
-			if err != nil {
-				return identity.Failures{}, err
-			}
-			if !found.all(page.Items) || len(page.Items) < recordsPerPage {
-				break
-			}
+		var records []*objects.Item
+		if err := view.With("user", user, func(record *objects.Item) bool {
+			records = append(records, record)
+			return true
+		}); err != nil {
+			return identity.Failures{}, err
 		}
-		return found.failures, nil
+		slices.SortFunc(records, func(a, b *objects.Item) int { return b.Created().Compare(a.Created()) })
+		return failures(records, address, now().Add(-within)), nil
 	}
 }
 
-// counted counts records, the latest first.
-type counted struct {
-	user, address string
-	since         time.Time
-	failures      identity.Failures
-}
-
-// all counts a page and reports whether earlier records matter.
-func (c *counted) all(items []*objects.Item) bool {
-	for _, item := range items {
-		at, err := time.Parse(time.RFC3339, item.Field("metadata.creationTimestamp").String())
-		if err != nil || at.Before(c.since) {
-			return false
+// failures counts the failed attempts from an address in the records of a user,
+// the latest first, since the last success or a time, whichever is later.
+func failures(records []*objects.Item, address string, since time.Time) identity.Failures {
+	var found identity.Failures
+	for _, record := range records {
+		at := record.Created()
+		if at.Before(since) {
+			break
 		}
-		if item.Labels().Get(iamv1alpha2.LabelUserReference) != c.user || identity.Network(item.Field("spec.sourceIP").String()) != c.address {
+		if identity.Network(record.Field("spec.sourceIP").String()) != address {
 			continue
 		}
-		if item.Field("spec.success").Bool() {
+		if record.Field("spec.success").Bool() {
 			// Times are whole seconds, and nothing tells what was first within
 			// one: it is taken to be the failures, which costs who guesses nothing
 			// they could choose.
-			if !c.failures.Last.After(at) {
-				c.failures = identity.Failures{}
+			if !found.Last.After(at) {
+				found = identity.Failures{}
 			}
-			return false
+			break
 		}
-		if c.failures.Last.IsZero() {
-			c.failures.Last = at
+		if found.Last.IsZero() {
+			found.Last = at
 		}
-		count, _ := strconv.Atoi(item.Field(`metadata.annotations.iam\.kubesphere\.io/attempts`).String()) // 0 if there is none
-		c.failures.Count += max(1, count)
+		count, _ := strconv.Atoi(record.Field(`metadata.annotations.iam\.kubesphere\.io/attempts`).String()) // 0 if there is none
+		found.Count += max(1, count)
 	}
-	return true
+	return found
 }

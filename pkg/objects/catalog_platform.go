@@ -21,7 +21,8 @@ func (c *Catalog) addPlatform() {
 	c.cluster(iam, "workspacerolebindings", "WorkspaceRoleBinding", workspace, Column{Name: "rolename", Derive: path("roleRef.name"), Match: exactly})
 	c.cluster(iam, "groups", "Group", workspace)
 	c.cluster(iam, "groupbindings", "GroupBinding", workspace, Column{Name: "user", Derive: elements("users"), Match: element})
-	c.cluster(iam, "loginrecords", "LoginRecord", pathColumn("type", "spec.type"))
+	c.cluster(iam, "loginrecords", "LoginRecord", pathColumn("type", "spec.type"),
+		Column{Name: "user", Derive: path(`metadata.labels.iam\.kubesphere\.io/user-ref`), Match: exactly})
 	sessions := c.cluster(iam, "sessions", "Session", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
 	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", "spec.code", lastApplied)
 	tokens := c.cluster(iam, "personalaccesstokens", "PersonalAccessToken", Column{Name: "user", Derive: path("spec.user"), Match: exactly})

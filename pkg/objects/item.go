@@ -90,6 +90,9 @@ func (i *Item) UID() string { return i.part(i.uid) }
 // ResourceVersion is the version of the object Kubernetes gave it.
 func (i *Item) ResourceVersion() string { return i.part(i.version) }
 
+// Created is when Kubernetes made the object, to the second.
+func (i *Item) Created() time.Time { return time.Unix(i.created, 0).UTC() }
+
 // Labels are the labels of the object.
 func (i *Item) Labels() labels.Labels { return (*labelled)(i) }
 
