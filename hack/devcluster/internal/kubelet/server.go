@@ -122,7 +122,7 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request, pod *corev1.Pod) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	remotecommand.ServeExec(w, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID), r.PathValue("container"),
+	remotecommand.ServeExec(lingering{w}, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID), r.PathValue("container"),
 		r.Form["command"], opts, idleTimeout, streamTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
@@ -132,7 +132,7 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request, pod *corev1.Pod)
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	remotecommand.ServeAttach(w, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID), r.PathValue("container"),
+	remotecommand.ServeAttach(lingering{w}, r, &toyContainer{pod: pod, disks: &s.disks}, pod.Name, string(pod.UID), r.PathValue("container"),
 		opts, idleTimeout, streamTimeout, remotecommand.SupportedStreamingProtocols)
 }
 
