@@ -6,11 +6,12 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 )
 
 // hasher makes the hashes of new passwords.
-func hasher(c config.Authentication) identity.Hasher {
-	return identity.Hasher{Algorithm: c.PasswordHash.Algorithm, Cost: c.PasswordHash.BcryptCost, Random: rand.Reader}
+func hasher(c config.Authentication) passwordhash.Hasher {
+	return passwordhash.Hasher{Algorithm: c.PasswordHash.Algorithm, Cost: c.PasswordHash.BcryptCost, Random: rand.Reader}
 }
 
 // chosenPasswords are the passwords users may choose.

@@ -25,6 +25,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
@@ -218,7 +219,7 @@ func TestCreateUserKilled(t *testing.T) {
 		}
 		bound := len(namesOf(t, c, &iamv1alpha2.GlobalRoleBindingList{}))
 		switch {
-		case err == nil && (bound != 1 || user.Status.State != iamv1alpha2.UserActive || !identity.Hashed(user.Spec.EncryptedPassword) || len(about(t, c, "zoe-ws")) > 0):
+		case err == nil && (bound != 1 || user.Status.State != iamv1alpha2.UserActive || !passwordhash.IsHash(user.Spec.EncryptedPassword) || len(about(t, c, "zoe-ws")) > 0):
 			t.Errorf("not full: %v", about(t, c, "zoe"))
 		case err != nil && bound != 0:
 			t.Errorf("not empty: %v", about(t, c, "zoe"))

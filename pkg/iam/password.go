@@ -8,6 +8,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -18,7 +19,7 @@ const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 // Passwords says how the passwords that users choose are checked and hashed.
 type Passwords struct {
 	Policy *identity.Policy
-	Hasher identity.Hasher
+	Hasher passwordhash.Hasher
 }
 
 // hash checks and hashes the password somebody chose for a user.
@@ -42,8 +43,8 @@ func store(user *iamv1alpha2.User, hash string, now time.Time) {
 // the state set, the finalizer there. It reports whether anything changed, and
 // whether a password did. A password that cannot be hashed since it is too
 // long is removed and the user disabled: kept, it would be readable for ever.
-func Complete(user *iamv1alpha2.User, hasher identity.Hasher, now time.Time) (changed, password bool, err error) {
-	if plain := user.Spec.EncryptedPassword; plain != "" && !identity.Hashed(plain) {
+func Complete(user *iamv1alpha2.User, hasher passwordhash.Hasher, now time.Time) (changed, password bool, err error) {
+	if plain := user.Spec.EncryptedPassword; plain != "" && !passwordhash.IsHash(plain) {
 		changed, password = true, true
 		if len(plain) > hasher.Longest() {
 			store(user, "", now)

@@ -16,6 +16,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -197,14 +198,14 @@ func TestComplete(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			user := &iamv1alpha2.User{Spec: iamv1alpha2.UserSpec{EncryptedPassword: test.password}, Status: iamv1alpha2.UserStatus{State: test.state}}
 			user.Annotations = map[string]string{lastApplied: test.password}
-			changed, password, err := Complete(user, identity.Hasher{}, now)
+			changed, password, err := Complete(user, passwordhash.Hasher{}, now)
 			if err != nil || changed != test.changed || password != test.password2 || user.Status.State != test.want {
 				t.Errorf("got %v, %v, %v, %s", changed, password, err, user.Status.State)
 			}
 			if test.password2 && (user.Annotations[lastApplied] != "" || user.Spec.EncryptedPassword == test.password) {
 				t.Error("the plain password is there")
 			}
-			if changed, _, err := Complete(user, identity.Hasher{}, now); changed || err != nil {
+			if changed, _, err := Complete(user, passwordhash.Hasher{}, now); changed || err != nil {
 				t.Errorf("the second time: %v, %v", changed, err)
 			}
 		})

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 )
 
 var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -147,13 +149,13 @@ func TestRehash(t *testing.T) {
 	all := newUsers(t)
 	for _, test := range []struct {
 		name   string
-		hasher Hasher
+		hasher passwordhash.Hasher
 		again  bool
 	}{
-		{"as it is", Hasher{Cost: bcrypt.DefaultCost - 4}, false},
-		{"at a higher cost", Hasher{Cost: bcrypt.DefaultCost - 3}, true},
-		{"argon2id", Hasher{Algorithm: Argon2id, Random: rand.Reader}, true},
-		{"and back", Hasher{Cost: bcrypt.DefaultCost - 4}, true},
+		{"as it is", passwordhash.Hasher{Cost: bcrypt.DefaultCost - 4}, false},
+		{"at a higher cost", passwordhash.Hasher{Cost: bcrypt.DefaultCost - 3}, true},
+		{"argon2id", passwordhash.Hasher{Algorithm: passwordhash.Argon2id, Random: rand.Reader}, true},
+		{"and back", passwordhash.Hasher{Cost: bcrypt.DefaultCost - 4}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			passwords, err := NewPasswords(all, test.hasher, patient())

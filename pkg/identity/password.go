@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 )
 
 // ErrIncorrect is the only answer to a failed login: it does not tell an
@@ -36,7 +37,7 @@ type Users interface {
 // Passwords checks the passwords of local users.
 type Passwords struct {
 	users   Users
-	hasher  Hasher
+	hasher  passwordhash.Hasher
 	backoff *Backoff
 	turns
 	dummy string
@@ -47,7 +48,7 @@ type Passwords struct {
 const waitingPerCheck = 32
 
 // NewPasswords returns a checker that uses at most half of the processors.
-func NewPasswords(users Users, hasher Hasher, backoff *Backoff) (*Passwords, error) {
+func NewPasswords(users Users, hasher passwordhash.Hasher, backoff *Backoff) (*Passwords, error) {
 	checks := max(1, runtime.GOMAXPROCS(0)/2)
 	// For users that do not exist; its cost is the one users are created with.
 	dummy, err := hasher.Hash("no user has this password")
@@ -138,9 +139,9 @@ func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, e
 }
 
 func (p *Passwords) matches(hash, password string) bool {
-	correct, worked := verify(hash, password)
+	correct, worked := passwordhash.Verify(hash, password)
 	if !worked {
-		_, _ = verify(p.dummy, password)
+		_, _ = passwordhash.Verify(p.dummy, password)
 	}
 	return correct
 }

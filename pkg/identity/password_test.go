@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 )
 
 // users is a directory that says, as client-go does, which names cannot be asked for.
@@ -52,9 +53,9 @@ func (u users) Rehash(_ context.Context, user *iamv1alpha2.User, hash string) er
 }
 
 // hasher makes hashes that take as long as those of the tests' users.
-func hasher(t testing.TB) Hasher {
+func hasher(t testing.TB) passwordhash.Hasher {
 	t.Helper()
-	return Hasher{Cost: bcrypt.DefaultCost - 4, Random: rand.Reader}
+	return passwordhash.Hasher{Cost: bcrypt.DefaultCost - 4, Random: rand.Reader}
 }
 
 // patient is a back-off nobody gets to feel.
@@ -72,7 +73,7 @@ func cheap(t testing.TB, password string) string {
 
 func newUsers(t testing.TB) users {
 	t.Helper()
-	hash, long := cheap(t, password), cheap(t, strings.Repeat("x", maxBcrypt))
+	hash, long := cheap(t, password), cheap(t, strings.Repeat("x", hasher(t).Longest()))
 	all := users{}
 	add := func(name, hash string, state iamv1alpha2.UserState) {
 		all[name] = &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: iamv1alpha2.UserSpec{Email: name + "@example.com", EncryptedPassword: hash}, Status: iamv1alpha2.UserStatus{State: state}}
@@ -90,7 +91,7 @@ func newUsers(t testing.TB) users {
 // TestP16Authenticate: whatever is wrong, the answer and the work are the same.
 // The work is a lower bound in time, which a busy machine cannot fail.
 func TestP16Authenticate(t *testing.T) {
-	usual, err := NewPasswords(newUsers(t), Hasher{}, patient())
+	usual, err := NewPasswords(newUsers(t), passwordhash.Hasher{}, patient())
 	if err != nil {
 		t.Fatal(err)
 	}

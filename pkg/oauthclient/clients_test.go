@@ -26,6 +26,7 @@ func stored(name, namespace, configuration string) *corev1.Secret {
 }
 
 func TestAuthenticates(t *testing.T) {
+	const argon = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQxMjM0NTY3OA$+jUYRBrPPGKW5efrCBx9kJZz7cnPV0tdgPhKV4Q/GIo"
 	for _, test := range []struct {
 		name, secret, given string
 		want                bool
@@ -38,6 +39,13 @@ func TestAuthenticates(t *testing.T) {
 		{"a client without a secret", "", "", false},
 		{"a client without a secret, given one", "", "a", false},
 		{"long", strings.Repeat("a", 1000), strings.Repeat("a", 1000), true},
+		{"bcrypt", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U", true},
+		{"bcrypt, another", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*V", false},
+		{"bcrypt, the hash itself", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", false},
+		// A hash of argon2id was taken for the secret itself.
+		{"argon2id", argon, "hunter2", true},
+		{"argon2id, another", argon, "hunter3", false},
+		{"argon2id, the hash itself", argon, argon, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := (&Client{Secret: test.secret}).Authenticates(test.given); got != test.want {

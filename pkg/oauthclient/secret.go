@@ -6,24 +6,26 @@ import (
 	"encoding/base64"
 	"strings"
 
-	"golang.org/x/crypto/bcrypt"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 )
 
 // shaPrefix begins a salted SHA-256 hash in PHC form: $sha256$SALT$HASH, both
 // in base64 without padding, the hash being that of the salt and the secret.
-// It is for secrets that are random; chosen ones need bcrypt.
+// It is for secrets that are random; chosen ones need a hash of passwords.
 const shaPrefix = "$sha256$"
 
 // Authenticates compares a secret in constant time, whatever its length. The
-// stored one is the secret itself, a bcrypt hash of it, or a salted SHA-256 hash.
+// stored one is the secret itself, its hash as of a password (bcrypt, argon2id), or
+// a salted SHA-256 hash.
 func (c *Client) Authenticates(secret string) bool {
 	switch {
 	case c.Secret == "" || secret == "":
 		return false
 	case strings.HasPrefix(c.Secret, shaPrefix):
 		return matchesSHA(c.Secret, secret)
-	case isBcrypt(c.Secret):
-		return bcrypt.CompareHashAndPassword([]byte(c.Secret), []byte(secret)) == nil
+	case c.Hashed():
+		correct, _ := passwordhash.Verify(c.Secret, secret)
+		return correct
 	}
 	want, got := sha256.Sum256([]byte(c.Secret)), sha256.Sum256([]byte(secret))
 	return subtle.ConstantTimeCompare(want[:], got[:]) == 1
@@ -31,12 +33,7 @@ func (c *Client) Authenticates(secret string) bool {
 
 // Hashed reports whether comparing a secret takes the work of a password hash,
 // which is not to be done for many at once.
-func (c *Client) Hashed() bool { return isBcrypt(c.Secret) }
-
-func isBcrypt(stored string) bool {
-	_, err := bcrypt.Cost([]byte(stored))
-	return err == nil
-}
+func (c *Client) Hashed() bool { return passwordhash.IsHash(c.Secret) }
 
 // matchesSHA compares with a salted hash. A hash that is malformed matches
 // nothing: it must not turn into a secret.

@@ -25,8 +25,8 @@ import (
 
 	manifests "github.com/super-kubenetes/ks-apiserver/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
-	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
 )
 
 // managedBy marks what this server made and may bring up to date.
@@ -58,7 +58,7 @@ type Setup struct {
 	ConfiguredClients []config.Client
 	Random            io.Reader
 	// Hasher makes the hash of the password of user admin.
-	Hasher identity.Hasher
+	Hasher passwordhash.Hasher
 	Now    func() time.Time
 
 	state atomic.Pointer[state]

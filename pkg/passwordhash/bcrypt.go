@@ -1,4 +1,4 @@
-package identity
+package passwordhash
 
 import (
 	"crypto/rand"
@@ -52,7 +52,7 @@ func hashBcrypt(random io.Reader, password string, cost int) (string, error) {
 	return fmt.Sprintf("$2a$%02d$%s%s", cost, bcryptEncoding().EncodeToString(salt), sum), nil
 }
 
-// verifyBcrypt is as verify, for the hashes bcrypt makes.
+// verifyBcrypt is as Verify, for the hashes bcrypt makes.
 func verifyBcrypt(hash, password string) (correct, worked bool) {
 	cost, err := bcrypt.Cost([]byte(hash))
 	if err != nil || cost > maxBcryptCost {

@@ -1,4 +1,4 @@
-package identity
+package passwordhash
 
 import (
 	"crypto/subtle"
@@ -101,8 +101,8 @@ func (h Hasher) Current(hash string) bool {
 	return err == nil && cost == h.cost()
 }
 
-// Hashed reports whether what a user is stored with is the hash of a password.
-func Hashed(stored string) bool {
+// IsHash reports whether a text is the hash of a password, and not one itself.
+func IsHash(stored string) bool {
 	if _, ok := parseArgon(stored); ok {
 		return true
 	}
@@ -110,9 +110,9 @@ func Hashed(stored string) bool {
 	return err == nil
 }
 
-// verify reports whether a password is that of a hash. worked is whether that
+// Verify reports whether a password is that of a hash. worked is whether that
 // took the work of a comparison: what is no hash is found out at once.
-func verify(hash, password string) (correct, worked bool) {
+func Verify(hash, password string) (correct, worked bool) {
 	if parsed, ok := parseArgon(hash); ok {
 		fits := password != "" && len(password) <= maxArgon
 		if !fits {

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package identity
+package passwordhash
 
 import "time"
 

@@ -1,4 +1,4 @@
-package identity
+package passwordhash
 
 import (
 	"crypto/rand"
