@@ -32,6 +32,12 @@ func (r *RBAC) Rules(ctx context.Context, who user.Info, scope Scope) ([]rbacv1.
 	return rules, nil
 }
 
+// Coverer says what a user does not hold. *RBAC does.
+type Coverer interface {
+	// Covers returns which of the rules the user does not hold in the scope.
+	Covers(ctx context.Context, who user.Info, scope Scope, rules []rbacv1.PolicyRule) (missing []rbacv1.PolicyRule, err error)
+}
+
 // Covers reports which of the rules the user does not hold in the scope, each
 // broken down to one verb on one resource; nil when the user holds all of them.
 // It is Kubernetes' escalation check: nobody gives what they do not have. It

@@ -33,7 +33,7 @@ type Handler struct {
 	// Managers are told who leaves a workspace.
 	Managers  Managers
 	Passwords Passwords
-	Rights    Rights
+	Rights    authz.Coverer
 	// Tokens and Sessions are what users are logged in with.
 	Tokens   *accesstoken.Tokens
 	Sessions Sessions
@@ -49,12 +49,6 @@ type Handler struct {
 type Sessions interface {
 	End(ctx context.Context, name, reason string) error
 	EndOthers(ctx context.Context, user, except, reason string) error
-}
-
-// Rights says what a caller may do. *authz.RBAC does.
-type Rights interface {
-	// Covers returns which of the rules the caller does not have in the scope.
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
 }
 
 // Passwords checks passwords.

@@ -11,7 +11,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,17 +20,11 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Rights says what a caller may do. *authz.RBAC does.
-type Rights interface {
-	// Covers returns which of the rules the caller does not have in the scope.
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
-}
-
 // Handler serves what can be done with nodes.
 type Handler struct {
 	// Client acts as the user of the context.
 	Client client.Client
-	Rights Rights
+	Rights authz.Coverer
 }
 
 // How long draining may take: a request has a minute.

@@ -66,7 +66,7 @@ func (h *Handler) verifyRepository(w http.ResponseWriter, r *http.Request) error
 
 // readable asks a repository for its references, as git ls-remote does.
 func (h *Handler) readable(ctx context.Context, address *url.URL, login *url.Userinfo) error {
-	if err := h.turn(); err != nil {
+	if err := h.turn(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)

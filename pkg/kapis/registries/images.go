@@ -66,7 +66,7 @@ func (h *Handler) image(ctx context.Context, text string, with *credentials) (na
 	if err != nil {
 		return nil, nil, status.BadRequest("parsing image %.200q failed: invalid reference format", text)
 	}
-	if err := h.turn(); err != nil {
+	if err := h.turn(ctx); err != nil {
 		return nil, nil, err
 	}
 	found, err := remote.Image(reference, h.remote(ctx, reference.Context().Registry, with)...)
@@ -127,7 +127,7 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return status.BadRequest("parsing repository %.200q failed", text)
 	}
-	if err := h.turn(); err != nil {
+	if err := h.turn(r.Context()); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -12,8 +13,8 @@ import (
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -28,34 +29,57 @@ const (
 	mostBytes = 8 << 20
 )
 
-// How often others are asked, whoever wants it, by each replica.
+// How often others are asked by each replica: for all users together, and for
+// one of them, who must not leave the others nothing.
 const (
-	asksPerSecond = 10
-	asksAtOnce    = 50
+	asksPerSecond       = 10
+	asksAtOnce          = 50
+	asksOfUserPerSecond = 2
+	asksOfUserAtOnce    = 20
+	usersRemembered     = 1000
 )
 
 // Handler serves questions about registries and repositories.
 type Handler struct {
 	// Client acts as the user of the context.
 	Client client.Reader
-	Rights Rights
+	Rights authz.Coverer
 	Egress *egress.Guard
 	// Asks bounds how often others are asked.
-	Asks *rate.Limiter
+	Asks *Asks
 }
 
-// Rights says what a caller may do. *authz.RBAC does.
-type Rights interface {
-	// Covers returns which of the rules the caller does not have in the scope.
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
+// Asks bound how often others are asked.
+type Asks struct {
+	mu    sync.Mutex
+	users *lru.Cache // of *rate.Limiter, by the names of users
+	all   *rate.Limiter
 }
 
-// NewAsks returns the usual bound.
-func NewAsks() *rate.Limiter { return rate.NewLimiter(asksPerSecond, asksAtOnce) }
+// NewAsks returns the usual bounds.
+func NewAsks() *Asks {
+	return &Asks{users: lru.New(usersRemembered), all: rate.NewLimiter(asksPerSecond, asksAtOnce)}
+}
 
-// turn takes a turn to ask somebody.
-func (h *Handler) turn() error {
-	if !h.Asks.Allow() {
+// allow reports whether a user may make us ask somebody now.
+func (a *Asks) allow(name string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	own, found := a.users.Get(name)
+	if !found {
+		own = rate.NewLimiter(asksOfUserPerSecond, asksOfUserAtOnce)
+		a.users.Add(name, own)
+	}
+	return own.(*rate.Limiter).Allow() && a.all.Allow()
+}
+
+// turn takes a turn of the caller to ask somebody.
+func (h *Handler) turn(ctx context.Context) error {
+	name := ""
+	if who, found := kuberequest.UserFrom(ctx); found {
+		name = who.GetName()
+	}
+	if !h.Asks.allow(name) {
 		return status.TooManyRequests(time.Second, "the server asks registries and repositories as often as it may at the moment")
 	}
 	return nil

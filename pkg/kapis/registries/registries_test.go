@@ -336,15 +336,29 @@ func TestGit(t *testing.T) {
 	}
 }
 
+// TestAsksAreBounded: nobody makes us ask others without bound, and one who tries
+// leaves the others their part; it was one bound for all.
 func TestAsksAreBounded(t *testing.T) {
 	call := door(t, nil)
+	asked := func(who string, times int) (refused bool) {
+		for range times {
+			code, _ := call("GET", "v1alpha2/registry/blob?image=127.0.0.1:1/a:b", "", who)
+			refused = refused || code == http.StatusTooManyRequests
+		}
+		return refused
+	}
+	if !asked("reader", 10*asksAtOnce) {
+		t.Error("one caller makes us ask without bound")
+	}
+	if asked("another", 1) {
+		t.Error("one caller leaves another nothing")
+	}
 	refused := false
-	for range 2 * asksAtOnce {
-		code, _ := call("GET", "v1alpha2/registry/blob?image=127.0.0.1:1/a:b", "", "reader")
-		refused = refused || code == http.StatusTooManyRequests
+	for n := range 2 * asksAtOnce {
+		refused = refused || asked(fmt.Sprint("user-", n), 1)
 	}
 	if !refused {
-		t.Error("one caller makes us ask without bound")
+		t.Error("many callers make us ask without bound")
 	}
 }
 

@@ -73,7 +73,7 @@ func (h *Handler) logsIn(ctx context.Context, with *credentials) error {
 	if len(with.auths) == 0 || len(with.auths) > mostRegistries {
 		return status.BadRequest("there must be 1 to %d registries, not %d", mostRegistries, len(with.auths))
 	}
-	if err := h.turn(); err != nil {
+	if err := h.turn(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askWithin)

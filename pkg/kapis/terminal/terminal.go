@@ -26,7 +26,7 @@ type Handler struct {
 	Config *rest.Config
 	// Client acts as the user of the context.
 	Client client.Client
-	Rights Rights
+	Rights authz.Coverer
 	// Allowed returns the caller of a request as of now, or why there is none who
 	// may go on with it.
 	Allowed func(r *http.Request) (user.Info, error)
@@ -42,12 +42,6 @@ type Handler struct {
 	// Beat is how often a terminal is looked after; 2 seconds if 0.
 	Beat time.Duration
 	Now  func() time.Time
-}
-
-// Rights says what a caller may do. *authz.RBAC does.
-type Rights interface {
-	// Covers returns which of the rules the caller does not have in the scope.
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
 }
 
 func inPath(name, description string) route.Parameter {

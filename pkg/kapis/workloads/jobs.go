@@ -11,7 +11,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,17 +20,11 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Rights says what a caller may do. *authz.RBAC does.
-type Rights interface {
-	// Covers returns which of the rules the caller does not have in the scope.
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
-}
-
 // Handler serves what can be done with workloads.
 type Handler struct {
 	// Client acts as the user of the context.
 	Client client.Client
-	Rights Rights
+	Rights authz.Coverer
 }
 
 // actionRerun is all that can be done with a job.
