@@ -53,13 +53,26 @@ func (i *Item) column(n int) Value {
 // parts makes the text of an item.
 type parts struct {
 	json string
+	last int // where the text was found that was asked for last
 	more strings.Builder
 }
 
-// of returns where a text is. Most are somewhere in the JSON; others are added.
+// of returns where a text is. Most are somewhere in the JSON, and behind the one
+// before, so that many labels are not looked for from the beginning each; others
+// are added.
 func (p *parts) of(text string) part {
-	at := strings.Index(p.json, text)
-	if at < 0 {
+	if text == "" {
+		return 0
+	}
+	at := strings.Index(p.json[p.last:], text)
+	if at >= 0 {
+		at += p.last
+	} else {
+		at = strings.Index(p.json, text)
+	}
+	if at >= 0 {
+		p.last = at
+	} else {
 		if at = strings.Index(p.more.String(), text); at < 0 {
 			at = p.more.Len()
 			_, _ = p.more.WriteString(text) // never fails

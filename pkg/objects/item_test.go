@@ -2,10 +2,13 @@ package objects
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/tidwall/gjson"
 	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
@@ -174,6 +177,29 @@ func TestItem(t *testing.T) {
 	})
 }
 
+// TestManyLabels: Kubernetes has no bound on their number but the size of an
+// object. Each was looked for from the beginning of the JSON, which took seconds
+// for each change of such an object.
+func TestManyLabels(t *testing.T) {
+	var object strings.Builder
+	object.WriteString(`{"metadata":{"name":"a","labels":{`)
+	for n := range 80_000 {
+		if n > 0 {
+			object.WriteByte(',')
+		}
+		fmt.Fprintf(&object, `"key-%07d":"v%d"`, n, n)
+	}
+	object.WriteString(`}}}`)
+	began := time.Now()
+	got := mustItem(t, NewCatalog().Type("configmaps"), object.String())
+	if took := time.Since(began); took > 2*time.Second {
+		t.Errorf("%d bytes took %s", object.Len(), took)
+	}
+	if got.Labels().Get("key-0079999") != "v79999" || len(labelsOf(got)) != 160_000 {
+		t.Errorf("%d labels", len(labelsOf(got))/2)
+	}
+}
+
 func labelsOf(i *Item) []string {
 	var found []string
 	i.eachLabel(func(key, value string) bool { found = append(found, key, value); return true })
@@ -236,4 +262,42 @@ func twice(metadata json.RawMessage) bool {
 	}
 	compact, err := json.Marshal(fields)
 	return err == nil && len(compact) != len(strings.Join(strings.Fields(string(metadata)), ""))
+}
+
+// FuzzTexts: whatever an object holds, what an item says of it is what the JSON
+// says.
+func FuzzTexts(f *testing.F) {
+	f.Add(realPod(1, false))
+	f.Add(`{"metadata":{"name":"a\u0062","namespace":"","labels":{"k":"v\"","":"k"}},"spec":{"nodeName":1},"status":null}`)
+	f.Add(`{"metadata":[{"name":"a"}],"spec":{"containers":{"image":"x"}}}`)
+	kinds := []*Type{NewCatalog().Type("pods"), NewCatalog().Type("secrets"), NewCatalog().Type("deployments")}
+	f.Fuzz(func(t *testing.T, object string) {
+		if !gjson.Valid(object) || !gjson.Parse(object).IsObject() {
+			t.Skip()
+		}
+		for _, kind := range kinds {
+			item, err := newItem(kind, object)
+			if err != nil {
+				continue
+			}
+			if !gjson.Valid(item.JSON()) {
+				t.Fatalf("%s became %s", object, item.JSON())
+			}
+			want := map[string]string{} // as said last: JSON may repeat itself
+			item.Field("metadata").ForEach(func(key, value gjson.Result) bool {
+				want[key.String()] = value.String()
+				return true
+			})
+			if item.Name() != want["name"] || item.Namespace() != want["namespace"] || item.UID() != want["uid"] || item.ResourceVersion() != want["resourceVersion"] {
+				t.Fatalf("%s is of %q %q %q %q", item.JSON(), item.Namespace(), item.Name(), item.UID(), item.ResourceVersion())
+			}
+			for n, column := range kind.Columns {
+				if got, want := item.column(n), column.Derive(gjson.Parse(item.JSON())); got != want {
+					t.Fatalf("%s: %s is %+v, want %+v", item.JSON(), column.Name, got, want)
+				}
+			}
+			item.eachLabel(func(key, _ string) bool { return item.Labels().Has(key) })
+			item.at(5)
+		}
+	})
 }
