@@ -101,9 +101,9 @@ func (c *Cache) tend(ctx context.Context) {
 	}
 }
 
-// stopIdle stops the types nobody has asked for since long ago. That somebody
-// asked is noted without the time, which the request need not look up: it is at
-// most the time between two calls of this.
+// stopIdle stops the types nobody has asked for since long ago. Requests note
+// that they asked, and the first call after them when that was, so that none of
+// them looks at the clock: a type stays for up to two calls longer.
 func (c *Cache) stopIdle(ctx context.Context) {
 	now := c.options.Now()
 	c.mu.Lock()

@@ -35,14 +35,13 @@ type rare struct {
 // part is a text within the text of an item: from its upper half to its lower.
 type part uint64
 
+func span(from, length int) part { return part(from)<<32 | part(from+length) } //nolint:gosec // objects of Kubernetes are of a few MiB at most
+
 func (i *Item) part(p part) string { return i.text[p>>32 : uint32(p)] } //nolint:gosec // the lower half
 
 // pivot is an item that is where the one of this name is, to find it.
 func pivot(namespace, name string) *Item {
-	text := parts{}
-	item := &Item{namespace: text.of(namespace), name: text.of(name)}
-	item.text = text.more.String()
-	return item
+	return &Item{text: namespace + name, namespace: span(0, len(namespace)), name: span(len(namespace), len(name))}
 }
 
 // column is what an item has in one of its type's columns.
@@ -79,7 +78,7 @@ func (p *parts) of(text string) part {
 		}
 		at += len(p.json)
 	}
-	return part(at)<<32 | part(at+len(text)) //nolint:gosec // objects of Kubernetes are of a few MiB at most
+	return span(at, len(text))
 }
 
 // JSON is the object in compact JSON, with kind and apiVersion, without
@@ -246,10 +245,10 @@ func newItem(t *Type, given string) (*Item, error) {
 		node, amounts := podDemand(object)
 		words = append(append(words, uint64(text.of(node))), amounts.words()...)
 	}
-	item.labels = uint32(len(words))                                  //nolint:gosec // as in parts.of
+	item.labels = uint32(len(words))                                  //nolint:gosec // as in span
 	item.words = slices.Clone(append(words, labels...))               // exactly: there are many objects
 	item.text = strings.Join([]string{clean, text.more.String()}, "") // a copy, even if there is nothing to add
-	item.json = uint32(len(clean))                                    //nolint:gosec // as in parts.of
+	item.json = uint32(len(clean))                                    //nolint:gosec // as in span
 	if t.mask != nil {
 		if masked := t.mask(item.JSON()); masked != "" {
 			item.rare = &rare{masked: masked}

@@ -69,7 +69,7 @@ func (c *Cache) Fill(ctx context.Context, catalog *Catalog, kind *Type, selectio
 
 // Object returns one object, with the annotations that are derived from other
 // types, of a state that is not older than the version, 0 for any. It fails
-// with 404 when there is none, and as List does.
+// with 404 when there is none, and as State does.
 func (c *Cache) Object(ctx context.Context, catalog *Catalog, kind *Type, namespace, name string, version uint64) (*Item, View, error) {
 	view, err := c.viewAt(ctx, kind, &query.Query{ResourceVersion: version})
 	if err != nil {
@@ -220,7 +220,7 @@ type Watch struct {
 
 // Watch follows a type from the version a query names, or from the present
 // state. The type is kept as long as it is followed: Close has to be called.
-// It fails as List does.
+// It fails as State does.
 func (c *Cache) Watch(ctx context.Context, kind *Type, q *query.Query) (*Watch, error) {
 	for _, f := range q.Filters {
 		if kind.related[f.Key] != nil {

@@ -22,7 +22,7 @@ func (s *Snapshot) With(column, text string, yield func(*Item) bool) error {
 	}
 	// Before all that have the text: it has neither namespace nor name.
 	first := &Item{text: text, words: make([]uint64, 2*len(kind.Columns))}
-	first.words[2*n+1] = uint64(len(text)) // from 0
+	first.words[2*n+1] = uint64(span(0, len(text)))
 	items.Ascend(first, func(item *Item) bool { return item.column(n).Text == text && yield(item) })
 	return nil
 }
