@@ -22,9 +22,9 @@ import (
 // pods is one value, as in a server: a cache takes another one for another type.
 var pods = NewCatalog().Type("pods")
 
-// stub is as much of kube-apiserver as a reflector needs: one list of pods and
+// apiserver is as much of kube-apiserver as a reflector needs: one list of pods and
 // watches that send what a test tells them. Other types do not exist.
-type stub struct {
+type apiserver struct {
 	*httptest.Server
 	mu      sync.Mutex
 	list    []string
@@ -35,8 +35,8 @@ type stub struct {
 	watches []chan string
 }
 
-func newStub(t *testing.T, list ...string) *stub {
-	s := &stub{list: list}
+func newAPIServer(t *testing.T, list ...string) *apiserver {
+	s := &apiserver{list: list}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
@@ -45,7 +45,7 @@ func newStub(t *testing.T, list ...string) *stub {
 	return s
 }
 
-func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *apiserver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	s.mu.Lock()
 	gone := s.gone
@@ -74,7 +74,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *stub) watch(w http.ResponseWriter, r *http.Request) {
+func (s *apiserver) watch(w http.ResponseWriter, r *http.Request) {
 	events := make(chan string, 16)
 	s.mu.Lock()
 	s.watches = append(s.watches, events)
@@ -100,7 +100,7 @@ func refuse(w http.ResponseWriter, code int, reason string) {
 }
 
 // send gives an event to the newest watch, for which it waits.
-func (s *stub) send(t *testing.T, kind, object string) {
+func (s *apiserver) send(t *testing.T, kind, object string) {
 	t.Helper()
 	eventually(t, "there is no watch", func() bool {
 		s.mu.Lock()
@@ -166,7 +166,7 @@ func podNames(t *testing.T, c *Cache) []string {
 }
 
 func TestCacheFollows(t *testing.T) {
-	server := newStub(t, podJSON("a", "1"), podJSON("b", "2"))
+	server := newAPIServer(t, podJSON("a", "1"), podJSON("b", "2"))
 	c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 	if got := podNames(t, c); !slices.Equal(got, []string{"a@1", "b@2"}) {
 		t.Fatalf("after the list: %v", got)
@@ -191,7 +191,7 @@ func TestCacheFollows(t *testing.T) {
 
 func TestCacheFirstRead(t *testing.T) {
 	t.Run("waits for the list", func(t *testing.T) {
-		server := newStub(t, podJSON("a", "1"))
+		server := newAPIServer(t, podJSON("a", "1"))
 		server.hold = make(chan struct{})
 		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 		time.AfterFunc(100*time.Millisecond, func() { close(server.hold) })
@@ -209,7 +209,7 @@ func TestCacheFirstRead(t *testing.T) {
 		}
 	})
 	t.Run("503 after SyncTimeout", func(t *testing.T) {
-		server := newStub(t)
+		server := newAPIServer(t)
 		server.hold = make(chan struct{})
 		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}, SyncTimeout: 80 * time.Millisecond})
 		started := time.Now()
@@ -225,7 +225,7 @@ func TestCacheFirstRead(t *testing.T) {
 		}
 	})
 	t.Run("503 while nothing answers", func(t *testing.T) {
-		server := newStub(t)
+		server := newAPIServer(t)
 		server.Close()
 		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}, SyncTimeout: 50 * time.Millisecond})
 		if _, err := c.View(t.Context(), pods); !apierrors.IsServiceUnavailable(err) {
@@ -233,7 +233,7 @@ func TestCacheFirstRead(t *testing.T) {
 		}
 	})
 	t.Run("404 for a type that is not installed, at once", func(t *testing.T) {
-		server := newStub(t)
+		server := newAPIServer(t)
 		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 		started := time.Now()
 		missing := NewCatalog().Type("globalroles")
@@ -247,7 +247,7 @@ func TestCacheFirstRead(t *testing.T) {
 		}
 	})
 	t.Run("ends with its caller", func(t *testing.T) {
-		server := newStub(t)
+		server := newAPIServer(t)
 		server.hold = make(chan struct{})
 		c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
@@ -264,7 +264,7 @@ func TestCacheFirstRead(t *testing.T) {
 }
 
 func TestCacheStale(t *testing.T) {
-	server := newStub(t, podJSON("a", "1"))
+	server := newAPIServer(t, podJSON("a", "1"))
 	c := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 	if got := podNames(t, c); len(got) != 1 {
 		t.Fatal(got)
@@ -285,7 +285,7 @@ func TestCacheStale(t *testing.T) {
 func TestCacheIdle(t *testing.T) {
 	for _, pinned := range []bool{false, true} {
 		t.Run(fmt.Sprintf("pinned %v", pinned), func(t *testing.T) {
-			server := newStub(t, podJSON("a", "1"))
+			server := newAPIServer(t, podJSON("a", "1"))
 			c := runCache(t, Options{Config: &rest.Config{Host: server.URL}, IdleTimeout: 200 * time.Millisecond})
 			if pinned {
 				c.Pin(pods)
@@ -317,17 +317,17 @@ func TestCacheIdle(t *testing.T) {
 // TestTypeGoes: a type whose definition is deleted is given up, with its
 // memory, whether anybody asks for it or not, and whoever watches it learns.
 func TestTypeGoes(t *testing.T) {
-	stub := newStub(t, podJSON("a", "1"))
-	c := runCache(t, Options{Config: &rest.Config{Host: stub.URL}})
+	apiserver := newAPIServer(t, podJSON("a", "1"))
+	c := runCache(t, Options{Config: &rest.Config{Host: apiserver.URL}})
 	watching, err := c.Watch(t.Context(), pods, parse(t, "watch=true"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer watching.Close()
-	stub.mu.Lock()
-	stub.gone = true
-	stub.mu.Unlock()
-	stub.CloseClientConnections()
+	apiserver.mu.Lock()
+	apiserver.gone = true
+	apiserver.mu.Unlock()
+	apiserver.CloseClientConnections()
 	eventually(t, "the type is kept", func() bool {
 		c.mu.RLock()
 		defer c.mu.RUnlock()
@@ -341,9 +341,9 @@ func TestTypeGoes(t *testing.T) {
 			break
 		}
 	}
-	stub.mu.Lock()
-	stub.gone = false
-	stub.mu.Unlock()
+	apiserver.mu.Lock()
+	apiserver.gone = false
+	apiserver.mu.Unlock()
 	if got := podNames(t, c); !slices.Equal(got, []string{"a@1"}) {
 		t.Errorf("after it came back: %v", got)
 	}

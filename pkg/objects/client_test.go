@@ -18,7 +18,7 @@ import (
 // the cache is behind.
 func TestClient(t *testing.T) {
 	catalog := NewCatalog()
-	server := newStub(t, podJSON("old", "1"))
+	server := newAPIServer(t, podJSON("old", "1"))
 	cache := runCache(t, Options{Config: &rest.Config{Host: server.URL}})
 	view, err := cache.View(t.Context(), catalog.Type("pods"))
 	if err != nil || view.Len() != 1 {

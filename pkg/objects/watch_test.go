@@ -238,8 +238,8 @@ func TestWatchWakes(t *testing.T) {
 
 // TestVersions: a list can be asked for by its version.
 func TestVersions(t *testing.T) {
-	stub := newStub(t, podAt("a", 5), podAt("b", 7))
-	c := runCache(t, Options{Config: &rest.Config{Host: stub.URL}})
+	apiserver := newAPIServer(t, podAt("a", 5), podAt("b", 7))
+	c := runCache(t, Options{Config: &rest.Config{Host: apiserver.URL}})
 	catalog := NewCatalog()
 	list := func(text string) (Listed, error) {
 		selection := Selection{Query: parse(t, text)}
@@ -254,7 +254,7 @@ func TestVersions(t *testing.T) {
 		t.Fatalf("version %d, %v", first.Version(), err)
 	}
 	t.Run("read your own write", func(t *testing.T) {
-		time.AfterFunc(50*time.Millisecond, func() { stub.send(t, "ADDED", podAt("aa", 12)) })
+		time.AfterFunc(50*time.Millisecond, func() { apiserver.send(t, "ADDED", podAt("aa", 12)) })
 		found, err := list("resourceVersion=12")
 		if err != nil || found.Total != 3 {
 			t.Errorf("%d pods, %v", found.Total, err)
@@ -277,7 +277,7 @@ func TestVersions(t *testing.T) {
 		if err != nil || state.Items != nil {
 			t.Fatal(err)
 		}
-		stub.send(t, "ADDED", podAt("ab", 13))
+		apiserver.send(t, "ADDED", podAt("ab", 13))
 		if _, err := list("resourceVersion=13"); err != nil {
 			t.Fatal(err)
 		}
@@ -317,13 +317,13 @@ func TestVersions(t *testing.T) {
 	})
 	t.Run("what was written through us", func(t *testing.T) {
 		c.Wrote(pods, "20")
-		time.AfterFunc(50*time.Millisecond, func() { stub.send(t, "ADDED", podAt("c", 20)) })
+		time.AfterFunc(50*time.Millisecond, func() { apiserver.send(t, "ADDED", podAt("c", 20)) })
 		if found, err := list("name=c"); err != nil || found.Total != 1 {
 			t.Errorf("%d, %v", found.Total, err)
 		}
 	})
 	t.Run("what was deleted through us", func(t *testing.T) {
-		time.AfterFunc(50*time.Millisecond, func() { stub.send(t, "DELETED", podAt("c", 21)) })
+		time.AfterFunc(50*time.Millisecond, func() { apiserver.send(t, "DELETED", podAt("c", 21)) })
 		c.Removed(t.Context(), pods, "n", "c")
 		if found, err := list("name=c"); err != nil || found.Total != 0 {
 			t.Errorf("%d, %v", found.Total, err)
