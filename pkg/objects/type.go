@@ -87,7 +87,7 @@ func (t *Type) column(name string) int {
 
 // Filters reports whether the query parameter filters objects of this type.
 func (t *Type) Filters(key string) bool {
-	if _, found := metadataFilters[key]; found || key == "label" || key == "annotation" || key == "names" {
+	if _, found := metadataFilters[key]; found || key == query.Label || key == query.Annotation || key == "names" {
 		return true
 	}
 	if _, found := t.related[key]; found {
@@ -186,12 +186,12 @@ func (t *Type) matcher(q *query.Query) (func(*Item) bool, error) {
 
 func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
 	switch f.Key {
-	case "label", "annotation":
+	case query.Label, query.Annotation:
 		selector, err := query.ParseSelector(f.Value)
 		if err != nil {
 			return nil, err
 		}
-		if f.Key == "label" {
+		if f.Key == query.Label {
 			return func(i *Item) bool { return selector.Matches(i.Labels()) }, nil
 		}
 		return func(i *Item) bool { return selector.Matches(annotations(i)) }, nil

@@ -21,6 +21,9 @@ const (
 	LabelSelector = "labelSelector"
 	FieldSelector = "fieldSelector"
 	Pretty        = "pretty"
+	// Label and Annotation are filters: selectors on what their names say.
+	Label      = "label"
+	Annotation = "annotation"
 	// Text is searched for in names, namespaces, labels and images.
 	Text = "q"
 	// Fields are the paths of the fields that are answered.
@@ -164,6 +167,9 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 		case ResourceVersionMatch, Watch, AllowWatchBookmarks, SendInitialEvents, TimeoutSeconds, IncludeObject:
 		default:
 			if known(key) {
+				if key == Label || key == Annotation { // before a client is told that it has the answer
+					_, err = ParseSelector(value)
+				}
 				q.Filters = append(q.Filters, Filter{key, value})
 			} else {
 				ignored = append(ignored, key)

@@ -282,6 +282,12 @@ func TestSecrets(t *testing.T) {
 		if w := ask(door, "reader", "/namespaces/n/secrets", "If-None-Match", `"x", `+tag); w.Code != 304 || w.Body.Len() != 0 {
 			t.Errorf("the same state answers %d", w.Code)
 		}
+		// What a client has from elsewhere must not hide that it asks for nonsense.
+		for _, wrong := range []string{"label=a==b==c", "annotation=((", "labelSelector=a in b", "limit=x"} {
+			if w := ask(door, "reader", "/namespaces/n/secrets?"+strings.ReplaceAll(wrong, " ", "%20"), "If-None-Match", tag); w.Code != 400 {
+				t.Errorf("%s answers %d", wrong, w.Code)
+			}
+		}
 	})
 	t.Run("nobody", func(t *testing.T) {
 		w := httptest.NewRecorder()

@@ -211,5 +211,5 @@ func handler(h route.Handler) route.Handler {
 
 // of is the filter by the workspace of the path.
 func of(r *http.Request) query.Filter {
-	return query.Filter{Key: "label", Value: iamv1alpha2.LabelWorkspace + "=" + r.PathValue("workspace")}
+	return query.Filter{Key: query.Label, Value: iamv1alpha2.LabelWorkspace + "=" + r.PathValue("workspace")}
 }
