@@ -275,7 +275,7 @@ func (h *Handler) listLoginRecords(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	return h.page(w, r, "loginrecords", with(q, query.Filter{Key: "label", Value: iamv1alpha2.LabelUserReference + "=" + r.PathValue("user")}))
+	return h.page(w, r, "loginrecords", with(q, query.Filter{Key: "user", Value: r.PathValue("user")}))
 }
 
 func ignoreNotFound(err error) error {
