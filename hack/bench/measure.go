@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -140,7 +140,6 @@ func (b *bench) total(ctx context.Context) (int, error) {
 // requests compares requests with a bare server that sends the same bytes.
 func (b *bench) requests(ctx context.Context) error {
 	fmt.Printf("%-34s %9s %11s %9s %9s   %9s %11s   %s\n", "", "req/s", "CPU/request", "p50", "p99", "bare", "CPU/request", "CPU ratio")
-	measured, bare := make(map[string]figures), make(map[string]figures)
 	for _, w := range []workload{
 		{name: "pods?limit=10&sortBy=createTime", path: fixed(page)},
 		{name: "pods, any page", path: func(n int64) string {
@@ -151,72 +150,100 @@ func (b *bench) requests(ctx context.Context) error {
 		{name: "one object", path: fixed(viewer + "/namespaces/kube-system")},
 		{name: "not allowed (403)", path: fixed(viewer + "/nodes"), as: nobody},
 		{name: "no token (401)", path: fixed(viewer + "/nodes"), as: anyone},
-		{name: "unchanged (304)", path: fixed(page), tag: true},
 		{name: "pods?limit=100", path: fixed(page100)},
-		{name: "pods?limit=100, unchanged (304)", path: fixed(page100), tag: true},
-		{name: "all pods", path: fixed(whole)},
-		{name: "all pods, unchanged (304)", path: fixed(whole), tag: true},
 	} {
-		var err error
-		if measured[w.name], bare[w.name], err = b.compare(ctx, w); err != nil {
-			return fmt.Errorf("%s: %w", w.name, err)
+		if _, err := b.compare(ctx, w); err != nil {
+			return err
 		}
 	}
-	fmt.Println()
-	for _, pair := range [][2]string{{"unchanged (304)", "pods?limit=10&sortBy=createTime"}, {"pods?limit=100, unchanged (304)", "pods?limit=100"}, {"all pods, unchanged (304)", "all pods"}} {
-		ratio := func(of map[string]figures) float64 { return float64(of[pair[0]].cpu) / float64(of[pair[1]].cpu) }
-		fmt.Printf("unchanged (304) / %s (200): CPU %.3f of 0.60; the bare server's own %.3f\n", pair[1], ratio(measured), ratio(bare))
+	// What an unchanged list costs is compared with the list in the same minute.
+	var ratios []string
+	for _, w := range []workload{
+		{name: "pods?limit=10&sortBy=createTime", path: fixed(page)},
+		{name: "pods?limit=30", path: fixed(viewer + "/pods?limit=30&sortBy=createTime")},
+		{name: "pods?limit=100", path: fixed(page100)},
+		{name: "all pods", path: fixed(whole)},
+	} {
+		again := w
+		again.tag, again.name = true, "  unchanged (304)"
+		all, err := b.compare(ctx, w, again)
+		if err != nil {
+			return err
+		}
+		ratios = append(ratios, fmt.Sprintf("unchanged (304) / %s (200): CPU %.3f of 0.60; the bare server's own %.3f", w.name,
+			float64(all[1].ours.cpu)/float64(all[0].ours.cpu), float64(all[1].bare.cpu)/float64(all[0].bare.cpu)))
 	}
+	fmt.Printf("\n%s\n", strings.Join(ratios, "\n"))
 	return nil
 }
 
-// compare measures a workload and a bare server that sends what was answered.
-func (b *bench) compare(ctx context.Context, w workload) (ours, theirs figures, err error) {
-	request := request{token: map[caller]string{admin: b.admin, nobody: b.nobody}[w.as]}
-	answer := get(ctx, b.ks.address+w.path(1), request.token)
-	if w.tag {
-		request.tag = answer.header.Get("ETag")
-		answer.code, answer.body = http.StatusNotModified, nil
-		answer.header.Del("Content-Length")
-		answer.header.Del("Content-Type")
+// compared are the figures of the server and of a bare one.
+type compared struct{ ours, bare figures }
+
+// compare measures workloads, and for each a bare server that sends what was
+// answered. They take turns, so that a machine that gets slower does so for all.
+func (b *bench) compare(ctx context.Context, workloads ...workload) ([]compared, error) {
+	const rounds = 3
+	all, requests, codes, bares := make([][2][]figures, len(workloads)), make([]request, len(workloads)), make([]int, len(workloads)), make([]*process, len(workloads))
+	for n, w := range workloads {
+		requests[n] = request{token: map[caller]string{admin: b.admin, nobody: b.nobody}[w.as]}
+		answer := get(ctx, b.ks.address+w.path(1), requests[n].token)
+		if w.tag {
+			requests[n].tag = answer.header.Get("ETag")
+			answer.code, answer.body = http.StatusNotModified, nil
+			answer.header.Del("Content-Length")
+			answer.header.Del("Content-Type")
+		}
+		codes[n] = answer.code
+		bare, err := startBare(ctx, answer)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", w.name, err)
+		}
+		defer bare.stop()
+		bares[n] = bare
 	}
-	file := filepath.Join(os.TempDir(), fmt.Sprintf("bench-%d.json", os.Getpid()))
-	defer func() { _ = os.Remove(file) }()
+	for range rounds {
+		for n, w := range workloads {
+			for side, server := range []*process{b.ks, bares[n]} {
+				f, err := b.load(ctx, server, requests[n], codes[n], w.path)
+				if err != nil {
+					return nil, fmt.Errorf("%s: %w", w.name, err)
+				}
+				all[n][side] = append(all[n][side], f)
+			}
+		}
+	}
+	result := make([]compared, len(workloads))
+	for n, w := range workloads {
+		a, c := median(all[n][0]), median(all[n][1])
+		result[n] = compared{a, c}
+		fmt.Printf("%-34s %9.0f %11s %9s %9s   %9.0f %11s   %.2f\n", w.name, a.rate, a.cpu.Round(100*time.Nanosecond), a.p50.Round(time.Microsecond), a.p99.Round(time.Microsecond),
+			c.rate, c.cpu.Round(100*time.Nanosecond), float64(a.cpu)/float64(c.cpu))
+	}
+	return result, nil
+}
+
+// startBare starts a bare server that sends an answer.
+func startBare(ctx context.Context, answer reply) (*process, error) {
+	file, err := os.CreateTemp("", "bench-*.json")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.Remove(file.Name()) }() // it has been read when the server answers
 	answer.header.Del("Date")
 	encoded, err := json.Marshal(recorded{Code: answer.code, Header: answer.header, Body: answer.body})
 	if err != nil {
-		return ours, theirs, err
+		return nil, errors.Join(err, file.Close())
 	}
-	if err := os.WriteFile(file, encoded, 0o600); err != nil {
-		return ours, theirs, err
+	_, err = file.Write(encoded)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return ours, theirs, err
+		return nil, err
 	}
-	bare, err := start(ctx, nil, self, "--bare", file)
-	if err != nil {
-		return ours, theirs, err
-	}
-	defer bare.stop()
-	// In turn, so that a machine that gets slower does so for both.
-	var all, bares []figures
-	for range 3 {
-		for _, pair := range []struct {
-			server *process
-			into   *[]figures
-		}{{b.ks, &all}, {bare, &bares}} {
-			f, err := b.load(ctx, pair.server, request, answer.code, w.path)
-			if err != nil {
-				return ours, theirs, err
-			}
-			*pair.into = append(*pair.into, f)
-		}
-	}
-	a, c := median(all), median(bares)
-	fmt.Printf("%-34s %9.0f %11s %9s %9s   %9.0f %11s   %.2f\n", w.name, a.rate, a.cpu.Round(100*time.Nanosecond), a.p50.Round(time.Microsecond), a.p99.Round(time.Microsecond),
-		c.rate, c.cpu.Round(100*time.Nanosecond), float64(a.cpu)/float64(c.cpu))
-	return a, c, nil
+	return start(ctx, nil, self, "--bare", file.Name())
 }
 
 func median(all []figures) figures {
