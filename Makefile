@@ -18,7 +18,7 @@ PORT ?= 9090
 SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
 
-.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
+.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc test-upgrade bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
 
 all: build
 
@@ -48,7 +48,7 @@ bin/golangci-lint:
 run: bin/ks-apiserver bin/devcluster
 	@PORT=$(PORT) SECURE_PORT=$(SECURE_PORT) hack/run.sh
 
-test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc
+test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc test-upgrade
 
 test-unit:
 	$(GOTEST) ./...
@@ -77,6 +77,13 @@ test-browser: bin/devcluster bin/ks-apiserver
 test-oidc: bin/devcluster bin/ks-apiserver
 	go vet -C test/oidc ./...
 	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- go test -C test/oidc -count=1 -timeout 20m ./...
+
+# A rolling update from an earlier commit to this tree, and back.
+UPGRADE_FROM ?= 30581397a39c
+test-upgrade: bin/devcluster bin/ks-apiserver
+	@test -x bin/ks-apiserver-$(UPGRADE_FROM) || hack/build-at.sh $(UPGRADE_FROM) bin/ks-apiserver-$(UPGRADE_FROM)
+	go vet -C test/upgrade ./...
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- env KS_APISERVER_FROM=$(CURDIR)/bin/ks-apiserver-$(UPGRADE_FROM) go test -C test/upgrade -count=1 ./...
 
 # Ratios against a bare net/http server that sends the same bytes, over a real
 # kube-apiserver with PODS pods.
@@ -124,6 +131,7 @@ lint: bin/golangci-lint
 	cd test/browser && ../../bin/golangci-lint run ./...
 	cd test/oidc && ../../bin/golangci-lint run ./...
 	cd test/identity && ../../bin/golangci-lint run ./...
+	cd test/upgrade && ../../bin/golangci-lint run ./...
 
 image:
 	docker build --build-arg VERSION=$(VERSION) --build-arg COMMIT=$(COMMIT) -t $(IMAGE) .
