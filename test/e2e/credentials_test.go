@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -79,17 +78,6 @@ func TestP17BackoffOverReplicas(t *testing.T) {
 	until(t, time.Second, "the other replica does not know", func() bool {
 		r := attempt(two, "wrong", "192.0.2.1")
 		return r.code == http.StatusTooManyRequests
-	})
-}
-
-// until waits for a condition.
-func until(t *testing.T, within time.Duration, problem string, condition func() bool) {
-	t.Helper()
-	eventually(t, within, func() error {
-		if !condition() {
-			return errors.New(problem)
-		}
-		return nil
 	})
 }
 

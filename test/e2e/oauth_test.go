@@ -295,20 +295,3 @@ func TestExpiredToken(t *testing.T) {
 		t.Errorf("an expired access token can be refreshed: %d %s", r.code, r.body)
 	}
 }
-
-// eventually tries until there is no error, at most for a time.
-func eventually(t *testing.T, within time.Duration, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(within)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Errorf("after %s: %v", within, err)
-			return
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
