@@ -8,34 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/bcrypt"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
-
-// user creates a user with no rights of its own and returns its token.
-func user(t *testing.T, name string) string {
-	t.Helper()
-	hash, err := bcrypt.GenerateFromPassword([]byte("secret-"+name), bcrypt.MinCost)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := kubernetes(t, "")
-	created := &iamv1alpha2.User{
-		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec:       iamv1alpha2.UserSpec{Email: name + "@example.com", EncryptedPassword: string(hash)},
-		Status:     iamv1alpha2.UserStatus{State: iamv1alpha2.UserActive},
-	}
-	if err := c.Create(t.Context(), created); err != nil {
-		t.Fatal(err)
-	}
-	r := shared.token(t, passwordForm(name, "secret-"+name))
-	if r.code != 200 {
-		t.Fatalf("login of %s: %d %s", name, r.code, r.body)
-	}
-	return decode[tokens](t, r).AccessToken
-}
 
 func TestRequestsRefused(t *testing.T) {
 	admin := shared.login(t)
@@ -126,7 +103,7 @@ func TestBindingsTakeEffect(t *testing.T) {
 	binding.Subjects = append(binding.Subjects, subjectUser("soon-admin"))
 	check := func(code int) {
 		t.Helper()
-		eventually(t, 1e9, func() error { return expect(shared.get(t, viewer+"/nodes?limit=0", bearer(token)), code) })
+		wait.For(t, "the binding to take effect", func() error { return expect(shared.get(t, viewer+"/nodes?limit=0", bearer(token)), code) })
 	}
 	check(403)
 	if err := c.Create(t.Context(), binding); err != nil {
@@ -151,7 +128,7 @@ func TestDisabledUser(t *testing.T) {
 	if err := c.Update(t.Context(), account); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 1e9, func() error { return expect(shared.get(t, "/version", bearer(token)), 401) })
+	wait.For(t, "the disabled user's token to be refused", func() error { return expect(shared.get(t, "/version", bearer(token)), 401) })
 	if r := shared.token(t, passwordForm("soon-disabled", "secret-soon-disabled")); r.code != 400 {
 		t.Errorf("a disabled user logs in: %d %s", r.code, r.body)
 	}
@@ -171,17 +148,13 @@ func TestSecretsAreNotShown(t *testing.T) {
 	token := user(t, "secret-lister")
 	c := kubernetes(t, "")
 	role := &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "secret-lister"}, Rules: viewerRule("secrets")}
-	if err := c.Create(t.Context(), role); err != nil {
-		t.Fatal(err)
-	}
+	create(t, c, role)
 	binding := &iamv1alpha2.GlobalRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "secret-lister"}}
 	binding.RoleRef.APIGroup, binding.RoleRef.Kind, binding.RoleRef.Name = iamv1alpha2.GroupName, "GlobalRole", "secret-lister"
 	binding.Subjects = append(binding.Subjects, subjectUser("secret-lister"))
-	if err := c.Create(t.Context(), binding); err != nil {
-		t.Fatal(err)
-	}
+	create(t, c, binding)
 	path := viewer + "/namespaces/kubesphere-system/secrets/oauthclient-kubesphere"
-	eventually(t, 1e9, func() error { return expect(shared.get(t, path, bearer(token)), 200) })
+	wait.For(t, "the role to take effect", func() error { return expect(shared.get(t, path, bearer(token)), 200) })
 	type secret struct{ Data map[string]string }
 	if got := decode[secret](t, shared.get(t, path, bearer(token))); len(got.Data) != 1 || got.Data["configuration.yaml"] != "" {
 		t.Errorf("who may not get secrets sees %v", got.Data)

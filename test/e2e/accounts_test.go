@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const (
@@ -179,7 +180,7 @@ func TestUsersAPI(t *testing.T) {
 	})
 	t.Run("login records", func(t *testing.T) {
 		shared.token(t, passwordForm("ursula", "wrong-password"))
-		eventually(t, 10*time.Second, func() error {
+		wait.For(t, "both login records", func() error {
 			r := u.call(t, "GET", iamPath+"/users/ursula/loginrecords", nil)
 			if !strings.Contains(string(r.body), `"success":true`) || !strings.Contains(string(r.body), `"success":false`) {
 				return fmt.Errorf("%d %s", r.code, r.body)
@@ -352,7 +353,7 @@ func TestUserManagersDoNotEscalate(t *testing.T) {
 	if err := c.Create(t.Context(), second); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, func() error {
+	wait.For(t, "the user to have to choose a password", func() error {
 		return expect(mia.call(t, "PUT", iamPath+"/users/plain/password", fields{"password": "Newpass-of-1985"}), 403)
 	})
 }

@@ -9,13 +9,13 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestOwnCertificate: a secure port without a certificate gets one, the same for
@@ -35,7 +35,7 @@ func TestOwnCertificate(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
-		if err := one.waitReady(time.Minute); err != nil {
+		if err := one.waitReady(wait.Timeout); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // machine is where somebody works: with kubectl and its plugin in the path, and
@@ -97,7 +99,7 @@ func TestKubectlKs(t *testing.T) {
 			t.Errorf("the token: %d %s", r.code, r.body)
 		}
 		m.run(t, "", "kubectl", "ks", "logout")
-		eventually(t, 2*time.Second, func() error { return expect(shared.get(t, users+"/admin", bearer(token)), 401) })
+		wait.For(t, "the token to be refused after the logout", func() error { return expect(shared.get(t, users+"/admin", bearer(token)), 401) })
 		m.fails(t, "kubectl", "ks", "token")
 		if config := m.run(t, "", "kubectl", "config", "view"); strings.Contains(config, shared.secure) {
 			t.Errorf("the context is left: %s", config)
@@ -124,7 +126,7 @@ func TestKubectlKs(t *testing.T) {
 			t.Fatal(err)
 		}
 		address := ""
-		eventually(t, 10*time.Second, func() error {
+		wait.For(t, "the browser to be opened", func() error {
 			content, err := os.ReadFile(m.opened)
 			address = strings.TrimSpace(string(content))
 			return err
@@ -159,7 +161,7 @@ func TestKubectlKs(t *testing.T) {
 		select {
 		case text := <-code:
 			b.visit(shared.secure + "/oauth/device?user_code=" + url.QueryEscape(text))
-		case <-time.After(10 * time.Second):
+		case <-time.After(wait.Timeout):
 			t.Fatal("there is no code")
 		}
 		b.submit(url.Values{"username": {"admin"}, "password": {adminPassword}})
@@ -209,7 +211,7 @@ func newBrowser(t *testing.T) *browser {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(authority)
-	return &browser{t: t, client: &http.Client{Jar: jar, Timeout: 20 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}}
+	return &browser{t: t, client: &http.Client{Jar: jar, Timeout: wait.Timeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}}}}
 }
 
 func (b *browser) keep(answer *http.Response, err error) {

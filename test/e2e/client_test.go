@@ -46,6 +46,7 @@ func header(name, value string) option {
 
 func (i *instance) do(t *testing.T, method, path string, body io.Reader, options ...option) reply {
 	t.Helper()
+	logs.showOnFailure(t)
 	request, err := http.NewRequestWithContext(t.Context(), method, i.url+path, body)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // The paths of the console of KubeSphere 3.3.
@@ -123,7 +125,7 @@ func (v *visitor) everyPage() {
 // call in its order, with the fields it needs.
 func TestConsole33(t *testing.T) {
 	admin, _ := consoleLogin(t, "admin", adminPassword)
-	eventually(t, 10*time.Second, func() error { // it is written after the answer to the login
+	wait.For(t, "the time of the last login", func() error { // it is written after the answer to the login
 		if !gjson.GetBytes(admin.call(t, http.MethodGet, iamPath+"/users/admin", nil).body, "status.lastLoginTime").Exists() {
 			return fmt.Errorf("no time of the last login")
 		}
@@ -149,7 +151,7 @@ func TestConsole33(t *testing.T) {
 	if r := admin.call(t, http.MethodGet, "/oauth/logout", nil); r.code != http.StatusOK {
 		t.Errorf("logout: %d %s", r.code, r.body)
 	}
-	eventually(t, time.Second, func() error { return expect(admin.call(t, http.MethodGet, iamPath+"/users/admin", nil), 401) })
+	wait.For(t, "the token to be refused after the logout", func() error { return expect(admin.call(t, http.MethodGet, iamPath+"/users/admin", nil), 401) })
 }
 
 // nodes is §1.5.
@@ -209,7 +211,7 @@ func (v *visitor) workloads() {
 		v.t.Error("a trial was written")
 	}
 	v.must(v.t, http.StatusCreated, http.MethodPost, deployments, body)
-	eventually(v.t, 30*time.Second, func() error {
+	wait.For(v.t, "the deployment to run", func() error {
 		r := v.call(v.t, http.MethodGet, viewed+"/deployments?sortBy=updateTime&limit=10&page=1&status=running&name=web", nil)
 		return expectItems(r, 1)
 	})
@@ -260,7 +262,7 @@ func (v *visitor) follows(path string) {
 		if !strings.HasPrefix(text, "20") {
 			v.t.Errorf("a log begins with %q", text)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(wait.Timeout):
 		v.t.Error("a log that goes on shows nothing")
 	}
 }
@@ -294,7 +296,7 @@ func (v *visitor) people() {
 	if claims.Get("extra.uninitialized").Exists() {
 		v.t.Error("the console would ask for a new password for ever")
 	}
-	eventually(v.t, 10*time.Second, func() error {
+	wait.For(v.t, "the time of the last login", func() error {
 		if !gjson.GetBytes(member.call(v.t, http.MethodGet, iamPath+"/users/walker", nil).body, "status.lastLoginTime").Exists() {
 			return fmt.Errorf("no time of the last login")
 		}

@@ -8,11 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const devOpsProjectDefinition = `
@@ -129,7 +130,7 @@ func TestDevOpsProjects(t *testing.T) {
 		}
 		t.Cleanup(func() { _, _ = kubectl(t, admin, "", "delete", "crd", "devopsprojects.devops.kubesphere.io") })
 		for name, workspace := range map[string]string{"dev-one": "dev-a", "dev-two": "dev-a", "dev-new": "dev-a", "dev-else": "dev-b"} {
-			eventually(t, 20*time.Second, func() error {
+			wait.For(t, "the definition to take an object", func() error {
 				output, err := kubectl(t, admin, fmt.Sprintf("{apiVersion: devops.kubesphere.io/v1alpha3, kind: DevOpsProject, metadata: {name: %s, labels: {kubesphere.io/workspace: %s}}}", name, workspace), "apply", "-f", "-")
 				if err != nil {
 					return fmt.Errorf("%w: %s", err, output)
@@ -147,7 +148,7 @@ func TestDevOpsProjects(t *testing.T) {
 			{owner, "/workspacemembers/dev-keeper-one/devops", []string{"dev-one"}},
 			{owner, "/workspacemembers/dev-guest/devops", nil},
 		} {
-			eventually(t, 20*time.Second, func() error { return names(test.who, tenant+test.path, test.want...) })
+			wait.For(t, "the list of DevOps projects", func() error { return names(test.who, tenant+test.path, test.want...) })
 		}
 		if err := expect(shared.send(t, "GET", tenant+"/devops", other, ""), 403); err != nil {
 			t.Error(err)

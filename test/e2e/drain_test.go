@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestDrain: a node is emptied as kubectl drain does, budgets included.
@@ -53,7 +54,7 @@ func TestDrain(t *testing.T) {
 	create(t, c, budget)
 	template := pinned("alone", nil)
 	create(t, c, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "drained-project", Name: "alone"}, Spec: template.Spec})
-	eventually(t, 30*time.Second, func() error {
+	wait.For(t, "the budget to count the pod", func() error {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(budget), budget); err != nil {
 			return err
 		}

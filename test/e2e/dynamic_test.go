@@ -9,9 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const widgets = `
@@ -52,7 +53,7 @@ func TestDynamic(t *testing.T) {
 	send := func(method, path, body string, options ...option) reply {
 		return shared.do(t, method, path, strings.NewReader(body), append([]option{admin, header("Content-Type", "application/json")}, options...)...)
 	}
-	eventually(t, 10*time.Second, func() error { return expect(shared.get(t, path, admin), 200) })
+	wait.For(t, "the new type to be served", func() error { return expect(shared.get(t, path, admin), 200) })
 	for n, color := range []string{"red", "green", "blue"} {
 		r := send(http.MethodPost, path, widget("w"+color, n+9, color, "ws"))
 		if r.code != http.StatusCreated || decode[object](t, r).Metadata.UID == "" || decode[object](t, r).Metadata.ManagedFields != nil {

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,12 +13,14 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	extensionsv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // devops is a back end: another team's service with an API and a document of its own.
@@ -61,10 +62,7 @@ func TestExtensions(t *testing.T) {
 		{Verbs: []string{"get"}, NonResourceURLs: []string{"/proxy/pages/*"}},
 	}}
 	for _, object := range []client.Object{api, page, role} {
-		if err := c.Create(t.Context(), object); err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = client.IgnoreNotFound(c.Delete(context.WithoutCancel(t.Context()), object)) })
+		create(t, c, object)
 	}
 	// What claims a path of ours, or is wrong, is refused where it is written or said in its status.
 	both := api.DeepCopy()
@@ -79,7 +77,7 @@ func TestExtensions(t *testing.T) {
 	pia, norman := shared.as(t, "pia", passwordOf("pia")), shared.as(t, "norman", passwordOf("norman"))
 
 	const pipelines = "/kapis/devops.example.io/v1/namespaces/kube-system/pipelines"
-	eventually(t, 5*time.Second, func() error { return expect(pia.call(t, "GET", pipelines, nil), 200) })
+	wait.For(t, "the API to be served", func() error { return expect(pia.call(t, "GET", pipelines, nil), 200) })
 	got := decode[backendSaw](t, pia.must(t, 200, "GET", pipelines+"?limit=5&x=a%2Fb", nil))
 	if got.Path != pipelines+"?limit=5&x=a%2Fb" || got.Header.Get("X-Remote-User") != "pia" || got.Header.Get("Authorization") != "" {
 		t.Errorf("the back end sees %+v", got)
@@ -107,12 +105,9 @@ func TestExtensions(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "norman-cluster-admin"}, Subjects: []rbacv1.Subject{subjectUser("norman")},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 	}
-	if err := c.Create(t.Context(), everywhere); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Delete(context.WithoutCancel(t.Context()), everywhere) }()
+	create(t, c, everywhere)
 	const objects = "/extensions.kubesphere.io/v1alpha1/apiservices"
-	eventually(t, 5*time.Second, func() error { return expect(norman.call(t, "GET", "/apis"+objects, nil), 200) })
+	wait.For(t, "the cluster role to take effect", func() error { return expect(norman.call(t, "GET", "/apis"+objects, nil), 200) })
 	hostile := fields{
 		"apiVersion": "extensions.kubesphere.io/v1alpha1", "kind": "APIService", "metadata": fields{"name": "hostile"},
 		"spec": fields{"group": "hostile.io", "version": "v1", "url": back.URL, "passAuthorization": true},
@@ -124,18 +119,20 @@ func TestExtensions(t *testing.T) {
 	mine := api.DeepCopy()
 	mine.ObjectMeta = metav1.ObjectMeta{Name: "v1alpha2.iam.kubesphere.io"}
 	mine.Spec.Group, mine.Spec.Version = "iam.kubesphere.io", "v1alpha2"
-	if err := c.Create(t.Context(), mine); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Delete(context.WithoutCancel(t.Context()), mine) }()
-	time.Sleep(500 * time.Millisecond)
+	create(t, c, mine)
+	// The table of services is replaced as a whole: the one made after it is there when it would be.
+	after := api.DeepCopy()
+	after.ObjectMeta = metav1.ObjectMeta{Name: "v1.after.example.io"}
+	after.Spec.Group = "after.example.io"
+	create(t, c, after)
+	wait.For(t, "an API that was registered later", func() error { return expect(admin.call(t, "GET", "/kapis/after.example.io/v1/runs", nil), 200) })
 	if r := admin.must(t, 200, "GET", users+"/pia", nil); !strings.Contains(string(r.body), "pia@example.com") {
 		t.Errorf("a back end answers for users: %s", r.body)
 	}
 
 	state := func(want string) {
 		t.Helper()
-		eventually(t, 30*time.Second, func() error {
+		wait.For(t, "the state of the API", func() error {
 			if err := c.Get(t.Context(), client.ObjectKeyFromObject(api), api); err != nil {
 				return err
 			}
@@ -147,7 +144,7 @@ func TestExtensions(t *testing.T) {
 	}
 	state(extensionsv1alpha1.StateAvailable)
 	for _, document := range []string{"/apidocs.json", "/openapi/v3/kapis"} {
-		eventually(t, 10*time.Second, func() error {
+		wait.For(t, "the document to have the operation", func() error {
 			if r := shared.get(t, document); !strings.Contains(string(r.body), "listPipelines") {
 				return fmt.Errorf("%s does not have it", document)
 			}
@@ -162,8 +159,8 @@ func TestExtensions(t *testing.T) {
 	if err := c.Delete(t.Context(), api); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, func() error { return expect(pia.call(t, "GET", pipelines, nil), 404) })
-	eventually(t, 5*time.Second, func() error {
+	wait.For(t, "the API to be gone", func() error { return expect(pia.call(t, "GET", pipelines, nil), 404) })
+	wait.For(t, "the operation to leave the document", func() error {
 		if r := shared.get(t, "/apidocs.json"); strings.Contains(string(r.body), "listPipelines") {
 			return fmt.Errorf("it is documented for ever")
 		}
@@ -180,8 +177,9 @@ func TestExtensionByService(t *testing.T) {
 	_, _ = fmt.Sscan(port, &number)
 	c := kubernetes(t, "")
 	admin := shared.as(t, "admin", adminPassword)
-	admin.must(t, 201, "POST", "/api/v1/namespaces/default/services", fields{
-		"apiVersion": "v1", "kind": "Service", "metadata": fields{"name": "outside"}, "spec": fields{"type": "ExternalName", "externalName": "localhost"},
+	create(t, c, &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "outside"},
+		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"},
 	})
 	api := &extensionsv1alpha1.APIService{
 		ObjectMeta: metav1.ObjectMeta{Name: "v2.devops.example.io"},
@@ -189,11 +187,8 @@ func TestExtensionByService(t *testing.T) {
 			Service: &extensionsv1alpha1.ServiceReference{Namespace: "default", Name: "outside", Port: &number},
 		}},
 	}
-	if err := c.Create(t.Context(), api); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = c.Delete(context.WithoutCancel(t.Context()), api) }()
-	eventually(t, 10*time.Second, func() error { return expect(admin.call(t, "GET", "/kapis/devops.example.io/v2/runs", nil), 200) })
+	create(t, c, api)
+	wait.For(t, "the API of the service to be served", func() error { return expect(admin.call(t, "GET", "/kapis/devops.example.io/v2/runs", nil), 200) })
 }
 
 // signedBy checks an identity assertion as a back end does: with our public keys

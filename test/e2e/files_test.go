@@ -12,9 +12,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // form is a form with files.
@@ -123,10 +123,10 @@ func TestFiles(t *testing.T) {
 	}
 	t.Run("limit", func(t *testing.T) {
 		i := run(t, func(c *config.Config) { c.Terminal.MaxFileBytes = 1 << 20 })
-		if err := i.waitReady(time.Minute); err != nil {
+		if err := i.waitReady(wait.Timeout); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, 2*time.Second, func() error { return expect(i.get(t, at("/etc/hostname"), bearer(operator)), 200) })
+		wait.For(t, "the file to be readable", func() error { return expect(i.get(t, at("/etc/hostname"), bearer(operator)), 200) })
 		if r := i.get(t, at("/tmp/large.bin"), bearer(operator)); r.code != 413 {
 			t.Errorf("download: %d", r.code)
 		}

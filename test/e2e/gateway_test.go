@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const gatewayPath = "/kapis/gateway.kubesphere.io/v1alpha1"
@@ -79,7 +80,7 @@ func TestGateways(t *testing.T) {
 	create(t, c, definition)
 	body := `{"metadata":{"name":"another","namespace":"kube-system","annotations":{"kubesphere.io/description":"ours"}},
 		"spec":{"controller":{"replicas":2,"config":{"max-worker-connections":"4096"},"image":"evil","scope":{"enabled":false}},"service":{"type":"NodePort","annotations":{"a":"b"}},"deployment":{"replicas":2}}}`
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the gateway to be created", func() error {
 		return expect(shared.send(t, http.MethodPost, mine, owner, body), 200)
 	})
 	get := func() []gateway {
@@ -115,7 +116,7 @@ func TestGateways(t *testing.T) {
 	if r := shared.get(t, router, bearer(watcher)); r.code != 200 || decode[corev1.Service](t, r).Spec.Ports[0].Port != 80 {
 		t.Errorf("router: %d %s", r.code, r.body)
 	}
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the pod of the gateway", func() error {
 		r := shared.get(t, mine+"/kubesphere-router-edge-project/pods", bearer(watcher))
 		if got := decode[list](t, r); r.code != 200 || *got.TotalItems != 1 || got.Items[0].Kind != "Pod" {
 			return fmt.Errorf("pods: %d %.300s", r.code, r.body)

@@ -10,13 +10,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // forge is a GitLab whose codes are the numbers of its users.
@@ -61,7 +61,7 @@ func TestIdentities(t *testing.T) {
 			Provider                         map[string]any
 		} `json:"identityProviders"`
 	}
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+	wait.For(t, "the provider to be shown", func() error {
 		r := shared.get(t, "/kapis/config.kubesphere.io/v1alpha2/configs/oauth")
 		if strings.Contains(string(r.body), "secret") {
 			t.Fatalf("a secret is shown: %s", r.body)
@@ -69,13 +69,11 @@ func TestIdentities(t *testing.T) {
 		if err := json.Unmarshal(r.body, &shown); err != nil || r.code != http.StatusOK {
 			t.Fatalf("%d %s", r.code, r.body)
 		}
-		if len(shown.IdentityProviders) == 1 {
-			break
+		if len(shown.IdentityProviders) != 1 {
+			return fmt.Errorf("%s", r.body)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the provider is not there: %s", r.body)
-		}
-	}
+		return nil
+	})
 	one := shown.IdentityProviders[0]
 	if endpoint, _ := one.Provider["endpoint"].(map[string]any); one.Name != provider || one.Title != "The forge" || one.MappingMethod != "manual" || one.Provider["clientID"] != "us" || endpoint["authURL"] != server.URL+"/authorize" {
 		t.Errorf("shown %+v", one)

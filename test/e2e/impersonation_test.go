@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const whoAmI = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -86,7 +87,7 @@ func TestImpersonation(t *testing.T) {
 	as := func(name string) option { return header("Impersonate-User", name) }
 	const pods, elsewhere = "/api/v1/namespaces/played-project/pods", "/api/v1/namespaces/default/pods"
 	answers(t, "GET", pods, helper, 403)
-	eventually(t, 2e9, func() error { return expect(shared.get(t, pods, bearer(helper), as("played")), 200) })
+	wait.For(t, "the right to impersonate to take effect", func() error { return expect(shared.get(t, pods, bearer(helper), as("played")), 200) })
 	for _, test := range []struct {
 		name, path string
 		options    []option

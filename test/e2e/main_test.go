@@ -5,7 +5,7 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -13,12 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/client-go/util/cert"
-	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/app"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // adminPassword is the password of user admin on every cluster of the tests.
@@ -32,26 +31,40 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "KUBECONFIG is not set: run make test-e2e")
 		os.Exit(1)
 	}
-	ctrllog.SetLogger(logr.FromSlogHandler(slog.Default().Handler()))
-	var err error
-	if shared, err = startTLS(); err == nil {
-		err = shared.waitReady(60 * time.Second)
-	}
+	logs.install()
+	code, err := runTests(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	if err := shared.stop(); err != nil {
-		fmt.Fprintln(os.Stderr, "stopping:", err)
 		code = 1
+	}
+	if code != 0 {
+		logs.save(os.Stderr)
 	}
 	os.Exit(code)
 }
 
+// runTests runs all tests with the shared server, and waits until what they
+// deleted is gone.
+func runTests(m *testing.M) (code int, err error) {
+	if shared, err = startTLS(func(*config.Config) {}); err != nil {
+		return 0, err
+	}
+	if err := shared.waitReady(wait.Timeout); err != nil {
+		return 0, err
+	}
+	code = m.Run()
+	if err := waitForTerminatingNamespaces(shared.kubeconfig); err != nil {
+		return code, err
+	}
+	if err := shared.stop(); err != nil {
+		return code, fmt.Errorf("stopping: %w", err)
+	}
+	return code, nil
+}
+
 // startTLS starts a server that also speaks HTTPS: kubectl sends tokens to
 // nothing else.
-func startTLS() (*instance, error) {
+func startTLS(change func(*config.Config)) (*instance, error) {
 	certificate, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
 	if err != nil {
 		return nil, err
@@ -74,6 +87,7 @@ func startTLS() (*instance, error) {
 		return nil, err
 	}
 	i, err := start(func(c *config.Config) {
+		change(c)
 		c.Server.InsecurePort = plain
 		c.Server.SecurePort, c.Server.TLSCertFile, c.Server.TLSPrivateKey = port, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 		c.Terminal.Kubectl.Server, c.Terminal.Kubectl.CertificateAuthority = fmt.Sprintf("https://127.0.0.1:%d", port), filepath.Join(dir, "tls.crt")
@@ -97,6 +111,7 @@ type instance struct {
 	url         string
 	secure      string // the same over HTTPS
 	certificate string // file of the certificate for it
+	kubeconfig  string // file of the kubeconfig of the cluster behind it
 	cancel      context.CancelFunc
 	done        chan error
 }
@@ -111,7 +126,7 @@ func start(change func(*config.Config)) (*instance, error) {
 	c.Authentication.AuthenticateRateLimiterMaxTries = 10000
 	change(c)
 	ctx, cancel := context.WithCancel(context.Background())
-	i := &instance{cancel: cancel, done: make(chan error, 1)}
+	i := &instance{kubeconfig: c.Kubernetes.KubeConfig, cancel: cancel, done: make(chan error, 1)}
 	listening := make(chan net.Addr, 1)
 	go func() {
 		i.done <- app.Run(ctx, app.Options{Config: c, Listening: func(address net.Addr) { listening <- address }})
@@ -131,39 +146,43 @@ func (i *instance) stop() error {
 	select {
 	case err := <-i.done:
 		return err
-	case <-time.After(30 * time.Second):
-		return fmt.Errorf("the server does not stop")
+	case <-time.After(wait.Timeout):
+		return fmt.Errorf("the server does not stop within %s", wait.Timeout)
 	}
 }
 
+// waitReady waits until /readyz is 200, for a minute or longer.
 func (i *instance) waitReady(timeout time.Duration) error {
-	deadline := time.Now().Add(timeout)
-	for {
-		response, err := http.Get(i.url + "/readyz")
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return nil
-			}
+	return wait.Poll(max(timeout, wait.Timeout), func() error {
+		response, err := http.Get(i.url + "/readyz?verbose")
+		if err != nil {
+			return fmt.Errorf("%s is not ready: %w", i.url, err)
 		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("%s is not ready after %s: %v", i.url, timeout, err)
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			body, _ := io.ReadAll(response.Body)
+			return fmt.Errorf("%s is not ready: %d %s", i.url, response.StatusCode, body)
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return nil
+	})
 }
 
 // run starts a server for one test.
 func run(t *testing.T, change func(*config.Config)) *instance {
 	t.Helper()
+	logs.showOnFailure(t)
 	i, err := start(change)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stopWithTest(t, i)
+	return i
+}
+
+func stopWithTest(t *testing.T, i *instance) {
 	t.Cleanup(func() {
 		if err := i.stop(); err != nil {
 			t.Errorf("stopping: %v", err)
 		}
 	})
-	return i
 }

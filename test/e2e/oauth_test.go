@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 func TestLogin(t *testing.T) {
@@ -189,7 +190,7 @@ func TestReplayedRefreshTokenEndsTheSession(t *testing.T) {
 	if r := shared.token(t, refreshForm(third.RefreshToken)); r.code != 400 {
 		t.Errorf("the session goes on after a replay: %d %s", r.code, r.body)
 	}
-	eventually(t, time.Second, func() error {
+	wait.For(t, "the access token to be refused after the replay", func() error {
 		if r := shared.get(t, viewer+"/nodes?limit=0", bearer(third.AccessToken)); r.code != 401 {
 			return fmt.Errorf("the access token is still accepted: %d", r.code)
 		}
@@ -201,7 +202,7 @@ func TestRefreshTokenOfAnotherClient(t *testing.T) {
 	other := run(t, func(c *config.Config) {
 		c.Authentication.OAuthOptions.Clients = []config.Client{{Name: "other", Secret: "other-secret"}}
 	})
-	if err := other.waitReady(30 * time.Second); err != nil {
+	if err := other.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	first := shared.login(t)
@@ -216,7 +217,7 @@ func TestLogout(t *testing.T) {
 	if r := shared.get(t, "/oauth/logout", bearer(session.AccessToken)); r.code != 200 {
 		t.Fatalf("logout: %d %s", r.code, r.body)
 	}
-	eventually(t, time.Second, func() error {
+	wait.For(t, "the access token to be refused after the logout", func() error {
 		if r := shared.get(t, viewer+"/nodes?limit=0", bearer(session.AccessToken)); r.code != 401 {
 			return fmt.Errorf("the access token is still accepted: %d", r.code)
 		}
@@ -236,12 +237,12 @@ func TestLogout(t *testing.T) {
 // ks#5456: multipleLogin had no effect.
 func TestSingleLogin(t *testing.T) {
 	single := run(t, func(c *config.Config) { c.Authentication.MultipleLogin = false })
-	if err := single.waitReady(30 * time.Second); err != nil {
+	if err := single.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	before := single.login(t)
 	after := single.login(t)
-	eventually(t, time.Second, func() error {
+	wait.For(t, "the older session to end", func() error {
 		if r := single.get(t, viewer+"/nodes?limit=0", bearer(before.AccessToken)); r.code != 401 {
 			return fmt.Errorf("the older session goes on: %d", r.code)
 		}
@@ -255,7 +256,7 @@ func TestSingleLogin(t *testing.T) {
 // ks#4060, ks#3357: more than one replica broke logins.
 func TestReplicasShareLogins(t *testing.T) {
 	second := run(t, func(*config.Config) {})
-	if err := second.waitReady(30 * time.Second); err != nil {
+	if err := second.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	first := shared.login(t)
@@ -266,7 +267,7 @@ func TestReplicasShareLogins(t *testing.T) {
 	if r := shared.get(t, "/oauth/logout", bearer(next.AccessToken)); r.code != 200 {
 		t.Fatalf("logout: %d %s", r.code, r.body)
 	}
-	eventually(t, time.Second, func() error {
+	wait.For(t, "the other replica to refuse the token", func() error {
 		if r := second.get(t, viewer+"/nodes?limit=0", bearer(next.AccessToken)); r.code != 401 {
 			return fmt.Errorf("the other replica still accepts the token: %d", r.code)
 		}
@@ -279,14 +280,16 @@ func TestExpiredToken(t *testing.T) {
 		c.Authentication.OAuthOptions.AccessTokenMaxAge = metav1.Duration{Duration: time.Second}
 		c.Authentication.MaximumClockSkew = metav1.Duration{}
 	})
-	if err := short.waitReady(30 * time.Second); err != nil {
+	if err := short.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	login := short.login(t)
 	if login.ExpiresIn != 1 {
 		t.Errorf("expires_in %d", login.ExpiresIn)
 	}
-	time.Sleep(1100 * time.Millisecond)
+	wait.For(t, "the token to expire", func() error {
+		return expect(short.get(t, viewer+"/nodes?limit=0", bearer(login.AccessToken)), 401)
+	})
 	got := short.get(t, viewer+"/nodes", bearer(login.AccessToken))
 	if got.code != 401 || !strings.Contains(got.header.Get("WWW-Authenticate"), `error="invalid_token"`) || !strings.Contains(string(got.body), "token is expired by") {
 		t.Errorf("got %d %v %s", got.code, got.header, got.body)

@@ -17,6 +17,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // kubectl runs the real kubectl through the server.
@@ -185,21 +187,19 @@ func TestWatchThroughProxy(t *testing.T) {
 		lines := bufio.NewScanner(response.Body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
-			if strings.Contains(lines.Text(), `"watched"`) {
+			if strings.Contains(lines.Text(), `"watched-by-proxy"`) {
 				seen <- lines.Text()
 				return
 			}
 		}
 	}()
-	if output, err := kubectl(t, token, "", "create", "configmap", "watched"); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
+	configMap(t, kubernetes(t, ""), "watched-by-proxy", nil)
 	select {
 	case event := <-seen:
 		if !strings.HasPrefix(event, `{"type":"ADDED"`) {
 			t.Errorf("got %.100s", event)
 		}
-	case <-time.After(2 * time.Second):
+	case <-time.After(wait.Timeout):
 		t.Error("the change did not arrive")
 	}
 }

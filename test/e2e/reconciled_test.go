@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,6 +14,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // What is written with kubectl is brought into the same state (ks#2477, ks#3920).
@@ -55,7 +55,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: by-kubectl}]
 	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "apply", "-f", path).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the user to be reconciled", func() error {
 		user := &iamv1alpha2.User{}
 		if err := c.Get(t.Context(), clientKey("by-kubectl"), user); err != nil {
 			return err
@@ -87,7 +87,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: by-kubectl}]
 	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "delete", "-f", path, "--ignore-not-found", "--wait=true", "--timeout=60s").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the workspace's roles to go", func() error {
 		for _, object := range []client.Object{&iamv1alpha2.WorkspaceRoleBinding{}, &iamv1alpha2.WorkspaceRole{}} {
 			if err := c.Get(t.Context(), clientKey("by-kubectl-admin"), object); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%T: %w", object, err)

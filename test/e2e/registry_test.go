@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -20,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestRegistry: a real registry is asked for who may use the secret, and what
@@ -48,12 +48,12 @@ func TestRegistry(t *testing.T) {
 	member, other := user(t, "images-member"), user(t, "images-other")
 	inNamespace(t, "images-member", "images-project", "operator")
 	i := run(t, func(c *config.Config) { c.Egress.Allow = []string{"127.0.0.1"} })
-	if err := i.waitReady(time.Minute); err != nil {
+	if err := i.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	project := "/kapis/resources.kubesphere.io/v1alpha3/namespaces/images-project"
 	configOf := project + "/imageconfig?secret=pull&image=" + url.QueryEscape(host+"/team/app:one")
-	eventually(t, 3*time.Second, func() error { return expect(i.get(t, configOf, bearer(member)), 200) })
+	wait.For(t, "the image to be readable", func() error { return expect(i.get(t, configOf, bearer(member)), 200) })
 	if got := decode[struct{ Rootfs struct{ Type string } }](t, i.get(t, configOf, bearer(member))); got.Rootfs.Type != "layers" {
 		t.Errorf("configuration %+v", got)
 	}

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
-	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const claim = `
@@ -39,7 +40,7 @@ func TestStorageAnnotations(t *testing.T) {
 	}
 	is := func(path, name, want string) {
 		t.Helper()
-		eventually(t, 10*time.Second, func() error {
+		wait.For(t, "the relation to be shown", func() error {
 			if got := annotation(path, name); got != want {
 				return fmt.Errorf("%s of %s is %q, want %q", name, path, got, want)
 			}

@@ -10,96 +10,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const (
 	iamAPI      = "/kapis/iam.kubesphere.io/v1alpha2"
 	kapisViewer = "/kapis/resources.kubesphere.io/v1alpha3"
 )
-
-// workspace makes the roles of a workspace and one namespace in it, with its
-// roles, of the role bases every cluster has.
-func workspace(t *testing.T, name string) {
-	t.Helper()
-	c := kubernetes(t, "")
-	var bases iamv1alpha2.RoleBaseList
-	if err := c.List(t.Context(), &bases); err != nil {
-		t.Fatal(err)
-	}
-	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name + "-project", Labels: map[string]string{"kubesphere.io/workspace": name}}})
-	for n := range bases.Items {
-		base := &bases.Items[n]
-		switch {
-		case strings.HasPrefix(base.Name, "workspace-"):
-			role := &iamv1alpha2.WorkspaceRole{}
-			if err := json.Unmarshal(base.Role.Raw, role); err != nil {
-				t.Fatal(err)
-			}
-			role.Name = name + "-" + strings.TrimPrefix(role.Name, "workspace-")
-			role.Labels = map[string]string{"kubesphere.io/workspace": name}
-			create(t, c, role)
-		case strings.HasPrefix(base.Name, "project-"):
-			role := &rbacv1.Role{}
-			if err := json.Unmarshal(base.Role.Raw, role); err != nil {
-				t.Fatal(err)
-			}
-			role.Name, role.Namespace = strings.TrimPrefix(role.Name, "project-"), name+"-project"
-			create(t, c, role)
-		}
-	}
-}
-
-func create(t *testing.T, c client.Client, object client.Object) {
-	t.Helper()
-	if err := c.Create(t.Context(), object); err != nil && !apierrors.IsAlreadyExists(err) {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Delete(context.Background(), object) })
-}
-
-// inWorkspace gives a user a role of a workspace.
-func inWorkspace(t *testing.T, name, workspace, role string) {
-	t.Helper()
-	create(t, kubernetes(t, ""), &iamv1alpha2.WorkspaceRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name + "-" + workspace, Labels: map[string]string{"kubesphere.io/workspace": workspace}},
-		RoleRef:    rbacv1.RoleRef{APIGroup: "iam.kubesphere.io", Kind: "WorkspaceRole", Name: workspace + "-" + role}, Subjects: []rbacv1.Subject{subjectUser(name)},
-	})
-}
-
-// inNamespace gives a user a role of a namespace.
-func inNamespace(t *testing.T, name, namespace, role string) {
-	t.Helper()
-	create(t, kubernetes(t, ""), &rbacv1.RoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name + "-" + role, Namespace: namespace},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role}, Subjects: []rbacv1.Subject{subjectUser(name)},
-	})
-}
-
-func (i *instance) send(t *testing.T, method, path, token, body string, options ...option) reply {
-	t.Helper()
-	return i.do(t, method, path, strings.NewReader(body), append([]option{bearer(token), header("Content-Type", "application/json")}, options...)...)
-}
-
-// answers asks until the code is the wanted one: rights that were given behind
-// the server's back are in force within a second.
-func answers(t *testing.T, method, path, token string, code int) {
-	t.Helper()
-	eventually(t, time.Second, func() error {
-		if err := expect(shared.send(t, method, path, token, ""), code); err != nil {
-			return fmt.Errorf("%s %s: %w", method, path, err)
-		}
-		return nil
-	})
-}
 
 // TestScopes: a role counts in its workspace or namespace and nowhere else.
 // Upstream took a namespace without a workspace for one in every workspace.
@@ -170,7 +93,7 @@ func TestScopes(t *testing.T) {
 		}
 	})
 	t.Run("watch namespaces", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), wait.Timeout)
 		defer cancel()
 		r, err := http.NewRequestWithContext(ctx, "GET", shared.url+"/api/v1/namespaces?watch=true", nil)
 		if err != nil {
@@ -273,7 +196,7 @@ func TestRoles(t *testing.T) {
 		inWorkspace(t, "roles-member", "roles-a", "viewer")
 		inNamespace(t, "roles-member", "roles-a-project", "viewer")
 		for _, path := range []string{"/workspaces/roles-a/workspacemembers/roles-member/workspaceroles", "/namespaces/roles-a-project/members/roles-member/roles"} {
-			eventually(t, time.Second, func() error {
+			wait.For(t, "the templates of the member's role", func() error {
 				r := shared.get(t, iamAPI+path, bearer(token))
 				if r.code != 200 || !strings.Contains(string(r.body), "role-template-rules") {
 					return fmt.Errorf("%s: %d %.200s", path, r.code, r.body)

@@ -5,11 +5,10 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // versions returns the resource versions of everything setup makes.
@@ -40,8 +40,9 @@ func versions(t *testing.T, c client.Client) map[string]string {
 }
 
 func TestSecondStartChangesNothing(t *testing.T) {
-	c := kubernetes(t, "")
-	// What a person changes stays, and what a person deletes stays deleted.
+	first := ownCluster(t)
+	c := kubernetes(t, first.kubeconfig)
+	// What a person changes stays.
 	role := &iamv1alpha2.GlobalRole{}
 	if err := c.Get(t.Context(), clientKey("platform-regular"), role); err != nil {
 		t.Fatal(err)
@@ -50,76 +51,45 @@ func TestSecondStartChangesNothing(t *testing.T) {
 	if err := c.Update(t.Context(), role); err != nil {
 		t.Fatal(err)
 	}
-	before := versions(t, c)
-	second := run(t, func(c *config.Config) { c.Authentication.AdminPassword = "another-password" })
-	if err := second.waitReady(30 * time.Second); err != nil {
+	before := settledVersions(t, c)
+	second := run(t, func(c *config.Config) {
+		c.Kubernetes.KubeConfig = first.kubeconfig
+		c.Authentication.AdminPassword = "another-password"
+	})
+	if err := second.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
-	after := versions(t, c)
+	after := settledVersions(t, c)
 	for name, version := range before {
 		if after[name] != version {
 			t.Errorf("%s changed", name)
 		}
 	}
-	if len(after) != len(before) {
-		t.Errorf("%d objects before, %d after", len(before), len(after))
+	for name := range after {
+		if before[name] == "" {
+			t.Errorf("%s is new", name)
+		}
 	}
 	if r := second.token(t, passwordForm("admin", adminPassword)); r.code != 200 {
 		t.Errorf("the password of admin changed: %d %s", r.code, r.body)
 	}
 }
 
-// cluster is an embedded Kubernetes of one test.
-type cluster struct {
-	dir, kubeconfig string
-	port            string
-	process         *exec.Cmd
-}
-
-func newCluster(t *testing.T) *cluster {
+// settledVersions are the versions of everything setup makes when nothing has
+// changed for a second: the reconcilers of a first start take a moment.
+func settledVersions(t *testing.T, c client.Client) map[string]string {
 	t.Helper()
-	k := &cluster{dir: t.TempDir(), port: "0"}
-	k.kubeconfig = filepath.Join(k.dir, "kubeconfig")
-	t.Cleanup(k.stop)
-	return k
-}
-
-func (k *cluster) start(t *testing.T) {
-	t.Helper()
-	_ = os.Remove(k.kubeconfig)
-	k.process = exec.Command("../../bin/devcluster", "--quiet", "--nodes", "1", "--data-dir", filepath.Join(k.dir, "data"), "--kubeconfig", k.kubeconfig, "--port", k.port)
-	k.process.Stderr = os.Stderr
-	if err := k.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 60*time.Second, func() error {
-		content, err := os.ReadFile(k.kubeconfig)
-		if err != nil {
-			return err
+	last, since := versions(t, c), time.Now()
+	wait.For(t, "nothing to change for a second", func() error {
+		if now := versions(t, c); !maps.Equal(now, last) {
+			last, since = now, time.Now()
 		}
-		for line := range strings.Lines(string(content)) {
-			if _, address, found := strings.Cut(line, "https://"); found {
-				k.port = strings.TrimSpace(address[strings.LastIndex(address, ":")+1:])
-			}
+		if quiet := time.Since(since); quiet < time.Second {
+			return fmt.Errorf("something changed %s ago", quiet)
 		}
 		return nil
 	})
-}
-
-func (k *cluster) kill() {
-	if k.process != nil && k.process.Process != nil {
-		_ = k.process.Process.Signal(syscall.SIGKILL)
-		_ = k.process.Wait()
-		k.process = nil
-	}
-}
-
-func (k *cluster) stop() {
-	if k.process != nil && k.process.Process != nil {
-		_ = k.process.Process.Signal(syscall.SIGTERM)
-		_ = k.process.Wait()
-		k.process = nil
-	}
+	return last
 }
 
 // The server listens before Kubernetes is there and while it is down, says why
@@ -141,7 +111,7 @@ func TestKubernetesComesAndGoes(t *testing.T) {
 		c.Kubernetes.KubeConfig = copied
 		c.Objects.SyncTimeout = metav1.Duration{Duration: time.Second}
 	})
-	eventually(t, 5*time.Second, func() error {
+	wait.For(t, "/readyz to say that Kubernetes is away", func() error {
 		r := server.get(t, "/readyz")
 		if r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes failed: ") || !strings.Contains(string(r.body), "refused") {
 			return fmt.Errorf("readyz: %d %s", r.code, r.body)
@@ -159,7 +129,7 @@ func TestKubernetesComesAndGoes(t *testing.T) {
 	}
 
 	k.start(t)
-	if err := server.waitReady(60 * time.Second); err != nil {
+	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	login := server.login(t)
@@ -169,7 +139,7 @@ func TestKubernetesComesAndGoes(t *testing.T) {
 	}
 
 	k.kill() // not gently
-	eventually(t, 15*time.Second, func() error {
+	wait.For(t, "cached reads while Kubernetes is away", func() error {
 		r := server.get(t, "/readyz")
 		if r.code != 503 {
 			return fmt.Errorf("still ready")
@@ -185,10 +155,10 @@ func TestKubernetesComesAndGoes(t *testing.T) {
 	}
 
 	k.start(t)
-	if err := server.waitReady(60 * time.Second); err != nil {
+	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 60*time.Second, func() error {
+	wait.For(t, "reads without a warning", func() error {
 		r := server.get(t, path, bearer(login.AccessToken))
 		if r.code != 200 || r.header.Get("Warning") != "" {
 			return fmt.Errorf("after the restart: %d %v", r.code, r.header)
@@ -206,7 +176,7 @@ func TestGeneratedAdminPassword(t *testing.T) {
 		c.Kubernetes.KubeConfig = k.kubeconfig
 		c.Authentication.AdminPassword = ""
 	})
-	if err := server.waitReady(60 * time.Second); err != nil {
+	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	if r := server.token(t, passwordForm("admin", adminPassword)); r.code != 400 {
@@ -226,18 +196,7 @@ func TestGeneratedAdminPassword(t *testing.T) {
 func TestExistingKubeSphere(t *testing.T) {
 	k := newCluster(t)
 	k.start(t)
-	apply := exec.CommandContext(t.Context(), "../../bin/kubectl", "--kubeconfig", k.kubeconfig, "apply", "--server-side", "-f", "testdata/kubesphere-3.4/crds.yaml")
-	if output, err := apply.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, output)
-	}
-	eventually(t, 20*time.Second, func() error {
-		apply := exec.CommandContext(t.Context(), "../../bin/kubectl", "--kubeconfig", k.kubeconfig, "apply", "--server-side", "-f", "testdata/kubesphere-3.4/objects.yaml")
-		output, err := apply.CombinedOutput()
-		if err != nil {
-			return fmt.Errorf("%w\n%s", err, output)
-		}
-		return nil
-	})
+	k.installKubeSphere(t)
 	c := kubernetes(t, k.kubeconfig)
 	existing := func() map[string]string {
 		result := make(map[string]string)
@@ -262,7 +221,7 @@ func TestExistingKubeSphere(t *testing.T) {
 	}
 	before := existing()
 	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
-	if err := server.waitReady(60 * time.Second); err != nil {
+	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	after := existing()

@@ -6,16 +6,17 @@ import (
 	"context"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/tidwall/gjson"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // watches follows a list over a WebSocket, as the console does.
 func (v *visitor) watches(path string) {
 	v.t.Helper()
-	ctx, cancel := context.WithTimeout(v.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(v.t.Context(), wait.Timeout)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, strings.Replace(v.url, "http", "ws", 1)+path, &websocket.DialOptions{HTTPHeader: http.Header{
 		"Authorization": {"Bearer " + v.token}, "Origin": {"http://console.example.com"}, // kube-apiserver wants one

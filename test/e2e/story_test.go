@@ -3,13 +3,11 @@
 package e2e
 
 import (
-	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // story: somebody is given an account, makes a workspace, invites another, makes
@@ -63,7 +61,7 @@ func story(t *testing.T, i *instance, password, prefix string) {
 		t.Errorf("roles of the project: %s", r.body)
 	}
 	a.must(t, 201, "POST", "/apis/apps/v1/namespaces/"+project+"/deployments", newDeployment("web"))
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the pod to run", func() error {
 		return expectItems(a.call(t, "GET", viewer+"/namespaces/"+project+"/pods?status=Running", nil), 1)
 	})
 	a.must(t, 200, "GET", "/kapis/resources.kubesphere.io/v1alpha2/namespaces/"+project+"/quotas", nil)
@@ -110,18 +108,9 @@ func TestStory(t *testing.T) { story(t, shared, adminPassword, "story-") }
 func TestStoryOnKubeSphere(t *testing.T) {
 	k := newCluster(t)
 	k.start(t)
-	for _, file := range []string{"crds.yaml", "objects.yaml"} {
-		eventually(t, 20*time.Second, func() error {
-			apply := exec.CommandContext(t.Context(), "../../bin/kubectl", "--kubeconfig", k.kubeconfig, "apply", "--server-side", "-f", "testdata/kubesphere-3.4/"+file)
-			output, err := apply.CombinedOutput()
-			if err != nil {
-				return fmt.Errorf("%w\n%s", err, output)
-			}
-			return nil
-		})
-	}
+	k.installKubeSphere(t)
 	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
-	if err := server.waitReady(60 * time.Second); err != nil {
+	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	story(t, server, "P@88w0rd-3.4", "")

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +15,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 func TestWorkspaces(t *testing.T) {
@@ -87,7 +87,7 @@ func TestWorkspaces(t *testing.T) {
 			t.Errorf("the orphan: %+v, %v", orphan.ObjectMeta, err)
 		}
 		wim.must(t, 200, "DELETE", tenantPath+"/workspaces/wide", nil)
-		eventually(t, 30*time.Second, func() error {
+		wait.For(t, "the namespace to go with its workspace", func() error {
 			if err := c.Get(t.Context(), clientKey("wide-a"), &corev1.Namespace{}); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("the namespace is there: %w", err)
 			}
@@ -122,16 +122,16 @@ func TestWorkspaceQuota(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, 20*time.Second, used("2")) // each namespace has kube-root-ca.crt
+	wait.For(t, "each namespace to use one configmap", used("2")) // each namespace has kube-root-ca.crt
 	configMap := func(name string) fields {
 		return fields{"apiVersion": "v1", "kind": "ConfigMap", "metadata": fields{"name": name}}
 	}
 	for n := range 3 {
 		admin.must(t, 201, "POST", "/api/v1/namespaces/small-a/configmaps", configMap(fmt.Sprintf("c%d", n)))
 	}
-	eventually(t, 20*time.Second, used("5"))
+	wait.For(t, "the quota to count the configmaps", used("5"))
 	// What one namespace uses is missing in the other.
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the other namespace to get what is left", func() error {
 		r := admin.call(t, "GET", "/kapis/resources.kubesphere.io/v1alpha2/namespaces/small-b/quotas", nil)
 		if !strings.Contains(string(r.body), `"hard":{"count/configmaps":"2"}`) {
 			return fmt.Errorf("%d %s", r.code, r.body)
@@ -140,7 +140,7 @@ func TestWorkspaceQuota(t *testing.T) {
 	})
 	admin.must(t, 201, "POST", "/api/v1/namespaces/small-b/configmaps", configMap("d0"))
 	admin.must(t, 403, "POST", "/api/v1/namespaces/small-b/configmaps", configMap("d1"))
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the quota to be enforced", func() error {
 		return expect(admin.call(t, "POST", "/api/v1/namespaces/small-a/configmaps?dryRun=All", configMap("d2")), 403)
 	})
 	admin.must(t, 200, "DELETE", path+"/small", nil)
@@ -228,16 +228,16 @@ func TestTakeover(t *testing.T) {
 			return nil
 		}
 	}
-	eventually(t, 60*time.Second, func() error { return c.Get(t.Context(), clientKey("admin"), &iamv1alpha2.User{}) })
+	wait.For(t, "the first start", func() error { return c.Get(t.Context(), clientKey("admin"), &iamv1alpha2.User{}) })
 	plain("before")
-	eventually(t, 30*time.Second, hashed("before"))
+	wait.For(t, "the user to be reconciled by the first replica", hashed("before"))
 	second := run(t, at)
-	if err := second.waitReady(60 * time.Second); err != nil {
+	if err := second.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	first() // not gently
 	plain("after")
-	eventually(t, 15*time.Second, hashed("after"))
+	wait.For(t, "the user to be reconciled by the second replica", hashed("after"))
 }
 
 // startProcess runs the command and returns what kills it.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const terminalPath = "/kapis/terminal.kubesphere.io/v1alpha2"
@@ -82,9 +83,9 @@ func (s *screen) typed(keys string) {
 
 // read takes in frames until it is enough, the terminal closes, or it takes too
 // long.
-func (s *screen) read(within time.Duration, enough func() bool) {
+func (s *screen) read(enough func() bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), within)
+	ctx, cancel := context.WithTimeout(s.t.Context(), wait.Timeout)
 	defer cancel()
 	for !enough() && s.closed == nil {
 		_, message, err := s.conn.Read(ctx)
@@ -110,17 +111,18 @@ func (s *screen) read(within time.Duration, enough func() bool) {
 // shows fails the test unless a text appears.
 func (s *screen) shows(text string) {
 	s.t.Helper()
-	s.read(20*time.Second, func() bool { return strings.Contains(s.shown, text) })
+	s.read(func() bool { return strings.Contains(s.shown, text) })
 	if !strings.Contains(s.shown, text) {
 		s.t.Fatalf("%q does not appear but %q, toasts %q, %v", text, s.shown, s.toasts, s.closed)
 	}
 }
 
-// ends fails the test unless the terminal is closed with a code in time, by the
-// server and not by the end of the connection.
-func (s *screen) ends(within time.Duration, code websocket.StatusCode, toast string) {
+// ends fails the test unless the terminal is closed with a code, by the server and
+// not by the end of the connection. The time is what it takes on an idle machine;
+// the limit is that of wait.For.
+func (s *screen) ends(_ time.Duration, code websocket.StatusCode, toast string) {
 	s.t.Helper()
-	s.read(within, func() bool { return false })
+	s.read(func() bool { return false })
 	var closed websocket.CloseError
 	if !errors.As(s.closed, &closed) || closed.Code != code || !strings.Contains(s.toasts, toast) {
 		s.t.Fatalf("ends with %v, toasts %q, want code %d and %q", s.closed, s.toasts, code, toast)
@@ -139,7 +141,7 @@ func runningPod(t *testing.T, namespace, name string) {
 		}},
 	}
 	create(t, c, pod)
-	eventually(t, 30*time.Second, func() error {
+	wait.For(t, "the pod to run", func() error {
 		if err := c.Get(t.Context(), client.ObjectKeyFromObject(pod), pod); err != nil {
 			return err
 		}
@@ -174,9 +176,16 @@ func TestTerminal(t *testing.T) {
 		s.typed("stty size\r")
 		s.shows("37 101")
 		s.send(`{"Op":"resize","Cols":80,"Rows":24}`)
-		time.Sleep(200 * time.Millisecond) // sizes have a stream of their own
-		s.typed("stty size\r")
-		s.shows("24 80")
+		// Sizes have a stream of their own.
+		wait.For(t, "the terminal to have the new size", func() error {
+			s.shown = ""
+			s.typed("stty size; echo that-is-'all'\r")
+			s.shows("that-is-all\r\n")
+			if !strings.Contains(s.shown, "24 80") {
+				return errors.New(s.shown)
+			}
+			return nil
+		})
 		s.typed("\x04")
 		s.ends(5*time.Second, websocket.StatusNormalClosure, "")
 	})
@@ -250,7 +259,7 @@ func TestNodeTerminal(t *testing.T) {
 	}
 	s.typed("exit\r")
 	s.ends(5*time.Second, websocket.StatusNormalClosure, "")
-	until(t, 5*time.Second, "the pod is left", func() bool { return pods() == 0 })
+	wait.Until(t, "the pod of the node's terminal to go", func() bool { return pods() == 0 })
 	if s, response := shared.dial(t, terminalPath+"/nodes/none/exec", bearer(admin)); s != nil || response.StatusCode != 404 {
 		t.Errorf("a node that is not there: %d", response.StatusCode)
 	}
@@ -265,7 +274,7 @@ func TestTerminalEnds(t *testing.T) {
 		t.Helper()
 		token := user(t, name)
 		inNamespace(t, name, "ended-project", "operator")
-		eventually(t, 2*time.Second, func() error { return expect(i.get(t, at, bearer(token)), 400) })
+		wait.For(t, "the right to open a terminal", func() error { return expect(i.get(t, at, bearer(token)), 400) })
 		s := i.terminal(t, at, token)
 		s.typed("echo ready-$WHERE\r")
 		s.shows("ready-in-main")
@@ -302,9 +311,10 @@ func TestTerminalEnds(t *testing.T) {
 	})
 	t.Run("idle, too many, too long, stopped", func(t *testing.T) {
 		i := run(t, func(c *config.Config) {
-			c.Terminal.Timeout, c.Terminal.MaxPerUser = 3, 2
+			// Two terminals are opened and a third is refused meanwhile.
+			c.Terminal.Timeout, c.Terminal.MaxPerUser = 10, 2
 		})
-		if err := i.waitReady(time.Minute); err != nil {
+		if err := i.waitReady(wait.Timeout); err != nil {
 			t.Fatal(err)
 		}
 		first, token := open(t, i, "ended-idle")
@@ -321,24 +331,24 @@ func TestTerminalEnds(t *testing.T) {
 		first.ends(8*time.Second, websocket.StatusGoingAway, "nothing was typed")
 		// Who goes without a word.
 		_ = i.terminal(t, at, token).conn.CloseNow()
-		until(t, 5*time.Second, "they still count", func() bool {
+		wait.Until(t, "terminals to no longer count", func() bool {
 			return strings.Contains(string(i.get(t, "/metrics", bearer(admin)).body), "ks_apiserver_terminals 0\n")
 		})
 	})
 	t.Run("lifetime", func(t *testing.T) {
-		i := run(t, func(c *config.Config) { c.Terminal.MaxLifetime.Duration = 3 * time.Second })
-		if err := i.waitReady(time.Minute); err != nil {
+		i := run(t, func(c *config.Config) { c.Terminal.MaxLifetime.Duration = 8 * time.Second })
+		if err := i.waitReady(wait.Timeout); err != nil {
 			t.Fatal(err)
 		}
 		s, _ := open(t, i, "ended-late")
-		s.ends(8*time.Second, websocket.StatusGoingAway, "was open for 3s")
+		s.ends(8*time.Second, websocket.StatusGoingAway, "was open for 8s")
 	})
 	t.Run("server stops", func(t *testing.T) {
 		i, err := start(func(*config.Config) {})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := i.waitReady(time.Minute); err != nil {
+		if err := i.waitReady(wait.Timeout); err != nil {
 			t.Fatal(err)
 		}
 		s, _ := open(t, i, "ended-stop")

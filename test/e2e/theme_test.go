@@ -6,9 +6,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const configs = "/kapis/config.kubesphere.io/v1alpha2/configs"
@@ -33,7 +33,7 @@ func TestConfigs(t *testing.T) {
 		}
 	}
 	other := run(t, func(*config.Config) {})
-	if err := other.waitReady(time.Minute); err != nil {
+	if err := other.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	if got := decode[map[string]string](t, other.get(t, configs+"/theme")); got["title"] != "Newer" {

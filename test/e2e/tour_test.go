@@ -13,10 +13,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // shell is somebody's kubectl: with a kubeconfig, and a namespace to work in.
@@ -25,8 +26,14 @@ type shell struct {
 	environment                  []string
 }
 
-// through is a kubectl whose kubeconfig points at the server.
+// through is a kubectl whose kubeconfig points at the shared server.
 func through(t *testing.T, token, namespace string) *shell {
+	t.Helper()
+	return shared.through(t, token, namespace)
+}
+
+// through is a kubectl whose kubeconfig points at the server.
+func (i *instance) through(t *testing.T, token, namespace string) *shell {
 	t.Helper()
 	dir := t.TempDir()
 	writeFile(t, filepath.Join(dir, "kubeconfig"), fmt.Sprintf(`apiVersion: v1
@@ -35,14 +42,20 @@ clusters: [{name: ks, cluster: {server: %q, certificate-authority: %q}}]
 users: [{name: me, user: {token: %q}}]
 contexts: [{name: ks, context: {cluster: ks, user: me, namespace: %s}}]
 current-context: ks
-`, shared.secure, shared.certificate, token, namespace))
+`, i.secure, i.certificate, token, namespace))
 	return &shell{kubeconfig: filepath.Join(dir, "kubeconfig"), cache: filepath.Join(dir, "cache"), namespace: namespace}
 }
 
-// directly is the kubectl of the administrator of the cluster.
+// directly is the kubectl of the administrator of the shared cluster.
 func directly(t *testing.T, namespace string) *shell {
 	t.Helper()
-	return &shell{kubeconfig: os.Getenv("KUBECONFIG"), cache: filepath.Join(t.TempDir(), "cache"), namespace: namespace}
+	return shared.directly(t, namespace)
+}
+
+// directly is the kubectl of the administrator of the cluster.
+func (i *instance) directly(t *testing.T, namespace string) *shell {
+	t.Helper()
+	return &shell{kubeconfig: i.kubeconfig, cache: filepath.Join(t.TempDir(), "cache"), namespace: namespace}
 }
 
 func (s *shell) command(ctx context.Context, args ...string) *exec.Cmd {
@@ -53,7 +66,7 @@ func (s *shell) command(ctx context.Context, args ...string) *exec.Cmd {
 
 // run returns what a command prints, and how it ended.
 func (s *shell) run(ctx context.Context, stdin string, args ...string) (string, int) {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 2*wait.Timeout)
 	defer cancel()
 	command := s.command(ctx, args...)
 	command.Stdin = strings.NewReader(stdin)
@@ -176,13 +189,13 @@ func tour() []stop {
 		{args: "apply -f - --dry-run=server", stdin: fmt.Sprintf(settings, "blue")},
 		{args: "diff -f -", stdin: fmt.Sprintf(settings, "green")},
 		{args: "apply --server-side -f - --field-manager=tour", stdin: fmt.Sprintf(web, 1, "nginx:1")},
-		{args: "rollout status deployment/web --timeout=60s"},
-		{args: "wait --for=condition=Available deployment/web --timeout=60s"},
+		{args: "rollout status deployment/web --timeout=100s"},
+		{args: "wait --for=condition=Available deployment/web --timeout=100s"},
 		{args: "get deployments,replicasets"},
 		{args: "get pods -l app=web -o wide"},
 		{args: "scale deployment/web --replicas=2"},
 		{args: "set image deployment/web main=nginx:2"},
-		{args: "rollout status deployment/web --timeout=60s"},
+		{args: "rollout status deployment/web --timeout=100s"},
 		{args: "rollout history deployment/web"},
 		{args: "rollout undo deployment/web"},
 		{args: "describe configmap settings"},
@@ -203,7 +216,7 @@ func tour() []stop {
 		{args: "create role reader --verb=get --resource=pods", member: denied},
 		{args: "create rolebinding reader --role=reader --serviceaccount={ns}:robot", member: denied},
 		{args: "apply -f -", stdin: bench},
-		{args: "wait --for=condition=Ready pod/bench --timeout=60s"},
+		{args: "wait --for=condition=Ready pod/bench --timeout=100s"},
 		{args: "describe pod bench --show-events=false"},
 		{args: "get pod bench -o custom-columns=NAME:.metadata.name,PHASE:.status.phase"},
 		{args: "logs bench --limit-bytes=40"},
@@ -218,7 +231,7 @@ func tour() []stop {
 		{args: "create job once --image=busybox"},
 		{args: "create cronjob often --image=busybox --schedule=@yearly"},
 		{args: "autoscale deployment/web --min=1 --max=2"},
-		{args: "wait --for=condition=Complete job/once --timeout=60s"},
+		{args: "wait --for=condition=Complete job/once --timeout=100s"},
 		{args: "get jobs,cronjobs,services"},
 		{args: "get hpa -o name"},
 		{args: "get events --field-selector=involvedObject.name=none"},
@@ -254,16 +267,17 @@ func tour() []stop {
 // without, for an administrator; a member of one project gets what is granted
 // there, and nothing else.
 func TestTour(t *testing.T) {
-	workspace(t, "tour")
-	member := user(t, "tour-member")
-	inNamespace(t, "tour-member", "tour-project", "operator")
-	c := kubernetes(t, "")
+	i := ownCluster(t, "--nodes", "3") // many commands show everything there is
+	i.workspace(t, "tour")
+	member := i.user(t, "tour-member")
+	i.inNamespace(t, "tour-member", "tour-project", "operator")
+	c := kubernetes(t, i.kubeconfig)
 	for _, name := range []string{"tour-direct", "tour-admin"} {
 		create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	}
-	direct := directly(t, "tour-direct")
-	administrator, visitor := through(t, shared.login(t).AccessToken, "tour-admin"), through(t, member, "tour-project")
-	answers(t, "GET", "/api/v1/namespaces/tour-project/pods", member, 200)
+	direct := i.directly(t, "tour-direct")
+	administrator, visitor := i.through(t, i.login(t).AccessToken, "tour-admin"), i.through(t, member, "tour-project")
+	i.answers(t, "GET", "/api/v1/namespaces/tour-project/pods", member, 200)
 	if got, _ := visitor.run(t.Context(), "", "get", "namespaces", "-o", "name"); got != "namespace/tour-project\n" {
 		t.Errorf("the member sees %s", got)
 	}

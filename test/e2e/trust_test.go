@@ -3,19 +3,14 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,6 +23,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // kubectl is a client whose ID tokens a kube-apiserver trusts.
@@ -53,28 +49,28 @@ func TestKubernetesTrustsTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	issuer := fmt.Sprintf("https://127.0.0.1:%d", port)
-	trust := trustingCluster(t, dir, issuer, string(certificate))
+	k, trust := trustingCluster(t, dir, issuer, string(certificate))
 	server := run(t, func(c *config.Config) {
-		c.Kubernetes.KubeConfig = file("kubeconfig")
+		c.Kubernetes.KubeConfig = k.kubeconfig
 		c.Server.InsecurePort = plain
 		c.Server.SecurePort, c.Server.TLSCertFile, c.Server.TLSPrivateKey = port, file("tls.crt"), file("tls.key")
 		c.Authentication.OAuthOptions.Issuer = issuer
 		c.Authentication.OAuthOptions.Clients = []config.Client{{Name: kubectlClient, Secret: "s"}}
 	})
-	if err := server.waitReady(time.Minute); err != nil {
+	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
 	// Who is in a group by name only is not in it for Kubernetes either.
 	admin := &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "admin"}}
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"groups":["team","system:masters"]}}`))
-	if err := kubernetes(t, file("kubeconfig")).Patch(t.Context(), admin, patch); err != nil {
+	if err := kubernetes(t, k.kubeconfig).Patch(t.Context(), admin, patch); err != nil {
 		t.Fatal(err)
 	}
 	var login struct {
 		tokens
 		IDToken string `json:"id_token"`
 	}
-	eventually(t, 5*time.Second, func() error {
+	wait.For(t, "an ID token with the groups", func() error {
 		r := server.token(t, []string{"grant_type", "password", "username", "admin", "password", adminPassword, "scope", "openid groups", "client_id", kubectlClient, "client_secret", "s"})
 		if err := json.Unmarshal(r.body, &login); err != nil || r.code != http.StatusOK {
 			return fmt.Errorf("login: %d %s", r.code, r.body)
@@ -86,7 +82,7 @@ func TestKubernetesTrustsTokens(t *testing.T) {
 	})
 	for name, text := range map[string]string{"webhook": login.AccessToken, "structured authentication": login.IDToken} {
 		t.Run(name, func(t *testing.T) {
-			eventually(t, time.Minute, func() error { // it looks for the issuer every ten seconds
+			wait.For(t, "Kubernetes to accept the token", func() error { // it looks for the issuer every ten seconds
 				who, err := trust(t, text)
 				if err != nil {
 					return err
@@ -106,7 +102,7 @@ func TestKubernetesTrustsTokens(t *testing.T) {
 	if r := server.get(t, "/oauth/logout", bearer(login.AccessToken)); r.code != http.StatusOK {
 		t.Fatalf("logout: %d %s", r.code, r.body)
 	}
-	eventually(t, 15*time.Second, func() error { // kube-apiserver remembers tokens for ten seconds, whatever it is told
+	wait.For(t, "Kubernetes to refuse the token after the logout", func() error { // kube-apiserver remembers tokens for ten seconds, whatever it is told
 		if who, err := trust(t, login.AccessToken); err == nil {
 			return fmt.Errorf("after logging out it is %+v", who)
 		}
@@ -115,8 +111,9 @@ func TestKubernetesTrustsTokens(t *testing.T) {
 }
 
 // trustingCluster starts another Kubernetes, whose kube-apiserver is told to
-// trust an issuer in both ways. It returns who that takes a token for.
-func trustingCluster(t *testing.T, dir, issuer, certificate string) func(t *testing.T, token string) (authenticationv1.UserInfo, error) {
+// trust an issuer in both ways. It also returns a function that finds the user
+// kube-apiserver takes a token for.
+func trustingCluster(t *testing.T, dir, issuer, certificate string) (*cluster, func(t *testing.T, token string) (authenticationv1.UserInfo, error)) {
 	t.Helper()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	authentication, err := json.Marshal(map[string]any{
@@ -139,36 +136,17 @@ users: [{name: ks}]
 contexts: [{name: ks, context: {cluster: ks, user: ks}}]
 current-context: ks
 `)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	command := exec.CommandContext(ctx, "../../bin/devcluster", "--quiet", "--unsafe-no-fsync", "--nodes", "1", "--data-dir", file("data"), "--kubeconfig", file("kubeconfig"),
+	k := newCluster(t,
 		"--apiserver-arg", "authentication-config="+file("authentication.yaml"),
 		"--apiserver-arg", "authentication-token-webhook-config-file="+file("webhook.yaml"),
 		"--apiserver-arg", "authentication-token-webhook-version=v1",
 		"--apiserver-arg", "authentication-token-webhook-cache-ttl=1s")
-	command.Stderr = os.Stderr
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = command.Wait()
-	})
-	deadline := time.Now().Add(2 * time.Minute)
-	for {
-		if _, err := os.Stat(file("kubeconfig")); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the other Kubernetes does not start")
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	administrator, err := clientcmd.BuildConfigFromFlags("", file("kubeconfig"))
+	k.start(t)
+	administrator, err := clientcmd.BuildConfigFromFlags("", k.kubeconfig)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return func(t *testing.T, token string) (authenticationv1.UserInfo, error) {
+	return k, func(t *testing.T, token string) (authenticationv1.UserInfo, error) {
 		t.Helper()
 		anybody := rest.AnonymousClientConfig(administrator)
 		anybody.BearerToken = token

@@ -18,6 +18,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // frame is an event of a watch.
@@ -81,7 +83,7 @@ func frames(t *testing.T, response *http.Response) <-chan frame {
 // next waits for an event of an object.
 func next(t *testing.T, events <-chan frame, kind watch.EventType, name string) frame {
 	t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(wait.Timeout)
 	for {
 		select {
 		case f, open := <-events:
@@ -145,7 +147,7 @@ func TestWatch(t *testing.T) {
 			if f.Type != watch.Added || f.object(t).Metadata.Name != "watched-later" {
 				t.Errorf("the first event is %s %s", f.Type, f.Object)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(wait.Timeout):
 			t.Error("no event")
 		}
 	})
@@ -156,7 +158,7 @@ func TestWatch(t *testing.T) {
 	})
 	t.Run("with an end", func(t *testing.T) {
 		ended := frames(t, stream(t, path+"?watch=true&timeoutSeconds=1", admin))
-		deadline := time.After(10 * time.Second)
+		deadline := time.After(wait.Timeout)
 		for open := true; open; {
 			select {
 			case _, open = <-ended:
@@ -270,7 +272,7 @@ func TestWatchersGo(t *testing.T) {
 		}
 		done.Wait()
 	})
-	eventually(t, 10*time.Second, func() error {
+	wait.For(t, "goroutines of the watchers to go", func() error {
 		if now := runtime.NumGoroutine(); now > before+10 {
 			return fmt.Errorf("%d goroutines, %d before", now, before)
 		}
