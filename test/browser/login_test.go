@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,9 +13,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // The application the user logs in to; the browser's words of RFC 7636
@@ -54,6 +56,7 @@ func TestLogin(t *testing.T) {
 	authorize := server.JoinPath("/oauth/authorize")
 	authorize.RawQuery = url.Values{"client_id": {client}, "response_type": {"code"}, "redirect_uri": {callback}, "scope": {"openid profile email"}, "state": {"the state"},
 		"code_challenge": {challenge}, "code_challenge_method": {"S256"}}.Encode()
+	knows(t, authorize)
 
 	tab := openTab(t)
 	complaints := watch(t, tab, server)
@@ -131,7 +134,22 @@ func registerClient(t *testing.T) {
 	if output, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	time.Sleep(6 * time.Second) // clients are read every five seconds
+}
+
+// knows waits until the server knows a client: it reads them every five seconds.
+func knows(t *testing.T, authorize *url.URL) {
+	t.Helper()
+	wait.For(t, "the client to be known", func() error {
+		response, err := http.Get(authorize.String())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
+		}
+		return nil
+	})
 }
 
 // send posts a form of the application and returns the answer.

@@ -15,13 +15,13 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const (
-	// readyTimeout is for a first start: CRDs, keys, roles, caches.
-	readyTimeout = time.Minute
 	// stopTimeout is more than the server takes to finish its requests.
-	stopTimeout   = 30 * time.Second
+	stopTimeout   = wait.Timeout
 	adminPassword = "P@88w0rd-of-a-test"
 )
 
@@ -99,6 +99,13 @@ func start(t *testing.T) *process {
 	t.Cleanup(func() {
 		// After stop it is no more, and this does nothing.
 		_ = p.cmd.Process.Kill()
+		if t.Failed() {
+			select {
+			case <-p.done: //nolint:errcheck // it was killed
+			case <-time.After(time.Second): // stop has received it
+			}
+			t.Logf("the log of the server:\n%s", p.log)
+		}
 	})
 	return p
 }
@@ -106,25 +113,18 @@ func start(t *testing.T) *process {
 // waitReady waits for /readyz, which Kubernetes asks before it sends requests.
 func (p *process) waitReady(t *testing.T) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), readyTimeout)
-	defer cancel()
-	last := "no answer"
-	for {
-		if status, body, err := get(ctx, p.url+"/readyz?verbose"); err == nil {
-			if status == http.StatusOK {
-				return
-			}
-			last = body
-		}
+	wait.For(t, "the server to be ready", func() error {
 		select {
 		case err := <-p.done:
 			t.Fatalf("the server ended: %v\n%s", err, p.log)
-		case <-ctx.Done():
-			p.stop(t)
-			t.Fatalf("not ready within %s: %s\n%s", readyTimeout, last, p.log)
-		case <-time.After(200 * time.Millisecond):
+		default:
 		}
-	}
+		status, body, err := get(t.Context(), p.url+"/readyz?verbose")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("%d %s", status, body)
+		}
+		return err
+	})
 }
 
 // stop ends the server as Kubernetes does.

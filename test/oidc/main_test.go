@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,7 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // Who the server of the tests knows.
@@ -93,20 +95,17 @@ func startServer(t *testing.T, algorithm string, a *application) string {
 			t.Logf("%s", content)
 		}
 	})
-	deadline := time.Now().Add(time.Minute)
-	for {
+	wait.For(t, "the server to be ready", func() error {
 		response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/readyz", port))
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				break
-			}
+		if err != nil {
+			return err
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the server is not ready: %v", err)
+		defer func() { _ = response.Body.Close() }()
+		if response.StatusCode != http.StatusOK {
+			return errors.New(response.Status)
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return nil
+	})
 	waitForKey(t, issuer, algorithm)
 	return issuer
 }
