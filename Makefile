@@ -12,8 +12,14 @@ PACKAGE := github.com/super-kubenetes/ks-apiserver/pkg/app
 LDFLAGS := -s -w -X $(PACKAGE).Version=$(VERSION) -X $(PACKAGE).GitCommit=$(COMMIT)
 # The race detector needs a C compiler, which not every machine has.
 RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
-export KUBE_CACHE_MUTATION_DETECTOR := true
-GOTEST := $(if $(RACE),CGO_ENABLED=1) go test $(RACE)
+# Tests run in an order of their own each time. A failure prints the seed;
+# "make test-e2e SHUFFLE=<seed>" repeats the order.
+SHUFFLE ?= on
+# What runs under test notices when a cached object is changed. The Kubernetes
+# beside it does not need to.
+TESTED := env KUBE_CACHE_MUTATION_DETECTOR=true $(if $(RACE),CGO_ENABLED=1)
+GOTEST := go test -shuffle=$(SHUFFLE)
+CLUSTER := bin/devcluster up --quiet --unsafe-no-fsync --nodes 3
 PORT ?= 9090
 SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
@@ -26,11 +32,11 @@ build: bin/ks-apiserver bin/kubectl-ks
 
 bin/ks-apiserver:
 	@mkdir -p bin
-	go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
 
 bin/kubectl-ks:
 	@mkdir -p bin
-	go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/kubectl-ks
+	@go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/kubectl-ks
 
 # devcluster is the embedded Kubernetes; kubectl comes with it.
 bin/devcluster:
@@ -51,32 +57,32 @@ run: bin/ks-apiserver bin/devcluster
 test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc test-upgrade
 
 test-unit:
-	$(GOTEST) ./...
+	$(TESTED) $(GOTEST) $(RACE) ./...
 
 # Identity providers others wrote, with dependencies of their own.
 test-identity:
 	go vet -C test/identity ./...
-	go test -C test/identity -count=1 ./...
+	go test -C test/identity -count=1 -shuffle=$(SHUFFLE) ./...
 
 # The embedded Kubernetes of the tests is not raced; the server in them is.
 test-e2e: bin/devcluster bin/ks-apiserver bin/kubectl-ks
 	go vet -tags e2e ./test/e2e
-	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- $(if $(RACE),env CGO_ENABLED=1) go test $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
+	$(CLUSTER) --pods 60 -- $(TESTED) $(GOTEST) $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
 
 test-devcluster: bin/devcluster
-	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl go test ./...
+	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl $(GOTEST) -count=1 ./...
 
 test-deploy: bin/devcluster bin/helm bin/ks-apiserver
-	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- go test -C test/deploy -count=1 ./...
+	$(CLUSTER) -- $(TESTED) go test -C test/deploy -count=1 -shuffle=$(SHUFFLE) ./...
 
 test-browser: bin/devcluster bin/ks-apiserver
 	go vet -C test/browser ./...
-	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- hack/with-server.sh go test -C test/browser -count=1 -v ./...
+	$(CLUSTER) --pods 60 -- $(TESTED) hack/with-server.sh go test -C test/browser -count=1 -shuffle=$(SHUFFLE) ./...
 
 # The libraries applications log in with, as clients of the binary.
 test-oidc: bin/devcluster bin/ks-apiserver
 	go vet -C test/oidc ./...
-	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- go test -C test/oidc -count=1 -timeout 20m ./...
+	$(CLUSTER) -- $(TESTED) go test -C test/oidc -count=1 -shuffle=$(SHUFFLE) -timeout 20m ./...
 
 # A rolling update from an earlier commit to this tree, and back.
 UPGRADE_FROM ?= 30581397a39c

@@ -32,17 +32,31 @@ server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; exit 0' INT TERM
 
 ready() { bin/kubectl --server "http://127.0.0.1:$PORT" get --raw /readyz >/dev/null 2>&1; }
-for _ in $(seq 120); do
-	kill -0 $server 2>/dev/null || { cat "$state/ks-apiserver.log" >&2; exit 1; }
+for _ in $(seq 480); do
+	if ! kill -0 $server 2>/dev/null; then
+		echo "ks-apiserver ended:" >&2
+		cat "$state/ks-apiserver.log" >&2
+		exit 1
+	fi
 	ready && break
 	sleep 0.25
 done
+if ! ready; then
+	echo "ks-apiserver is not ready after two minutes; its log is $state/ks-apiserver.log. /readyz says:" >&2
+	bin/kubectl --server "http://127.0.0.1:$PORT" get --raw '/readyz?verbose' >&2 || true
+	kill $server
+	exit 1
+fi
 
 cat <<EOF
 
-ks-apiserver   http://127.0.0.1:$PORT   (log: $state/ks-apiserver.log)
-Swagger UI     http://127.0.0.1:$PORT/swagger-ui/
-kubeconfig     $state/kubeconfig   (bin/kubectl --kubeconfig $state/kubeconfig get nodes)
+ks-apiserver is ready. It is in front of a Kubernetes with 3 nodes and 60 pods.
+
+  API          http://127.0.0.1:$PORT and https://127.0.0.1:$SECURE_PORT
+  Swagger UI   http://127.0.0.1:$PORT/swagger-ui/
+  user         admin, password ${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}
+  log          $state/ks-apiserver.log
+  kubeconfig   $state/kubeconfig, of the Kubernetes behind it
 
 Get a token:
 
@@ -50,7 +64,7 @@ Get a token:
     -H 'Content-Type: application/x-www-form-urlencoded' \\
     --data-urlencode 'grant_type=password' \\
     --data-urlencode 'username=admin' \\
-    --data-urlencode 'password=P@88w0rd' \\
+    --data-urlencode 'password=${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}' \\
     --data-urlencode 'client_id=kubesphere' \\
     --data-urlencode 'client_secret=kubesphere'
 

@@ -7,12 +7,27 @@ log=$(mktemp)
 export KS_USERNAME=admin KS_PASSWORD='P@88w0rd'
 KUBESPHERE_ADMIN_PASSWORD=$KS_PASSWORD "$root/bin/ks-apiserver" --bind-address 127.0.0.1 --insecure-port 0 2>"$log" &
 server=$!
-trap 'kill $server 2>/dev/null; wait $server 2>/dev/null || true; rm -f "$log"' EXIT
+finish() {
+	status=$?
+	kill $server 2>/dev/null && wait $server 2>/dev/null || true
+	if [ $status != 0 ]; then
+		echo "the log of ks-apiserver:" >&2
+		cat "$log" >&2
+	fi
+	rm -f "$log"
+	exit $status
+}
+trap finish EXIT
+ready=
 for _ in $(seq 240); do
-	kill -0 $server 2>/dev/null || { cat "$log" >&2; exit 1; }
+	kill -0 $server 2>/dev/null || exit 1
 	address=$(sed -n 's/.*msg=listening address=\([^ ]*\).*/\1/p' "$log")
-	[ -n "$address" ] && "$root/bin/kubectl" --server "http://$address" get --raw /readyz >/dev/null 2>&1 && break
+	if [ -n "$address" ] && "$root/bin/kubectl" --server "http://$address" get --raw /readyz >/dev/null 2>&1; then
+		ready=yes
+		break
+	fi
 	sleep 0.25
 done
+[ -n "$ready" ] || { echo "ks-apiserver is not ready" >&2; exit 1; }
 export KS_APISERVER_URL="http://$address"
 "$@"

@@ -31,6 +31,4 @@ if [ ! -x "$out/devcluster" ]; then
 fi
 # go build leaves a binary alone that is up to date.
 go build -ldflags "$ldflags" -o "$out/devcluster" .
-echo "$out/devcluster"
 go build -ldflags "$ldflags" -o "$out/kubectl" k8s.io/kubernetes/cmd/kubectl
-echo "$out/kubectl"
