@@ -258,7 +258,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	a.extend(tokens)
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
 	authenticator := authn.New(tokens, active, a.directory, passwords, a.tokens)
-	rights := &authz.RBAC{Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow}
+	rights := &authz.RBAC{
+		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
+		Platform: authz.NewPlatform(c.Terminal.Kubectl.Namespace, c.Gateway.Namespace),
+	}
 	credentials := &kubeconfig.Handler{
 		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
 		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Authority: a.authority,

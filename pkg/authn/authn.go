@@ -112,22 +112,21 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if err != nil {
 		return nil, false, err
 	}
+	// A token that nothing can end is none: who signed it was not this server.
+	active := false
 	if claims.Session != "" {
-		active, err := b.sessions.Active(ctx, claims.Session)
-		if err != nil {
+		if active, err = b.sessions.Active(ctx, claims.Session); err != nil {
 			return nil, false, err
 		}
-		if !active {
-			return nil, false, ErrSessionEnded
-		}
+	}
+	if !active {
+		return nil, false, ErrSessionEnded
 	}
 	extra := make(map[string][]string, len(claims.Extra)+1)
 	for key, values := range claims.Extra {
 		extra[key] = values
 	}
-	if claims.Session != "" {
-		extra[ExtraSession] = []string{claims.Session}
-	}
+	extra[ExtraSession] = []string{claims.Session}
 	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extra}}, true, nil
 }
 

@@ -105,7 +105,7 @@ func TestAuthenticate(t *testing.T) {
 		{"nothing is anonymous", "", user.Anonymous, nil, nil},
 		{"token", "Bearer admin", "admin", nil, []string{"token", "account", "session"}},
 		{"the scheme in small letters", "bearer admin", "admin", nil, []string{"token", "account", "session"}},
-		{"token without a session", "Bearer sessionless", "admin", nil, []string{"token", "account"}},
+		{"token without a session", "Bearer sessionless", "", ErrSessionEnded, []string{"token", "account"}},
 		{"token with more", "Bearer extra", "admin", nil, []string{"token", "account", "session"}},
 		// Otherwise anybody could log out anybody with wrong passwords.
 		{"too many failed logins do not end a session", "Bearer limited", "limited", nil, []string{"token", "account", "session"}},

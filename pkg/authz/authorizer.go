@@ -1,13 +1,13 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -26,6 +26,8 @@ type RBAC struct {
 	Source Source
 	// All means that everybody may do everything; nothing is read then.
 	All bool
+	// Platform is what only administrators of the platform reach; nil for nothing.
+	Platform *Platform
 
 	compiled atomic.Pointer[compiled]
 	mu       sync.Mutex
@@ -40,6 +42,9 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 	if err != nil {
 		return authorizer.DecisionNoOpinion, "", err
 	}
+	if r.Platform.Owns(a) && (IsLimited(a.GetUser()) || !current.administers(a.GetUser())) {
+		return authorizer.DecisionNoOpinion, PlatformReason, nil
+	}
 	if current.allows(scopeOf(a), a) {
 		return authorizer.DecisionAllow, "", nil
 	}
@@ -48,16 +53,19 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 
 func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
 	for g := range c.given(a.GetUser(), scope) {
-		if anyAllows(c.rules(g), a) {
+		if c.grants(g, a) {
 			return true
 		}
 	}
 	return false
 }
 
-func anyAllows(rules []rbacv1.PolicyRule, a authorizer.Attributes) bool {
+// grants reports whether a grant permits a request. Everything on the platform
+// includes powers.
+func (c *compiled) grants(g grant, a authorizer.Attributes) bool {
+	rules := c.rules(g)
 	for n := range rules {
-		if allows(&rules[n], a) {
+		if permits(&rules[n], a) || g.role.kind == kindGlobalRole && a.IsResourceRequest() && isEverything(&rules[n]) {
 			return true
 		}
 	}
@@ -118,12 +126,15 @@ type AnyOf []authorizer.UnconditionalAuthorizer
 
 // Authorize implements authorizer.UnconditionalAuthorizer.
 func (all AnyOf) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	why := ""
 	for _, one := range all {
-		if decision, reason, err := one.Authorize(ctx, a); err != nil || decision != authorizer.DecisionNoOpinion {
+		decision, reason, err := one.Authorize(ctx, a)
+		if err != nil || decision != authorizer.DecisionNoOpinion {
 			return decision, reason, err
 		}
+		why = cmp.Or(why, reason)
 	}
-	return authorizer.DecisionNoOpinion, "", nil
+	return authorizer.DecisionNoOpinion, why, nil
 }
 
 // IsAnonymous reports whether a request came without credentials.

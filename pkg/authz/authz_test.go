@@ -257,7 +257,7 @@ func TestRulesEqualKubernetes(t *testing.T) {
 			request := authorizer.AttributesRecord{
 				User: &user.DefaultInfo{Name: "u", Groups: []string{"g"}}, Verb: rapid.SampledFrom([]string{"get", "list", "create", ""}).Draw(t, "verb"),
 				APIGroup: rapid.SampledFrom([]string{"", "apps"}).Draw(t, "group"), Resource: rapid.SampledFrom([]string{"pods", "deployments", "log"}).Draw(t, "resource"),
-				Subresource: rapid.SampledFrom([]string{"", "log", "status"}).Draw(t, "subresource"), Name: rapid.SampledFrom([]string{"", "a", "c"}).Draw(t, "name"),
+				Subresource: rapid.SampledFrom([]string{"", "log", "scale"}).Draw(t, "subresource"), Name: rapid.SampledFrom([]string{"", "a", "c"}).Draw(t, "name"),
 				Path: rapid.SampledFrom([]string{"/", "/a", "/a/", "/a/b", "/ab", "/b"}).Draw(t, "path"), ResourceRequest: rapid.Bool().Draw(t, "is a resource"),
 			}
 			decision, _, err := rbac.Authorize(context.Background(), request)

@@ -3,6 +3,7 @@ package authz
 import (
 	"context"
 	"math"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -40,8 +41,10 @@ type Coverer interface {
 
 // Covers reports which of the rules the user does not hold in the scope, each
 // broken down to one verb on one resource; nil when the user holds all of them.
-// It is Kubernetes' escalation check: nobody gives what they do not have. It
-// fails with status 400 for rules that stand for too many combinations.
+// It is Kubernetes' escalation check: nobody gives what they do not have. Powers
+// that the rules name have to be held by name, and in the namespaces of the
+// platform administrators alone hold anything that can be given. It fails with
+// status 400 for rules that stand for too many combinations.
 func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []rbacv1.PolicyRule) (missing []rbacv1.PolicyRule, err error) {
 	if elements(rules) > maxElements {
 		return nil, status.BadRequest("the rules stand for more than %d combinations of verb, group, resource and name", maxElements)
@@ -50,10 +53,20 @@ func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []r
 	if err != nil {
 		return nil, err
 	}
+	administers, err := r.Administers(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	if !administers && r.Platform != nil && slices.Contains(r.Platform.Namespaces, scope.Namespace) {
+		held = nil
+	}
 	if covered, missing := validation.Covers(held, rules); !covered {
 		return missing, nil
 	}
-	return nil, nil
+	if administers {
+		return nil, nil
+	}
+	return missingPowers(held, rules), nil
 }
 
 // elements is the number of combinations rules stand for, at most MaxInt32.

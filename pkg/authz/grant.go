@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/component-helpers/auth/rbac/validation"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -58,6 +59,45 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 		return apierrors.NewNotFound(resource, ref.Name)
 	}
 	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, role.Rules)
+}
+
+// MayRevoke returns nil when a user may take the role of a reference from its
+// subjects in a scope, or change what it gives them: who holds its rules there.
+// Powers among them do not matter, since taking them gives nothing. A role that
+// does not exist may be taken by anyone who may delete the binding.
+func (r *RBAC) MayRevoke(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
+	if r.All {
+		return nil
+	}
+	current, err := r.current(ctx)
+	if err != nil {
+		return err
+	}
+	key := roleKey{kind: ref.Kind, name: ref.Name}
+	if ref.Kind == kindRole {
+		key.namespace = scope.Namespace
+	}
+	role := current.roles[key]
+	if role == nil || ref.Kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != scope.Workspace {
+		return nil
+	}
+	return r.MayNarrow(ctx, who, scope, roleResources[ref.Kind], ref.Name, role.Rules)
+}
+
+// MayNarrow returns nil when a user may delete or narrow a role with the rules in
+// a scope: who holds them there.
+func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
+	if elements(rules) > maxElements {
+		return nil // what could not be given by anybody holds no one up
+	}
+	held, err := r.Rules(ctx, who, scope)
+	if err != nil {
+		return err
+	}
+	if covered, _ := validation.Covers(held, rules); covered {
+		return nil
+	}
+	return status.Forbidden(resource, name, "user %q does not hold all rights of the role and so cannot take it from others or change it", who.GetName())
 }
 
 // Everything is all there is to do with resources.

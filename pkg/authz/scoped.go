@@ -50,7 +50,7 @@ func (Scoped) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.
 // includes nothing.
 func includes(scope string, a authorizer.Attributes) bool {
 	rules, err := ScopeRules(scope)
-	return err == nil && anyAllows(rules, a)
+	return err == nil && slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool { return allows(&rule, a) })
 }
 
 // ScopeRules are the rules a scope stands for: all, read, or
@@ -88,7 +88,8 @@ func resourceName(name string) bool {
 	return scopeName(resource) && (!found || scopeName(sub))
 }
 
-// credentials are what somebody logs in with, and what makes more of it.
+// credentials are what somebody logs in with, and what makes more of it. What
+// secrets hold is looked at by who writes them.
 func credentials(a authorizer.Attributes) bool {
 	if !a.IsResourceRequest() {
 		return false
@@ -98,10 +99,17 @@ func credentials(a authorizer.Attributes) bool {
 	case groupIAM:
 		switch a.GetResource() {
 		case "users":
+			if a.GetSubresource() == "" {
+				return a.GetVerb() == "create" // with a password
+			}
 			return changes && slices.Contains([]string{"password", "tokens", "sessions", "identities"}, a.GetSubresource())
 		case "personalaccesstokens", "sessions", "deviceauthorizations", "consents":
 			return changes
 		}
+	case "":
+		return a.GetResource() == "serviceaccounts" && a.GetSubresource() == "token"
+	case "certificates.k8s.io":
+		return changes
 	case groupResources, groupTerminal:
 		return a.GetResource() == "users" && (a.GetSubresource() == "kubeconfig" || a.GetSubresource() == "kubectl")
 	}

@@ -58,6 +58,14 @@ func TestScoped(t *testing.T) {
 		{"no session as an object", []string{"all"}, to(`patch iam.kubesphere.io sessions s`), closed},
 		{"no device as an object, which gets one", []string{"all"}, to(`update iam.kubesphere.io deviceauthorizations d`), closed},
 		{"no consent as an object", []string{"all"}, to(`create iam.kubesphere.io consents`), closed},
+		{"no user, who has a password", []string{"all"}, to(`create iam.kubesphere.io users`), closed},
+		{"but a user can be changed", []string{"all"}, to(`update iam.kubesphere.io users a`), open},
+		{"no token of a service account", []string{"all"}, to(`create "" serviceaccounts/token a`), closed},
+		{"not even by its name", []string{"core/serviceaccounts/token:create"}, to(`create "" serviceaccounts/token a`), closed},
+		{"no certificate", []string{"all"}, to(`create certificates.k8s.io certificatesigningrequests`), closed},
+		{"no approval of one", []string{"all"}, to(`update certificates.k8s.io certificatesigningrequests/approval a`), closed},
+		{"certificates can be listed", []string{"read"}, to(`list certificates.k8s.io certificatesigningrequests`), open},
+		{"a service account", []string{"all"}, to(`create "" serviceaccounts`), open},
 		{"its tokens can be listed", []string{"all"}, to(`get iam.kubesphere.io users/tokens u`), open},
 	} {
 		t.Run(test.name, func(t *testing.T) {

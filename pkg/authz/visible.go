@@ -2,20 +2,25 @@ package authz
 
 import (
 	"context"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
 
-// Visible are the names somebody may see: all, or some.
+// Visible are the names somebody may see: all but some, or some.
 type Visible struct {
 	All   bool
 	Names sets.Set[string]
+	// Except are the names that All does not include.
+	Except []string
 }
 
 // Has reports whether a name may be seen.
-func (v Visible) Has(name string) bool { return v.All || v.Names.Has(name) }
+func (v Visible) Has(name string) bool {
+	return v.All && !slices.Contains(v.Except, name) || v.Names.Has(name)
+}
 
 // Action is what somebody wants to do to resources of a type.
 type Action struct {
@@ -39,8 +44,12 @@ func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Acti
 		return Visible{}, err
 	}
 	a := action.by(who)
+	hidden, err := r.HiddenNamespaces(ctx, who, action)
+	if err != nil {
+		return Visible{}, err
+	}
 	if current.allows(Scope{Cluster: ThisCluster}, a) {
-		return Visible{All: true}, nil
+		return Visible{All: true, Except: hidden}, nil
 	}
 	names := sets.New[string]()
 	itself := action.Resource == "namespaces" && action.Subresource == ""
@@ -56,7 +65,7 @@ func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Acti
 			}
 		}
 	}
-	return Visible{Names: names}, nil
+	return Visible{Names: names.Delete(hidden...)}, nil
 }
 
 // VisibleWorkspaces are the workspaces somebody has a role in, or all for who
@@ -85,7 +94,7 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 
 func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
 	for _, g := range grants {
-		if anyAllows(c.rules(g), a) {
+		if c.grants(g, a) {
 			return true
 		}
 	}

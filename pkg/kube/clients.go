@@ -23,6 +23,10 @@ import (
 // Namespace is where ks-apiserver runs and keeps its own objects.
 const Namespace = "kubesphere-system"
 
+// ControlsNamespace is where KubeSphere 3.x keeps kubeconfigs of users and the
+// pods they run kubectl in, and where gateways are.
+const ControlsNamespace = "kubesphere-controls-system"
+
 // AuthorizedGroup is the group every request forwarded to kube-apiserver is a
 // member of. It is bound to cluster-admin, since what a user may do was decided
 // here; nobody but this server may impersonate it.

@@ -96,6 +96,8 @@ func TestPasswordsByTokens(t *testing.T) {
 // nothing are the rights of who has none that matter.
 type nothing struct{ Rights }
 
+func (nothing) Administers(context.Context, user.Info) (bool, error) { return false, nil }
+
 func (nothing) Covers(_ context.Context, _ user.Info, _ authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
 	return rules, nil
 }

@@ -30,6 +30,11 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if before != nil && unchanged(before, after, "subjects") && unchanged(before, after, "roleRef") && sameWorkspace(before, after) {
 			return nil
 		}
+		if before != nil && !sameWorkspace(before, after) {
+			if err := p.permitRevocation(ctx, who, before); err != nil {
+				return err
+			}
+		}
 		var binding struct{ RoleRef rbacv1.RoleRef }
 		if err := convert(after.Object, &binding); err != nil {
 			return err
@@ -61,14 +66,25 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if !labelled(before, after) {
 			return nil
 		}
+	case "resourcequotas":
+		if !ofWorkspaceQuota(before) && !ofWorkspaceQuota(after) {
+			return nil
+		}
+	case "secrets":
+		return permitSecret(who, after)
+	case "certificatesigningrequests", "clustertrustbundles":
+		return p.permitSigner(ctx, who, info, before, after)
 	default:
+		if interceptors[resource] {
+			return p.permitInterceptor(ctx, who, resource, before, after)
+		}
 		return nil
 	}
 	// Who becomes somebody else, a member of a group, or the manager of a
 	// workspace, may get anything; where there are checks for less, it is at
 	// the APIs below /kapis.
 	scope := authz.Scope{}
-	if info.Resource == "namespaces" {
+	if info.Resource == "namespaces" || info.Resource == "resourcequotas" {
 		scope.Cluster = authz.ThisCluster
 	}
 	missing, err := p.rights.Covers(ctx, who, scope, authz.Everything())
@@ -88,11 +104,15 @@ func (p *Proxy) permitRole(ctx context.Context, who user.Info, resource schema.G
 	if err != nil {
 		return err
 	}
-	if before != nil && sameWorkspace(before, after) {
+	if before != nil {
 		was, err := iam.Given(before)
 		had, failed := iam.Templates(before)
-		if err == nil && failed == nil && equality.Semantic.DeepEqual(was, rules) && equality.Semantic.DeepEqual(had, names) {
+		if err == nil && failed == nil && sameWorkspace(before, after) && equality.Semantic.DeepEqual(was, rules) && equality.Semantic.DeepEqual(had, names) {
 			return nil
+		}
+		// Who has the role loses what is left out.
+		if err := p.rights.MayNarrow(ctx, who, scopeOf(before), resource, before.GetName(), was); err != nil {
+			return err
 		}
 	}
 	if len(names) > 0 && !iam.BuiltIn(after) {

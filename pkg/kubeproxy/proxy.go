@@ -113,14 +113,21 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	if guards(info) {
-		permitted, err := p.guard(w, r, info, who)
-		if err != nil {
-			status.Write(w, r, err)
-			return
-		}
-		r = permitted
+	var permitted *http.Request
+	var err error
+	switch {
+	case guardsFor(info, who):
+		permitted, err = p.guard(w, r, info, who)
+	case guardsDeletion(info):
+		permitted, err = p.guardDeletion(r, info, who)
+	default:
+		permitted, err = p.withoutPlatform(r, info, who)
 	}
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	r = permitted
 	if info.Lasts() {
 		var stop context.CancelFunc
 		r, stop = p.whileAllowed(r)

@@ -9,10 +9,18 @@ import (
 )
 
 // Only restricts a list to the objects of some namespaces or, of a type that
-// belongs to none, to those with some names.
+// belongs to none, to those with some names; or to all but these.
 type Only struct {
-	names []string
-	key   string
+	names  []string
+	except bool
+	key    string
+}
+
+// NewExcept returns a restriction to all but the names, in any order.
+func NewExcept(names []string) *Only {
+	o := NewOnly(names)
+	o.except, o.key = true, "except-"+o.key
+	return o
 }
 
 // NewOnly returns a restriction to names, in any order.
@@ -36,7 +44,7 @@ func (o *Only) contains(kind *Type, item *Item) bool {
 		name = item.Namespace()
 	}
 	_, found := slices.BinarySearch(o.names, name)
-	return found
+	return found != o.except
 }
 
 // ListOnly returns a page of the objects a restriction leaves, and their total.

@@ -92,8 +92,13 @@ func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
 // the number of objects; a filtered list is computed once and remembered for
 // the life of the snapshot, so that its other pages cost nothing.
 func (s *Snapshot) Select(selection Selection) (Page, error) {
-	if selection.Only != nil {
-		return s.selectOnly(selection)
+	if only := selection.Only; only != nil {
+		if !only.except {
+			return s.selectOnly(selection)
+		}
+		selection.Match = both(selection.Match, func(i *Item) bool { return only.contains(s.store.kind, i) })
+		selection.Key += "\x00" + only.key
+		selection.Only = nil
 	}
 	q, namespace := selection.Query, selection.Namespace
 	result := Page{}

@@ -95,7 +95,7 @@ func TestStoredAlgorithms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := c.Issue(Grant{User: "admin", Lifetime: time.Hour})
+		text, err := c.Issue(Grant{User: "admin", Session: "session-1", Lifetime: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestID(t *testing.T) {
 		if _, err := c.VerifyID(t.Context(), text); err != nil {
 			t.Errorf("a late hint: %v", err)
 		}
-		access, err := c.Issue(Grant{User: "bob", Lifetime: time.Hour})
+		access, err := c.Issue(Grant{User: "bob", Session: "session-1", Lifetime: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -71,7 +71,7 @@ func BenchmarkIssue(b *testing.B) {
 	c := newClock(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := c.Issue(Grant{User: "admin", Lifetime: time.Hour}); err != nil {
+		if _, err := c.Issue(Grant{User: "admin", Session: "session-1", Lifetime: time.Hour}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -42,7 +42,7 @@ func TestJOSE(t *testing.T) {
 			if err := json.Unmarshal(mustJSON(t, public), &set); err != nil {
 				t.Fatal(err)
 			}
-			access, err := c.Issue(Grant{User: "admin", Scopes: []string{"openid", "email"}, Lifetime: time.Hour})
+			access, err := c.Issue(Grant{User: "admin", Session: "session-1", Scopes: []string{"openid", "email"}, Lifetime: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -145,7 +145,7 @@ func TestJOSEHS256(t *testing.T) {
 	t.Run("ours", func(t *testing.T) {
 		c := newClock(t)
 		c.Shared, c.SignShared = secret, true
-		access, err := c.Issue(Grant{User: "admin", Lifetime: time.Hour})
+		access, err := c.Issue(Grant{User: "admin", Session: "session-1", Lifetime: time.Hour})
 		if err != nil {
 			t.Fatal(err)
 		}

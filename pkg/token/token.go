@@ -93,9 +93,15 @@ type Grant struct {
 	Lifetime              time.Duration
 }
 
-// Issue signs an access token. Every token has an ID of its own, so that two
-// tokens of a user are never the same text.
+// errNoSession is the error of issuing a token that nothing could end.
+var errNoSession = errors.New("an access token needs a session")
+
+// Issue signs an access token of a session. Every token has an ID of its own, so
+// that two tokens of a user are never the same text.
 func (s *Service) Issue(grant Grant) (string, error) {
+	if grant.Session == "" {
+		return "", errNoSession
+	}
 	now := s.Now()
 	id, err := s.newID()
 	if err != nil {
@@ -142,8 +148,8 @@ func (s *Service) sign(headerType string, shared bool, claims jwt.Claims) (strin
 
 // Verify checks an access token and returns its contents: the algorithm, the
 // key, which must be one of ours, the signature, the type, the issuer, the
-// audience and the times. Whether the user and the session still exist is for
-// the caller to ask.
+// audience, the times and that it belongs to a session. Whether the user and the
+// session still exist is for the caller to ask.
 func (s *Service) Verify(ctx context.Context, text string) (*Claims, error) {
 	if len(text) > maxLength {
 		return nil, ErrInvalid
@@ -187,7 +193,7 @@ func (s *Service) parse(text string) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
-	if parsed.Header["typ"] != headerType || claims.TokenType != TypeAccess || claims.Subject == "" {
+	if parsed.Header["typ"] != headerType || claims.TokenType != TypeAccess || claims.Subject == "" || claims.Session == "" {
 		return nil, ErrInvalid
 	}
 	return claims, nil

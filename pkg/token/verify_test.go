@@ -74,7 +74,7 @@ func encoded(t testing.TB, value any) string {
 // good returns the header and claims of a token that is accepted.
 func (c *clock) good() (header, claims map[string]any) {
 	return map[string]any{"alg": "ES256", "typ": "at+jwt", "kid": c.keys[0].ID}, map[string]any{
-		"iss": issuer, "sub": "admin", "aud": []string{issuer}, "iat": c.now.Unix(), "exp": c.now.Add(time.Hour).Unix(), "token_type": "access_token",
+		"iss": issuer, "sub": "admin", "aud": []string{issuer}, "iat": c.now.Unix(), "exp": c.now.Add(time.Hour).Unix(), "token_type": "access_token", "sid": "session-1",
 	}
 }
 
@@ -142,6 +142,9 @@ func TestP20Verify(t *testing.T) {
 		{"P20: no audience", set("claims", "aud", nil), ErrInvalid},
 		{"P20: us among audiences", set("claims", "aud", []string{"a", issuer}), nil},
 		{"P20: no subject", set("claims", "sub", nil), ErrInvalid},
+		{"a token without a session, which nothing could end", set("claims", "sid", nil), ErrInvalid},
+		{"a session without a name", set("claims", "sid", ""), ErrInvalid},
+		{"a session that is no text", set("claims", "sid", 7), ErrInvalid},
 		{"P20: expired", at("exp", -11*time.Second), ErrExpired},
 		{"P20: expired within the leeway", at("exp", -9*time.Second), nil},
 		{"P20: no expiry", set("claims", "exp", nil), ErrInvalid},
@@ -289,7 +292,7 @@ func TestP22UnknownKey(t *testing.T) {
 		if _, err := c.Verify(t.Context(), text); !errors.Is(err, ErrNotReady) {
 			t.Errorf("got %v", err)
 		}
-		if _, err := c.Issue(Grant{User: "a"}); !errors.Is(err, ErrNotReady) {
+		if _, err := c.Issue(Grant{User: "a", Session: "session-1"}); !errors.Is(err, ErrNotReady) {
 			t.Errorf("issued: %v", err)
 		}
 	})
@@ -299,7 +302,7 @@ func TestP22UnknownKey(t *testing.T) {
 // that of the time.
 func TestP24RememberedTokens(t *testing.T) {
 	c := newClock(t)
-	text, err := c.Issue(Grant{User: "admin", Lifetime: time.Minute})
+	text, err := c.Issue(Grant{User: "admin", Session: "session-1", Lifetime: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

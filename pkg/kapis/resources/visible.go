@@ -49,18 +49,21 @@ func (h *Handler) visible(r *http.Request, kind *objects.Type, namespace string)
 	action := authz.Action{Verb: "list", Group: "resources.kubesphere.io", Resource: kind.Resource}
 	visible, err := h.Rights.VisibleNamespaces(r.Context(), who, action)
 	if err != nil || visible.All {
-		return nil, err
+		return only(visible), err
 	}
 	action.Group = kind.Group
 	also, err := h.Rights.VisibleNamespaces(r.Context(), who, action)
 	if err != nil || also.All {
-		return nil, err
+		return only(also), err
 	}
 	return only(authz.Visible{Names: visible.Names.Union(also.Names)}), nil
 }
 
 func only(visible authz.Visible) *objects.Only {
-	if visible.All {
+	switch {
+	case visible.All && len(visible.Except) > 0:
+		return objects.NewExcept(visible.Except)
+	case visible.All:
 		return nil
 	}
 	return objects.NewOnly(visible.Names.UnsortedList())

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -49,9 +48,11 @@ func (h *Handler) node(w http.ResponseWriter, r *http.Request) error {
 	return h.open(w, r, opening{
 		shells: shells,
 		check: func(ctx context.Context, who user.Info) error {
-			every := []string{rbacv1.VerbAll}
-			return h.needs(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, r.PathValue("node"), rbacv1.PolicyRule{Verbs: every, APIGroups: every, Resources: every},
-				"a shell on a node is root there: it takes all rights in the cluster")
+			const reason = "a shell on a node is root there and reaches the platform's credentials: it takes all rights on the platform"
+			if authz.IsLimited(who) {
+				return status.Forbidden(inContainers, r.PathValue("node"), reason+", and no personal access token")
+			}
+			return h.needs(ctx, who, authz.Scope{}, r.PathValue("node"), authz.Everything()[0], reason)
 		},
 		find: func(ctx context.Context) error {
 			return h.Client.Get(ctx, client.ObjectKey{Name: r.PathValue("node")}, node)

@@ -1,0 +1,159 @@
+package authz
+
+import (
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/component-helpers/auth/rbac/validation"
+)
+
+// A power is a verb or a subresource that lets its holder exceed the role it is
+// in: act as another identity, give rights, issue credentials, or write what
+// only components of the cluster write. A "*" does not include powers; a rule
+// grants a power by its name. The exception is the holder of everything on the
+// platform, see isEverything.
+
+// isPowerVerb reports whether a verb is a power. Kubernetes derives further
+// ones with a colon, such as impersonate:user-info and arbitrary-node:update.
+func isPowerVerb(verb string) bool {
+	switch verb {
+	case "impersonate", verbEscalate, verbBind, "approve", "sign", "attest", "use", "unsafe-delete-ignore-read-errors":
+		return true
+	}
+	return strings.Contains(verb, ":")
+}
+
+// isPowerResource reports whether a request for a resource is one for a power,
+// whatever its verb is a name of. The verb matters for status subresources of
+// built-in types, which are powers to write and not to read.
+func isPowerResource(verb, group, resource, subresource string) bool {
+	switch subresource {
+	case "":
+		return group == "" && (resource == "bindings" || resource == "nodes" && verb == "proxy")
+	case "finalize", "token", "ephemeralcontainers", "binding", "approval":
+		return true
+	case "proxy":
+		return resource == "nodes"
+	case "status":
+		return !isRead(verb) && hasComponentStatus(group)
+	case "driver":
+		return group == groupDynamicResources
+	}
+	return false
+}
+
+const groupDynamicResources = "resource.k8s.io"
+
+// hasComponentStatus reports whether components of the cluster act on the
+// status of objects of a group: where traffic goes, what a quota has left, which
+// certificate was issued, which device belongs to whom.
+func hasComponentStatus(group string) bool {
+	switch group {
+	case "", "certificates.k8s.io", "networking.k8s.io", groupDynamicResources:
+		return true
+	}
+	return false
+}
+
+func isRead(verb string) bool { return verb == "get" || verb == "list" || verb == "watch" }
+
+// permits reports whether a rule of a role permits a request: as Kubernetes
+// decides, but powers by their names only.
+func permits(rule *rbacv1.PolicyRule, a authorizer.Attributes) bool {
+	if !allows(rule, a) {
+		return false
+	}
+	if !a.IsResourceRequest() {
+		return true
+	}
+	if isPowerVerb(a.GetVerb()) && !slices.Contains(rule.Verbs, a.GetVerb()) {
+		return false
+	}
+	return !isPowerResource(a.GetVerb(), a.GetAPIGroup(), a.GetResource(), a.GetSubresource()) ||
+		namesResource(rule, a.GetResource(), a.GetSubresource())
+}
+
+// namesResource reports whether a rule names a resource, or the subresource of
+// all resources.
+func namesResource(rule *rbacv1.PolicyRule, resource, subresource string) bool {
+	if subresource == "" {
+		return slices.Contains(rule.Resources, resource)
+	}
+	return slices.Contains(rule.Resources, resource+"/"+subresource) || slices.Contains(rule.Resources, "*/"+subresource)
+}
+
+// isEverything reports whether a rule is all verbs on all resources.
+func isEverything(rule *rbacv1.PolicyRule) bool {
+	return len(rule.ResourceNames) == 0 && slices.Contains(rule.Verbs, "*") && slices.Contains(rule.APIGroups, "*") && slices.Contains(rule.Resources, "*")
+}
+
+// administers reports whether a user is an administrator of the platform: the
+// holder of a global role with everything.
+func (c *compiled) administers(who user.Info) bool {
+	for one := range c.accesses(who) {
+		for _, g := range one.platform {
+			rules := c.rules(g)
+			for n := range rules {
+				if isEverything(&rules[n]) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// missingPowers returns the powers that rules name and held rules do not, each
+// broken down to one verb on one resource.
+func missingPowers(held, rules []rbacv1.PolicyRule) []rbacv1.PolicyRule {
+	var missing []rbacv1.PolicyRule
+	for n := range rules {
+		if !namesPower(&rules[n]) {
+			continue
+		}
+		for _, one := range validation.BreakdownRule(rules[n]) {
+			if namesPower(&one) && !slices.ContainsFunc(held, func(rule rbacv1.PolicyRule) bool { return coversPower(&rule, &one) }) {
+				missing = append(missing, one)
+			}
+		}
+	}
+	return missing
+}
+
+// namesPower reports whether a rule names a power.
+func namesPower(rule *rbacv1.PolicyRule) bool {
+	if len(rule.Resources) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(rule.Verbs, isPowerVerb) || namesPowerResource(rule)
+}
+
+func namesPowerResource(rule *rbacv1.PolicyRule) bool {
+	for _, combined := range rule.Resources {
+		resource, subresource, _ := strings.Cut(combined, "/")
+		for _, group := range rule.APIGroups {
+			if group == "*" { // the core group is among them, and has all of the powers
+				group = ""
+			}
+			if slices.ContainsFunc(rule.Verbs, func(verb string) bool { return isPowerResource(verb, group, resource, subresource) }) ||
+				resource == "*" && subresource == "proxy" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// coversPower reports whether a held rule includes a power: one verb of one
+// resource, by the name of what makes it a power.
+func coversPower(held, power *rbacv1.PolicyRule) bool {
+	verb, group, combined := power.Verbs[0], power.APIGroups[0], power.Resources[0]
+	resource, subresource, _ := strings.Cut(combined, "/")
+	hasVerb := slices.Contains(held.Verbs, verb) || !isPowerVerb(verb) && slices.Contains(held.Verbs, "*")
+	hasResource := namesResource(held, resource, subresource) || !namesPowerResource(power) && resourceMatches(held.Resources, resource, subresource)
+	return hasVerb && hasResource && matches(held.APIGroups, group) &&
+		(len(held.ResourceNames) == 0 || len(power.ResourceNames) > 0 && slices.Contains(held.ResourceNames, power.ResourceNames[0]))
+}

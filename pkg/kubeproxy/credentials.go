@@ -1,0 +1,91 @@
+package kubeproxy
+
+import (
+	"context"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+const groupCertificates = "certificates.k8s.io"
+
+// secretTypeBootstrapToken is the type of the secrets nodes join a cluster with.
+const secretTypeBootstrapToken corev1.SecretType = "bootstrap.kubernetes.io/token"
+
+// permitSecret returns nil unless a secret is a credential of Kubernetes and who
+// writes it came with a personal access token.
+func permitSecret(who user.Info, after *unstructured.Unstructured) error {
+	kind, _, _ := unstructured.NestedString(after.Object, "type")
+	switch corev1.SecretType(kind) {
+	case corev1.SecretTypeServiceAccountToken, secretTypeBootstrapToken:
+		if authz.IsLimited(who) {
+			return status.Forbidden(corev1.Resource("secrets"), after.GetName(), "a personal access token is no way to further credentials")
+		}
+	}
+	return nil
+}
+
+// issues reports whether a request has a certificate issued: the approval or the
+// signature of a certificate signing request.
+func issues(info *request.Info) bool {
+	return info.APIGroup == groupCertificates && info.Resource == "certificatesigningrequests" &&
+		(info.Subresource == "approval" || info.Subresource == "status")
+}
+
+// permitSigner returns nil when a user may act for the signer of an object, as
+// Kubernetes asks: approve and sign certificates, attest to trust.
+func (p *Proxy) permitSigner(ctx context.Context, who user.Info, info *request.Info, before, after *unstructured.Unstructured) error {
+	verb := "attest"
+	switch {
+	case info.Resource == "clustertrustbundles":
+	case info.Subresource == "approval":
+		verb = "approve"
+	case info.Subresource == "status":
+		verb = "sign"
+	default:
+		return nil
+	}
+	for _, object := range []*unstructured.Unstructured{before, after} {
+		if object == nil {
+			continue
+		}
+		signer, _, _ := unstructured.NestedString(object.Object, "spec", "signerName")
+		if signer == "" {
+			continue // trust of no signer is decided by the right to write it
+		}
+		allowed, err := p.mayActFor(ctx, who, verb, signer)
+		if err != nil {
+			return err
+		}
+		if !allowed {
+			return status.Forbidden(schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}, object.GetName(), "user %q may not %s for the signer %q", who.GetName(), verb, signer)
+		}
+	}
+	return nil
+}
+
+// mayActFor reports whether a user has a verb by name for a signer or for all of
+// its domain.
+func (p *Proxy) mayActFor(ctx context.Context, who user.Info, verb, signer string) (bool, error) {
+	domain, _, _ := strings.Cut(signer, "/")
+	for _, name := range []string{signer, domain + "/*"} {
+		decision, _, err := p.rights.Authorize(ctx, &authz.Attributes{
+			Scope: authz.Scope{Cluster: authz.ThisCluster},
+			AttributesRecord: authorizer.AttributesRecord{
+				User: who, Verb: verb, APIGroup: groupCertificates, Resource: "signers", Name: name, ResourceRequest: true,
+			},
+		})
+		if err != nil || decision == authorizer.DecisionAllow {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
