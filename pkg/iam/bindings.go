@@ -67,6 +67,16 @@ func (b *Bindings) Roles(ctx context.Context, place Place, user string) ([]strin
 	return roles, err
 }
 
+// Refs returns the roles a user has in a place by name, as their bindings name them.
+func (b *Bindings) Refs(ctx context.Context, place Place, user string) ([]rbacv1.RoleRef, error) {
+	bound, err := b.of(ctx, place, user)
+	refs := make([]rbacv1.RoleRef, 0, len(bound))
+	for _, one := range bound {
+		refs = append(refs, one.ref)
+	}
+	return refs, err
+}
+
 // Set gives a user a role in a place, and takes his other roles there away.
 // The new role comes first: an interruption leaves a user with both.
 func (b *Bindings) Set(ctx context.Context, place Place, user, role string) error {

@@ -94,7 +94,14 @@ func (h *Handler) patchGroupOnce(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) deleteGroup(w http.ResponseWriter, r *http.Request) error {
-	if err := h.Groups.Delete(r.Context(), r.PathValue("workspace"), r.PathValue("group")); err != nil {
+	workspace, group := r.PathValue("workspace"), r.PathValue("group")
+	if _, err := h.Groups.Get(r.Context(), workspace, group); err != nil {
+		return err
+	}
+	if err := h.mayJoin(r, group); err != nil { // its members lose its roles
+		return err
+	}
+	if err := h.Groups.Delete(r.Context(), workspace, group); err != nil {
 		return err
 	}
 	route.WriteSuccess(w)
@@ -143,6 +150,16 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 }
 
 func (h *Handler) deleteGroupBinding(w http.ResponseWriter, r *http.Request) error {
+	view, err := h.Directory.Cache.View(r.Context(), h.Types.Type("groupbindings"))
+	if err != nil {
+		return err
+	}
+	binding := view.Get("", r.PathValue("groupbinding"))
+	if binding != nil && binding.Field("users").Raw != `["`+caller(r).GetName()+`"]` {
+		if err := h.mayJoin(r, binding.Field("groupRef.name").String()); err != nil { // who leaves loses its roles
+			return err
+		}
+	}
 	if err := h.Groups.Leave(r.Context(), r.PathValue("workspace"), r.PathValue("groupbinding")); err != nil {
 		return err
 	}

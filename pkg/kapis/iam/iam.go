@@ -34,6 +34,8 @@ type Handler struct {
 	Managers  Managers
 	Passwords Passwords
 	Rights    authz.Coverer
+	// Revocations decides who may take roles from others.
+	Revocations Revocations
 	// Tokens and Sessions are what users are logged in with.
 	Tokens   *accesstoken.Tokens
 	Sessions Sessions
@@ -43,6 +45,11 @@ type Handler struct {
 	Callback  func(provider string) string
 	// Attempts bounds how often passwords are tried at providers; nil for no bound.
 	Attempts *identity.Attempts
+}
+
+// Revocations decides who may take roles from others. *authz.RBAC does.
+type Revocations interface {
+	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 }
 
 // Sessions ends logins.

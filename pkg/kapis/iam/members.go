@@ -120,7 +120,32 @@ func (m *members) check(r *http.Request, one Member) error {
 	if _, err := m.Directory.Get(r.Context(), one.Username); err != nil {
 		return err
 	}
-	return m.mayGive(r, m.place(r), one.RoleRef)
+	if err := m.mayGive(r, m.place(r), one.RoleRef); err != nil {
+		return err
+	}
+	return m.mayTake(r, one.Username, one.RoleRef)
+}
+
+// mayTake refuses to let the caller take roles from another user that give more
+// than the caller has: who manages members does not demote an administrator.
+// The role that is kept is none of them.
+func (m *members) mayTake(r *http.Request, name, kept string) error {
+	if caller(r).GetName() == name {
+		return nil
+	}
+	refs, err := m.Bindings.Refs(r.Context(), m.place(r), name)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if ref.Name == kept {
+			continue
+		}
+		if err := m.Revocations.MayRevoke(r.Context(), caller(r), scopeOf(m.place(r)), ref); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // give sets the role of a member. A manager of a workspace is an administrator
@@ -145,6 +170,9 @@ func (m *members) remove(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(roles) == 0 {
 		return m.notFound(name)
+	}
+	if err := m.mayTake(r, name, ""); err != nil {
+		return err
 	}
 	if place.Workspace != "" {
 		if err := m.leaveWorkspace(r, place.Workspace, name); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -149,6 +150,9 @@ func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err != nil {
 			return err
 		}
+		if err := h.mayRevoke(r, &k, object); err != nil {
+			return err
+		}
 		uid := object.GetUID()
 		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
 			return err
@@ -156,6 +160,27 @@ func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error 
 		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
 		return nil
 	}
+}
+
+// mayRevoke refuses to let the caller delete a binding that gives others more
+// than the caller has.
+func (h *Handler) mayRevoke(r *http.Request, k *kind, object *unstructured.Unstructured) error {
+	who, err := caller(r)
+	if err != nil {
+		return err
+	}
+	var stored binding
+	text, err := object.MarshalJSON()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, &stored); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(stored.Subjects, func(s rbacv1.Subject) bool { return s.Kind != rbacv1.UserKind || s.Name != who.GetName() }) {
+		return nil
+	}
+	return h.Rights.MayRevoke(r.Context(), who, k.scope(placeOf(r)), stored.RoleRef)
 }
 
 // listBindings serves the bindings of roles in a workspace: those of workspace

@@ -124,6 +124,10 @@ func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err != nil {
 			return err
 		}
+		// Who has the role loses it.
+		if err := h.mayNarrow(r, &k, object); err != nil {
+			return err
+		}
 		// The one that was looked at, and not another of its name.
 		uid := object.GetUID()
 		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
@@ -165,8 +169,25 @@ func (h *Handler) admit(r *http.Request, k *kind, object, before *unstructured.U
 		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(was, rules) {
 			return nil
 		}
+		if err := h.mayNarrow(r, k, before); err != nil {
+			return err
+		}
 	}
 	return h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), rules)
+}
+
+// mayNarrow refuses to let the caller take rules from a role that the caller does
+// not have.
+func (h *Handler) mayNarrow(r *http.Request, k *kind, role *unstructured.Unstructured) error {
+	who, err := caller(r)
+	if err != nil {
+		return err
+	}
+	rules, err := iam.Given(role)
+	if err != nil {
+		return nil //nolint:nilerr // what cannot be read gives nothing
+	}
+	return h.Rights.MayNarrow(r.Context(), who, k.scope(placeOf(r)), k.groupResource(), role.GetName(), rules)
 }
 
 // aggregate sets the rules of a role to those of its templates.
