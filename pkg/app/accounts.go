@@ -64,7 +64,7 @@ func (d doors) users() *kapisiam.Handler {
 	a := d.accounts
 	return &kapisiam.Handler{
 		Directory: a.directory, Types: d.types.Catalog, Users: a.users, Groups: a.groups, Bindings: a.bindings,
-		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights, Revocations: d.rights, Tokens: a.tokens, Sessions: a.sessions,
+		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights, Roles: d.rights, Tokens: a.tokens, Sessions: a.sessions,
 		Providers: d.people.providers, Callback: d.people.callback, Attempts: d.people.attempts,
 	}
 }

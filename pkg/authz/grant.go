@@ -56,7 +56,7 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 		if missing, err := r.Covers(ctx, who, scope, Everything()); err != nil || len(missing) == 0 {
 			return err
 		}
-		return apierrors.NewNotFound(resource, ref.Name)
+		return current.nameRoles(ref.Kind, scope, apierrors.NewNotFound(resource, ref.Name))
 	}
 	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, role.Rules)
 }

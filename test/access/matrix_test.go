@@ -32,9 +32,11 @@ var update = flag.Bool("update", false, "write the table anew")
 const table = "matrix.tsv"
 
 // The world of the table: workspace w with namespaces p and q, workspace v with
-// namespace x, and namespace
+// namespace x and, as KubeSphere 3.x labels it, kubesphere-system, and namespace
 // kube-system of no workspace. Namespace p is that of DevOps project d.
-var namespaces = []*iam.Namespace{{Name: "kube-system"}, {Name: "p", Workspace: "w", DevOps: "d"}, {Name: "q", Workspace: "w"}, {Name: "x", Workspace: "v"}}
+var namespaces = []*iam.Namespace{
+	{Name: "kube-system"}, {Name: "kubesphere-system", Workspace: "v"}, {Name: "p", Workspace: "w", DevOps: "d"}, {Name: "q", Workspace: "w"}, {Name: "x", Workspace: "v"},
+}
 
 // callers are the columns of the table. All requests are about workspace w,
 // namespace p and user somebody.
@@ -91,7 +93,10 @@ func (r rights) Rights(context.Context) (iam.Rights, error) { return r.all, nil 
 // manifest is what the table needs of an object.
 type manifest struct {
 	Kind     string
-	Metadata struct{ Name string }
+	Metadata struct {
+		Name        string
+		Annotations map[string]string
+	}
 	Rules    []rbacv1.PolicyRule
 	RoleRef  rbacv1.RoleRef
 	Subjects []rbacv1.Subject
@@ -210,15 +215,18 @@ func example(path string) string {
 // TestMatrix compares the decisions about all requests with the table.
 func TestMatrix(t *testing.T) {
 	groups := app.Routes()
-	decide := app.Authorizer(groups, &authz.RBAC{Source: world(t)})
+	decide := app.Authorizer(groups, &authz.RBAC{Source: world(t), Platform: authz.NewPlatform("kubesphere-terminals")})
 	requests := map[string]string{} // examples by what is shown
+	for name := range virtualVerbs {
+		requests[name] = name
+	}
 	for g := range groups {
 		for n := range groups[g].Routes {
 			r := &groups[g].Routes[n]
 			requests[r.Method+" "+groups[g].Path(r)] = r.Method + " " + example(groups[g].Path(r))
 		}
 	}
-	for _, one := range more {
+	for _, one := range append(more, ownedRequests...) {
 		requests[one] = one
 	}
 	names := make([]string, 0, len(requests))
@@ -272,6 +280,9 @@ func TestMatrix(t *testing.T) {
 
 func decision(t *testing.T, decide authorizer.UnconditionalAuthorizer, name, method, target string) string {
 	t.Helper()
+	if virtual, found := virtualVerbs[method+" "+target]; found {
+		return verdict(t, decide, name, &virtual)
+	}
 	info, err := request.Parse(httptest.NewRequest(method, target, nil))
 	if err != nil {
 		t.Fatal(err)
@@ -281,15 +292,12 @@ func decision(t *testing.T, decide authorizer.UnconditionalAuthorizer, name, met
 			info.InNamespace(one.Name) // as the server does
 		}
 	}
-	a := authz.AttributesOf(info)
-	who := &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated}}
-	switch name {
-	case "pre-registration":
-		who.Groups = append(who.Groups, name)
-	case "anonymous":
-		who = &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}
-	}
-	a.User = who
+	return verdict(t, decide, name, authz.AttributesOf(info))
+}
+
+func verdict(t *testing.T, decide authorizer.UnconditionalAuthorizer, name string, a *authz.Attributes) string {
+	t.Helper()
+	a.User = caller(name)
 	got, _, err := decide.Authorize(t.Context(), a)
 	switch {
 	case err != nil:
@@ -300,6 +308,18 @@ func decision(t *testing.T, decide authorizer.UnconditionalAuthorizer, name, met
 		return "401"
 	}
 	return "403"
+}
+
+// caller is the user of a column.
+func caller(name string) user.Info {
+	who := &user.DefaultInfo{Name: name, Groups: []string{user.AllAuthenticated}}
+	switch name {
+	case "pre-registration":
+		who.Groups = append(who.Groups, name)
+	case "anonymous":
+		who = &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}
+	}
+	return who
 }
 
 // TestTemplates: every template a built-in role is made of exists, in its scope,

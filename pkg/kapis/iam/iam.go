@@ -34,8 +34,8 @@ type Handler struct {
 	Managers  Managers
 	Passwords Passwords
 	Rights    authz.Coverer
-	// Revocations decides who may take roles from others.
-	Revocations Revocations
+	// Roles knows the roles, and who may take them from others.
+	Roles Roles
 	// Tokens and Sessions are what users are logged in with.
 	Tokens   *accesstoken.Tokens
 	Sessions Sessions
@@ -47,8 +47,9 @@ type Handler struct {
 	Attempts *identity.Attempts
 }
 
-// Revocations decides who may take roles from others. *authz.RBAC does.
-type Revocations interface {
+// Roles knows the roles there are and who may take them from others. *authz.RBAC does.
+type Roles interface {
+	NameRoles(ctx context.Context, kind string, scope authz.Scope, err error) error
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 }
 
@@ -104,7 +105,7 @@ func (h *Handler) may(r *http.Request, verb, resource string) (bool, error) {
 func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
 	rules, err := h.Bindings.Rules(r.Context(), place, role)
 	if err != nil {
-		return err
+		return h.Roles.NameRoles(r.Context(), kindOf(place), scopeOf(place), err)
 	}
 	missing, err := h.Rights.Covers(r.Context(), caller(r), scopeOf(place), rules)
 	if err != nil || len(missing) == 0 {
@@ -112,6 +113,19 @@ func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
 	}
 	return status.Forbidden(iamv1alpha2.Resource("roles"), role, "user %q does not have all rights of the role, and nobody gives what they do not have; missing is %s",
 		caller(r).GetName(), missing[0].String())
+}
+
+// kindOf is the kind of the roles of a place.
+func kindOf(place iam.Place) string {
+	switch {
+	case place.Namespace != "":
+		return "Role"
+	case place.Workspace != "":
+		return "WorkspaceRole"
+	case place.Cluster:
+		return "ClusterRole"
+	}
+	return "GlobalRole"
 }
 
 func scopeOf(place iam.Place) authz.Scope {

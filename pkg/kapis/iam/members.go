@@ -141,7 +141,7 @@ func (m *members) mayTake(r *http.Request, name, kept string) error {
 		if ref.Name == kept {
 			continue
 		}
-		if err := m.Revocations.MayRevoke(r.Context(), caller(r), scopeOf(m.place(r)), ref); err != nil {
+		if err := m.Roles.MayRevoke(r.Context(), caller(r), scopeOf(m.place(r)), ref); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,259 @@
+package access
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/app"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+)
+
+// rolesPage is the reference of built-in roles. It is written with -update.
+const rolesPage = "../../docs/roles.md"
+
+// probe is something a role may reach, and the request for it.
+type probe struct{ title, request string }
+
+var projectProbes = []probe{
+	{"sees pods", "GET /api/v1/namespaces/p/pods"},
+	{"reads secrets", "GET /api/v1/namespaces/p/secrets/a"},
+	{"changes workloads", "PATCH /apis/apps/v1/namespaces/p/deployments/a"},
+	{"runs commands in pods", "POST /api/v1/namespaces/p/pods/a/exec"},
+	{"changes quotas and limits", "PATCH /api/v1/namespaces/p/resourcequotas/a"},
+	{"deletes the project", "DELETE /api/v1/namespaces/p"},
+	{"invites members", "POST /kapis/iam.kubesphere.io/v1alpha2/namespaces/p/members"},
+	{"writes roles", "POST /kapis/iam.kubesphere.io/v1alpha2/namespaces/p/roles"},
+}
+
+var workspaceProbes = []probe{
+	{"sees the workspace", "GET /kapis/tenant.kubesphere.io/v1alpha2/workspaces/w"},
+	{"creates projects", "POST /kapis/tenant.kubesphere.io/v1alpha2/workspaces/w/namespaces"},
+	{"invites members", "POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/w/workspacemembers"},
+	{"writes roles", "POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/w/workspaceroles"},
+	{"manages groups", "POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/w/groups"},
+	{"changes the workspace", "PATCH /kapis/tenant.kubesphere.io/v1alpha2/workspaces/w"},
+}
+
+var clusterProbes = []probe{
+	{"sees nodes", "GET /api/v1/nodes"},
+	{"changes nodes", "PATCH /api/v1/nodes/n"},
+	{"reads secrets of all projects", "GET /api/v1/namespaces/p/secrets/a"},
+	{"changes workloads of all projects", "PATCH /apis/apps/v1/namespaces/p/deployments/a"},
+	{"runs commands in all pods", "POST /api/v1/namespaces/p/pods/a/exec"},
+	{"deletes projects", "DELETE /api/v1/namespaces/p"},
+	{"writes cluster roles", "POST /kapis/iam.kubesphere.io/v1alpha2/clusterroles"},
+	{"defines types", "PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com"},
+}
+
+var platformProbes = []probe{
+	{"sees users", "GET /kapis/iam.kubesphere.io/v1alpha2/users"},
+	{"creates users", "POST /kapis/iam.kubesphere.io/v1alpha2/users"},
+	{"writes global roles", "POST /kapis/iam.kubesphere.io/v1alpha2/globalroles"},
+	{"creates workspaces", "POST /kapis/tenant.kubesphere.io/v1alpha2/workspaces"},
+	{"deletes workspaces", "DELETE /kapis/tenant.kubesphere.io/v1alpha2/workspaces/w"},
+}
+
+// ownedProbes are what takes a name in a role, or all rights on the platform.
+var ownedProbes = []probe{
+	{"acts as other users", "impersonate users"},
+	{"issues service account tokens", "POST /api/v1/namespaces/p/serviceaccounts/a/token"},
+	{"reads the platform's secrets", "GET /api/v1/namespaces/kubesphere-system/secrets/a"},
+}
+
+// builtIn is a role or template of the manifests.
+type builtIn struct {
+	name, description string
+	template          bool
+	rules             []rbacv1.PolicyRule
+}
+
+// scopeOfRoles is a section of the page.
+type scopeOfRoles struct {
+	title, kind, place, intro string
+	probes                    []probe
+	roles                     []builtIn
+}
+
+func scopesOfRoles(t *testing.T) []scopeOfRoles {
+	t.Helper()
+	all := []scopeOfRoles{
+		{title: "Platform", kind: "GlobalRole", intro: "Global roles count on the platform and everywhere below. The names are those of the objects.", probes: slices.Concat(platformProbes, clusterProbes, ownedProbes)},
+		{title: "Cluster", kind: "ClusterRole", intro: "Cluster roles count in the cluster and in all its namespaces.", probes: slices.Concat(clusterProbes, ownedProbes)},
+		{title: "Workspace", kind: "WorkspaceRole", place: "w", intro: "Each workspace has its own, named `WORKSPACE-admin` and so on; they count in the workspace and its projects.", probes: slices.Concat(workspaceProbes, projectProbes, ownedProbes)},
+		{title: "Project", kind: "Role", place: "p", intro: "Each project has its own, named `admin`, `operator` and `viewer`; they count in the project.", probes: slices.Concat(projectProbes, ownedProbes)},
+	}
+	for _, m := range read(t) {
+		if m.Role != nil {
+			m = *m.Role
+		}
+		for n := range all {
+			if all[n].kind != m.Kind {
+				continue
+			}
+			if m.Kind == "ClusterRole" && m.Metadata.Name == "cluster-admin" { // Kubernetes has it
+				m.Rules = append(authz.Everything(), rbacv1.PolicyRule{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}})
+			}
+			one := builtIn{name: m.Metadata.Name, rules: m.Rules, description: m.Metadata.Annotations["kubesphere.io/description"]}
+			if one.template = strings.HasPrefix(one.name, "role-template-"); one.template {
+				one.description = m.Metadata.Annotations["kubesphere.io/alias-name"]
+			}
+			all[n].roles = append(all[n].roles, one)
+		}
+	}
+	return all
+}
+
+// holder decides for user reader, who has nothing but a role and what everyone has
+// who is logged in.
+func holder(base rights, groups []route.Group, scope scopeOfRoles, role builtIn) authorizer.UnconditionalAuthorizer {
+	all := base.all
+	binding := &iam.Binding{Name: "reader", RoleRef: rbacv1.RoleRef{Kind: scope.kind, Name: "probed"}, Subjects: []rbacv1.Subject{{Kind: "User", Name: "reader"}}}
+	held := &iam.Role{Name: "probed", Rules: role.rules}
+	add := func(roles *[]*iam.Role, bindings *[]*iam.Binding) {
+		*roles, *bindings = append(slices.Clip(*roles), held), append(slices.Clip(*bindings), binding)
+	}
+	switch scope.kind {
+	case "GlobalRole":
+		add(&all.GlobalRoles.Items, &all.GlobalRoleBindings.Items)
+	case "ClusterRole":
+		add(&all.ClusterRoles.Items, &all.ClusterRoleBindings.Items)
+	case "WorkspaceRole":
+		held.Workspace, binding.Workspace = scope.place, scope.place
+		add(&all.WorkspaceRoles.Items, &all.WorkspaceRoleBindings.Items)
+	case "Role":
+		held.Namespace, binding.Namespace = scope.place, scope.place
+		add(&all.Roles.Items, &all.RoleBindings.Items)
+	}
+	return app.Authorizer(groups, &authz.RBAC{Source: rights{all}, Platform: authz.NewPlatform("kubesphere-terminals")})
+}
+
+// TestRolesPage: the reference says what the manifests and the authorizer do.
+func TestRolesPage(t *testing.T) {
+	page, base, groups := rolesIntro, world(t), app.Routes()
+	for _, scope := range scopesOfRoles(t) {
+		page += "\n## " + scope.title + "\n\n" + scope.intro + "\n"
+		for _, templates := range []bool{false, true} {
+			page += rolesTable(t, scope, templates, func(role builtIn) authorizer.UnconditionalAuthorizer { return holder(base, groups, scope, role) })
+		}
+	}
+	if *update {
+		if err := os.WriteFile(rolesPage, []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(rolesPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(want, []byte(page)) {
+		t.Errorf("%s is not current: go test ./test/access -update, and review the difference", rolesPage)
+	}
+}
+
+// rolesTable is a row for each role, or template, with what it reaches and its rules.
+func rolesTable(t *testing.T, scope scopeOfRoles, templates bool, holder func(builtIn) authorizer.UnconditionalAuthorizer) string {
+	t.Helper()
+	var b strings.Builder
+	heading := "role"
+	if templates {
+		heading = "template"
+	}
+	fmt.Fprintf(&b, "\n| %s | for | reaches | rules |\n|---|---|---|---|\n", heading)
+	for _, role := range scope.roles {
+		if role.template != templates {
+			continue
+		}
+		decide := holder(role)
+		var reached []string
+		for _, p := range scope.probes {
+			if method, target, _ := strings.Cut(p.request, " "); decision(t, decide, "reader", method, target) == "yes" {
+				reached = append(reached, p.title)
+			}
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", role.name, role.description, strings.Join(reached, ", "), rulesText(role.rules))
+	}
+	return b.String()
+}
+
+// rulesText is the rules of a role in a cell of a table.
+func rulesText(rules []rbacv1.PolicyRule) string {
+	cells := make([]string, 0, len(rules))
+	for n := range rules {
+		rule := &rules[n]
+		what := strings.Join(rule.NonResourceURLs, " ")
+		if len(rule.Resources) > 0 {
+			groups := make([]string, 0, len(rule.APIGroups))
+			for _, group := range rule.APIGroups {
+				if group == "" {
+					group = "core"
+				}
+				groups = append(groups, group)
+			}
+			what = strings.Join(rule.Resources, " ") + " of " + strings.Join(groups, " ")
+		}
+		cells = append(cells, "`"+strings.Join(rule.Verbs, " ")+"` on `"+what+"`")
+	}
+	return strings.Join(cells, "<br>")
+}
+
+const rolesIntro = `# Built-in roles
+
+What each role and template that comes with the platform reaches. The tables are written
+from ` + "`config/iam`" + ` and the decisions of the authorizer by ` + "`go test ./test/access -update`" + `; a test
+fails while they are not current. [test/access/matrix.tsv](../test/access/matrix.tsv) has every
+operation for every role.
+
+A custom role is made of templates: its rules are those of the templates its annotation
+` + "`iam.kubesphere.io/aggregation-roles`" + ` names.
+
+## What a "*" does not include
+
+Powers let their holder exceed a role. A rule grants them by name only, whatever else it
+grants with ` + "`*`" + `; only the holder of ` + "`*` on `*`" + ` on the platform (` + "`platform-admin`" + `) has all of them.
+No built-in role but that one names any, except where the tables say so.
+
+| power | what it allows |
+|---|---|
+| ` + "`impersonate`" + ` (and verbs with a colon, such as ` + "`impersonate:user-info`" + `) | act as other users, groups and service accounts |
+| ` + "`escalate`, `bind`" + ` | give rules and roles one does not hold |
+| ` + "`approve`, `sign`, `attest`" + `; ` + "`certificatesigningrequests/approval`, `/status`" + ` | have certificates issued and trusted, by the signers the rule names |
+| ` + "`use`" + ` | security policies of pods |
+| ` + "`namespaces/finalize`, `namespaces/status`" + ` | delete a namespace and leave its content |
+| ` + "`serviceaccounts/token`" + ` | issue tokens |
+| ` + "`pods/ephemeralcontainers`, `pods/binding`, `bindings`" + ` | add containers to running pods, place pods on nodes |
+| ` + "`nodes/proxy`" + ` | the kubelet's API, with every pod of the node |
+| writing the status of objects of the core group, ` + "`networking.k8s.io`, `certificates.k8s.io` and `resource.k8s.io`" + ` | what components of the cluster act on: addresses, quotas, devices |
+
+Who writes a role or a binding needs the powers it names by name as well, unless with all
+rights on the platform.
+
+## What no role reaches
+
+The platform's own credentials are for who has all rights on the platform, and for no personal
+access token. In the namespaces ` + "`kubesphere-system`, `kubesphere-controls-system`" + ` and the one of
+terminals (` + "`terminal.kubectl.namespace`" + `) other roles read what they may read elsewhere, but no
+Secrets, no ConfigMaps and nothing through exec, attach, port-forward or proxy, and they write
+nothing but gateways. Lists and watches of all namespaces leave these Secrets and ConfigMaps
+out. Definitions of types in ` + "`*.kubesphere.io`" + `, and webhooks, admission policies and APIServices
+that see or serve requests for the platform's objects, take the same.
+
+There are limits no authorization here can draw. Who may run privileged pods, or pods with a
+service account that Kubernetes lets do everything, has the node or the cluster by Kubernetes'
+own means. Give ` + "`cluster-admin`" + ` of the cluster the platform runs in to people who could as
+well be administrators of the platform.
+
+## Members and roles of others
+
+Nobody gives a role without holding its rules, and nobody takes one from another user, deletes
+or narrows it without holding them. Parts of a workspace's quota are changed in the workspace.
+`
