@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/bcrypt"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -153,7 +155,8 @@ func TestSecretsAreNotShown(t *testing.T) {
 	binding.RoleRef.APIGroup, binding.RoleRef.Kind, binding.RoleRef.Name = iamv1alpha2.GroupName, "GlobalRole", "secret-lister"
 	binding.Subjects = append(binding.Subjects, subjectUser("secret-lister"))
 	create(t, c, binding)
-	path := viewer + "/namespaces/kubesphere-system/secrets/oauthclient-kubesphere"
+	create(t, c, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "secret-lister"}, StringData: map[string]string{"configuration.yaml": "a: b"}})
+	path := viewer + "/namespaces/default/secrets/secret-lister"
 	wait.For(t, "the role to take effect", func() error { return expect(shared.get(t, path, bearer(token)), 200) })
 	type secret struct{ Data map[string]string }
 	if got := decode[secret](t, shared.get(t, path, bearer(token))); len(got.Data) != 1 || got.Data["configuration.yaml"] != "" {
