@@ -1,0 +1,147 @@
+package kubeproxy
+
+import (
+	"context"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+)
+
+var platformNamespaces = []string{"kubesphere-controls-system", "kubesphere-system"}
+
+// hiding are the rights of a user who does not administer the platform.
+type hiding struct{ nothing }
+
+func (hiding) HiddenNamespaces(context.Context, user.Info, authz.Action) ([]string, error) {
+	return platformNamespaces, nil
+}
+
+func TestReachesPlatform(t *testing.T) {
+	names := func(operator, values string) string {
+		return `"namespaceSelector":{"matchExpressions":[{"key":"kubernetes.io/metadata.name","operator":"` + operator + `","values":["` + strings.ReplaceAll(values, ",", `","`) + `"]}]}`
+	}
+	webhook := func(groups, selector string) string {
+		if selector != "" {
+			selector = "," + selector
+		}
+		return `{"webhooks":[{"rules":[{"apiGroups":["example.com"]}]},{"rules":[{"apiGroups":["` + strings.ReplaceAll(groups, ",", `","`) + `"]}]` + selector + `}]}`
+	}
+	p := &Proxy{rights: hiding{}}
+	for _, test := range []struct {
+		name, resource, object string
+		want                   bool
+	}{
+		{"no webhooks", "mutatingwebhookconfigurations", `{}`, false},
+		{"another type", "mutatingwebhookconfigurations", webhook("example.com", ""), false},
+		{"all types", "validatingwebhookconfigurations", webhook("*", ""), true},
+		{"all types of other namespaces", "mutatingwebhookconfigurations", webhook("*", names("NotIn", strings.Join(platformNamespaces, ","))), true},
+		{"a type of the platform", "mutatingwebhookconfigurations", webhook("example.com,iam.kubesphere.io", ""), true},
+		{"an add-on's of the platform", "mutatingwebhookconfigurations", webhook("devops.kubesphere.io", ""), true},
+		{"rights, which belong to no namespace", "mutatingwebhookconfigurations", webhook("rbac.authorization.k8s.io", names("In", "default")), true},
+		{"the core group", "mutatingwebhookconfigurations", webhook("", ""), true},
+		{"the core group in other namespaces", "mutatingwebhookconfigurations", webhook("", names("NotIn", strings.Join(platformNamespaces, ","))), false},
+		{"the core group in most namespaces", "mutatingwebhookconfigurations", webhook("", names("NotIn", "kubesphere-system")), true},
+		{"the core group in one", "mutatingwebhookconfigurations", webhook("", names("In", "default")), false},
+		{"the core group in one of the platform", "mutatingwebhookconfigurations", webhook("", names("In", "default,kubesphere-system")), true},
+		{"by a label that can change", "mutatingwebhookconfigurations", webhook("apps", `"namespaceSelector":{"matchLabels":{"injection":"enabled"}}`), true},
+		{"by the label of the name", "mutatingwebhookconfigurations", webhook("apps", `"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"default"}}`), false},
+		{"an add-on of Kubernetes", "mutatingwebhookconfigurations", webhook("snapshot.storage.k8s.io", ""), true},
+		{"a policy for nothing that it names", "validatingadmissionpolicies", `{"spec":{}}`, true},
+		{"a policy for the platform", "mutatingadmissionpolicies", `{"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":["tenant.kubesphere.io"]}]}}}`, true},
+		{"a policy for others", "validatingadmissionpolicies", `{"spec":{"matchConstraints":{"resourceRules":[{"apiGroups":["example.com"]}]}}}`, false},
+		{"a binding of what cannot be looked up", "validatingadmissionpolicybindings", `{"spec":{"policyName":"../x"}}`, true},
+		{"a binding of no policy", "validatingadmissionpolicybindings", `{"spec":{}}`, true},
+		{"a definition of the platform", "customresourcedefinitions", `{"spec":{"group":"iam.kubesphere.io"}}`, true},
+		{"another definition", "customresourcedefinitions", `{"spec":{"group":"kubesphere.io.example.com"}}`, false},
+		{"a service for the platform", "apiservices", `{"spec":{"group":"iam.kubesphere.io"}}`, true},
+		{"a service for Kubernetes", "apiservices", `{"spec":{"group":"","version":"v1"}}`, true},
+		{"metrics", "apiservices", `{"spec":{"group":"custom.metrics.k8s.io"}}`, false},
+		{"what is no object of the kind", "mutatingwebhookconfigurations", `{"webhooks":{}}`, true},
+	} {
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON([]byte(`{"apiVersion":"v1","kind":"X",` + test.object[1:])); err != nil && test.object != `{}` {
+			t.Fatal(test.name, err)
+		}
+		if test.object == `{}` {
+			object.Object = map[string]any{}
+		}
+		resource := schema.GroupResource{Group: "g", Resource: test.resource}
+		if err := p.permitInterceptor(t.Context(), &user.DefaultInfo{Name: "jane"}, resource, nil, object); (err != nil) != test.want {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestWithoutPlatform: Kubernetes is asked for lists without the platform's objects.
+func TestWithoutPlatform(t *testing.T) {
+	const hidden = "metadata.namespace!=kubesphere-controls-system,metadata.namespace!=kubesphere-system"
+	p := &Proxy{rights: hiding{}}
+	for target, want := range map[string]string{
+		"/api/v1/secrets":                                                      hidden,
+		"/api/v1/configmaps?watch=1":                                           hidden,
+		"/api/v1/watch/secrets":                                                hidden,
+		"/api/v1/secrets?fieldSelector=type%3Da":                               "type=a," + hidden,
+		"/api/v1/secrets?fieldSelector=&fieldSelector=type%3Da":                hidden,
+		"/api/v1/secrets?fieldSelector=metadata.namespace%3Dkubesphere-system": "metadata.namespace=kubesphere-system," + hidden,
+		"/api/v1/namespaces/default/secrets?fieldSelector=a%3Db":               "a=b",
+		"/api/v1/pods": "", "/api/v1/namespaces": "",
+	} {
+		r := httptest.NewRequest("GET", target, nil)
+		got, err := p.withoutPlatform(r, parsed(t, "GET", target), &user.DefaultInfo{Name: "jane"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if values := got.URL.Query()["fieldSelector"]; strings.Join(values, "|") != want && (want != "" || len(values) > 0) {
+			t.Errorf("%s: %q", target, values)
+		}
+	}
+}
+
+// TestGuardsDeletion: which deletions are looked into.
+func TestGuardsDeletion(t *testing.T) {
+	for target, want := range map[string]bool{
+		"DELETE /api/v1/namespaces/n/resourcequotas/q": true, "DELETE /api/v1/namespaces/n/resourcequotas": true, "DELETE /api/v1/namespaces/n": false,
+		"DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/n/rolebindings/b": true, "DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/n/roles": true,
+		"DELETE /apis/iam.kubesphere.io/v1alpha2/globalrolebindings/b": true, "DELETE /apis/iam.kubesphere.io/v1alpha2/users/u": false,
+		"DELETE /apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/p": true, "DELETE /api/v1/namespaces/n/pods/p": false,
+		"GET /apis/rbac.authorization.k8s.io/v1/clusterroles/r": false, "DELETE /kapis/rbac.authorization.k8s.io/v1/namespaces/n/roles/r": true,
+	} {
+		method, path, _ := strings.Cut(target, " ")
+		if got := guardsDeletion(parsed(t, method, path)); got != want {
+			t.Errorf("%s: %v", target, got)
+		}
+	}
+}
+
+// TestSecretsByPersonalTokens: which secrets a personal access token does not write.
+func TestSecretsByPersonalTokens(t *testing.T) {
+	limited := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{authz.ExtraScopes: {"all"}}}
+	for kind, want := range map[corev1.SecretType]bool{corev1.SecretTypeServiceAccountToken: false, "bootstrap.kubernetes.io/token": false, corev1.SecretTypeOpaque: true, corev1.SecretTypeTLS: true} {
+		object := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a"}, "type": string(kind)}}
+		if err := permitSecret(limited, object); (err == nil) != want {
+			t.Errorf("%s: %v", kind, err)
+		}
+		if err := permitSecret(&user.DefaultInfo{Name: "admin"}, object); err != nil {
+			t.Errorf("%s by a person: %v", kind, err)
+		}
+	}
+	info := parsed(t, "POST", "/api/v1/namespaces/n/secrets")
+	if !guardsFor(info, limited) || guardsFor(info, &user.DefaultInfo{Name: "admin"}) || guardsFor(parsed(t, "GET", "/api/v1/namespaces/n/secrets"), limited) {
+		t.Error("secrets are looked into for personal access tokens alone")
+	}
+}
+
+// TestExcludes: a selector without the label of the name excludes nothing.
+func TestExcludes(t *testing.T) {
+	if excludes(nil, platformNamespaces) || excludes(&metav1.LabelSelector{}, platformNamespaces) {
+		t.Error("no selector excludes nothing")
+	}
+}
