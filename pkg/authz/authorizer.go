@@ -42,10 +42,16 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 	if err != nil {
 		return authorizer.DecisionNoOpinion, "", err
 	}
-	if r.Platform.Owns(a) && (IsLimited(a.GetUser()) || !current.administers(a.GetUser())) {
-		return authorizer.DecisionNoOpinion, PlatformReason, nil
+	scope := scopeOf(a)
+	if r.Platform.Owns(a) {
+		switch {
+		case isClusterGateway(a):
+			scope = Scope{Cluster: ThisCluster}
+		case IsLimited(a.GetUser()) || !current.administers(a.GetUser()):
+			return authorizer.DecisionNoOpinion, PlatformReason, nil
+		}
 	}
-	if current.allows(scopeOf(a), a) {
+	if current.allows(scope, a) {
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil

@@ -62,9 +62,7 @@ func IsPlatformGroup(group string) bool {
 // what the platform owns there.
 func isProtected(a authorizer.Attributes) bool {
 	if !isRead(a.GetVerb()) {
-		// The gateway of the cluster is an object in the platform's namespace, and
-		// is managed by cluster roles.
-		return a.GetAPIGroup() != "gateway.kubesphere.io"
+		return true
 	}
 	switch a.GetSubresource() {
 	case "exec", "attach", "portforward", "proxy":
@@ -72,6 +70,10 @@ func isProtected(a authorizer.Attributes) bool {
 	}
 	return isConfiguration(a.GetResource())
 }
+
+// isClusterGateway reports whether a request in a namespace of the platform is for
+// the gateway of the cluster, which is managed by roles of the cluster.
+func isClusterGateway(a authorizer.Attributes) bool { return a.GetAPIGroup() == "gateway.kubesphere.io" }
 
 // isConfiguration reports whether objects of a resource hold credentials. The
 // viewer's names may carry a group.

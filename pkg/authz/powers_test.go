@@ -208,8 +208,12 @@ func TestPlatformObjects(t *testing.T) {
 	}
 	gateway := to("create gateway.kubesphere.io gateways g")
 	gateway.Namespace = "kubesphere-system"
-	if platform.Owns(gateway) {
-		t.Error("the gateway of the cluster is managed by cluster roles")
+	for kind, want := range map[string]bool{"ClusterRole": true, "GlobalRole": true, "WorkspaceRole": false, "Role": false} {
+		d := one(kind, rules("*", "*", "gateways")...)
+		set(&d.rights.Namespaces, nameOf, adding(&iam.Namespace{Name: "kubesphere-system", Workspace: "w"}))
+		if got := allowed(t, &RBAC{Source: d, Platform: platform}, &Attributes{Scope: Scope{Namespace: "kubesphere-system"}, AttributesRecord: gateway}); got != want {
+			t.Errorf("the gateway of the cluster is managed by a %s: %v", kind, got)
+		}
 	}
 }
 

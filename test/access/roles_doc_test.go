@@ -30,8 +30,8 @@ var projectProbes = []probe{
 	{"runs commands in pods", "POST /api/v1/namespaces/p/pods/a/exec"},
 	{"changes quotas and limits", "PATCH /api/v1/namespaces/p/resourcequotas/a"},
 	{"deletes the project", "DELETE /api/v1/namespaces/p"},
-	{"invites members", "POST /kapis/iam.kubesphere.io/v1alpha2/namespaces/p/members"},
-	{"writes roles", "POST /kapis/iam.kubesphere.io/v1alpha2/namespaces/p/roles"},
+	{"invites members of projects", "POST /kapis/iam.kubesphere.io/v1alpha2/namespaces/p/members"},
+	{"writes roles of projects", "POST /kapis/iam.kubesphere.io/v1alpha2/namespaces/p/roles"},
 }
 
 var workspaceProbes = []probe{
@@ -243,7 +243,7 @@ The platform's own credentials are for who has all rights on the platform, and f
 access token. In the namespaces ` + "`kubesphere-system`, `kubesphere-controls-system`" + ` and the one of
 terminals (` + "`terminal.kubectl.namespace`" + `) other roles read what they may read elsewhere, but no
 Secrets, no ConfigMaps and nothing through exec, attach, port-forward or proxy, and they write
-nothing but gateways. Lists and watches of all namespaces leave these Secrets and ConfigMaps
+nothing but, by roles of the cluster, its gateway. Lists and watches of all namespaces leave these Secrets and ConfigMaps
 out. Definitions of types in ` + "`*.kubesphere.io`" + `, and webhooks, admission policies and APIServices
 that see or serve requests for the platform's objects, take the same.
 
