@@ -73,7 +73,9 @@ func isProtected(a authorizer.Attributes) bool {
 
 // isClusterGateway reports whether a request in a namespace of the platform is for
 // the gateway of the cluster, which is managed by roles of the cluster.
-func isClusterGateway(a authorizer.Attributes) bool { return a.GetAPIGroup() == "gateway.kubesphere.io" }
+func isClusterGateway(a authorizer.Attributes) bool {
+	return a.GetAPIGroup() == "gateway.kubesphere.io"
+}
 
 // isConfiguration reports whether objects of a resource hold credentials. The
 // viewer's names may carry a group.

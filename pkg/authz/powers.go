@@ -38,22 +38,28 @@ func isPowerResource(verb, group, resource, subresource string) bool {
 	case "proxy":
 		return resource == "nodes"
 	case "status":
-		return !isRead(verb) && hasComponentStatus(group)
+		return !isRead(verb) && hasComponentStatus(group, resource)
 	case "driver":
-		return group == groupDynamicResources
+		return group == "resource.k8s.io"
 	}
 	return false
 }
 
-const groupDynamicResources = "resource.k8s.io"
-
 // hasComponentStatus reports whether components of the cluster act on the
-// status of objects of a group: where traffic goes, what a quota has left, which
+// status of objects of a type: where traffic goes, what a quota has left, which
 // certificate was issued, which device belongs to whom.
-func hasComponentStatus(group string) bool {
-	switch group {
-	case "", "certificates.k8s.io", "networking.k8s.io", groupDynamicResources:
-		return true
+func hasComponentStatus(group, resource string) bool {
+	switch resource {
+	case "namespaces", "pods", "services", "resourcequotas", "persistentvolumeclaims", "persistentvolumes":
+		return group == ""
+	case "ingresses":
+		return group == "networking.k8s.io"
+	case "certificatesigningrequests":
+		return group == "certificates.k8s.io"
+	case "resourceclaims":
+		return group == "resource.k8s.io"
+	case rbacv1.ResourceAll: // in a rule that names the status of all types
+		return group == "" || group == "networking.k8s.io" || group == "certificates.k8s.io" || group == "resource.k8s.io"
 	}
 	return false
 }
@@ -131,15 +137,22 @@ func namesPower(rule *rbacv1.PolicyRule) bool {
 	return slices.ContainsFunc(rule.Verbs, isPowerVerb) || namesPowerResource(rule)
 }
 
+// powerGroups are the API groups with types that only components of the cluster
+// write parts of.
+var powerGroups = []string{"", "networking.k8s.io", "certificates.k8s.io", "resource.k8s.io"}
+
 func namesPowerResource(rule *rbacv1.PolicyRule) bool {
 	for _, combined := range rule.Resources {
 		resource, subresource, _ := strings.Cut(combined, "/")
-		for _, group := range rule.APIGroups {
-			if group == "*" { // the core group is among them, and has all of the powers
-				group = ""
-			}
-			if slices.ContainsFunc(rule.Verbs, func(verb string) bool { return isPowerResource(verb, group, resource, subresource) }) ||
-				resource == "*" && subresource == "proxy" {
+		if resource == rbacv1.ResourceAll && subresource == "proxy" { // that of nodes is among them
+			return true
+		}
+		groups := rule.APIGroups
+		if slices.Contains(groups, rbacv1.APIGroupAll) {
+			groups = powerGroups
+		}
+		for _, group := range groups {
+			if slices.ContainsFunc(rule.Verbs, func(verb string) bool { return isPowerResource(verb, group, resource, subresource) }) {
 				return true
 			}
 		}

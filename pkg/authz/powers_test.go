@@ -51,7 +51,7 @@ var powers = []struct {
 // ordinary are requests beside those that a "*" includes.
 var ordinary = []string{
 	`get "" namespaces/status p`, `get "" pods/status a`, `patch "" pods a`, `create "" pods/exec a`, `create "" pods/eviction a`, `patch "" pods/resize a`, `get "" pods/log a`,
-	`get "" services/proxy a`, `create "" pods/portforward a`, `update apps deployments/status a`, `patch apps deployments/scale a`, `update example.com widgets/status a`,
+	`get "" services/proxy a`, `create "" pods/portforward a`, `update apps deployments/status a`, `patch apps deployments/scale a`, `update example.com widgets/status a`, `patch "" nodes/status n`,
 	`create rbac.authorization.k8s.io rolebindings`, `create certificates.k8s.io certificatesigningrequests`, `update iam.kubesphere.io users/password a`, `deletecollection "" secrets`,
 }
 
@@ -150,6 +150,7 @@ func TestPowersAreNotGiven(t *testing.T) {
 		"a status":    rules("get,list", "", "pods/status"),
 		"of workload": rules("*", "apps", "deployments/status,deployments/scale"),
 		"commands":    rules("*", "", "pods/exec,services/proxy"),
+		"of add-ons":  rules("*", "*", "pipelineruns/status,pipelineruns"),
 	} {
 		if err := project.MayWriteRole(t.Context(), who, Scope{Namespace: "n"}, resource, "new", given); err != nil {
 			t.Errorf("%s: %v", name, err)

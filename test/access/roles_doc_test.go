@@ -232,7 +232,7 @@ No built-in role but that one names any, except where the tables say so.
 | ` + "`serviceaccounts/token`" + ` | issue tokens |
 | ` + "`pods/ephemeralcontainers`, `pods/binding`, `bindings`" + ` | add containers to running pods, place pods on nodes |
 | ` + "`nodes/proxy`" + ` | the kubelet's API, with every pod of the node |
-| writing the status of objects of the core group, ` + "`networking.k8s.io`, `certificates.k8s.io` and `resource.k8s.io`" + ` | what components of the cluster act on: addresses, quotas, devices |
+| writing ` + "`pods/status`, `services/status`, `ingresses/status`, `resourcequotas/status`, `persistentvolumes/status`, `persistentvolumeclaims/status`, `resourceclaims/status`" + ` | what components of the cluster act on: addresses, what quotas have left, devices |
 
 Who writes a role or a binding needs the powers it names by name as well, unless with all
 rights on the platform.
