@@ -213,6 +213,10 @@ from ` + "`config/iam`" + ` and the decisions of the authorizer by ` + "`go test
 fails while they are not current. [test/access/matrix.tsv](../test/access/matrix.tsv) has every
 operation for every role.
 
+Roles that KubeSphere 3.x or a person made stay as they are: an ` + "`operator`" + ` of 3.x has all of the
+core group in its project, the namespace and its limits included. What follows about powers and
+about the platform's objects holds for every role, whoever made it.
+
 A custom role is made of templates: its rules are those of the templates its annotation
 ` + "`iam.kubesphere.io/aggregation-roles`" + ` names.
 
