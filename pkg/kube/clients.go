@@ -14,6 +14,7 @@ import (
 	clusterv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/cluster/v1alpha1"
 	extensionsv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
@@ -66,7 +67,7 @@ func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{
 		kubescheme.AddToScheme, apiextensionsv1.AddToScheme,
-		iamv1alpha2.AddToScheme, tenantv1alpha1.AddToScheme, tenantv1alpha2.AddToScheme, quotav1alpha2.AddToScheme, clusterv1alpha1.AddToScheme, extensionsv1alpha1.AddToScheme,
+		iamv1alpha2.AddToScheme, tenantv1alpha1.AddToScheme, tenantv1alpha2.AddToScheme, quotav1alpha2.AddToScheme, clusterv1alpha1.AddToScheme, extensionsv1alpha1.AddToScheme, networkv1alpha1.AddToScheme,
 	} {
 		if err := add(scheme); err != nil {
 			return nil, err
