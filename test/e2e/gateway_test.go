@@ -9,10 +9,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
@@ -60,24 +58,9 @@ func TestGateways(t *testing.T) {
 	mine, router := gatewayPath+"/namespaces/edge-project/gateways", older+"/namespaces/edge-project/router"
 	answers(t, http.MethodGet, mine, owner, 200)
 
-	// Without the definition there are none, and that is said.
 	if r := shared.get(t, mine, bearer(watcher)); r.code != 200 || len(decode[[]gateway](t, r)) != 0 {
-		t.Errorf("without the definition: %d %s", r.code, r.body)
+		t.Errorf("before there are any: %d %s", r.code, r.body)
 	}
-	if r := shared.send(t, http.MethodPost, mine, owner, `{"spec":{}}`); r.code != 404 {
-		t.Errorf("creating one without the definition: %d %s", r.code, r.body)
-	}
-	definition := &apiextensionsv1.CustomResourceDefinition{
-		ObjectMeta: metav1.ObjectMeta{Name: "gateways.gateway.kubesphere.io"},
-		Spec: apiextensionsv1.CustomResourceDefinitionSpec{
-			Group: "gateway.kubesphere.io", Scope: apiextensionsv1.NamespaceScoped,
-			Names: apiextensionsv1.CustomResourceDefinitionNames{Plural: "gateways", Singular: "gateway", Kind: "Gateway", ListKind: "GatewayList"},
-			Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{Name: "v1alpha1", Served: true, Storage: true, Schema: &apiextensionsv1.CustomResourceValidation{
-				OpenAPIV3Schema: &apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: ptr.To(true)},
-			}}},
-		},
-	}
-	create(t, c, definition)
 	body := `{"metadata":{"name":"another","namespace":"kube-system","annotations":{"kubesphere.io/description":"ours"}},
 		"spec":{"controller":{"replicas":2,"config":{"max-worker-connections":"4096"},"image":"evil","scope":{"enabled":false}},"service":{"type":"NodePort","annotations":{"a":"b"}},"deployment":{"replicas":2}}}`
 	wait.For(t, "the gateway to be created", func() error {
