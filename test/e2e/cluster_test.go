@@ -126,7 +126,6 @@ func TestStatistics(t *testing.T) {
 		}
 		return nil
 	})
-	admin.must(t, 501, http.MethodGet, monitoringAPI+"/workspaces/counted", nil)
 	admin.must(t, 400, http.MethodGet, monitoringAPI+"/kubesphere?metrics_filter=%5B", nil)
 }
 

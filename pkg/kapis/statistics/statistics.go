@@ -25,13 +25,15 @@ type Metrics struct {
 // Metric is a number with its name, in the shape of Prometheus' answers.
 type Metric struct {
 	Name string `json:"metric_name" description:"Name of the number."`
-	Data Data   `json:"data" description:"The number now."`
+	Data Data   `json:"data" description:"The number now; empty when there is none."`
+	// Error says why there is no number.
+	Error string `json:"error,omitempty" description:"Why there is no number."`
 }
 
 // Data is a vector of one value.
 type Data struct {
-	Type   string  `json:"resultType" description:"vector"`
-	Result []Value `json:"result" description:"One value."`
+	Type   string  `json:"resultType,omitempty" description:"vector"`
+	Result []Value `json:"result,omitempty" description:"One value."`
 }
 
 // Value is a number at a time.
@@ -88,9 +90,10 @@ func (h *Handler) Group() route.Group {
 			},
 			{
 				Method: http.MethodGet, Path: "/workspaces/{workspace}", ID: "getWorkspaceStatistics", Summary: "Count projects, members and roles of a workspace",
+				Description: "With type=statistics. Without it the names of the measurements are answered, each with the reason why there is no value: measurements need Prometheus.",
 				Parameters: []route.Parameter{
 					{In: route.InPath, Name: "workspace", Required: true, Description: "Name of the workspace."},
-					{In: route.InQuery, Name: "type", Required: true, Values: []string{"statistics"}, Description: "What is asked for."}, filter,
+					{In: route.InQuery, Name: "type", Description: "statistics for the counts; all else are measurements."}, filter,
 				},
 				Responses: answer, Handler: h.ofWorkspace,
 			},
@@ -98,24 +101,55 @@ func (h *Handler) Group() route.Group {
 	}
 }
 
+// noPrometheus is why there are no measurements.
+const noPrometheus = "no Prometheus is configured"
+
+// measurements are the names of the measurements of a workspace, after "workspace_".
+var measurements = []string{
+	"cpu_usage", "memory_usage", "memory_usage_wo_cache", "net_bytes_transmitted", "net_bytes_received",
+	"pod_count", "pod_running_count", "pod_succeeded_count", "pod_abnormal_count", "pod_abnormal_ratio",
+	"ingresses_extensions_count", "cronjob_count", "pvc_count", "daemonset_count", "deployment_count", "endpoint_count",
+	"hpa_count", "job_count", "statefulset_count", "replicaset_count", "service_count", "secret_count",
+}
+
 func (h *Handler) ofWorkspace(w http.ResponseWriter, r *http.Request) error {
-	if asked := r.URL.Query().Get("type"); asked != "statistics" {
-		return status.New(http.StatusNotImplemented, "NotImplemented", "measurements of workspaces need Prometheus, which is not served here; type=statistics is")
+	if r.URL.Query().Get("type") == "statistics" {
+		return h.write(w, r, h.workspace(), r.PathValue("workspace"))
 	}
-	return h.write(w, r, h.workspace(), r.PathValue("workspace"))
+	filter, err := filterOf(r)
+	if err != nil {
+		return err
+	}
+	metrics := Metrics{Results: []Metric{}}
+	for _, name := range measurements {
+		if name = "workspace_" + name; filter.MatchString(name) {
+			metrics.Results = append(metrics.Results, Metric{Name: name, Error: noPrometheus})
+		}
+	}
+	status.WriteJSON(w, http.StatusOK, metrics)
+	return nil
 }
 
 // longestFilter bounds the regular expression of a request, in bytes.
 const longestFilter = 4096
 
-func (h *Handler) write(w http.ResponseWriter, r *http.Request, counts []count, workspace string) error {
+// filterOf is the filter of a request by the names of metrics.
+func filterOf(r *http.Request) (*regexp.Regexp, error) {
 	text := r.URL.Query().Get("metrics_filter")
 	if len(text) > longestFilter {
-		return status.BadRequest("metrics_filter is longer than %d bytes", longestFilter)
+		return nil, status.BadRequest("metrics_filter is longer than %d bytes", longestFilter)
 	}
 	filter, err := regexp.Compile(text)
 	if err != nil {
-		return status.BadRequest("metrics_filter is no regular expression: %v", err)
+		return nil, status.BadRequest("metrics_filter is no regular expression: %v", err)
+	}
+	return filter, nil
+}
+
+func (h *Handler) write(w http.ResponseWriter, r *http.Request, counts []count, workspace string) error {
+	filter, err := filterOf(r)
+	if err != nil {
+		return err
 	}
 	metrics := Metrics{Results: []Metric{}}
 	for _, one := range counts {
