@@ -92,7 +92,7 @@ func (k *Kubectl) mayHave(who user.Info, name string) error {
 	case limited:
 		return status.Forbidden(inContainers, name, "a personal access token is no way to further credentials")
 	case k.Server == "":
-		return status.New(http.StatusNotImplemented, "NotImplemented", "terminals with kubectl need the HTTPS address of this server in terminal.kubectl.server")
+		return status.New(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "kubectl terminals are not configured: set terminal.kubectl.server to the https:// address of this server")
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func TestMayHave(t *testing.T) {
 		code    int32
 	}{
 		{k, user.DefaultInfo{Name: "a"}, 0}, {k, user.DefaultInfo{Name: "b"}, http.StatusForbidden}, {k, user.DefaultInfo{Name: "a", Extra: limited}, http.StatusForbidden},
-		{&Kubectl{}, user.DefaultInfo{Name: "a"}, http.StatusNotImplemented},
+		{&Kubectl{}, user.DefaultInfo{Name: "a"}, http.StatusServiceUnavailable},
 	} {
 		if err := test.kubectl.mayHave(&test.who, "a"); (err == nil) != (test.code == 0) || err != nil && status.Of(err).Code != test.code {
 			t.Errorf("%+v: %v", test.who, err)
