@@ -21,11 +21,11 @@ type Config struct {
 	Terminal       Terminal       `json:"terminal"`
 	Egress         Egress         `json:"egress"`
 	Gateway        Gateway        `json:"gateway"`
+	Network        Network        `json:"network"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
 	ServiceMesh  Section `json:"servicemesh,omitempty"`
-	Network      Section `json:"network,omitempty"`
 	LDAP         Section `json:"ldap,omitempty"`
 	Redis        Section `json:"redis,omitempty"`
 	Cache        Section `json:"cache,omitempty"`
@@ -238,6 +238,14 @@ type Server struct {
 	BindAddress  string `json:"bindAddress"`
 	InsecurePort int    `json:"insecurePort"`
 	SecurePort   int    `json:"securePort"`
+	// PublicURL is the https:// address clients outside the cluster reach this
+	// server by, as kubeconfigs have it. If empty it is the issuer of tokens, when
+	// that is such an address.
+	PublicURL string `json:"publicURL,omitempty"`
+	// PublicCertificateAuthority is a file of certificates in PEM that address is
+	// checked by. If empty it is what signed the certificate of this server, when
+	// that is for the host of the address; else clients use those of their system.
+	PublicCertificateAuthority string `json:"publicCertificateAuthority,omitempty"`
 	// TLSCertFile and TLSPrivateKey are for the secure port. Without, a
 	// certificate for the names within the cluster is made and kept in a Secret.
 	TLSCertFile   string `json:"tlsCertFile,omitempty"`
@@ -290,6 +298,9 @@ func Default() *Config {
 			Kubectl: Kubectl{Namespace: "kubesphere-terminals", IdleTimeout: duration(15 * time.Minute)},
 		},
 		Gateway: Gateway{Namespace: "kubesphere-controls-system"},
+		Network: Network{EnableNetworkPolicy: true, NSNPOptions: NSNPOptions{
+			AllowedIngressNamespaces: []string{"kubesphere-controls-system", "kubesphere-monitoring-system", "kubesphere-system"},
+		}},
 		Server: Server{
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,

@@ -67,7 +67,7 @@ func TestLoadExistingFile(t *testing.T) {
 	if prices := c.Metering.Billing.PriceInfo; c.Metering.RetentionDay != "30d" || prices != (PriceInfo{CurrencyUnit: "EUR", CPUPerCorePerHour: 0.5, MemPerGigabytesPerHour: 2}) {
 		t.Errorf("prices %+v", c.Metering)
 	}
-	if got := strings.Join(c.Unused(), " "); got != "authentication.jwtSecret network redis monitoring" {
+	if got := strings.Join(c.Unused(), " "); got != "authentication.jwtSecret redis monitoring" {
 		t.Errorf("unused sections: %s", got)
 	}
 	printed, err := c.Print()

@@ -136,6 +136,9 @@ func (c *Config) Validate() error {
 	if (c.Server.TLSCertFile == "") != (c.Server.TLSPrivateKey == "") {
 		wrong("server.tlsCertFile and server.tlsPrivateKey belong together")
 	}
+	if c.Server.PublicURL != "" && !IsHTTPS(c.Server.PublicURL) {
+		wrong("server.publicURL must be an https:// address: kubectl sends tokens to nothing else")
+	}
 	if c.Server.MaxBodyBytes <= 0 {
 		wrong("server.maxBodyBytes must be more than 0")
 	}
@@ -148,6 +151,7 @@ func (c *Config) Validate() error {
 	c.Terminal.validate(wrong)
 	c.Egress.validate(wrong)
 	c.Gateway.validate(wrong)
+	c.Network.validate(wrong)
 	for n, kind := range c.GPU.Kinds {
 		if kind.ResourceName == "" {
 			wrong("gpu.kinds[%d].resourceName must not be empty", n)
@@ -206,7 +210,7 @@ func (c *Config) Unused() []string {
 			names = append(names, key)
 		}
 	}
-	return names
+	return append(names, c.Network.unused()...)
 }
 
 // Print encodes the configuration as YAML with secrets masked.

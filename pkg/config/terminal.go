@@ -54,11 +54,13 @@ func (t *Terminal) validate(wrong func(format string, args ...any)) {
 	if t.Kubectl.IdleTimeout.Duration <= 0 {
 		wrong("terminal.kubectl.idleTimeout must be more than 0")
 	}
-	if t.Kubectl.Server == "" {
-		return
-	}
-	server, err := url.Parse(t.Kubectl.Server)
-	if err != nil || server.Scheme != "https" || server.Host == "" || server.User != nil || server.RawQuery != "" || server.Fragment != "" {
+	if t.Kubectl.Server != "" && !IsHTTPS(t.Kubectl.Server) {
 		wrong("terminal.kubectl.server must be an https:// address: kubectl sends tokens to nothing else")
 	}
+}
+
+// IsHTTPS reports whether a text is an address kubectl sends tokens to.
+func IsHTTPS(text string) bool {
+	address, err := url.Parse(text)
+	return err == nil && address.Scheme == "https" && address.Hostname() != "" && address.User == nil && address.RawQuery == "" && address.Fragment == ""
 }

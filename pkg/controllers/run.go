@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -18,6 +19,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
@@ -57,6 +59,8 @@ type Controllers struct {
 	// MaximumRecords and RecordRetention bound the login records of a user.
 	MaximumRecords  int
 	RecordRetention time.Duration
+	// Network says how workspaces and projects are isolated.
+	Network config.Network
 	// Also run while this replica leads.
 	Also []manager.Runnable
 }
@@ -124,6 +128,7 @@ func (c *Controllers) reconcile(ctx context.Context) error {
 	run, err := manager.New(kube.Acting(c.Config), manager.Options{
 		Scheme:  scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
+		Cache:   cache.Options{ByObject: isolationCache()},
 		// The names of a replica that leads for the second time are not new.
 		Controller: ctrlconfig.Controller{SkipNameValidation: new(true)},
 	})
@@ -158,6 +163,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now}},
 		&templates{client: cached, live: c.Client},
 		&quotas{client: cached, quotas: &tenant.Quotas{Client: cached}},
+		&networkIsolation{client: cached, config: c.Network},
 	} {
 		if err := add.setup(run); err != nil {
 			return err

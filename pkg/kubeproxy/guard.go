@@ -119,7 +119,7 @@ func guards(info *request.Info) bool {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	switch info.Verb {
 	case "create", "update", "patch":
-		return guarded[resource] || interceptors[resource] || issues(info)
+		return guarded[resource] || interceptors[resource] || networkPolicies[resource] || issues(info)
 	}
 	return false
 }

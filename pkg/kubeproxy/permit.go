@@ -62,7 +62,14 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if before != nil && unchanged(before, after, "spec") {
 			return nil
 		}
+	case "networkpolicies", "ciliumnetworkpolicies":
+		return p.permitNetworkPolicy(ctx, who, info, before, after)
 	case "namespaces":
+		if isolationChanges(before, after) && p.options.Isolation != nil {
+			if err := p.mayIsolate(ctx, who, after.GetName(), resource, after.GetName()); err != nil {
+				return err
+			}
+		}
 		if !labelled(before, after) {
 			return nil
 		}

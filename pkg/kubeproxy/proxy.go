@@ -42,6 +42,8 @@ type Options struct {
 	Rights Rights
 	// Allowed, unless nil, says of a request that lasts why it may not go on.
 	Allowed func(*http.Request) error
+	// Isolation returns the network isolation of namespaces; nil without any.
+	Isolation IsolationReader
 }
 
 // Sizes of buffers: a thousand watches that wait hold a thousand of theirs.
@@ -110,6 +112,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := p.reveal(r.Context(), who, info); err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	if err := p.checkPolicyDeletion(r.Context(), who, info); err != nil {
 		status.Write(w, r, err)
 		return
 	}

@@ -102,6 +102,9 @@ func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, prese
 	if err := h.mayLabel(r, wanted.Name, present.Labels, wanted.Labels); err != nil {
 		return err
 	}
+	if err := h.mayIsolate(r, present, wanted); err != nil {
+		return err
+	}
 	from := r.PathValue("workspace")
 	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
 		if err := h.mayMove(r, from, to); err != nil {

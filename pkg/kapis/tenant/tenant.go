@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,10 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
@@ -202,6 +205,21 @@ func (h *Handler) mayLabel(r *http.Request, name string, before, after map[strin
 		return err
 	}
 	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), name, "user %q cannot change what pods may do on the node, nor the DevOps project", caller(r).GetName())
+}
+
+// mayIsolate refuses to let the caller turn the network isolation of a namespace
+// on or off who may not write its exceptions.
+func (h *Handler) mayIsolate(r *http.Request, before, after *corev1.Namespace) error {
+	const annotation = networkv1alpha1.AnnotationNetworkIsolation
+	if before.Annotations[annotation] == after.Annotations[annotation] {
+		return nil
+	}
+	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{Namespace: after.Name}, []rbacv1.PolicyRule{isolation.Right()})
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), after.Name, "user %q cannot update namespacenetworkpolicies.%s in namespace %q, which decides about its network isolation",
+		caller(r).GetName(), networkv1alpha1.GroupName, after.Name)
 }
 
 // handler lets errors of an unreachable Kubernetes be 503.

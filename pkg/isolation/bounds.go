@@ -1,0 +1,43 @@
+package isolation
+
+import (
+	"slices"
+
+	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
+)
+
+// Exceeds reports whether a NetworkPolicy may accept traffic the isolation
+// keeps out: NetworkPolicies add up, so that one policy can open what another
+// closes. It goes by what the policy says, never by which namespaces there are
+// at the moment.
+func (s State) Exceeds(policy *networkingv1.NetworkPolicySpec) bool {
+	if !s.Isolated() || len(policy.PolicyTypes) > 0 && !slices.Contains(policy.PolicyTypes, networkingv1.PolicyTypeIngress) {
+		return false
+	}
+	return slices.ContainsFunc(policy.Ingress, func(rule networkingv1.NetworkPolicyIngressRule) bool {
+		return len(rule.From) == 0 || slices.ContainsFunc(rule.From, s.outside)
+	})
+}
+
+// outside reports whether a peer may be outside of what is isolated.
+func (s State) outside(peer networkingv1.NetworkPolicyPeer) bool {
+	switch {
+	case peer.IPBlock != nil:
+		return true
+	case peer.NamespaceSelector == nil:
+		return peer.PodSelector == nil // pods of the namespace itself
+	case s.Project:
+		return true
+	}
+	return peer.NamespaceSelector.MatchLabels[iamv1alpha2.LabelWorkspace] != s.Workspace
+}
+
+// Right is the right to turn the isolation of a namespace on and off, in the
+// namespace: that to write its exceptions.
+func Right() rbacv1.PolicyRule {
+	return rbacv1.PolicyRule{Verbs: []string{"update"}, APIGroups: []string{networkv1alpha1.GroupName}, Resources: []string{"namespacenetworkpolicies"}}
+}
