@@ -184,6 +184,12 @@ func (r *Registry) For(q *http.Request) http.Handler {
 	})
 }
 
+// Serves reports whether a back end serves GET requests for a path.
+func (r *Registry) Serves(path string) bool {
+	t := r.table.Load()
+	return t != nil && t.find(http.MethodGet, path) != nil
+}
+
 // assertion says to a back end who sent a request.
 func (r *Registry) assertion(q *http.Request, b *backend) (string, error) {
 	who, found := kuberequest.UserFrom(q.Context())

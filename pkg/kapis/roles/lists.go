@@ -167,7 +167,12 @@ func (h *Handler) templatesOf(k kind, parameter string) func(http.ResponseWriter
 			if err != nil {
 				return err
 			}
-			answer = append(answer, parts...)
+			for _, part := range parts {
+				if k.below != belowDevOps { // whose pages are those of another service
+					part = json.RawMessage(h.offered(r.Context(), string(part)))
+				}
+				answer = append(answer, part)
+			}
 		}
 		status.WriteJSON(w, http.StatusOK, answer)
 		return nil

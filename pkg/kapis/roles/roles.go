@@ -47,6 +47,8 @@ type Handler struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	Rights     Rights
 	Accounts   Accounts
+	// Capabilities are what the console can offer; everything when nil.
+	Capabilities Capabilities
 }
 
 // kind is one of the four kinds of roles.
