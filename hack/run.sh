@@ -24,6 +24,8 @@ fi
 
 echo "starting ks-apiserver …"
 cp "$KUBECONFIG" "$state/kubeconfig"
+# Terminals with kubectl and kubeconfigs have an address that works from here.
+export KUBESPHERE_SERVER_PUBLICURL="https://127.0.0.1:$SECURE_PORT"
 # The well-known password is for this throw-away cluster only.
 KUBESPHERE_ADMIN_PASSWORD="${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}" \
 	bin/ks-apiserver --kubeconfig "$state/kubeconfig" --bind-address 127.0.0.1 --insecure-port "$PORT" \

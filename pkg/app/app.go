@@ -205,6 +205,7 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 	a.reconcile = &controllers.Controllers{
 		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Passwords: chosenPasswords(c.Authentication), Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
+		Network: c.Network,
 	}
 	return a, a.serve(ctx, c, reload)
 }
@@ -264,7 +265,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	credentials := &kubeconfig.Handler{
 		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
-		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Authority: a.authority,
+		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Address: a.address(c),
 	}
 	a.certificate = newCertificate(a)
 	if a.kubectl, err = newKubectl(a, credentials); err != nil {
@@ -278,6 +279,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	var d doors
 	a.proxy, err = kubeproxy.New(kubeproxy.Options{
 		Config: a.rest, Rights: rights, Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
+		Isolation: a.isolation(c.Network),
 	})
 	if err != nil {
 		return err
@@ -290,6 +292,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		oauth: a.newOAuth(tokens, passwords, authenticator, people),
 		roles: &roles.Handler{
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
+			Capabilities: capabilities{types: a.types, backends: a.extensions},
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),

@@ -8,17 +8,22 @@ import (
 	"os"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/certificate"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
+	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/components"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/gateways"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/ippools"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/nodes"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/registries"
@@ -26,6 +31,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/workloads"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -46,6 +52,7 @@ func (d doors) clusterGroups() []route.Group {
 	groups := append(health.Groups(), jobs.Groups()...)
 	groups = append(groups, others.Groups()...)
 	groups = append(groups, (&gateways.Handler{Client: a.client, Namespace: d.config.Gateway.Namespace}).Groups()...)
+	groups = append(groups, (&ippools.Handler{Cache: d.cache, Types: d.types}).Group())
 	groups = append(groups, numbers.Group(), (&nodes.Handler{Client: a.client, Rights: d.rights}).Group())
 	return append(groups, shells.Groups()...)
 }
@@ -56,6 +63,22 @@ func newEgress(a *app) (*egress.Guard, error) {
 	return egress.New(a.config.Egress, func(ctx context.Context, address netip.Addr) (bool, error) {
 		return cluster.Inside(kube.AsServer(ctx), address)
 	})
+}
+
+// isolation returns the network isolation of namespaces; nil when there is none.
+func (a *app) isolation(options config.Network) kubeproxy.IsolationReader {
+	if !options.EnableNetworkPolicy {
+		return nil
+	}
+	return func(ctx context.Context, name string) (isolation.State, error) {
+		ctx = kube.AsServer(ctx)
+		namespace := &corev1.Namespace{}
+		if err := a.acting.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
+			return isolation.State{}, kube.Err(client.IgnoreNotFound(err))
+		}
+		state, err := isolation.ForNamespace(ctx, a.acting, namespace)
+		return state, kube.Err(err)
+	}
 }
 
 // newKubectl makes the pods people run kubectl in.
@@ -75,6 +98,8 @@ func newKubectl(a *app, credentials *kubeconfig.Handler) (*terminal.Kubectl, err
 		k.Authority = func() ([]byte, error) { return authority, nil }
 	case options.Server == "" && a.certificate != nil:
 		k.Server, k.Authority = "https://"+secureService+"."+kube.Namespace+".svc", a.certificate.Authority
+	case options.Server == "" && credentials.Address.PublicURL != "":
+		k.Server, k.Authority = credentials.Address.PublicURL, credentials.Address.PublicAuthority
 	default: // those of the image
 		k.Authority = func() ([]byte, error) { return nil, nil }
 	}
@@ -104,15 +129,6 @@ func newCertificate(a *app) *certificate.Store {
 // certificateEvery is how often the certificate is read, which another replica
 // may have changed.
 const certificateEvery = time.Minute
-
-// authority returns what clients check the certificate by: their own file, or
-// what signs the one that is made here.
-func (a *app) authority() ([]byte, error) {
-	if a.certificate != nil {
-		return a.certificate.Authority()
-	}
-	return os.ReadFile(a.config.Server.TLSCertFile)
-}
 
 // kubectlTokens is how long a token in a pod is valid: not much longer than
 // somebody uses it.

@@ -217,7 +217,7 @@ func TestUsersAPI(t *testing.T) {
 	})
 	t.Run("kubeconfig", func(t *testing.T) {
 		r := u.call(t, "GET", "/kapis/resources.kubesphere.io/v1alpha2/users/ursula/kubeconfig", nil)
-		if r.code != 200 || !strings.Contains(string(r.body), "token: ") || !strings.Contains(string(r.body), shared.url) {
+		if r.code != 200 || !strings.Contains(string(r.body), "token: ") || !strings.Contains(string(r.body), "server: "+shared.secure+"\n") || !strings.HasPrefix(string(r.body), "# the address") || !strings.Contains(string(r.body), "server.publicURL") {
 			t.Errorf("%d %s", r.code, r.body)
 		}
 		// The same authorizer decides what is done with it.

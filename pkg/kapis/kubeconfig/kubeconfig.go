@@ -2,7 +2,9 @@ package kubeconfig
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -30,9 +32,8 @@ type Handler struct {
 	Tokens   Tokens
 	// Lifetime is how long the token in a kubeconfig is valid.
 	Lifetime time.Duration
-	// Authority returns the certificates, in PEM, by which clients check the one
-	// they are shown. It is asked for over TLS only.
-	Authority func() ([]byte, error)
+	// Address is where clients reach this server.
+	Address Address
 }
 
 // Accounts finds users.
@@ -56,7 +57,7 @@ func (h *Handler) Group() route.Group {
 		Prefix: "/kapis/resources.kubesphere.io/v1alpha2", Tag: "Accounts", Description: "Users, groups and members.",
 		Routes: []route.Route{{
 			Method: http.MethodGet, Path: "/users/{user}/kubeconfig", ID: "getKubeconfig", Summary: "Get a kubeconfig for this server",
-			Description: "One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials.",
+			Description: "One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials. The server is the configured public address; a comment and a Warning header say so when there is none.",
 			Parameters:  []route.Parameter{{In: route.InPath, Name: "user", Required: true, Description: "Name of the user."}},
 			Produces:    []string{"text/plain"},
 			Responses:   []route.Response{{Code: http.StatusOK, Description: "The kubeconfig, in YAML.", Model: ""}},
@@ -81,7 +82,7 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 			return kube.Err(err)
 		}
 	}
-	cluster, err := h.cluster(r)
+	cluster, known, err := h.Address.cluster(r)
 	if err != nil {
 		return err
 	}
@@ -90,6 +91,12 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	header := w.Header()
+	if !known {
+		// The console shows the text, and kubectl ignores comments.
+		warning := fmt.Sprintf(unknownAddress, r.Host)
+		header.Add("Warning", "299 - "+strconv.Quote(warning))
+		content = append([]byte("# "+warning+"\n"), content...)
+	}
 	header.Set("Content-Type", "text/plain; charset=utf-8")
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Cache-Control", "no-store")
@@ -131,23 +138,6 @@ func (h *Handler) Kubeconfig(user, session, server string, authority []byte, lif
 	}
 	cluster.Server, cluster.CertificateAuthorityData = server, authority
 	return write(user, cluster, credentials)
-}
-
-// cluster is the address the request came to.
-func (h *Handler) cluster(r *http.Request) (*clientcmdapi.Cluster, error) {
-	cluster := clientcmdapi.NewCluster()
-	cluster.Server = "http://" + r.Host
-	if r.TLS != nil {
-		cluster.Server = "https://" + r.Host
-		authority, err := h.Authority()
-		if err != nil {
-			return nil, err
-		}
-		cluster.CertificateAuthorityData = authority
-	} else if r.Header.Get("X-Forwarded-Proto") == "https" {
-		cluster.Server = "https://" + r.Host
-	}
-	return cluster, nil
 }
 
 func write(name string, cluster *clientcmdapi.Cluster, credentials *clientcmdapi.AuthInfo) ([]byte, error) {

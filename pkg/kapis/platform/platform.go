@@ -78,7 +78,7 @@ func (h *Handler) version(w http.ResponseWriter, _ *http.Request) error {
 // configz names what this server really serves: a feature whose section is
 // configured but which nothing here answers is not enabled.
 func (h *Handler) configz(w http.ResponseWriter, _ *http.Request) error {
-	status.WriteJSON(w, http.StatusOK, Features{"multicluster": h.Config.Multicluster.Enable})
+	status.WriteJSON(w, http.StatusOK, Features{"multicluster": h.Config.Multicluster.Enable, "network": h.Config.Network.EnableNetworkPolicy})
 	return nil
 }
 
