@@ -31,6 +31,7 @@ var commands = map[string]commandFunc{
 	"false":    func(context.Context, *shell, []string) int { return 1 },
 	"hostname": func(_ context.Context, sh *shell, _ []string) int { return sh.say(sh.pod.Name) },
 	"id":       func(_ context.Context, sh *shell, _ []string) int { return sh.say("uid=0(root) gid=0(root)") },
+	"kubectl":  kubectlCommand,
 	"ls":       ls,
 	"printenv": env,
 	"ps": func(_ context.Context, sh *shell, _ []string) int {
