@@ -1,0 +1,153 @@
+package kubeproxy
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
+)
+
+// isolator holds the rights to isolate a workspace or a project.
+type isolator struct {
+	Rights
+	workspace, project bool
+}
+
+func (i isolator) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	held := rules[0].Resources[0] == "workspacetemplates" && scope.Workspace == "w" && i.workspace || rules[0].Resources[0] == "namespacenetworkpolicies" && scope.Namespace == "n" && i.project
+	if held {
+		return nil, nil
+	}
+	return rules, nil
+}
+
+func decoded(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal([]byte(text), &object.Object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// TestPermitNetworkPolicies: what isolation closes is opened by who may turn it off.
+func TestPermitNetworkPolicies(t *testing.T) {
+	const (
+		at       = "/apis/networking.k8s.io/v1/namespaces/n/networkpolicies"
+		open     = `{"metadata":{"name":"p"},"spec":{"podSelector":{},"ingress":[{}]}}`
+		same     = `{"metadata":{"name":"p"},"spec":{"podSelector":{},"ingress":[{"from":[{"podSelector":{}}]}]}}`
+		members  = `{"metadata":{"name":"p"},"spec":{"podSelector":{},"ingress":[{"from":[{"namespaceSelector":{"matchLabels":{"kubesphere.io/workspace":"w"}}}]}]}}`
+		reserved = `{"metadata":{"name":"network-isolate"},"spec":{"podSelector":{},"ingress":[{"from":[{"podSelector":{}}]}]}}`
+		released = `{"metadata":{"name":"network-isolate","labels":{"a":"b"}},"spec":{"podSelector":{},"ingress":[{"from":[{"podSelector":{}}]}]}}`
+	)
+	wide, project := isolation.State{Namespace: "n", Workspace: "w", WorkspaceWide: true}, isolation.State{Namespace: "n", Workspace: "w", Project: true}
+	for _, test := range []struct {
+		name, target  string
+		state         isolation.State
+		before, after string
+		needs         string // w and p: the rights to isolate the workspace and the project
+	}{
+		{"nothing is isolated", "POST " + at, isolation.State{Namespace: "n"}, "", open, ""},
+		{"the same namespace", "POST " + at, wide, "", same, ""},
+		{"the same workspace", "POST " + at, wide, "", members, ""},
+		{"everybody", "POST " + at, wide, "", open, "w"},
+		{"by a change", "PATCH " + at + "/p", wide, same, open, "w"},
+		{"by an update", "PUT " + at + "/p", wide, same, open, "w"},
+		{"no change of what is open", "PATCH " + at + "/p", wide, open, open, ""},
+		{"the workspace, into an isolated project", "POST " + at, project, "", members, "p"},
+		{"both, within the workspace", "POST " + at, isolation.State{Namespace: "n", Workspace: "w", WorkspaceWide: true, Project: true}, "", members, "p"},
+		{"both, everybody", "POST " + at, isolation.State{Namespace: "n", Workspace: "w", WorkspaceWide: true, Project: true}, "", open, "wp"},
+		{"a reserved name", "POST " + at, isolation.State{Namespace: "n", Workspace: "w"}, "", reserved, "wp"},
+		{"one outside of workspaces", "POST " + at, isolation.State{Namespace: "n"}, "", reserved, "p"},
+		{"the labels of a reserved one", "PATCH " + at + "/network-isolate", wide, reserved, released, "wp"},
+		{"of another API", "POST /kapis/networking.k8s.io/v1/namespaces/n/networkpolicies", wide, "", open, "w"},
+		{"of Calico", "POST /apis/crd.projectcalico.org/v1/namespaces/n/networkpolicies", wide, "", same, "w"},
+		{"of Cilium", "POST /apis/cilium.io/v2/namespaces/n/ciliumnetworkpolicies", project, "", same, "p"},
+		{"of Cilium, where nothing is isolated", "POST /apis/cilium.io/v2/namespaces/n/ciliumnetworkpolicies", isolation.State{Namespace: "n"}, "", same, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			method, path, _ := strings.Cut(test.target, " ")
+			info := parsed(t, method, path)
+			if !guards(info) {
+				t.Fatal("nobody looks at it")
+			}
+			for held := range 4 {
+				rights := isolator{workspace: held&1 != 0, project: held&2 != 0}
+				p := &Proxy{rights: rights, options: Options{Isolation: func(context.Context, string) (isolation.State, error) { return test.state, nil }}}
+				want := (rights.workspace || !strings.Contains(test.needs, "w")) && (rights.project || !strings.Contains(test.needs, "p"))
+				if err := p.permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, decoded(t, test.before), decoded(t, test.after)); (err == nil) != want {
+					t.Errorf("%+v: %v", rights, err)
+				}
+			}
+		})
+	}
+}
+
+func TestPolicyDeletion(t *testing.T) {
+	const at = "/apis/networking.k8s.io/v1/namespaces/n/networkpolicies"
+	for _, test := range []struct {
+		target   string
+		isolated bool
+		allowed  bool
+	}{
+		{"DELETE " + at + "/network-isolate", true, false},
+		{"DELETE " + at + "/nsnp-x", true, false},
+		{"DELETE " + at, true, false},
+		{"DELETE /kapis/networking.k8s.io/v1/namespaces/n/networkpolicies/network-isolate", true, false},
+		{"DELETE " + at + "/mine", true, true},
+		{"DELETE " + at + "/network-isolate", false, true},
+		{"DELETE " + at, false, true},
+		{"DELETE /api/v1/namespaces/n/pods", true, true},
+		{"GET " + at, true, true},
+	} {
+		method, path, _ := strings.Cut(test.target, " ")
+		p := &Proxy{rights: isolator{}, options: Options{Isolation: func(context.Context, string) (isolation.State, error) {
+			return isolation.State{Namespace: "n", Workspace: "w", WorkspaceWide: test.isolated}, nil
+		}}}
+		if err := p.checkPolicyDeletion(t.Context(), &user.DefaultInfo{Name: "jane"}, parsed(t, method, path)); (err == nil) != test.allowed {
+			t.Errorf("%s, isolated %v: %v", test.target, test.isolated, err)
+		}
+	}
+}
+
+// TestPermitIsolation: the annotation of a namespace takes more than the right to
+// the namespace.
+func TestPermitIsolation(t *testing.T) {
+	namespace := func(value string) string {
+		return `{"metadata":{"name":"n","annotations":{"kubesphere.io/network-isolate":"` + value + `"}}}`
+	}
+	const plain = `{"metadata":{"name":"n"}}`
+	for _, test := range []struct {
+		name, method, before, after string
+		allowed                     bool
+	}{
+		{"off", "PATCH", namespace("enabled"), namespace(""), false},
+		{"gone", "PUT", namespace("enabled"), plain, false},
+		{"on", "PATCH", plain, namespace("enabled"), false},
+		{"as it was", "PATCH", namespace("enabled"), namespace("enabled"), true},
+		{"a new one", "POST", "", namespace("enabled"), true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for _, held := range []bool{true, false} {
+				p := &Proxy{rights: isolator{project: held}, options: Options{Isolation: func(context.Context, string) (isolation.State, error) { return isolation.State{}, nil }}}
+				path := "/api/v1/namespaces/n"
+				if test.method == "POST" {
+					path = "/api/v1/namespaces"
+				}
+				if err := p.permit(t.Context(), &user.DefaultInfo{Name: "jane"}, parsed(t, test.method, path), decoded(t, test.before), decoded(t, test.after)); (err == nil) != (test.allowed || held) {
+					t.Errorf("held %v: %v", held, err)
+				}
+			}
+		})
+	}
+}
