@@ -222,8 +222,9 @@ func TestConsoleKubectl(t *testing.T) {
 			t.Errorf("%s: a terminal without a WebSocket: %d %.200s", who.name, r.code, r.body)
 		}
 		s := shared.terminal(t, exec, who.token)
-		s.typed("echo that-is-'all'\r")
-		s.shows("that-is-all\r\n")
+		s.typed("kubectl auth whoami\r")
+		s.shows("Username")
+		s.shows(who.name + "\r\n")
 		s.typed("exit\r")
 		s.ends(5*time.Second, websocket.StatusNormalClosure, "")
 
