@@ -25,7 +25,7 @@ import (
 
 // LabelQuota names the quota of a workspace that a quota of a namespace is a
 // part of.
-const LabelQuota = "quota.kubesphere.io/resourcequota"
+const LabelQuota = quotav1alpha2.LabelQuota
 
 // Quotas limits what the namespaces of a workspace use together. Kubernetes
 // counts and enforces: each namespace has a ResourceQuota with what the others
@@ -136,8 +136,19 @@ func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQu
 	}
 	byNamespace := make(map[string]*corev1.ResourceQuota, len(parts))
 	used := make(map[string]corev1.ResourceList, len(parts))
+	var problems []error
 	for n := range parts {
-		byNamespace[parts[n].Namespace] = &parts[n]
+		part := &parts[n]
+		other := byNamespace[part.Namespace]
+		if other == nil {
+			byNamespace[part.Namespace] = part
+			continue
+		}
+		// One part counts in a namespace, whoever labelled the others.
+		if part.Name == partName(quota.Name) {
+			byNamespace[part.Namespace], part = part, other
+		}
+		problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, part)))
 	}
 	var names []string
 	for n := range namespaces.Items {
@@ -149,7 +160,6 @@ func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQu
 		}
 	}
 	slices.Sort(names)
-	var problems []error
 	for _, name := range names {
 		problems = append(problems, q.keepPart(ctx, quota, byNamespace[name], name, Share(quota.Spec.Quota.Hard, used, name)))
 	}
@@ -183,13 +193,24 @@ func Share(hard corev1.ResourceList, used map[string]corev1.ResourceList, namesp
 func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuota, found *corev1.ResourceQuota, namespace string, hard corev1.ResourceList) error {
 	spec := corev1.ResourceQuotaSpec{Hard: hard, Scopes: quota.Spec.Quota.Scopes, ScopeSelector: quota.Spec.Quota.ScopeSelector}
 	if found == nil {
-		return ignoreExists(q.Client.Create(ctx, &corev1.ResourceQuota{
+		part := &corev1.ResourceQuota{
 			ObjectMeta: metav1.ObjectMeta{
-				Namespace: namespace, Name: "workspace-" + quota.Name,
+				Namespace: namespace, Name: partName(quota.Name),
 				Labels: map[string]string{LabelQuota: quota.Name, iam.LabelManagedBy: kube.FieldManager},
 			},
 			Spec: spec,
-		}))
+		}
+		err := q.Client.Create(ctx, part.DeepCopy())
+		if !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		taken := &corev1.ResourceQuota{}
+		if err := q.Client.Get(ctx, client.ObjectKeyFromObject(part), taken); err != nil || taken.Labels[LabelQuota] == quota.Name {
+			return client.IgnoreNotFound(err)
+		}
+		// The name belongs to a quota of the namespace, which stays as it is.
+		part.Name, part.GenerateName = "", partName(quota.Name)+"-"
+		return q.Client.Create(ctx, part)
 	}
 	if equality.Semantic.DeepEqual(found.Spec, spec) {
 		return nil
@@ -198,6 +219,9 @@ func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuot
 	updated.Spec = spec
 	return client.IgnoreNotFound(q.Client.Update(ctx, updated))
 }
+
+// partName is the name of the part of a quota in a namespace.
+func partName(quota string) string { return "workspace-" + quota }
 
 func (q *Quotas) writeStatus(ctx context.Context, quota *quotav1alpha2.ResourceQuota, names []string, parts map[string]*corev1.ResourceQuota, used map[string]corev1.ResourceList) error {
 	next := quotav1alpha2.ResourceQuotaStatus{Total: corev1.ResourceQuotaStatus{Hard: quota.Spec.Quota.Hard, Used: Total(quota.Spec.Quota.Hard, used)}}

@@ -41,6 +41,14 @@ const (
 	AnnotationAggregationRoles = "iam.kubesphere.io/aggregation-roles"
 	// AnnotationCreator is the name of who created an object.
 	AnnotationCreator = "kubesphere.io/creator"
+	// CreatorSystem is the creator of what came with the platform.
+	CreatorSystem = "system"
+	// LabelGlobalRoleReference names the global role a cluster role binding
+	// follows from.
+	LabelGlobalRoleReference = "iam.kubesphere.io/globalrole-ref"
+	// GroupParentNone is the parent of a group that has none, as the console of
+	// KubeSphere 3.x writes it.
+	GroupParentNone = "root"
 )
 
 // Names of the global roles every installation has.

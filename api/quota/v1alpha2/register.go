@@ -9,6 +9,10 @@ import (
 // GroupName is the API group of the types in this package.
 const GroupName = "quota.kubesphere.io"
 
+// LabelQuota names the quota of a workspace that a quota of a namespace is a
+// part of.
+const LabelQuota = "quota.kubesphere.io/resourcequota"
+
 // SchemeGroupVersion is the group and version of the types in this package.
 var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha2"}
 

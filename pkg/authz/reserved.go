@@ -1,0 +1,143 @@
+package authz
+
+import (
+	"context"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// What the rights of the register are called in messages.
+const (
+	allRightsInCluster  = "all rights in the cluster"
+	allRightsOnPlatform = "all rights on the platform"
+)
+
+// CheckName returns a forbidden error when an object of a kind may not have a
+// name by the user's choice: see package reserved.
+func CheckName(ctx context.Context, rights Coverer, who user.Info, kind reserved.Kind, resource schema.GroupResource, name string) error {
+	right, owner := reserved.Name(kind, name)
+	held, err := holds(ctx, rights, who, right)
+	if err != nil || held {
+		return err
+	}
+	return status.Forbidden(resource, name, "the name is reserved for %s", owner)
+}
+
+// CheckFields returns a forbidden error when a write changes metadata that
+// reconcilers act on and the user does not hold the right that follows from it.
+// before is nil for a new object.
+func CheckFields(ctx context.Context, rights Coverer, who user.Info, resource schema.GroupResource, before, after metav1.Object) error {
+	for _, field := range reserved.Changed(resource, before, after) {
+		right := field.Right
+		if right == reserved.OwnName {
+			if before == nil && field.Value(after) == who.GetName() {
+				continue
+			}
+			right = reserved.Cluster
+		}
+		held, err := holds(ctx, rights, who, right)
+		if err != nil {
+			return err
+		}
+		if !held {
+			needed := allRightsOnPlatform
+			if right == reserved.Cluster {
+				needed = allRightsInCluster
+			}
+			return status.Forbidden(resource, after.GetName(), "user %q cannot change %s, which takes %s", who.GetName(), field, needed)
+		}
+	}
+	return nil
+}
+
+// holds reports whether a user holds a right of the register.
+func holds(ctx context.Context, rights Coverer, who user.Info, right reserved.Right) (bool, error) {
+	scope := Scope{}
+	switch right {
+	case reserved.Free:
+		return true, nil
+	case reserved.ServerOnly:
+		return false, nil
+	case reserved.OwnName, reserved.Cluster:
+		scope.Cluster = ThisCluster
+	case reserved.Platform:
+	}
+	missing, err := rights.Covers(ctx, who, scope, Everything())
+	return err == nil && len(missing) == 0, err
+}
+
+// Excess is a role one user has in some scope and whose rules another user
+// does not hold there.
+type Excess struct {
+	Kind, Role string
+	Scope      Scope
+	// Missing is one rule that is not held.
+	Missing rbacv1.PolicyRule
+}
+
+// FindExcess returns a role a subject was given, in any scope, by name or by
+// its groups, whose rules who does not hold in that scope; nil when there is
+// none. Whoever changes the credentials of the subject gets these roles.
+func (r *RBAC) FindExcess(ctx context.Context, who, subject user.Info) (*Excess, error) {
+	if r.All {
+		return nil, nil
+	}
+	current, err := r.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := append(Everything(), rbacv1.PolicyRule{Verbs: []string{rbacv1.VerbAll}, NonResourceURLs: []string{rbacv1.NonResourceAll}})
+	if missing, err := r.Covers(ctx, who, Scope{}, all); err != nil || len(missing) == 0 {
+		return nil, err
+	}
+	check := func(grants []grant, scope Scope) (*Excess, error) {
+		for _, g := range grants {
+			missing, err := r.Covers(ctx, who, scope, current.rules(g))
+			if err != nil {
+				return nil, err
+			}
+			if len(missing) > 0 {
+				return &Excess{Kind: g.role.kind, Role: g.role.name, Scope: scope, Missing: missing[0]}, nil
+			}
+		}
+		return nil, nil
+	}
+	for one := range current.accesses(subject) {
+		if found, err := check(one.platform, Scope{}); found != nil || err != nil {
+			return found, err
+		}
+		if found, err := check(one.cluster, Scope{Cluster: ThisCluster}); found != nil || err != nil {
+			return found, err
+		}
+		for workspace, grants := range one.workspaces {
+			if found, err := check(grants, Scope{Workspace: workspace}); found != nil || err != nil {
+				return found, err
+			}
+		}
+		for namespace, grants := range one.namespaces {
+			if found, err := check(grants, Scope{Namespace: namespace}); found != nil || err != nil {
+				return found, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// String names the scope as error messages do.
+func (s Scope) String() string {
+	switch {
+	case s.Namespace != "":
+		return "in the namespace " + s.Namespace
+	case s.Workspace != "":
+		return "in the workspace " + s.Workspace
+	case s.Cluster != "":
+		return "in the cluster " + s.Cluster
+	}
+	return "on the platform"
+}

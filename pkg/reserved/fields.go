@@ -1,0 +1,210 @@
+package reserved
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+)
+
+// place is the part of the metadata a field is in.
+type place int
+
+const (
+	label place = iota
+	annotation
+	finalizers
+	ownerReferences
+)
+
+// Field is a part of the metadata that a reconciler acts on, with the right that
+// changing it takes.
+type Field struct {
+	place place
+	// key of the label or annotation; a prefix when it ends in '*'.
+	key   string
+	Right Right
+	// value limits the field to changes from or to this value.
+	value string
+}
+
+// String names the field as users see it.
+func (f Field) String() string {
+	switch f.place {
+	case label:
+		return "the label " + f.key
+	case annotation:
+		return "the annotation " + f.key
+	case finalizers:
+		return "metadata.finalizers"
+	case ownerReferences:
+		return "metadata.ownerReferences"
+	}
+	return ""
+}
+
+func (f Field) matches(key string) bool {
+	if prefix, found := strings.CutSuffix(f.key, "*"); found {
+		return strings.HasPrefix(key, prefix)
+	}
+	return key == f.key
+}
+
+// serverPrefix is that of the annotations this server keeps on its own objects.
+const serverPrefix = "ks-apiserver.kubesphere.io/*"
+
+// managedBy marks what this server made.
+const managedBy = "app.kubernetes.io/managed-by"
+
+// lifetime are the fields by which an object holds up or redirects deletions.
+func lifetime(right Right) []Field {
+	return []Field{{place: finalizers, Right: right}, {place: ownerReferences, Right: right}}
+}
+
+// roles are the fields of roles of all kinds.
+var roles = []Field{
+	// Roles that came with the platform are not brought in line with templates.
+	{place: annotation, key: iamv1alpha2.AnnotationCreator, value: iamv1alpha2.CreatorSystem, Right: Platform},
+	{place: annotation, key: serverPrefix, Right: Platform},
+}
+
+// memberships are the fields of bindings that say whose they are.
+var memberships = []Field{
+	{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
+	{place: label, key: iamv1alpha2.LabelUserReference, Right: Platform},
+	{place: label, key: iamv1alpha2.LabelGroupReference, Right: Platform},
+	{place: label, key: iamv1alpha2.LabelIdentityProvider, Right: Platform},
+	{place: label, key: managedBy, value: "ks-apiserver", Right: Platform},
+}
+
+var (
+	groupIAM    = iamv1alpha2.GroupName
+	groupTenant = tenantv1alpha2.GroupName
+)
+
+// fields are the reserved fields by resource. Handlers below /kapis and writes
+// that go to Kubernetes are checked against the same table.
+var fields = map[schema.GroupResource][]Field{
+	{Resource: "namespaces"}: append([]Field{
+		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Cluster},
+		{place: label, key: iamv1alpha2.LabelDevOps, Right: Cluster},
+		// Its absence lets the creator become the administrator.
+		{place: label, key: tenantv1alpha2.LabelNamespace, Right: Cluster},
+		{place: label, key: "kubesphere.io/managed", Right: Cluster},
+		{place: label, key: "kubesphere.io/kubefed-host-namespace", Right: Cluster},
+		// What pods may do on the node (CVE-2026-41052).
+		{place: label, key: "pod-security.kubernetes.io/*", Right: Cluster},
+		{place: label, key: managedBy, value: "ks-apiserver", Right: Platform},
+		{place: annotation, key: iamv1alpha2.AnnotationCreator, Right: OwnName},
+	}, lifetime(Cluster)...),
+	{Resource: "resourcequotas"}: {
+		// The part of a workspace's quota.
+		{place: label, key: quotav1alpha2.LabelQuota, Right: Cluster},
+	},
+	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:        roles,
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: append(slices.Clone(roles), Field{place: label, key: managedBy, value: "ks-apiserver", Right: Platform}),
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: {
+		// Its removal deletes the binding of an administrator.
+		{place: label, key: iamv1alpha2.LabelGlobalRoleReference, Right: Cluster},
+	},
+	{Group: groupIAM, Resource: "globalroles"}:           append(append(slices.Clone(roles), Field{place: label, key: managedBy, value: "ks-apiserver", Right: Platform}), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "workspaceroles"}:        append(append(slices.Clone(roles), Field{place: label, key: managedBy, value: "ks-apiserver", Right: Platform}), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "rolebases"}:             append(slices.Clone(roles), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "globalrolebindings"}:    append(slices.Clone(memberships), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "workspacerolebindings"}: append(slices.Clone(memberships), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "groupbindings"}:         append(slices.Clone(memberships), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "groups"}: append([]Field{
+		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
+		{place: label, key: iamv1alpha2.LabelGroupParent, Right: Platform},
+	}, lifetime(Platform)...),
+	{Group: groupIAM, Resource: "users"}: append([]Field{
+		{place: label, key: iamv1alpha2.LabelIdentityProvider, Right: Platform},
+		{place: label, key: iamv1alpha2.LabelOriginUID, Right: Platform},
+		{place: annotation, key: iamv1alpha2.AnnotationIdentity + "*", Right: Platform},
+		{place: annotation, key: iamv1alpha2.AnnotationUninitialized, Right: Platform},
+		{place: annotation, key: iamv1alpha2.AnnotationLastPasswordChange, Right: Platform},
+	}, lifetime(Platform)...),
+	{Group: groupTenant, Resource: "workspaces"}: lifetime(Platform),
+	{Group: groupTenant, Resource: "workspacetemplates"}: append([]Field{
+		{place: annotation, key: tenantv1alpha2.AnnotationDeletionPropagation, Right: Platform},
+	}, lifetime(Platform)...),
+}
+
+// HasFields reports whether a resource has reserved fields.
+func HasFields(resource schema.GroupResource) bool { return len(fields[resource]) > 0 }
+
+// Changed returns the reserved fields of a resource that differ between two
+// states of an object; before is nil for a new one.
+func Changed(resource schema.GroupResource, before, after metav1.Object) []Field {
+	var changed []Field
+	for _, field := range fields[resource] {
+		switch field.place {
+		case label:
+			changed = append(changed, field.changedKeys(labelsOf(before), after.GetLabels())...)
+		case annotation:
+			changed = append(changed, field.changedKeys(annotationsOf(before), after.GetAnnotations())...)
+		case finalizers:
+			if before == nil && len(after.GetFinalizers()) > 0 || before != nil && !slices.Equal(before.GetFinalizers(), after.GetFinalizers()) {
+				changed = append(changed, field)
+			}
+		case ownerReferences:
+			if before == nil && len(after.GetOwnerReferences()) > 0 || before != nil && !equality.Semantic.DeepEqual(before.GetOwnerReferences(), after.GetOwnerReferences()) {
+				changed = append(changed, field)
+			}
+		}
+	}
+	return changed
+}
+
+// changedKeys returns the field once for each key that differs.
+func (f Field) changedKeys(before, after map[string]string) []Field {
+	keys := make(map[string]bool)
+	for _, values := range []map[string]string{before, after} {
+		for key := range values {
+			if f.matches(key) {
+				keys[key] = true
+			}
+		}
+	}
+	var changed []Field
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		was, had := before[key]
+		is, has := after[key]
+		if had == has && was == is || f.value != "" && was != f.value && is != f.value {
+			continue
+		}
+		one := f
+		one.key = key
+		changed = append(changed, one)
+	}
+	return changed
+}
+
+// Value is the value of a label or annotation in an object.
+func (f Field) Value(object metav1.Object) string {
+	if f.place == annotation {
+		return annotationsOf(object)[f.key]
+	}
+	return labelsOf(object)[f.key]
+}
+
+func labelsOf(object metav1.Object) map[string]string {
+	if object == nil {
+		return nil
+	}
+	return object.GetLabels()
+}
+
+func annotationsOf(object metav1.Object) map[string]string {
+	if object == nil {
+		return nil
+	}
+	return object.GetAnnotations()
+}

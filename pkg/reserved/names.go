@@ -1,0 +1,150 @@
+package reserved
+
+import (
+	"strings"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+)
+
+// Kind is a kind of objects whose names are registered.
+type Kind string
+
+// The kinds with reserved names.
+const (
+	Namespace     Kind = "Namespace"
+	Workspace     Kind = "Workspace"
+	User          Kind = "User"
+	Group         Kind = "Group"
+	GlobalRole    Kind = "GlobalRole"
+	WorkspaceRole Kind = "WorkspaceRole"
+	ClusterRole   Kind = "ClusterRole"
+	Role          Kind = "Role"
+)
+
+// Right is what writing something reserved takes.
+type Right int
+
+// The rights, each wider than the ones before.
+const (
+	// Free needs no right beyond the one to write the object.
+	Free Right = iota
+	// OwnName is Free for the name of the caller in a new object, and Cluster
+	// for everything else.
+	OwnName
+	// Cluster is all rights in the cluster.
+	Cluster
+	// Platform is all rights on the platform.
+	Platform
+	// ServerOnly is held by this server alone.
+	ServerOnly
+)
+
+// name is a pattern of reserved names: one name, or a prefix that ends in '*'.
+type name struct {
+	pattern string
+	right   Right
+	owner   string // of the name, for messages
+}
+
+func (n name) matches(candidate string) bool {
+	if prefix, found := strings.CutSuffix(n.pattern, "*"); found {
+		return strings.HasPrefix(candidate, prefix)
+	}
+	return candidate == n.pattern
+}
+
+const (
+	ofKubernetes = "Kubernetes"
+	ofPlatform   = "the platform"
+	ofServer     = "this server"
+)
+
+// names are the reserved names by kind. The first pattern that matches counts.
+// Names are compared in lower case: Kubernetes has no others, and identity
+// providers do.
+var names = map[Kind][]name{
+	Namespace: {
+		{"default", Cluster, ofKubernetes},
+		{"kube-*", Cluster, ofKubernetes},
+		{"kubesphere", Platform, ofPlatform},
+		{"kubesphere-*", Platform, ofPlatform},
+	},
+	Workspace: {
+		{tenantv1alpha2.SystemWorkspace, ServerOnly, ofPlatform},
+		// The roles copied into these would be called as global roles and
+		// cluster roles are.
+		{"platform", ServerOnly, ofPlatform},
+		{"cluster", ServerOnly, ofPlatform},
+		{"kube-*", Platform, ofKubernetes},
+		{"kubesphere", Platform, ofPlatform},
+		{"kubesphere-*", Platform, ofPlatform},
+	},
+	User: {
+		{"system:*", ServerOnly, ofKubernetes},
+		{"kubesphere:*", ServerOnly, ofPlatform},
+		// Objects that came with the platform have this creator.
+		{iamv1alpha2.CreatorSystem, ServerOnly, ofPlatform},
+		// This server is called so in the audit log of Kubernetes.
+		{"ks-apiserver", ServerOnly, ofServer},
+		{iamv1alpha2.GlobalRoleAnonymous, ServerOnly, ofPlatform},
+		{iamv1alpha2.GlobalRoleAuthenticated, ServerOnly, ofPlatform},
+		{iamv1alpha2.GlobalRolePreRegistration, ServerOnly, ofPlatform},
+		{"admin", Platform, ofPlatform},
+		{"kubernetes-admin", Platform, ofKubernetes},
+		{"kubernetes-super-admin", Platform, ofKubernetes},
+		{"kube-*", Platform, ofKubernetes},
+		{"kubesphere-*", Platform, ofPlatform},
+	},
+	Group: {
+		{"system:*", ServerOnly, ofKubernetes},
+		{"kubesphere:*", ServerOnly, ofPlatform},
+		{"kubeadm:*", ServerOnly, ofKubernetes},
+		{iamv1alpha2.GroupPreRegistration, ServerOnly, ofPlatform},
+		{iamv1alpha2.GroupParentNone, ServerOnly, ofPlatform},
+	},
+	GlobalRole: {
+		{"platform-*", Platform, ofPlatform},
+		{iamv1alpha2.GlobalRoleAnonymous, Platform, ofPlatform},
+		{iamv1alpha2.GlobalRoleAuthenticated, Platform, ofPlatform},
+		{iamv1alpha2.GlobalRolePreRegistration, Platform, ofPlatform},
+		{"role-template-*", Platform, ofPlatform},
+		{"system:*", Platform, ofPlatform},
+		{"kubesphere:*", Platform, ofPlatform},
+	},
+	WorkspaceRole: {
+		{"role-template-*", Platform, ofPlatform},
+		{"system:*", Platform, ofPlatform},
+		{"kubesphere:*", Platform, ofPlatform},
+	},
+	ClusterRole: {
+		{"cluster-admin", Cluster, ofKubernetes},
+		{"cluster-viewer", Cluster, ofPlatform},
+		{"role-template-*", Platform, ofPlatform},
+		{"system:*", Cluster, ofKubernetes},
+		{"kubesphere:*", Platform, ofPlatform},
+	},
+	Role: {
+		{"role-template-*", Cluster, ofPlatform},
+		{"system:*", Cluster, ofKubernetes},
+		{"kubesphere:*", Platform, ofPlatform},
+	},
+}
+
+// Name returns the right that giving an object of a kind the name takes, and
+// who the name belongs to: Free and "" for a name that is not reserved.
+func Name(kind Kind, candidate string) (right Right, owner string) {
+	candidate = strings.ToLower(candidate)
+	for _, reserved := range names[kind] {
+		if reserved.matches(candidate) {
+			return reserved.right, reserved.owner
+		}
+	}
+	return Free, ""
+}
+
+// IsReserved reports whether a name is one users may not choose.
+func IsReserved(kind Kind, candidate string) bool {
+	right, _ := Name(kind, candidate)
+	return right != Free
+}
