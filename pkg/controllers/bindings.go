@@ -66,7 +66,7 @@ func (a *administrators) Reconcile(ctx context.Context, request reconcile.Reques
 			err = nil
 		}
 		return reconcile.Result{}, err
-	case !wanted && err == nil && found.Labels[labelAdministrator] != "":
+	case !wanted && err == nil && found.Labels[labelAdministrator] != "" && found.RoleRef.Name == clusterAdmin && onlyUser(found.Subjects, request.Name):
 		return reconcile.Result{}, client.IgnoreNotFound(a.client.Delete(ctx, found))
 	}
 	return reconcile.Result{}, nil
@@ -74,7 +74,13 @@ func (a *administrators) Reconcile(ctx context.Context, request reconcile.Reques
 
 // labelAdministrator marks the bindings made here: others of the same name
 // were given to a member of the cluster, and are not taken away.
-const labelAdministrator = "iam.kubesphere.io/globalrole-ref"
+const labelAdministrator = iamv1alpha2.LabelGlobalRoleReference
+
+// onlyUser reports whether a binding is for one user and nothing else, as this
+// server makes them: a label alone does not make a binding this server's.
+func onlyUser(subjects []rbacv1.Subject, name string) bool {
+	return len(subjects) == 1 && subjects[0].Kind == rbacv1.UserKind && subjects[0].Name == name
+}
 
 // leftovers deletes bindings this server made for users who do not exist:
 // their creation was interrupted after the binding, which comes first.
@@ -105,7 +111,7 @@ func (l *leftovers) Reconcile(ctx context.Context, request reconcile.Request) (r
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	user := binding.Labels[iamv1alpha2.LabelUserReference]
-	if user == "" || strings.Contains(user, "/") {
+	if user == "" || strings.Contains(user, "/") || !onlyUser(binding.Subjects, user) {
 		return reconcile.Result{}, nil
 	}
 	if err := l.client.Get(ctx, client.ObjectKey{Name: user}, &iamv1alpha2.User{}); !apierrors.IsNotFound(err) {

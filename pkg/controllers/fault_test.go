@@ -270,15 +270,19 @@ func TestDeleteWorkspaceKilled(t *testing.T) {
 	for _, orphan := range []bool{false, true} {
 		build := func(t *testing.T) client.WithWatch {
 			label := map[string]string{iamv1alpha2.LabelWorkspace: "ws", tenantv1alpha2.LabelNamespace: "project"}
-			c := cluster(t, account("zoe"), roleBase("WorkspaceRole", "workspace-admin"),
-				&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "ws-member", Labels: label}},
-				&iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: "ws-group", Labels: label, Finalizers: []string{iamv1alpha2.FinalizerGroup}}})
+			c := cluster(t, account("zoe"), roleBase("WorkspaceRole", "workspace-admin"))
 			_, spaces := domains(c)
 			if _, err := spaces.Create(t.Context(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "ws"}}, "zoe"); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "project", Labels: label}}); err != nil {
-				t.Fatal(err)
+			for _, object := range []client.Object{
+				&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "project", Labels: label}},
+				&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "ws-member", Labels: label}},
+				&iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: "ws-group", Labels: label, Finalizers: []string{iamv1alpha2.FinalizerGroup}}},
+			} {
+				if err := c.Create(t.Context(), object); err != nil {
+					t.Fatal(err)
+				}
 			}
 			return c
 		}

@@ -186,7 +186,7 @@ func (g *groups) Reconcile(ctx context.Context, request reconcile.Request) (reco
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if group.DeletionTimestamp != nil {
-		return reconcile.Result{}, g.groups.Finish(ctx, group.Name)
+		return reconcile.Result{}, g.groups.Finish(ctx, group.DeepCopy())
 	}
 	if slices.Contains(group.Finalizers, iamv1alpha2.FinalizerGroup) {
 		return reconcile.Result{}, nil

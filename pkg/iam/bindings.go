@@ -121,26 +121,11 @@ func (b *Bindings) Add(ctx context.Context, place Place, user, role string) erro
 	return nil
 }
 
-// RemoveGroupEverywhere takes all roles of a group away, in all places.
-func (b *Bindings) RemoveGroupEverywhere(ctx context.Context, group string) error {
-	return b.removeSubject(ctx, rbacv1.GroupKind, group)
-}
-
 func (b *Bindings) removeSubject(ctx context.Context, kind, name string, options ...client.ListOption) error {
-	var problems []error
-	for _, list := range []client.ObjectList{
-		&iamv1alpha2.GlobalRoleBindingList{}, &iamv1alpha2.WorkspaceRoleBindingList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
-	} {
-		all, err := b.list(ctx, list, options...)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		for _, one := range all {
-			if one.names(kind, name) {
-				problems = append(problems, b.drop(ctx, one, kind, name))
-			}
-		}
+	bound, err := b.ofSubject(ctx, kind, name, options...)
+	problems := []error{err}
+	for _, one := range bound {
+		problems = append(problems, b.drop(ctx, one, kind, name))
 	}
 	return errors.Join(problems...)
 }
@@ -275,12 +260,4 @@ func (b binding) role() string { return b.ref.Name }
 
 func (b binding) names(kind, name string) bool {
 	return slices.ContainsFunc(*b.subjects, func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
-}
-
-// RulesOf returns the rules of a role somebody has, or a not-found error.
-func (b *Bindings) RulesOf(ctx context.Context, held Held) ([]rbacv1.PolicyRule, error) {
-	if held.Kind == "ClusterRole" {
-		return b.Rules(ctx, Place{Cluster: true}, held.Role)
-	}
-	return b.Rules(ctx, held.Place, held.Role)
 }

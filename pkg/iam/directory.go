@@ -85,7 +85,7 @@ func (d *Directory) NameByEmail(ctx context.Context, email string) (string, bool
 		return "", false
 	}
 	var names []string
-	if err := view.With("email", email, func(user *objects.Item) bool {
+	if err := view.With("email", iamv1alpha2.NormalizeEmail(email), func(user *objects.Item) bool {
 		names = append(names, user.Name())
 		return len(names) < 2
 	}); err != nil || len(names) != 1 {

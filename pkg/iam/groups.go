@@ -4,17 +4,14 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
-	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // Groups creates and deletes the groups of workspaces, and puts users into
@@ -35,103 +32,6 @@ func (g *Groups) Get(ctx context.Context, workspace, name string) (*iamv1alpha2.
 		return nil, apierrors.NewNotFound(iamv1alpha2.Resource("groups"), name)
 	}
 	return group, nil
-}
-
-// Create creates a group in a workspace.
-func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alpha2.Group) (*iamv1alpha2.Group, error) {
-	created := &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{
-		Name: wanted.Name, GenerateName: wanted.GenerateName, Labels: wanted.Labels, Annotations: wanted.Annotations,
-		Finalizers: []string{iamv1alpha2.FinalizerGroup},
-	}}
-	if name := created.Name + created.GenerateName; len(validation.IsValidLabelValue(strings.TrimRight(name, "-"))) > 0 || name == "" {
-		return nil, status.Invalid("metadata.name", "a name of at most 63 letters, digits, '-' and '.' is required")
-	}
-	if err := g.place(ctx, workspace, created); err != nil {
-		return nil, err
-	}
-	return created, g.Client.Create(ctx, created)
-}
-
-// Update replaces the labels and annotations of a group of a workspace.
-func (g *Groups) Update(ctx context.Context, workspace string, wanted *iamv1alpha2.Group) (*iamv1alpha2.Group, error) {
-	group, err := g.Get(ctx, workspace, wanted.Name)
-	if err != nil {
-		return nil, err
-	}
-	if wanted.ResourceVersion != "" {
-		group.ResourceVersion = wanted.ResourceVersion
-	}
-	group.Labels, group.Annotations = wanted.Labels, wanted.Annotations
-	if err := g.place(ctx, workspace, group); err != nil {
-		return nil, err
-	}
-	return group, g.Client.Update(ctx, group)
-}
-
-// place sets the workspace of a group and checks that its parent belongs to
-// the same.
-func (g *Groups) place(ctx context.Context, workspace string, group *iamv1alpha2.Group) error {
-	if group.Labels == nil {
-		group.Labels = make(map[string]string)
-	}
-	group.Labels[iamv1alpha2.LabelWorkspace] = workspace
-	if parent := group.Labels[iamv1alpha2.LabelGroupParent]; parent != "" {
-		if _, err := g.Get(ctx, workspace, parent); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Delete deletes a group of a workspace with its memberships and roles, and
-// the groups below it.
-func (g *Groups) Delete(ctx context.Context, workspace, name string) error {
-	group, err := g.Get(ctx, workspace, name)
-	if err != nil {
-		return err
-	}
-	if group.DeletionTimestamp == nil && AddFinalizer(group, iamv1alpha2.FinalizerGroup) {
-		if err := g.Client.Update(ctx, group); err != nil {
-			return err
-		}
-	}
-	if err := g.Client.Delete(ctx, group, client.Preconditions{UID: &group.UID}); client.IgnoreNotFound(err) != nil {
-		return err
-	}
-	return g.Finish(ctx, name)
-}
-
-// Finish removes what belongs to a group that is being deleted, then lets it
-// go. It can be called again after any interruption.
-func (g *Groups) Finish(ctx context.Context, name string) error {
-	children := &iamv1alpha2.GroupList{}
-	if err := g.Client.List(ctx, children, client.MatchingLabels{iamv1alpha2.LabelGroupParent: name}); err != nil {
-		return err
-	}
-	for n := range children.Items {
-		child := &children.Items[n]
-		if err := g.Delete(ctx, child.Labels[iamv1alpha2.LabelWorkspace], child.Name); client.IgnoreNotFound(err) != nil {
-			return err
-		}
-	}
-	if err := g.Bindings.RemoveGroupEverywhere(ctx, name); err != nil {
-		return err
-	}
-	memberships, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == name })
-	if err != nil {
-		return err
-	}
-	for n := range memberships {
-		for _, user := range memberships[n].Users {
-			if err := setMembership(ctx, g.Client, user, name, false); err != nil {
-				return err
-			}
-		}
-		if err := deleteReleased(ctx, g.Client, &memberships[n]); err != nil {
-			return err
-		}
-	}
-	return Release(ctx, g.Client, &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: name}})
 }
 
 // Join makes a user a member of a group of a workspace and returns the

@@ -20,6 +20,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -57,8 +58,20 @@ type Emails interface {
 
 // Create creates a user who can log in at once, with a global role unless role
 // is empty. The binding comes first, as one to a user who does not exist gives
-// nothing to anybody: an interruption leaves no user without the role.
+// nothing to anybody: an interruption leaves no user without the role. A name
+// that has bindings already is a *BoundError: a new user does not get what
+// others were meant to have.
 func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role string) (*iamv1alpha2.User, error) {
+	return u.create(ctx, wanted, role, false)
+}
+
+// CreateBound is Create for a caller who has all rights the bindings of the name
+// give, and confirms that the user has them from now on.
+func (u *Users) CreateBound(ctx context.Context, wanted *iamv1alpha2.User, role string) (*iamv1alpha2.User, error) {
+	return u.create(ctx, wanted, role, true)
+}
+
+func (u *Users) create(ctx context.Context, wanted *iamv1alpha2.User, role string, confirmed bool) (*iamv1alpha2.User, error) {
 	created := &iamv1alpha2.User{
 		ObjectMeta: metav1.ObjectMeta{Name: wanted.Name, Labels: wanted.Labels, Annotations: wanted.Annotations},
 		Spec:       wanted.Spec,
@@ -68,11 +81,8 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	if err := validateName(created.Name); err != nil {
 		return nil, err
 	}
-	// Not every identity provider knows addresses.
-	if created.Spec.Email != "" || !external(created) {
-		if err := validateEmail(created.Spec.Email); err != nil {
-			return nil, err
-		}
+	if err := validateEmail(created.Spec.Email); err != nil {
+		return nil, err
 	}
 	now := u.Now()
 	if plain := created.Spec.EncryptedPassword; plain != "" {
@@ -104,6 +114,11 @@ func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	// rights is none of the new user's.
 	if err := u.Bindings.RemoveLeft(ctx, created.Name); err != nil {
 		return nil, err
+	}
+	if !confirmed {
+		if err := u.Bindings.unbound(ctx, created.Name); err != nil {
+			return nil, err
+		}
 	}
 	if role != "" {
 		if err := u.Bindings.Add(ctx, Place{}, created.Name, role); err != nil {
@@ -290,23 +305,36 @@ func (u *Users) dismiss(ctx context.Context, name string) error {
 		return err
 	}
 	for n := range templates.Items {
-		template := &templates.Items[n]
-		if template.Spec.Template.Spec.Manager != name {
+		if templates.Items[n].Spec.Template.Spec.Manager != name {
 			continue
 		}
-		template.Spec.Template.Spec.Manager = ""
-		if err := u.Client.Update(ctx, template); client.IgnoreNotFound(err) != nil {
+		if err := dismissManager(ctx, u.Client, templates.Items[n].Name, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// dismissManager takes the management of a workspace from a user. The
+// reconciler may write the template at the same time, so that conflicts are
+// retried on the present state.
+func dismissManager(ctx context.Context, c client.Client, workspace, user string) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		template := &tenantv1alpha2.WorkspaceTemplate{}
+		err := c.Get(ctx, client.ObjectKey{Name: workspace}, template)
+		if err != nil || template.Spec.Template.Spec.Manager != user {
+			return client.IgnoreNotFound(err)
+		}
+		template.Spec.Template.Spec.Manager = ""
+		return client.IgnoreNotFound(c.Update(ctx, template))
+	})
+}
+
 func (u *Users) emailFree(ctx context.Context, email, name string) error {
 	if email == "" {
 		return nil
 	}
-	users, err := u.Emails.WithEmail(ctx, email)
+	users, err := u.Emails.WithEmail(ctx, iamv1alpha2.NormalizeEmail(email))
 	if err != nil {
 		return err
 	}
@@ -327,47 +355,21 @@ func validateName(name string) error {
 	if len(problems) > 0 {
 		return status.Invalid("metadata.name", "%s", problems[0])
 	}
+	// Names that some users may choose are for callers to decide.
+	if right, owner := reserved.Name(reserved.User, name); right == reserved.ServerOnly {
+		return status.Invalid("metadata.name", "the name %q is reserved for %s", name, owner)
+	}
 	return nil
 }
 
+// validateEmail accepts no address, since not every user has one.
 func validateEmail(email string) error {
+	if email == "" {
+		return nil
+	}
 	address, err := mail.ParseAddress(email)
 	if err != nil || address.Address != email || len(email) > 254 || strings.ContainsAny(email, "\x00\r\n") {
 		return status.BadRequest("spec.email: %q is not a valid e-mail address", email)
 	}
 	return nil
-}
-
-// AddFinalizer adds a finalizer to an object; false when it was there.
-func AddFinalizer(object client.Object, name string) bool {
-	if slices.Contains(object.GetFinalizers(), name) {
-		return false
-	}
-	object.SetFinalizers(append(object.GetFinalizers(), name))
-	return true
-}
-
-// Release removes our finalizers of an object that is being deleted, and those
-// KubeSphere left.
-func Release(ctx context.Context, c client.Client, object client.Object) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		if err := c.Get(ctx, client.ObjectKeyFromObject(object), object); err != nil {
-			return client.IgnoreNotFound(err)
-		}
-		left := iamv1alpha2.WithoutFinalizers(object.GetFinalizers())
-		if object.GetDeletionTimestamp() == nil || len(left) == len(object.GetFinalizers()) {
-			return nil
-		}
-		object.SetFinalizers(left)
-		return client.IgnoreNotFound(c.Update(ctx, object))
-	})
-}
-
-func annotate(object client.Object, key, value string) {
-	annotations := object.GetAnnotations()
-	if annotations == nil {
-		annotations = make(map[string]string)
-	}
-	annotations[key] = value
-	object.SetAnnotations(annotations)
 }

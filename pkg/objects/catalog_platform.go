@@ -1,6 +1,11 @@
 package objects
 
-import "k8s.io/apimachinery/pkg/runtime/schema"
+import (
+	"github.com/tidwall/gjson"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+)
 
 // workspaceLabel names the workspace an object belongs to.
 const workspaceLabel = `metadata.labels.kubesphere\.io/workspace`
@@ -10,7 +15,12 @@ func (c *Catalog) addPlatform() {
 	iam := schema.GroupVersion{Group: "iam.kubesphere.io", Version: "v1alpha2"}
 	workspace := Column{Name: "workspace", Derive: path(workspaceLabel), Match: exactly}
 	users := c.cluster(iam, "users", "User",
-		Column{Name: "email", Derive: path("spec.email"), Match: exactly},
+		Column{
+			Name: "email", Match: func(value Value, wanted string) bool { return value.Text == iamv1alpha2.NormalizeEmail(wanted) },
+			Derive: func(o gjson.Result) Value {
+				return Value{Text: iamv1alpha2.NormalizeEmail(o.Get("spec.email").String())}
+			},
+		},
 		pathColumn("status", "status.state"),
 	)
 	users.remove = append(users.remove, "spec.password", lastApplied)

@@ -17,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -156,6 +157,10 @@ func (a *Accounts) create(ctx context.Context, provider *identity.Provider, who 
 		wanted.Spec.DisplayName = who.Username
 	}
 	iam.Identify(wanted, provider.Name, who.Subject)
+	if reserved.IsReserved(reserved.User, name) {
+		slog.WarnContext(ctx, "Refused a reserved name from an identity provider", "provider", provider.Name, "name", name)
+		return nil, identity.ErrNotMapped
+	}
 	created, err := a.Users.Create(ctx, wanted, "")
 	if !conflict(err) {
 		return created, err

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/util/retry"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -49,9 +50,16 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
-	created, err := h.Groups.Create(r.Context(), r.PathValue("workspace"), wanted)
+	subject := &user.DefaultInfo{Groups: []string{wanted.Name}}
+	confirmed := confirmed(r)
+	if confirmed {
+		if err := h.mayJoin(r, wanted.Name); err != nil {
+			return err
+		}
+	}
+	created, err := h.Groups.Create(r.Context(), r.PathValue("workspace"), wanted, confirmed)
 	if err != nil {
-		return err
+		return h.bound(r, err, subject)
 	}
 	return writeGroup(w, created)
 }

@@ -2,11 +2,13 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/http"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
@@ -33,7 +35,7 @@ type Handler struct {
 	// Managers are told who leaves a workspace.
 	Managers  Managers
 	Passwords Passwords
-	Rights    authz.Coverer
+	Rights    Rights
 	// Roles knows the roles, and who may take them from others.
 	Roles Roles
 	// Tokens and Sessions are what users are logged in with.
@@ -51,6 +53,12 @@ type Handler struct {
 type Roles interface {
 	NameRoles(ctx context.Context, kind string, scope authz.Scope, err error) error
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
+}
+
+// Rights decides what a caller may do to others. *authz.RBAC does.
+type Rights interface {
+	authz.Coverer
+	FindExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error)
 }
 
 // Sessions ends logins.
@@ -136,33 +144,55 @@ func scopeOf(place iam.Place) authz.Scope {
 	return scope
 }
 
-// outranks refuses to let the caller act on a user whose global roles give
-// more than the caller has: who may set the password of an administrator is one.
+// outranks refuses to let the caller act on a user who has a role, on the
+// platform, in the cluster, a workspace or a namespace, whose rules the caller
+// does not hold there: whoever sets the password of a user has what the user has.
 func (h *Handler) outranks(r *http.Request, name string) error {
 	if caller(r).GetName() == name {
 		return nil
 	}
-	roles, err := h.Directory.GlobalRolesOf(r.Context(), name)
+	account, _, err := h.Directory.Account(r.Context(), name)
 	if err != nil {
 		return err
 	}
-	for _, role := range roles {
-		rules, err := h.Bindings.Rules(r.Context(), iam.Place{}, role)
-		if err != nil {
-			if ignoreNotFound(err) == nil {
-				continue // a binding to a missing role gives nothing
-			}
-			return err
-		}
-		missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{}, rules)
-		if err != nil {
-			return err
-		}
-		if len(missing) > 0 {
-			return status.Forbidden(iamv1alpha2.Resource("users"), name, "user %q has the role %s, whose rights user %q does not have", name, role, caller(r).GetName())
-		}
+	return h.holdsAll(r, &user.DefaultInfo{Name: name, Groups: account.Groups}, iamv1alpha2.Resource("users"), name)
+}
+
+// mayJoin refuses to let the caller put somebody into a group whose roles give
+// more than the caller has.
+func (h *Handler) mayJoin(r *http.Request, group string) error {
+	return h.holdsAll(r, &user.DefaultInfo{Groups: []string{group}}, iamv1alpha2.Resource("groups"), group)
+}
+
+// holdsAll returns a forbidden error when a subject has a role whose rules the
+// caller does not hold in the scope of the role.
+func (h *Handler) holdsAll(r *http.Request, subject user.Info, resource schema.GroupResource, name string) error {
+	excess, err := h.Rights.FindExcess(r.Context(), caller(r), subject)
+	if err != nil || excess == nil {
+		return err
 	}
-	return nil
+	return status.Forbidden(resource, name, "it has the role %s %s, whose rights user %q does not have there", excess.Role, excess.Scope, caller(r).GetName())
+}
+
+// confirmBindings is the query parameter by which a caller accepts that a new
+// user or group has the roles its name was given before.
+const confirmBindings = "confirmBindings"
+
+// confirmed reports whether a request accepts the bindings of a new name.
+func confirmed(r *http.Request) bool { return r.URL.Query().Get(confirmBindings) == "true" }
+
+// bound is the answer to a *iam.BoundError: callers who hold all rights of the
+// bindings are told which they are.
+func (h *Handler) bound(r *http.Request, err error, subject user.Info) error {
+	var bound *iam.BoundError
+	if !errors.As(err, &bound) {
+		return err
+	}
+	excess, failed := h.Rights.FindExcess(r.Context(), caller(r), subject)
+	if failed != nil || excess != nil {
+		return errors.Join(failed, err)
+	}
+	return bound.Shown(confirmBindings)
 }
 
 // listed reads the query of a list of a type and warns of parameters that have
@@ -209,29 +239,3 @@ func handler(h route.Handler) route.Handler {
 
 // names are the keys of a map, in order.
 func names(members map[string]string) []string { return slices.Sorted(maps.Keys(members)) }
-
-// mayJoin refuses to let the caller put somebody into a group whose roles give
-// more than the caller has.
-func (h *Handler) mayJoin(r *http.Request, group string) error {
-	held, err := h.Directory.GroupRoles(r.Context(), group)
-	if err != nil {
-		return err
-	}
-	for _, one := range held {
-		rules, err := h.Bindings.RulesOf(r.Context(), one)
-		if err != nil {
-			if ignoreNotFound(err) == nil {
-				continue // a binding to a missing role gives nothing
-			}
-			return err
-		}
-		missing, err := h.Rights.Covers(r.Context(), caller(r), scopeOf(one.Place), rules)
-		if err != nil {
-			return err
-		}
-		if len(missing) > 0 {
-			return status.Forbidden(iamv1alpha2.Resource("groups"), group, "the group has the role %s, whose rights user %q does not have", one.Role, caller(r).GetName())
-		}
-	}
-	return nil
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity/mapping"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -179,6 +180,9 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, wanted *iamv1
 	}}
 	chosen.Name = wanted.Name
 	iam.Identify(chosen, name, subject)
+	if reserved.IsReserved(reserved.User, wanted.Name) {
+		return status.Invalid("metadata.name", "the name %q is reserved", wanted.Name)
+	}
 	created, err := h.Users.Create(kube.AsServer(r.Context()), chosen, "")
 	if err != nil {
 		if apierrors.IsAlreadyExists(err) {

@@ -67,6 +67,7 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	keepUninitialized(present, wanted)
 	if _, err := h.Users.Update(r.Context(), wanted, !manages); err != nil {
 		return err
 	}
@@ -76,4 +77,17 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return h.getUser(w, r)
+}
+
+// keepUninitialized lets the mark of a password that somebody else chose stay:
+// only a new password removes it from the own account.
+func keepUninitialized(present, wanted *iamv1alpha2.User) {
+	mark := present.Annotations[iamv1alpha2.AnnotationUninitialized]
+	if mark == "" {
+		return
+	}
+	if wanted.Annotations == nil {
+		wanted.Annotations = make(map[string]string)
+	}
+	wanted.Annotations[iamv1alpha2.AnnotationUninitialized] = mark
 }

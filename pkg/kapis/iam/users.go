@@ -7,13 +7,16 @@ import (
 
 	"github.com/tidwall/sjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -150,9 +153,19 @@ func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	created, err := h.Users.Create(r.Context(), wanted, role)
-	if err != nil {
+	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.User, iamv1alpha2.Resource("users"), wanted.Name); err != nil {
 		return err
+	}
+	create, subject := h.Users.Create, &user.DefaultInfo{Name: wanted.Name}
+	if confirmed(r) {
+		if err := h.holdsAll(r, subject, iamv1alpha2.Resource("users"), wanted.Name); err != nil {
+			return err
+		}
+		create = h.Users.CreateBound
+	}
+	created, err := create(r.Context(), wanted, role)
+	if err != nil {
+		return h.bound(r, err, subject)
 	}
 	return writeWritten(w, created, role)
 }
@@ -186,6 +199,13 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 		if err := h.mayGive(r, iam.Place{}, role); err != nil {
 			return err
 		}
+	}
+	if manages && name == caller(r).GetName() {
+		present, err := h.Directory.Get(r.Context(), name)
+		if err != nil {
+			return err
+		}
+		keepUninitialized(present, wanted)
 	}
 	updated, err := h.Users.Update(r.Context(), wanted, !manages)
 	if err != nil {

@@ -1,0 +1,180 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// BoundError says that a name has bindings before there is a user or group of
+// that name, who would have their roles at once. Its status is a conflict that
+// tells how many there are; which is for those who may see them.
+type BoundError struct {
+	// Kind is User or Group.
+	Kind, Name string
+	// Bindings are RESOURCE NAME, or RESOURCE NAMESPACE/NAME.
+	Bindings []string
+}
+
+// Error implements error.
+func (e *BoundError) Error() string {
+	counts := make(map[string]int)
+	for _, binding := range e.Bindings {
+		resource, _, _ := strings.Cut(binding, " ")
+		counts[resource]++
+	}
+	var kinds []string
+	for _, resource := range slices.Sorted(maps.Keys(counts)) {
+		kinds = append(kinds, fmt.Sprintf("%d %s", counts[resource], resource))
+	}
+	return fmt.Sprintf("the name %q is in use before there is a %s of that name, by %s", e.Name, strings.ToLower(e.Kind), strings.Join(kinds, ", "))
+}
+
+// Status implements apierrors.APIStatus.
+func (e *BoundError) Status() metav1.Status {
+	return status.New(http.StatusConflict, metav1.StatusReasonConflict, "%s", e.Error()).Status()
+}
+
+// maxShown bounds how many bindings are named.
+const maxShown = 20
+
+// Shown is the conflict with the names of the bindings, for users who may
+// confirm them with the query parameter.
+func (e *BoundError) Shown(parameter string) error {
+	shown := e.Bindings[:min(len(e.Bindings), maxShown)]
+	err := status.New(http.StatusConflict, metav1.StatusReasonConflict, "%s: %s; delete them, or confirm them with %s=true", e.Error(), strings.Join(shown, ", "), parameter)
+	err.ErrStatus.Details = &metav1.StatusDetails{Name: e.Name, Kind: e.Kind}
+	for _, binding := range shown {
+		err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: "BindingExists", Message: binding})
+	}
+	return err
+}
+
+// references name bindings in errors.
+func references(bound []binding) []string {
+	var all []string
+	for _, one := range bound {
+		name := one.object.GetName()
+		if namespace := one.object.GetNamespace(); namespace != "" {
+			name = namespace + "/" + name
+		}
+		all = append(all, one.resource()+" "+name)
+	}
+	return all
+}
+
+func (b binding) resource() string {
+	switch b.object.(type) {
+	case *iamv1alpha2.GlobalRoleBinding:
+		return "globalrolebindings"
+	case *iamv1alpha2.WorkspaceRoleBinding:
+		return "workspacerolebindings"
+	case *rbacv1.ClusterRoleBinding:
+		return "clusterrolebindings"
+	}
+	return "rolebindings"
+}
+
+// place is where a binding gives a role.
+func (b binding) place() Place {
+	switch b.object.(type) {
+	case *iamv1alpha2.WorkspaceRoleBinding:
+		return Place{Workspace: b.object.GetLabels()[iamv1alpha2.LabelWorkspace]}
+	case *rbacv1.ClusterRoleBinding:
+		return Place{Cluster: true}
+	case *rbacv1.RoleBinding:
+		return Place{Namespace: b.object.GetNamespace()}
+	}
+	return Place{}
+}
+
+// ofSubject returns the bindings in all places that name a subject.
+func (b *Bindings) ofSubject(ctx context.Context, kind, name string, options ...client.ListOption) ([]binding, error) {
+	var bound []binding
+	var problems []error
+	for _, list := range []client.ObjectList{
+		&iamv1alpha2.GlobalRoleBindingList{}, &iamv1alpha2.WorkspaceRoleBindingList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
+	} {
+		all, err := b.list(ctx, list, options...)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		bound = append(bound, slices.DeleteFunc(all, func(one binding) bool { return !one.names(kind, name) })...)
+	}
+	return bound, errors.Join(problems...)
+}
+
+// unbound returns a *BoundError when a user of the name would have roles at once.
+func (b *Bindings) unbound(ctx context.Context, user string) error {
+	bound, err := b.ofSubject(ctx, rbacv1.UserKind, user)
+	if err != nil || len(bound) == 0 {
+		return err
+	}
+	return &BoundError{Kind: rbacv1.UserKind, Name: user, Bindings: references(bound)}
+}
+
+// ofGroup returns the bindings of a group in the places that pass.
+func (b *Bindings) ofGroup(ctx context.Context, group string, pass func(Place) (bool, error)) ([]binding, error) {
+	all, err := b.ofSubject(ctx, rbacv1.GroupKind, group)
+	if err != nil {
+		return nil, err
+	}
+	var passed []binding
+	for _, one := range all {
+		found, err := pass(one.place())
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			passed = append(passed, one)
+		}
+	}
+	return passed, nil
+}
+
+// within reports whether a place is a workspace or one of its namespaces.
+func (b *Bindings) within(ctx context.Context, workspace string, place Place) (bool, error) {
+	switch {
+	case workspace == "" || place.Cluster:
+		return false, nil
+	case place.Namespace == "":
+		return place.Workspace == workspace, nil
+	}
+	namespace := &corev1.Namespace{}
+	if err := b.Client.Get(ctx, client.ObjectKey{Name: place.Namespace}, namespace); err != nil {
+		return false, client.IgnoreNotFound(err)
+	}
+	return namespace.Labels[iamv1alpha2.LabelWorkspace] == workspace, nil
+}
+
+// RemoveGroup takes the roles of a group of a workspace away, there and in its
+// namespaces; those of a group of no workspace everywhere.
+func (b *Bindings) RemoveGroup(ctx context.Context, workspace, group string) error {
+	bound, err := b.ofGroup(ctx, group, func(place Place) (bool, error) {
+		if workspace == "" {
+			return true, nil
+		}
+		return b.within(ctx, workspace, place)
+	})
+	if err != nil {
+		return err
+	}
+	var problems []error
+	for _, one := range bound {
+		problems = append(problems, b.drop(ctx, one, rbacv1.GroupKind, group))
+	}
+	return errors.Join(problems...)
+}

@@ -1,0 +1,225 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// maxGroupDepth bounds how many groups are above one another.
+const maxGroupDepth = 32
+
+// Create creates a group in a workspace. The name of a group is known in all
+// workspaces: one that bindings or users outside the workspace name already is
+// a *BoundError, unless confirmed says that the caller has all that comes with it.
+func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alpha2.Group, confirmed bool) (*iamv1alpha2.Group, error) {
+	created := &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{
+		Name: wanted.Name, GenerateName: wanted.GenerateName, Labels: wanted.Labels, Annotations: wanted.Annotations,
+		Finalizers: []string{iamv1alpha2.FinalizerGroup},
+	}}
+	if created.Name != "" {
+		created.GenerateName = ""
+	}
+	if name := created.Name + created.GenerateName; len(validation.IsValidLabelValue(strings.TrimRight(name, "-"))) > 0 || name == "" {
+		return nil, status.Invalid("metadata.name", "a name of at most 63 letters, digits, '-' and '.' is required")
+	}
+	if right, owner := reserved.Name(reserved.Group, created.Name); right != reserved.Free {
+		return nil, status.Invalid("metadata.name", "the name %q is reserved for %s", created.Name, owner)
+	}
+	if err := g.place(ctx, workspace, created); err != nil {
+		return nil, err
+	}
+	if created.Name != "" && !confirmed {
+		if err := g.unbound(ctx, workspace, created.Name); err != nil {
+			return nil, err
+		}
+	}
+	return created, g.Client.Create(ctx, created)
+}
+
+// unbound returns a *BoundError when a group of the name would have members or
+// roles outside its workspace at once.
+func (g *Groups) unbound(ctx context.Context, workspace, name string) error {
+	bound, err := g.Bindings.ofGroup(ctx, name, func(place Place) (bool, error) {
+		within, err := g.Bindings.within(ctx, workspace, place)
+		return !within, err
+	})
+	if err != nil {
+		return err
+	}
+	found := &BoundError{Kind: "Group", Name: name, Bindings: references(bound)}
+	foreign, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
+		return b.GroupRef.Name == name && b.Labels[iamv1alpha2.LabelWorkspace] != workspace
+	})
+	if err != nil {
+		return err
+	}
+	for n := range foreign {
+		found.Bindings = append(found.Bindings, "groupbindings "+foreign[n].Name)
+	}
+	// Users have groups of identity providers, of which there are no objects.
+	users := &iamv1alpha2.UserList{}
+	if err := g.Client.List(ctx, users); err != nil {
+		return err
+	}
+	for n := range users.Items {
+		if slices.Contains(users.Items[n].Spec.Groups, name) {
+			found.Bindings = append(found.Bindings, "users "+users.Items[n].Name)
+		}
+	}
+	if len(found.Bindings) > 0 {
+		return found
+	}
+	return nil
+}
+
+// Update replaces the labels and annotations of a group of a workspace.
+func (g *Groups) Update(ctx context.Context, workspace string, wanted *iamv1alpha2.Group) (*iamv1alpha2.Group, error) {
+	group, err := g.Get(ctx, workspace, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	if wanted.ResourceVersion != "" {
+		group.ResourceVersion = wanted.ResourceVersion
+	}
+	group.Labels, group.Annotations = wanted.Labels, wanted.Annotations
+	if err := g.place(ctx, workspace, group); err != nil {
+		return nil, err
+	}
+	return group, g.Client.Update(ctx, group)
+}
+
+// place sets the workspace of a group and checks that the groups above it
+// belong to the same and end somewhere.
+func (g *Groups) place(ctx context.Context, workspace string, group *iamv1alpha2.Group) error {
+	if group.Labels == nil {
+		group.Labels = make(map[string]string)
+	}
+	group.Labels[iamv1alpha2.LabelWorkspace] = workspace
+	parent := group.Labels[iamv1alpha2.LabelGroupParent]
+	for depth := 0; parent != ""; depth++ {
+		if parent == group.Name {
+			return status.Invalid("metadata.labels["+iamv1alpha2.LabelGroupParent+"]", "a group cannot be below itself")
+		}
+		if depth == maxGroupDepth {
+			return status.Invalid("metadata.labels["+iamv1alpha2.LabelGroupParent+"]", "at most %d groups are above one another", maxGroupDepth)
+		}
+		above, err := g.Get(ctx, workspace, parent)
+		switch {
+		case apierrors.IsNotFound(err) && (parent == iamv1alpha2.GroupParentNone || depth > 0):
+			return nil // the top, or what is above the parent is gone
+		case err != nil:
+			return err
+		}
+		parent = above.Labels[iamv1alpha2.LabelGroupParent]
+	}
+	return nil
+}
+
+// Delete deletes a group of a workspace with its memberships and roles, and
+// the groups below it.
+func (g *Groups) Delete(ctx context.Context, workspace, name string) error {
+	group, err := g.Get(ctx, workspace, name)
+	if err != nil {
+		return err
+	}
+	if err := g.mark(ctx, group); err != nil {
+		return err
+	}
+	return g.Finish(ctx, group)
+}
+
+// mark deletes a group, which stays until its finalizer is removed.
+func (g *Groups) mark(ctx context.Context, group *iamv1alpha2.Group) error {
+	if group.DeletionTimestamp != nil {
+		return nil
+	}
+	if AddFinalizer(group, iamv1alpha2.FinalizerGroup) {
+		if err := g.Client.Update(ctx, group); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+	}
+	return client.IgnoreNotFound(g.Client.Delete(ctx, group, client.Preconditions{UID: &group.UID}))
+}
+
+// Finish removes what belongs to a group that is being deleted, and the groups
+// below it, then lets them go. It can be called again after any interruption,
+// and ends whatever the parents of groups say.
+func (g *Groups) Finish(ctx context.Context, group *iamv1alpha2.Group) error {
+	below, err := g.below(ctx, group)
+	if err != nil {
+		return err
+	}
+	for _, child := range below {
+		if err := g.mark(ctx, child); err != nil {
+			return err
+		}
+	}
+	var problems []error
+	for _, one := range append(below, group) {
+		problems = append(problems, g.clear(ctx, one))
+	}
+	return errors.Join(problems...)
+}
+
+// below are the groups of the same workspace below a group, each once.
+func (g *Groups) below(ctx context.Context, group *iamv1alpha2.Group) ([]*iamv1alpha2.Group, error) {
+	all := &iamv1alpha2.GroupList{}
+	workspace := group.Labels[iamv1alpha2.LabelWorkspace]
+	if err := g.Client.List(ctx, all, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace}); err != nil {
+		return nil, err
+	}
+	children := make(map[string][]*iamv1alpha2.Group)
+	for n := range all.Items {
+		if parent := all.Items[n].Labels[iamv1alpha2.LabelGroupParent]; parent != "" {
+			children[parent] = append(children[parent], &all.Items[n])
+		}
+	}
+	var found []*iamv1alpha2.Group
+	visited := map[string]bool{group.Name: true}
+	for queue := children[group.Name]; len(queue) > 0; queue = queue[1:] {
+		if child := queue[0]; !visited[child.Name] {
+			visited[child.Name] = true
+			found = append(found, child)
+			queue = append(queue, children[child.Name]...)
+		}
+	}
+	return found, nil
+}
+
+// clear removes the roles and memberships of a group, then lets it go. Bindings
+// outside the workspace of the group are not the group's to delete: they keep
+// its name from being taken again.
+func (g *Groups) clear(ctx context.Context, group *iamv1alpha2.Group) error {
+	workspace := group.Labels[iamv1alpha2.LabelWorkspace]
+	if err := g.Bindings.RemoveGroup(ctx, workspace, group.Name); err != nil {
+		return err
+	}
+	memberships, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
+		return b.GroupRef.Name == group.Name && (workspace == "" || b.Labels[iamv1alpha2.LabelWorkspace] == workspace)
+	})
+	if err != nil {
+		return err
+	}
+	for n := range memberships {
+		for _, user := range memberships[n].Users {
+			if err := setMembership(ctx, g.Client, user, group.Name, false); err != nil {
+				return err
+			}
+		}
+		if err := deleteReleased(ctx, g.Client, &memberships[n]); err != nil {
+			return err
+		}
+	}
+	return Release(ctx, g.Client, &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Name: group.Name}})
+}
