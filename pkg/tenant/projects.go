@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -58,6 +60,9 @@ func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.
 	if problems := validation.IsDNS1123Label(wanted.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
 	}
+	if err := p.namespaceNameFree(ctx, wanted.Name); err != nil {
+		return nil, err
+	}
 	template := &tenantv1alpha2.WorkspaceTemplate{}
 	if err := p.Client.Get(ctx, client.ObjectKey{Name: workspace}, template); err != nil {
 		return nil, err
@@ -93,6 +98,9 @@ func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.
 		if err := p.Client.Get(ctx, client.ObjectKey{Name: to}, template); err != nil {
 			return nil, err
 		}
+		if err := p.rolesFree(ctx, updated.Name); err != nil {
+			return nil, err
+		}
 		disown(updated)
 	}
 	if wanted.ResourceVersion != "" {
@@ -103,6 +111,10 @@ func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.
 		if value, has := updated.Labels[label]; has {
 			kept[label] = value
 		}
+	}
+	// Who created a namespace does not change.
+	if creator, has := updated.Annotations[iamv1alpha2.AnnotationCreator]; has && wanted.Annotations[iamv1alpha2.AnnotationCreator] == "" {
+		wanted.Annotations = merged(wanted.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
 	}
 	updated.Labels, updated.Annotations = merged(wanted.Labels, kept), wanted.Annotations
 	if err := p.Client.Update(ctx, updated); err != nil {
@@ -134,27 +146,27 @@ func (p *Projects) settle(ctx context.Context, namespace *corev1.Namespace) (set
 
 // Ensure makes sure that a namespace of a workspace has its roles, and once
 // that who created it administers it. It can be called again after any
-// interruption: the label written last says that the creator had his turn.
+// interruption. The creator's turn is over when the role admin is there, or the
+// label written last: the annotation that names the creator, and the label, can
+// be written by users who may do less than the role allows.
 func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*corev1.Namespace, error) {
 	roles, err := bases(ctx, p.Client, "Role")
 	if err != nil {
 		return nil, err
 	}
-	admin := false
+	if err := p.ensureCreator(ctx, namespace, roles); err != nil {
+		return nil, fmt.Errorf("creator of project %s: %w", namespace.Name, err)
+	}
 	for n := range roles {
 		role := projectRole(&roles[n], namespace.Name)
-		if err := keepProjectRole(ctx, p.Client, role); err != nil {
+		if err := keepProjectRole(ctx, p.Client, role); apierrors.IsAlreadyExists(err) {
+			slog.WarnContext(ctx, "Left a role that is not the platform's as it is", "namespace", namespace.Name, "role", role.Name)
+		} else if err != nil {
 			return nil, fmt.Errorf("role %s of project %s: %w", role.Name, namespace.Name, err)
 		}
-		admin = admin || role.Name == roleAdmin
 	}
 	if namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name {
 		return namespace, nil
-	}
-	if creator := namespace.Annotations[iamv1alpha2.AnnotationCreator]; creator != "" && admin {
-		if err := p.ensureCreator(ctx, namespace, creator); err != nil {
-			return nil, fmt.Errorf("creator of project %s: %w", namespace.Name, err)
-		}
 	}
 	updated := &corev1.Namespace{}
 	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
@@ -170,13 +182,24 @@ func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*co
 // roleAdmin is the role of who creates a project.
 const roleAdmin = "admin"
 
-func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespace, creator string) error {
-	err := p.Client.Get(ctx, client.ObjectKey{Name: creator}, &iamv1alpha2.User{})
+// ensureCreator gives the creator of a new namespace the role admin, before the
+// role itself is there.
+func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespace, roles []base) error {
+	creator := namespace.Annotations[iamv1alpha2.AnnotationCreator]
+	if creator == "" || namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name || reserved.IsReserved(reserved.Namespace, namespace.Name) ||
+		!slices.ContainsFunc(roles, func(one base) bool { return projectRole(&one, namespace.Name).Name == roleAdmin }) {
+		return nil
+	}
+	err := p.Client.Get(ctx, client.ObjectKey{Namespace: namespace.Name, Name: roleAdmin}, &rbacv1.Role{})
+	if !apierrors.IsNotFound(err) {
+		return err
+	}
+	err = p.Client.Get(ctx, client.ObjectKey{Name: creator}, &iamv1alpha2.User{})
 	switch {
 	case apierrors.IsNotFound(err) && p.Now().Sub(namespace.CreationTimestamp.Time) < creatorComes:
 		return ErrNoCreator
 	case apierrors.IsNotFound(err):
-		return nil // "system", or somebody who is gone
+		return nil // "system", or a user who is gone
 	case err != nil:
 		return err
 	}
@@ -192,4 +215,24 @@ func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespac
 		}
 	}
 	return p.Bindings.Add(ctx, iam.Place{Namespace: namespace.Name}, creator, roleAdmin)
+}
+
+// rolesFree returns a conflict when a namespace that comes to a workspace has
+// roles of its own under the names of the platform's.
+func (p *Projects) rolesFree(ctx context.Context, namespace string) error {
+	roles, err := bases(ctx, p.Client, "Role")
+	if err != nil {
+		return err
+	}
+	for n := range roles {
+		found := &rbacv1.Role{}
+		err := p.Client.Get(ctx, client.ObjectKeyFromObject(projectRole(&roles[n], namespace)), found)
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		if err == nil && !builtInProjectRole(found) {
+			return notOwned(projectRoles, found, "the platform")
+		}
+	}
+	return nil
 }

@@ -71,7 +71,8 @@ func projectRole(from *base, namespace string) *rbacv1.Role {
 }
 
 // keepWorkspaceRole creates a role, or makes the one there is equal: built-in
-// roles follow what they are copied from.
+// roles follow what they are copied from. A role of its name that belongs to
+// another workspace is a conflict.
 func keepWorkspaceRole(ctx context.Context, c client.Client, wanted *iamv1alpha2.WorkspaceRole) error {
 	found := &iamv1alpha2.WorkspaceRole{}
 	err := c.Get(ctx, client.ObjectKeyFromObject(wanted), found)
@@ -80,6 +81,9 @@ func keepWorkspaceRole(ctx context.Context, c client.Client, wanted *iamv1alpha2
 	}
 	if err != nil {
 		return err
+	}
+	if workspace := wanted.Labels[iamv1alpha2.LabelWorkspace]; !ownedByWorkspace(found, workspace) {
+		return notOwned(workspaceRoles, found, "workspace "+workspace)
 	}
 	updated := found.DeepCopy()
 	merge(updated, wanted)
@@ -91,6 +95,7 @@ func keepWorkspaceRole(ctx context.Context, c client.Client, wanted *iamv1alpha2
 	return c.Update(ctx, updated)
 }
 
+// keepProjectRole is keepWorkspaceRole for the roles of a project.
 func keepProjectRole(ctx context.Context, c client.Client, wanted *rbacv1.Role) error {
 	found := &rbacv1.Role{}
 	err := c.Get(ctx, client.ObjectKeyFromObject(wanted), found)
@@ -99,6 +104,9 @@ func keepProjectRole(ctx context.Context, c client.Client, wanted *rbacv1.Role) 
 	}
 	if err != nil {
 		return err
+	}
+	if !builtInProjectRole(found) {
+		return notOwned(projectRoles, found, "the project")
 	}
 	updated := found.DeepCopy()
 	merge(updated, wanted)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -19,6 +18,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -49,6 +49,9 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	if problems := validation.IsDNS1123Label(created.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
 	}
+	if right, owner := reserved.Name(reserved.Workspace, created.Name); right == reserved.ServerOnly {
+		return nil, status.Invalid("metadata.name", "the name %q is reserved for %s", created.Name, owner)
+	}
 	manager := &created.Spec.Template.Spec.Manager
 	if *manager == "" {
 		*manager = creator
@@ -56,20 +59,17 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	if err := w.Client.Get(ctx, client.ObjectKey{Name: *manager}, &iamv1alpha2.User{}); err != nil {
 		return nil, err
 	}
-	// Namespaces may carry the label of a workspace there is not. They must not
-	// fall to whoever creates one of that name.
-	namespaces, err := w.Namespaces(ctx, created.Name)
-	if err != nil {
+	err := w.Client.Get(ctx, client.ObjectKeyFromObject(created), &tenantv1alpha2.WorkspaceTemplate{})
+	if err == nil {
+		return nil, apierrors.NewAlreadyExists(tenantv1alpha2.Resource("workspacetemplates"), created.Name)
+	}
+	if !apierrors.IsNotFound(err) {
 		return nil, err
 	}
-	err = w.Client.Get(ctx, client.ObjectKeyFromObject(created), &tenantv1alpha2.WorkspaceTemplate{})
-	switch {
-	case err == nil:
-		return nil, apierrors.NewAlreadyExists(tenantv1alpha2.Resource("workspacetemplates"), created.Name)
-	case !apierrors.IsNotFound(err):
+	// Objects may carry the label of a workspace there is not, or names derived
+	// from its name. They must not fall to whoever creates it.
+	if err := w.nameFree(ctx, created.Name); err != nil {
 		return nil, err
-	case len(namespaces) > 0:
-		return nil, status.New(http.StatusConflict, metav1.StatusReasonConflict, "there are namespaces labelled as of a workspace %s", created.Name)
 	}
 	if err := w.Client.Create(ctx, created); err != nil {
 		return nil, err
@@ -199,6 +199,8 @@ func (w *Workspaces) ensureManager(ctx context.Context, template *tenantv1alpha2
 		return err
 	case manager == "" && err != nil:
 		return nil
+	case err == nil && !ownedByWorkspace(found, template.Name):
+		return notOwned(workspaceRoleBindings, found, "workspace "+template.Name)
 	case manager == "":
 		return client.IgnoreNotFound(w.Client.Delete(ctx, found))
 	}
@@ -210,7 +212,7 @@ func (w *Workspaces) ensureManager(ctx context.Context, template *tenantv1alpha2
 			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels, OwnerReferences: []metav1.OwnerReference{owner}}, Subjects: subjects, RoleRef: role,
 		}))
 	}
-	if slices.Equal(found.Subjects, subjects) && found.RoleRef == role && found.Labels[iamv1alpha2.LabelWorkspace] == template.Name {
+	if slices.Equal(found.Subjects, subjects) && found.RoleRef == role {
 		return nil
 	}
 	updated := found.DeepCopy()

@@ -10,6 +10,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -56,7 +57,7 @@ func (h *Handler) createNamespace(w http.ResponseWriter, r *http.Request) error 
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
-	if err := h.mayLabel(r, wanted.Name, nil, wanted.Labels); err != nil {
+	if err := h.mayLabel(r, nil, wanted); err != nil {
 		return err
 	}
 	created, err := h.Projects.Create(r.Context(), r.PathValue("workspace"), wanted, caller(r).GetName())
@@ -99,7 +100,7 @@ func (h *Handler) patchNamespaceOnce(w http.ResponseWriter, r *http.Request) err
 }
 
 func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, present, wanted *corev1.Namespace) error {
-	if err := h.mayLabel(r, wanted.Name, present.Labels, wanted.Labels); err != nil {
+	if err := h.mayLabel(r, present, wanted); err != nil {
 		return err
 	}
 	if err := h.mayIsolate(r, present, wanted); err != nil {
@@ -108,6 +109,10 @@ func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, prese
 	from := r.PathValue("workspace")
 	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
 		if err := h.mayMove(r, from, to); err != nil {
+			return err
+		}
+		// The members of the workspace would rule in a namespace of the platform.
+		if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Namespace, namespaces, wanted.Name); err != nil {
 			return err
 		}
 	}

@@ -7,12 +7,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -186,25 +186,45 @@ func (h *Handler) mayMove(r *http.Request, from, to string) error {
 	return nil
 }
 
-// mayLabel refuses to let the caller change the labels of a namespace that say
-// what its pods may do on the node or whose DevOps project it is, unless he may
-// do everything in the cluster (CVE-2026-41052).
-func (h *Handler) mayLabel(r *http.Request, name string, before, after map[string]string) error {
-	relevant := func(labels map[string]string) map[string]string {
-		labels = maps.Clone(labels)
-		maps.DeleteFunc(labels, func(key, _ string) bool {
-			return key != iamv1alpha2.LabelDevOps && !strings.HasPrefix(key, "pod-security.kubernetes.io/")
-		})
-		return labels
+// mayLabel refuses to let the caller change what reconcilers and Kubernetes act
+// on, such as what the pods of a namespace may do on the node (CVE-2026-41052).
+// The workspace is checked by mayMove; what the server keeps by itself is not
+// the client's to change. present is nil for a new namespace.
+func (h *Handler) mayLabel(r *http.Request, present, wanted *corev1.Namespace) error {
+	after := &metav1.ObjectMeta{Name: wanted.Name, Labels: maps.Clone(wanted.Labels), Annotations: maps.Clone(wanted.Annotations)}
+	kept := []string{iamv1alpha2.LabelWorkspace, tenantv1alpha2.LabelNamespace}
+	if present == nil {
+		for _, key := range kept {
+			delete(after.Labels, key)
+		}
+		delete(after.Annotations, iamv1alpha2.AnnotationCreator)
+		return authz.CheckFields(r.Context(), h.Rights, caller(r), namespaces, nil, after)
 	}
-	if maps.Equal(relevant(before), relevant(after)) {
-		return nil
+	after.Finalizers, after.OwnerReferences = present.Finalizers, present.OwnerReferences
+	for _, key := range kept {
+		after.Labels = withValue(after.Labels, key, present.Labels)
 	}
-	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
-	if err != nil || len(missing) == 0 {
-		return err
+	if after.Annotations[iamv1alpha2.AnnotationCreator] == "" {
+		after.Annotations = withValue(after.Annotations, iamv1alpha2.AnnotationCreator, present.Annotations)
 	}
-	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), name, "user %q cannot change what pods may do on the node, nor the DevOps project", caller(r).GetName())
+	return authz.CheckFields(r.Context(), h.Rights, caller(r), namespaces, present, after)
+}
+
+// namespaces are those of Kubernetes.
+var namespaces = schema.GroupResource{Resource: "namespaces"}
+
+// withValue sets a key to its value in another map, or removes it.
+func withValue(values map[string]string, key string, from map[string]string) map[string]string {
+	value, has := from[key]
+	if !has {
+		delete(values, key)
+		return values
+	}
+	if values == nil {
+		values = make(map[string]string)
+	}
+	values[key] = value
+	return values
 }
 
 // mayIsolate refuses to let the caller turn the network isolation of a namespace

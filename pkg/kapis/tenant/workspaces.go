@@ -11,6 +11,7 @@ import (
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -35,6 +36,9 @@ func (h *Handler) getWorkspace(resource string) route.Handler {
 func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error {
 	wanted := &tenantv1alpha2.WorkspaceTemplate{}
 	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Workspace, tenantv1alpha2.Resource("workspacetemplates"), wanted.Name); err != nil {
 		return err
 	}
 	created, err := h.Workspaces.Create(r.Context(), wanted, caller(r).GetName())

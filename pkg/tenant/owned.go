@@ -1,0 +1,135 @@
+package tenant
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// notOwned is the conflict about an object that has the name of one of ours and
+// belongs to something else. It is no conflict of versions: trying again does
+// not help.
+func notOwned(resource schema.GroupResource, object client.Object, owner string) error {
+	name := object.GetName()
+	if namespace := object.GetNamespace(); namespace != "" {
+		name = namespace + "/" + name
+	}
+	return status.New(http.StatusConflict, metav1.StatusReasonAlreadyExists, "%s %q already exists and does not belong to %s", resource, name, owner)
+}
+
+var (
+	workspaceRoles        = iamv1alpha2.Resource("workspaceroles")
+	workspaceRoleBindings = iamv1alpha2.Resource("workspacerolebindings")
+	projectRoles          = schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}
+)
+
+// ownedByWorkspace reports whether a role or binding is of a workspace: by its
+// label, and by its owners, which must not be another workspace. The UID of the
+// owner may be an older one, since workspaces are restored from backups.
+func ownedByWorkspace(object client.Object, workspace string) bool {
+	return object.GetLabels()[iamv1alpha2.LabelWorkspace] == workspace &&
+		!slices.ContainsFunc(object.GetOwnerReferences(), func(owner metav1.OwnerReference) bool {
+			return (owner.Kind == "WorkspaceTemplate" || owner.Kind == "Workspace") && owner.Name != workspace
+		})
+}
+
+// builtInProjectRole reports whether a role of a project was copied from a role
+// of the platform, by this server or by KubeSphere: charts have roles of the
+// same names, which must not get the rights of ours.
+func builtInProjectRole(role *rbacv1.Role) bool {
+	return role.Annotations[iamv1alpha2.AnnotationAggregationRoles] != "" || role.Annotations[iamv1alpha2.AnnotationCreator] != ""
+}
+
+// nameFree returns a conflict when a new workspace would take over what carries
+// its label, or names that are in use elsewhere.
+func (w *Workspaces) nameFree(ctx context.Context, workspace string) error {
+	names, err := w.Namespaces(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	if len(names) > 0 {
+		return status.New(http.StatusConflict, metav1.StatusReasonConflict, "there are namespaces labelled as of a workspace %s", workspace)
+	}
+	labelled := client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace}
+	for _, kind := range []string{"WorkspaceRole", "WorkspaceRoleBinding", "Group", "GroupBinding"} {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(iamv1alpha2.SchemeGroupVersion.WithKind(kind + "List"))
+		if err := w.Client.List(ctx, list, labelled); err != nil {
+			return err
+		}
+		for n := range list.Items {
+			if list.Items[n].DeletionTimestamp == nil {
+				return status.New(http.StatusConflict, metav1.StatusReasonConflict,
+					"%s %q is labelled as of a workspace %s and would belong to the new one", kind, list.Items[n].Name, workspace)
+			}
+		}
+	}
+	roles, err := bases(ctx, w.Client, "WorkspaceRole")
+	if err != nil {
+		return err
+	}
+	for n := range roles {
+		wanted := workspaceRole(&roles[n], metav1.OwnerReference{Name: workspace})
+		found := &iamv1alpha2.WorkspaceRole{}
+		if err := w.Client.Get(ctx, client.ObjectKeyFromObject(wanted), found); err == nil {
+			return notOwned(workspaceRoles, found, "workspace "+workspace)
+		} else if !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	binding := &iamv1alpha2.WorkspaceRoleBinding{}
+	if err := w.Client.Get(ctx, client.ObjectKey{Name: workspace + "-admin"}, binding); err == nil {
+		return notOwned(workspaceRoleBindings, binding, "workspace "+workspace)
+	} else if !apierrors.IsNotFound(err) {
+		return err
+	}
+	return nil
+}
+
+// remains are the types whose objects give rights in a namespace or run there:
+// what a namespace that was finalized by force leaves behind.
+var remains = []schema.GroupVersionKind{
+	rbacv1.SchemeGroupVersion.WithKind("RoleBinding"), rbacv1.SchemeGroupVersion.WithKind("Role"),
+	corev1.SchemeGroupVersion.WithKind("ServiceAccount"), corev1.SchemeGroupVersion.WithKind("Secret"), corev1.SchemeGroupVersion.WithKind("Pod"),
+	appsv1.SchemeGroupVersion.WithKind("Deployment"), appsv1.SchemeGroupVersion.WithKind("StatefulSet"), appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
+	batchv1.SchemeGroupVersion.WithKind("CronJob"), batchv1.SchemeGroupVersion.WithKind("Job"),
+}
+
+// namespaceNameFree refuses a reserved name, and one under which objects of an
+// earlier namespace are still stored: whoever had roles there would have them in
+// the new project.
+func (p *Projects) namespaceNameFree(ctx context.Context, name string) error {
+	if right, owner := reserved.Name(reserved.Namespace, name); right != reserved.Free {
+		return status.Invalid("metadata.name", "the name %q is reserved for %s", name, owner)
+	}
+	if err := p.Client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{}); err == nil {
+		return apierrors.NewAlreadyExists(resourceNamespaces, name)
+	} else if !apierrors.IsNotFound(err) {
+		return err
+	}
+	for _, kind := range remains {
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
+		if err := p.Client.List(ctx, list, client.InNamespace(name), client.Limit(1)); err != nil {
+			return err
+		}
+		if len(list.Items) > 0 {
+			return status.New(http.StatusConflict, metav1.StatusReasonConflict,
+				"%s %q is left of an earlier namespace %s and would belong to the new one: an administrator has to delete it", kind.Kind, list.Items[0].Name, name)
+		}
+	}
+	return nil
+}
