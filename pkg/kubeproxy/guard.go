@@ -47,7 +47,6 @@ const (
 	groupIAM    = "iam.kubesphere.io"
 	groupTenant = "tenant.kubesphere.io"
 	workspace   = "kubesphere.io/workspace"
-	devOps      = "kubesphere.io/devopsproject"
 )
 
 // maxBody bounds what is read of a request that is looked into, in bytes: the
@@ -66,6 +65,7 @@ var guarded = map[schema.GroupResource]bool{
 	{Group: groupIAM, Resource: "globalrolebindings"}:           true,
 	{Group: groupIAM, Resource: "workspacerolebindings"}:        true,
 	{Group: groupIAM, Resource: "rolebases"}:                    true,
+	{Group: groupIAM, Resource: "groups"}:                       true,
 	{Group: groupIAM, Resource: "groupbindings"}:                true,
 	{Group: groupIAM, Resource: "users"}:                        true,
 	{Group: groupTenant, Resource: "workspaces"}:                true,
@@ -88,6 +88,12 @@ var secretive = map[schema.GroupResource]bool{
 	{Group: "cluster.kubesphere.io", Resource: "clusters"}: true,
 }
 
+// recorded are the resources this server writes and acts on: users are locked
+// out by the failures among their login records.
+var recorded = map[schema.GroupResource]bool{
+	{Group: groupIAM, Resource: "loginrecords"}: true,
+}
+
 // trusting are the resources whose objects let others speak in the name of this
 // server: pages of theirs have its origin, and they may be given the tokens of
 // callers. Roles in a cluster do not reach that far.
@@ -102,7 +108,7 @@ func reads(verb string) bool { return verb == "get" || verb == "list" || verb ==
 // stored, or say whom this server trusts: who may do everything on the platform.
 func (p *Proxy) reveal(ctx context.Context, who user.Info, info *request.Info) error {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
-	if !secretive[resource] && (!trusting[resource] || reads(info.Verb)) {
+	if !secretive[resource] && (!trusting[resource] && !recorded[resource] || reads(info.Verb)) {
 		return nil
 	}
 	administers, err := p.rights.Administers(ctx, who)
@@ -160,9 +166,14 @@ func (p *Proxy) guard(w http.ResponseWriter, r *http.Request, info *request.Info
 			}
 		}
 	}
+	return withBody(r, body), nil
+}
+
+// withBody sets the body of a request.
+func withBody(r *http.Request, body []byte) *http.Request {
 	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	return r, nil
+	return r
 }
 
 // pinned is the body of a write that can only have the outcome that was looked

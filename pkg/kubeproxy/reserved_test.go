@@ -1,0 +1,103 @@
+package kubeproxy
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+)
+
+// cluster are the rights of who has everything in the cluster, and nothing else
+// on the platform.
+type clusterRights struct{ Rights }
+
+func (clusterRights) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	if scope.Cluster != "" || scope.Namespace != "" || scope.Workspace != "" {
+		return nil, nil
+	}
+	return rules, nil
+}
+
+func (clusterRights) MayWriteRole(context.Context, user.Info, authz.Scope, schema.GroupResource, string, []rbacv1.PolicyRule) error {
+	return nil
+}
+
+func (nothing) MayWriteRole(context.Context, user.Info, authz.Scope, schema.GroupResource, string, []rbacv1.PolicyRule) error {
+	return nil
+}
+
+func parse(t *testing.T, text string) *unstructured.Unstructured {
+	t.Helper()
+	if text == "" {
+		return nil
+	}
+	object := &unstructured.Unstructured{}
+	if err := json.Unmarshal([]byte(text), &object.Object); err != nil {
+		t.Fatal(err)
+	}
+	return object
+}
+
+// TestReserved: what reconcilers act on is written by who holds what follows.
+func TestReserved(t *testing.T) {
+	const (
+		platform = "platform"
+		cluster  = "cluster"
+		any      = "any"
+		never    = "never"
+	)
+	const project = `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{"finalizers":["kubernetes"]}}`
+	const part = `{"metadata":{"name":"workspace-q","labels":{"quota.kubesphere.io/resourcequota":"q"}},"spec":{"hard":{"pods":"1"}},"status":{"used":{"pods":"1"}}}`
+	for _, test := range []struct {
+		name, group, resource, subresource, before, after string
+		want                                              string // who may
+	}{
+		{"another annotation", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe","a":"b"}},"spec":{"finalizers":["kubernetes"]}}`, any},
+		{"the creator", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w"},"annotations":{"kubesphere.io/creator":"jane"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
+		{"the creator by status", "", "namespaces", "status", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"jane"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
+		{"that the creator had a turn", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
+		{"finalizing by force", "", "namespaces", "finalize", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{}}`, cluster},
+		{"what pods may do", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p","pod-security.kubernetes.io/enforce":"privileged"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
+		{"a new namespace of one's own", "", "namespaces", "", "", `{"metadata":{"name":"n","annotations":{"kubesphere.io/creator":"jane"}}}`, any},
+		{"a new namespace of another", "", "namespaces", "", "", `{"metadata":{"name":"n","annotations":{"kubesphere.io/creator":"zoe"}}}`, cluster},
+		{"a namespace of Kubernetes", "", "namespaces", "", "", `{"metadata":{"name":"kube-x"}}`, cluster},
+		{"a namespace of the platform", "", "namespaces", "", "", `{"metadata":{"name":"kubesphere-terminals"}}`, platform},
+		{"a namespace of the platform into a workspace", "", "namespaces", "", `{"metadata":{"name":"kubesphere-system"}}`, `{"metadata":{"name":"kubesphere-system","labels":{"kubesphere.io/workspace":"w"}}}`, platform},
+		{"a quota", "", "resourcequotas", "", `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"1"}}}`, `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"2"}}}`, any},
+		{"a part of a quota", "", "resourcequotas", "", part, `{"metadata":{"name":"workspace-q","labels":{"quota.kubesphere.io/resourcequota":"q"}},"spec":{"hard":{"pods":"9"}},"status":{"used":{"pods":"1"}}}`, cluster},
+		{"what of it is used", "", "resourcequotas", "status", part, `{"metadata":{"name":"workspace-q","labels":{"quota.kubesphere.io/resourcequota":"q"}},"spec":{"hard":{"pods":"1"}},"status":{"used":{"pods":"0"}}}`, cluster},
+		{"that it is one", "", "resourcequotas", "", part, `{"metadata":{"name":"workspace-q"},"spec":{"hard":{"pods":"1"}},"status":{"used":{"pods":"1"}}}`, cluster},
+		{"a forged part", "", "resourcequotas", "", "", `{"metadata":{"name":"x","labels":{"quota.kubesphere.io/resourcequota":"q"}}}`, cluster},
+		{"a group", groupIAM, "groups", "", "", `{"metadata":{"name":"ops"}}`, platform},
+		{"a group of everybody", groupIAM, "groups", "", "", `{"metadata":{"name":"pre-registration"}}`, never},
+		{"a group's parent", groupIAM, "groups", "", `{"metadata":{"name":"a"}}`, `{"metadata":{"name":"a","labels":{"iam.kubesphere.io/group-parent":"a"}}}`, platform},
+		{"a group's description", groupIAM, "groups", "", `{"metadata":{"name":"a"}}`, `{"metadata":{"name":"a","annotations":{"b":"c"}}}`, any},
+		{"a workspace of the platform", groupTenant, "workspacetemplates", "", "", `{"metadata":{"name":"system-workspace"}}`, never},
+		{"what becomes of namespaces", groupTenant, "workspacetemplates", "", `{"metadata":{"name":"w"}}`, `{"metadata":{"name":"w","annotations":{"kubesphere.io/deletion-propagation":"Orphan"}}}`, platform},
+		{"a template in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"role-template-x","namespace":"p"}}`, cluster},
+		{"a role of the platform in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"r","namespace":"p","annotations":{"kubesphere.io/creator":"system"}}}`, platform},
+		{"a role in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p","finalizers":["a/b"]}}`, any},
+		{"a finalizer of a workspace role", groupIAM, "workspaceroles", "", `{"kind":"WorkspaceRole","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRole","metadata":{"name":"r","finalizers":["a/b"]}}`, platform},
+		{"an owner of a binding", groupIAM, "workspacerolebindings", "", `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r","ownerReferences":[{"apiVersion":"v1","kind":"X","name":"x","uid":"1"}]}}`, platform},
+		{"the user a binding goes with", groupIAM, "globalrolebindings", "", `{"kind":"GlobalRoleBinding","metadata":{"name":"r"}}`, `{"kind":"GlobalRoleBinding","metadata":{"name":"r","labels":{"iam.kubesphere.io/user-ref":"nobody"}}}`, platform},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			info := &request.Info{APIGroup: test.group, Resource: test.resource, Subresource: test.subresource}
+			before := parse(t, test.before)
+			for name, rights := range map[string]Rights{any: nothing{}, cluster: clusterRights{}, platform: &authz.RBAC{All: true}} {
+				want := test.want == any || test.want == cluster && name != any || test.want == platform && name == platform
+				err := (&Proxy{rights: rights}).permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, before, parse(t, test.after))
+				if (err == nil) != want {
+					t.Errorf("with rights of %s: %v, want %v", name, err, want)
+				}
+			}
+		})
+	}
+}
