@@ -100,6 +100,9 @@ func (k *Kubectl) mayHave(who user.Info, name string) error {
 // Ensure returns the pod of a user, running, and notes that it is used.
 func (k *Kubectl) Ensure(ctx context.Context, name string) (*corev1.Pod, error) {
 	ctx = kube.AsServer(ctx)
+	if err := k.ownNamespace(ctx); err != nil {
+		return nil, err
+	}
 	pod, err := k.use(ctx, name)
 	if err != nil {
 		return nil, err
@@ -151,9 +154,6 @@ func (k *Kubectl) create(ctx context.Context, name string) (*corev1.Pod, error) 
 	switch {
 	case apierrors.IsAlreadyExists(err): // by another request
 		return nil, nil
-	case apierrors.IsNotFound(err):
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: k.Namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}}}
-		return nil, client.IgnoreAlreadyExists(k.Client.Create(ctx, namespace))
 	case err != nil:
 		return nil, err
 	}
