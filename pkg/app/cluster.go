@@ -51,7 +51,7 @@ func (d doors) clusterGroups() []route.Group {
 	others := &registries.Handler{Client: a.client, Rights: d.rights, Egress: d.egress, Asks: registries.NewAsks()}
 	groups := append(health.Groups(), jobs.Groups()...)
 	groups = append(groups, others.Groups()...)
-	groups = append(groups, (&gateways.Handler{Client: a.client, Namespace: d.config.Gateway.Namespace}).Groups()...)
+	groups = append(groups, (&gateways.Handler{Client: a.client, Namespace: d.config.Gateway.Namespace, Rights: d.rights}).Groups()...)
 	groups = append(groups, (&ippools.Handler{Cache: d.cache, Types: d.types}).Group())
 	groups = append(groups, numbers.Group(), (&nodes.Handler{Client: a.client, Rights: d.rights}).Group())
 	return append(groups, shells.Groups()...)

@@ -36,6 +36,8 @@ type Handler struct {
 	Client client.Client
 	// Namespace is where the gateways are.
 	Namespace string
+	// Rights say who may set what reaches beyond a project.
+	Rights Rights
 }
 
 func (h *Handler) key(namespace string) client.ObjectKey {

@@ -3,6 +3,7 @@ package gateways
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -120,6 +121,9 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 	if err := h.replace(gateway, sent, r.PathValue("namespace")); err != nil {
 		return err
 	}
+	if err := errors.Join(h.checkSettings(r.Context(), nil, gateway), h.ownNamespace(r.Context())); err != nil {
+		return err
+	}
 	if err := h.Client.Create(r.Context(), gateway); err != nil {
 		return missing(err)
 	}
@@ -136,7 +140,11 @@ func (h *Handler) update(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Client.Get(r.Context(), h.key(r.PathValue("namespace")), gateway); err != nil {
 		return missing(err)
 	}
+	present := gateway.DeepCopy()
 	if err := h.replace(gateway, sent, r.PathValue("namespace")); err != nil {
+		return err
+	}
+	if err := errors.Join(h.checkSettings(r.Context(), present, gateway), h.ownNamespace(r.Context())); err != nil {
 		return err
 	}
 	if version := sent.GetResourceVersion(); version != "" {

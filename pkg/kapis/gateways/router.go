@@ -73,6 +73,9 @@ func (h *Handler) createRouter(w http.ResponseWriter, r *http.Request) error {
 	if err := h.replace(gateway, sent, namespace); err != nil {
 		return err
 	}
+	if err := h.ownNamespace(r.Context()); err != nil {
+		return err
+	}
 	if err := h.Client.Create(r.Context(), gateway); err != nil {
 		return missing(err)
 	}
