@@ -23,6 +23,7 @@ import (
 
 // Rights decides what somebody may do and give. *authz.RBAC does.
 type Rights interface {
+	authz.Coverer
 	Rules(ctx context.Context, who user.Info, scope authz.Scope) ([]rbacv1.PolicyRule, error)
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error

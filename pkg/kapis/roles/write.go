@@ -3,9 +3,12 @@ package roles
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -16,8 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -48,11 +53,20 @@ func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err != nil {
 			return err
 		}
+		if object.GetName() == "" && object.GetGenerateName() == "" {
+			return status.Invalid("metadata.name", "Required value: name or generateName is required")
+		}
+		if err := authz.CheckName(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), object.GetName()+generated(object)); err != nil {
+			return err
+		}
+		// What holds up or redirects the deletion of a role is the server's.
+		object.SetFinalizers(nil)
+		object.SetOwnerReferences(nil)
 		// Who came with the platform is not for the client to say.
-		if creator := object.GetAnnotations()[iamv1alpha2.AnnotationCreator]; creator == "" || creator == "system" {
+		if creator := object.GetAnnotations()[iamv1alpha2.AnnotationCreator]; creator == "" || creator == iamv1alpha2.CreatorSystem {
 			annotate(object, iamv1alpha2.AnnotationCreator, who.GetName())
 		}
-		if err := h.admit(r, &k, object, nil); err != nil {
+		if err := h.admit(w, r, &k, object, nil); err != nil {
 			return err
 		}
 		if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
@@ -109,7 +123,9 @@ func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found
 	if object.GetResourceVersion() == "" {
 		object.SetResourceVersion(found.GetResourceVersion())
 	}
-	if err := h.admit(r, k, object, found); err != nil {
+	object.SetFinalizers(found.GetFinalizers())
+	object.SetOwnerReferences(found.GetOwnerReferences())
+	if err := h.admit(w, r, k, object, found); err != nil {
 		return err
 	}
 	if err := h.Client.Update(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
@@ -140,7 +156,7 @@ func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error 
 
 // admit puts a role where the path says, fills in the rules of its templates
 // and checks that the caller may give them.
-func (h *Handler) admit(r *http.Request, k *kind, object, before *unstructured.Unstructured) error {
+func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object, before *unstructured.Unstructured) error {
 	who, err := caller(r)
 	if err != nil {
 		return err
@@ -156,12 +172,29 @@ func (h *Handler) admit(r *http.Request, k *kind, object, before *unstructured.U
 		labels[iamv1alpha2.LabelWorkspace] = at.workspace
 		object.SetLabels(labels)
 	}
-	if err := h.aggregate(r.Context(), k, at, object); err != nil {
+	if before != nil {
+		if err := authz.CheckFields(r.Context(), h.Rights, who, k.groupResource(), before, object); err != nil {
+			return err
+		}
+	}
+	missing, err := h.aggregate(r.Context(), k, at, object)
+	if err != nil {
 		return err
 	}
 	rules, err := iam.Given(object)
 	if err != nil {
 		return err
+	}
+	if len(missing) > 0 {
+		// A template counts from when it is there, whatever its rules are then.
+		if before == nil || before.GetAnnotations()[iamv1alpha2.AnnotationAggregationRoles] != object.GetAnnotations()[iamv1alpha2.AnnotationAggregationRoles] {
+			if err := h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), authz.Everything()); err != nil {
+				return err
+			}
+		}
+		for _, name := range missing {
+			w.Header().Add("Warning", fmt.Sprintf("299 - %q", "there is no role template "+printable(name)+" yet"))
+		}
 	}
 	if before != nil {
 		// As in Kubernetes, a role that stays as wide as it was may be renamed by
@@ -190,39 +223,54 @@ func (h *Handler) mayNarrow(r *http.Request, k *kind, role *unstructured.Unstruc
 	return h.Rights.MayNarrow(r.Context(), who, k.scope(placeOf(r)), k.groupResource(), role.GetName(), rules)
 }
 
-// aggregate sets the rules of a role to those of its templates.
-func (h *Handler) aggregate(ctx context.Context, k *kind, at place, object *unstructured.Unstructured) error {
+// printable is a name of a client's choice as it may be in a header.
+func printable(name string) string {
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return '?'
+		}
+		return c
+	}, name[:min(len(name), 253)])
+}
+
+// generated is the prefix of a name that Kubernetes completes.
+func generated(object *unstructured.Unstructured) string {
+	if object.GetName() != "" {
+		return ""
+	}
+	return object.GetGenerateName()
+}
+
+// aggregate sets the rules of a role to those of its templates, and returns the
+// names of templates that are not there.
+func (h *Handler) aggregate(ctx context.Context, k *kind, at place, object *unstructured.Unstructured) (missing []string, err error) {
 	names, err := iam.Templates(object)
 	if err != nil || len(names) == 0 || iam.BuiltIn(object) {
-		return err
+		return nil, err
 	}
 	var problem error
 	rules, missing := iam.Aggregate(names, func(name string) ([]rbacv1.PolicyRule, bool) {
 		template, err := h.template(ctx, k, at, name)
-		if err != nil || template == "" {
-			problem = err
-			return nil, false
-		}
 		var role struct{ Rules []rbacv1.PolicyRule }
-		problem = json.Unmarshal([]byte(template), &role)
-		return role.Rules, problem == nil
+		if err == nil && template != "" {
+			err = json.Unmarshal([]byte(template), &role)
+		}
+		problem = errors.Join(problem, err)
+		return role.Rules, err == nil && template != ""
 	})
 	if problem != nil {
-		return problem
-	}
-	if len(missing) > 0 {
-		return status.BadRequest("there is no role template %q", missing[0])
+		return nil, problem
 	}
 	text, err := json.Marshal(rules)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var plain []any
 	if err := json.Unmarshal(text, &plain); err != nil {
-		return err
+		return nil, err
 	}
 	object.Object["rules"] = plain
-	return nil
+	return missing, nil
 }
 
 // decode reads the role in the body of a request.
@@ -239,9 +287,6 @@ func decode(r *http.Request, k *kind) (*unstructured.Unstructured, error) {
 		return nil, status.BadRequest("the body is a %s, not a %s", given, k.Kind)
 	}
 	object.SetGroupVersionKind(k.GroupVersionKind)
-	if object.GetName() == "" {
-		return nil, status.BadRequest("metadata.name is missing")
-	}
 	return object, nil
 }
 
