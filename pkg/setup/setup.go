@@ -102,6 +102,7 @@ func (s *Setup) once(ctx context.Context) error {
 		{"binding of forwarded requests", s.authorized},
 		{"built-in roles", s.roles},
 		{"first user and OAuth client", s.firstStart},
+		{"workspace of the platform", s.systemWorkspace},
 	} {
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
