@@ -90,7 +90,8 @@ func TestEscalation(t *testing.T) {
 		{"binding in the workspace", token, "POST", space + "/workspacerolebindings", `[{"roleRef":{"kind":"WorkspaceRole","name":"esc-a-admin"},"subjects":[{"kind":"User","name":"esc-manager"}]}]`, "", 403},
 		{"binding a role of another workspace", owner, "POST", space + "/workspacerolebindings", `[{"roleRef":{"kind":"WorkspaceRole","name":"esc-b-admin"},"subjects":[{"kind":"User","name":"esc-owner"}]}]`, "", 404},
 		{"the owner makes a role of templates", owner, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-made","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"role-template-view-projects\"]"}}}`, "", 200},
-		{"the owner makes one of none", owner, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-odd","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"no-such-template\"]"}}}`, "", 400},
+		{"the owner makes one of none", owner, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-odd","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"no-such-template\"]"}}}`, "", 200},
+		{"one of none by who may not give anything", token, "POST", space + "/workspaceroles", `{"metadata":{"name":"esc-a-odder","annotations":{"iam.kubesphere.io/aggregation-roles":"[\"no-such-template\"]"}}}`, "", 403},
 		{"the owner asks Kubernetes for it", owner, "POST", "/apis/iam.kubesphere.io/v1alpha2/workspacerolebindings", `{}`, "", 403},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,0 +1,470 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+)
+
+// newPerson creates a user with a global role and logs in.
+func newPerson(t *testing.T, name, role string) person {
+	t.Helper()
+	admin := shared.as(t, "admin", adminPassword)
+	admin.must(t, 200, "POST", iamPath+"/users", newUser(name, role))
+	t.Cleanup(func() { dropped(t, iamPath+"/users/"+name) })
+	return shared.as(t, name, passwordOf(name))
+}
+
+// dropped deletes what may be gone already, after the context of a test is over.
+func dropped(t *testing.T, path string) {
+	c, err := http.NewRequestWithContext(context.Background(), http.MethodDelete, shared.url+path, nil)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	form := url.Values{}
+	pairs := passwordForm("admin", adminPassword)
+	for n := 0; n < len(pairs); n += 2 {
+		form.Add(pairs[n], pairs[n+1])
+	}
+	login, err := http.PostForm(shared.url+"/oauth/token", form)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	defer func() { _ = login.Body.Close() }()
+	var issued tokens
+	if err := json.NewDecoder(login.Body).Decode(&issued); err != nil {
+		t.Error(err)
+		return
+	}
+	bearer(issued.AccessToken)(c)
+	answer, err := http.DefaultClient.Do(c)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != 200 && answer.StatusCode != 404 {
+		t.Logf("DELETE %s: %d", path, answer.StatusCode)
+	}
+}
+
+// newSpace creates a workspace with a manager.
+func newSpace(t *testing.T, name string, manager person) {
+	t.Helper()
+	shared.as(t, "admin", adminPassword).must(t, 200, "POST", tenantPath+"/workspaces", newWorkspace(name, manager.name))
+	t.Cleanup(func() { dropped(t, tenantPath+"/workspaces/"+name) })
+}
+
+func (p person) patch(t *testing.T, path, body string) reply {
+	t.Helper()
+	return p.do(t, "PATCH", path, strings.NewReader(body), bearer(p.token), header("Content-Type", "application/merge-patch+json"))
+}
+
+func (p person) sends(t *testing.T, code int, method, path, body string) {
+	t.Helper()
+	if r := shared.send(t, method, path, p.token, body); r.code != code {
+		t.Errorf("%s: %s %s %s: %d %.300s, want %d", p.name, method, path, body, r.code, r.body, code)
+	}
+}
+
+func (p person) patches(t *testing.T, code int, path, body string) {
+	t.Helper()
+	if r := p.patch(t, path, body); r.code != code {
+		t.Errorf("%s: PATCH %s %s: %d %.300s, want %d", p.name, path, body, r.code, r.body, code)
+	}
+}
+
+// TestReservedNames: what others rely on is not to be had by taking its name.
+func TestReservedNames(t *testing.T) {
+	wadmin, prov := newPerson(t, "nm-res-wadmin", "platform-regular"), newPerson(t, "nm-res-prov", "platform-self-provisioner")
+	newSpace(t, "nm-res", wadmin)
+	admin := shared.as(t, "admin", adminPassword)
+	for _, name := range []string{"kubesphere-terminals", "kubesphere-anything", "kubesphere", "kube-anything", "default"} {
+		wadmin.sends(t, 422, "POST", tenantPath+"/workspaces/nm-res/namespaces", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+	}
+	for _, name := range []string{"system-workspace", "platform", "kubesphere-x"} {
+		prov.sends(t, 403, "POST", tenantPath+"/workspaces", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+	}
+	for _, name := range []string{"system", "ks-apiserver", "system:anonymous"} {
+		admin.sends(t, 403, "POST", iamPath+"/users", fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"email":""}}`, name))
+	}
+	for _, name := range []string{"pre-registration", "root"} {
+		wadmin.sends(t, 422, "POST", iamPath+"/workspaces/nm-res/groups", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+	}
+	admin.sends(t, 403, "POST", "/apis/iam.kubesphere.io/v1alpha2/groups", `{"apiVersion":"iam.kubesphere.io/v1alpha2","kind":"Group","metadata":{"name":"pre-registration"}}`)
+	wadmin.sends(t, 403, "POST", iamPath+"/workspaces/nm-res/workspaceroles", `{"metadata":{"name":"role-template-mine"},"rules":[]}`)
+	// A terminal's namespace that is a project gets no tokens.
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-res/namespaces", newNamespace("nm-res-terminals"))
+	i := run(t, func(c *config.Config) {
+		c.Terminal.Kubectl.Server, c.Terminal.Kubectl.CertificateAuthority = shared.secure, shared.certificate
+		c.Terminal.Kubectl.Namespace = "nm-res-terminals"
+	})
+	if err := i.waitReady(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if r := i.get(t, kubeconfigs+"/admin/kubectl", bearer(i.login(t).AccessToken)); r.code != 409 {
+		t.Errorf("a terminal in a project: %d %s", r.code, r.body)
+	}
+	pods := &corev1.PodList{}
+	if err := kubernetes(t, "").List(t.Context(), pods, client.InNamespace("nm-res-terminals")); err != nil || len(pods.Items) > 0 {
+		t.Errorf("%d pods, %v", len(pods.Items), err)
+	}
+}
+
+// TestReservedFields: what a reconciler acts on is written by who holds the
+// right that follows.
+func TestReservedFields(t *testing.T) {
+	wadmin, poper := newPerson(t, "nm-fld-wadmin", "platform-regular"), newPerson(t, "nm-fld-poper", "platform-regular")
+	newSpace(t, "nm-fld", wadmin)
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-fld/namespaces", newNamespace("nm-fld-p1"))
+	wadmin.must(t, 200, "POST", iamPath+"/namespaces/nm-fld-p1/members", []fields{{"username": poper.name, "roleRef": "operator"}})
+	const namespace = "/api/v1/namespaces/nm-fld-p1"
+	poper.patches(t, 200, namespace, `{"metadata":{"annotations":{"a":"b"}}}`)
+	poper.patches(t, 403, namespace, `{"metadata":{"labels":{"kubesphere.io/namespace":null},"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	poper.patches(t, 403, namespace, `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	poper.patches(t, 403, namespace+"/status", `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	poper.patches(t, 403, namespace, `{"metadata":{"finalizers":["example.com/never"]}}`)
+	poper.patches(t, 403, namespace, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"1"}]}}`)
+	if r := poper.do(t, "PATCH", namespace+"?fieldManager=x", strings.NewReader(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"nm-fld-p1","annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`),
+		bearer(poper.token), header("Content-Type", "application/apply-patch+yaml")); r.code != 403 && r.code != 409 {
+		t.Errorf("apply: %d %s", r.code, r.body)
+	}
+	wadmin.patches(t, 403, tenantPath+"/workspaces/nm-fld/namespaces/nm-fld-p1", `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	wadmin.patches(t, 200, tenantPath+"/workspaces/nm-fld/namespaces/nm-fld-p1", `{"metadata":{"annotations":{"kubesphere.io/description":"ours"}}}`)
+	poper.must(t, 403, "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/nm-fld-p1/rolebindings", fields{})
+
+	// A namespace is not finalized by force.
+	r := shared.get(t, namespace, bearer(wadmin.token))
+	body := decode[map[string]any](t, r)
+	body["spec"] = fields{"finalizers": []string{}}
+	wadmin.must(t, 403, "PUT", namespace+"/finalize", body)
+
+	// What a role of a workspace hangs on is not for its writers.
+	made := decode[iamv1alpha2.WorkspaceRole](t, wadmin.must(t, 200, "POST", iamPath+"/workspaces/nm-fld/workspaceroles", fields{
+		"metadata": fields{"name": "nm-fld-mine", "finalizers": []string{"example.com/never"}, "ownerReferences": []fields{{"apiVersion": "v1", "kind": "Node", "name": "x", "uid": "1"}}}, "rules": []any{},
+	}))
+	if len(made.Finalizers) > 0 || len(made.OwnerReferences) > 0 {
+		t.Errorf("made %+v", made.ObjectMeta)
+	}
+	patched := wadmin.patch(t, iamPath+"/workspaces/nm-fld/workspaceroles/nm-fld-mine", `{"metadata":{"finalizers":["example.com/never"]}}`)
+	if role := decode[iamv1alpha2.WorkspaceRole](t, patched); patched.code != 200 || len(role.Finalizers) > 0 {
+		t.Errorf("patched %d %+v", patched.code, role.ObjectMeta)
+	}
+	wadmin.patches(t, 403, iamPath+"/workspaces/nm-fld/workspaceroles/nm-fld-mine", `{"metadata":{"annotations":{"kubesphere.io/creator":"system"}}}`)
+
+	// The part of a workspace's quota is deleted with the quota.
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-fld/resourcequotas", fields{"metadata": fields{"name": "nm-fld-q"}, "spec": fields{"quota": fields{"hard": fields{"pods": "1"}}}})
+	part := namespace + "/resourcequotas/workspace-nm-fld-q"
+	answers(t, "GET", part, poper.token, 200)
+	for _, who := range []person{poper, wadmin} {
+		who.sends(t, 403, "DELETE", part, "")
+		who.sends(t, 403, "DELETE", namespace+"/resourcequotas", "")
+		who.patches(t, 403, part, `{"spec":{"hard":{"pods":"9"}}}`)
+		who.patches(t, 403, part, `{"metadata":{"labels":null}}`)
+	}
+	wadmin.must(t, 200, "DELETE", tenantPath+"/workspaces/nm-fld/resourcequotas/nm-fld-q", nil)
+
+	// Settings of a gateway stay in the project.
+	wadmin.sends(t, 403, "POST", gatewayPath+"/namespaces/nm-fld-p1/gateways", `{"spec":{"controller":{"config":{"http-snippet":"x"}}}}`)
+	wadmin.sends(t, 403, "POST", gatewayPath+"/namespaces/nm-fld-p1/gateways", `{"spec":{"controller":{"config":{"proxy-body-size":"1m; }"}}}}`)
+}
+
+// TestReusedNamespace: who had roles in a namespace of the name has none in the
+// next project.
+func TestReusedNamespace(t *testing.T) {
+	wadmin, otherw := newPerson(t, "nm-old-wadmin", "platform-regular"), newPerson(t, "nm-old-otherw", "platform-regular")
+	newSpace(t, "nm-old-w1", wadmin)
+	newSpace(t, "nm-old-w2", otherw)
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-old-w1/namespaces", newNamespace("nm-old-py1"))
+	c, namespace := kubernetes(t, ""), &corev1.Namespace{}
+	if err := c.Get(t.Context(), clientKey("nm-old-py1"), namespace); err != nil {
+		t.Fatal(err)
+	}
+	namespace.Spec.Finalizers = nil
+	if err := c.SubResource("finalize").Update(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 20*time.Second, func() error {
+		if err := c.Delete(t.Context(), namespace); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+		if err := c.Get(t.Context(), clientKey("nm-old-py1"), namespace); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %v", err)
+		}
+		return nil
+	})
+	clear := func(ctx context.Context) {
+		for _, object := range []client.Object{&rbacv1.RoleBinding{}, &rbacv1.Role{}, &corev1.ServiceAccount{}, &corev1.ConfigMap{}} {
+			_ = c.DeleteAllOf(ctx, object, client.InNamespace("nm-old-py1"))
+		}
+	}
+	t.Cleanup(func() { clear(context.Background()) })
+	r := otherw.call(t, "POST", tenantPath+"/workspaces/nm-old-w2/namespaces", newNamespace("nm-old-py1"))
+	if r.code != 409 || !strings.Contains(string(r.body), "left of an earlier namespace") {
+		t.Errorf("with what is left: %d %s", r.code, r.body)
+	}
+	wadmin.must(t, 403, "GET", "/api/v1/namespaces/nm-old-py1/secrets", nil)
+	clear(t.Context())
+	eventually(t, 20*time.Second, func() error {
+		return expect(otherw.call(t, "POST", tenantPath+"/workspaces/nm-old-w2/namespaces", newNamespace("nm-old-py1")), 200)
+	})
+	wadmin.must(t, 403, "GET", "/api/v1/namespaces/nm-old-py1/secrets", nil)
+}
+
+// TestGroupNames: the names of groups are global, their owners are not.
+func TestGroupNames(t *testing.T) {
+	wadmin := newPerson(t, "nm-grp-wadmin", "platform-regular")
+	newSpace(t, "nm-grp", wadmin)
+	admin, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
+	binding := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "nm-grp-ops-admins"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: "nm-grp-ops"}},
+	}
+	create(t, c, binding)
+	const groups = iamPath + "/workspaces/nm-grp/groups"
+	r := wadmin.call(t, "POST", groups, fields{"metadata": fields{"name": "nm-grp-ops"}})
+	if r.code != 409 || strings.Contains(string(r.body), "nm-grp-ops-admins") {
+		t.Errorf("a name with a cluster role: %d %s", r.code, r.body)
+	}
+	wadmin.must(t, 403, "POST", groups+"?confirmBindings=true", fields{"metadata": fields{"name": "nm-grp-ops"}})
+	if r := admin.call(t, "POST", groups, fields{"metadata": fields{"name": "nm-grp-ops"}}); r.code != 409 || !strings.Contains(string(r.body), "nm-grp-ops-admins") {
+		t.Errorf("by the administrator: %d %s", r.code, r.body)
+	}
+	admin.must(t, 200, "POST", groups+"?confirmBindings=true", fields{"metadata": fields{"name": "nm-grp-ops"}})
+	wadmin.must(t, 200, "DELETE", groups+"/nm-grp-ops", nil)
+	if err := c.Get(t.Context(), clientKey(binding.Name), binding); err != nil {
+		t.Errorf("the binding is gone: %v", err)
+	}
+
+	// Parents end somewhere, and so does a deletion.
+	wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"name": "nm-grp-a", "labels": fields{"iam.kubesphere.io/group-parent": "root"}}})
+	wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"name": "nm-grp-b", "labels": fields{"iam.kubesphere.io/group-parent": "nm-grp-a"}}})
+	wadmin.patches(t, 422, groups+"/nm-grp-a", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-a"}}}`)
+	wadmin.patches(t, 422, groups+"/nm-grp-a", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-b"}}}`)
+	generated := decode[iamv1alpha2.Group](t, wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"generateName": "nm-grp-dep-", "labels": fields{"iam.kubesphere.io/group-parent": "root"}}}))
+	if !strings.HasPrefix(generated.Name, "nm-grp-dep-") || len(generated.Name) != len("nm-grp-dep-")+5 {
+		t.Errorf("generated %q", generated.Name)
+	}
+	// A cycle that is there already.
+	for _, name := range []string{"nm-grp-a", "nm-grp-b"} {
+		group := &iamv1alpha2.Group{}
+		if err := c.Get(t.Context(), clientKey(name), group); err != nil {
+			t.Fatal(err)
+		}
+		group.Labels["iam.kubesphere.io/group-parent"] = map[string]string{"nm-grp-a": "nm-grp-b", "nm-grp-b": "nm-grp-a"}[name]
+		if err := c.Update(t.Context(), group); err != nil {
+			t.Fatal(err)
+		}
+	}
+	started := time.Now()
+	wadmin.must(t, 200, "DELETE", groups+"/nm-grp-a", nil)
+	if took := time.Since(started); took > 10*time.Second {
+		t.Errorf("deleting a cycle took %s", took)
+	}
+	// A group deleted behind the server's back goes, too: the reconciler lives.
+	if err := c.Delete(t.Context(), &generated); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 30*time.Second, func() error {
+		for _, name := range []string{"nm-grp-a", "nm-grp-b", generated.Name} {
+			if err := c.Get(t.Context(), clientKey(name), &iamv1alpha2.Group{}); !apierrors.IsNotFound(err) {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// TestOutranking: who changes the credentials of another holds all that the
+// other holds, in every scope.
+func TestOutranking(t *testing.T) {
+	admin, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
+	admin.must(t, 200, "POST", iamPath+"/globalroles", fields{"metadata": fields{"name": "nm-rank-hr"}, "rules": []fields{
+		{"apiGroups": []string{"iam.kubesphere.io"}, "resources": []string{"users", "users/password", "users/sessions", "users/tokens", "users/identities"}, "verbs": []string{"get", "list", "create", "update", "patch", "delete"}},
+	}})
+	t.Cleanup(func() { dropped(t, iamPath+"/globalroles/nm-rank-hr") })
+	hr, plain := newPerson(t, "nm-rank-boss", "nm-rank-hr"), newPerson(t, "nm-rank-plain", "platform-regular")
+	cadmin, wadmin, padmin := newPerson(t, "nm-rank-cadmin", "platform-regular"), newPerson(t, "nm-rank-wadmin", "platform-regular"), newPerson(t, "nm-rank-padmin", "platform-regular")
+	create(t, c, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "nm-rank-cadmin"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}, Subjects: []rbacv1.Subject{subjectUser(cadmin.name)},
+	})
+	newSpace(t, "nm-rank", wadmin)
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-rank/namespaces", newNamespace("nm-rank-p1"))
+	wadmin.must(t, 200, "POST", iamPath+"/namespaces/nm-rank-p1/members", []fields{{"username": padmin.name, "roleRef": "admin"}})
+	answers(t, "GET", "/api/v1/nodes", cadmin.token, 200)
+	for _, other := range []person{cadmin, wadmin, padmin} {
+		hr.must(t, 403, "PUT", iamPath+"/users/"+other.name+"/password", fields{"password": "Newpass-of-1984"})
+		hr.must(t, 403, "DELETE", iamPath+"/users/"+other.name, nil)
+		hr.must(t, 403, "DELETE", iamPath+"/users/"+other.name+"/sessions", nil)
+		user := decode[iamv1alpha2.User](t, hr.must(t, 200, "GET", iamPath+"/users/"+other.name, nil))
+		user.Spec.Email = "taken-over@example.com"
+		hr.must(t, 403, "PUT", iamPath+"/users/"+other.name, user)
+	}
+	hr.must(t, 200, "PUT", iamPath+"/users/"+plain.name+"/password", fields{"password": "Newpass-of-1984"})
+	admin.must(t, 200, "PUT", iamPath+"/users/"+cadmin.name+"/password", fields{"password": "Newpass-of-1984"})
+
+	// Bindings that wait for a user of their name.
+	create(t, c, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "nm-rank-ghosts"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}, Subjects: []rbacv1.Subject{subjectUser("nm-rank-ghost")},
+	})
+	ghost := newUser("nm-rank-ghost", "")
+	hr.must(t, 409, "POST", iamPath+"/users", ghost)
+	eventually(t, time.Second, func() error {
+		return expect(hr.call(t, "POST", iamPath+"/users?confirmBindings=true", ghost), 403)
+	})
+	if r := admin.call(t, "POST", iamPath+"/users", ghost); r.code != 409 || !strings.Contains(string(r.body), "nm-rank-ghosts") {
+		t.Errorf("by the administrator: %d %s", r.code, r.body)
+	}
+	admin.must(t, 200, "POST", iamPath+"/users?confirmBindings=true", ghost)
+	admin.must(t, 200, "DELETE", iamPath+"/users/nm-rank-ghost", nil)
+}
+
+// TestWorkspaceNames: the name of a workspace takes nothing from others.
+func TestWorkspaceNames(t *testing.T) {
+	wadmin, wmember, prov := newPerson(t, "nm-ws-wadmin", "platform-regular"), newPerson(t, "nm-ws-wmember", "platform-regular"), newPerson(t, "nm-ws-prov", "platform-self-provisioner")
+	newSpace(t, "nm-ws", wadmin)
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-ws/namespaces", newNamespace("nm-ws-p1"))
+	wadmin.must(t, 200, "POST", iamPath+"/workspaces/nm-ws/workspaceroles", fields{"metadata": fields{"name": "nm-crew-admin"}, "rules": []fields{{"apiGroups": []string{""}, "resources": []string{"pods"}, "verbs": []string{"get", "list"}}}})
+	wadmin.must(t, 200, "POST", iamPath+"/workspaces/nm-ws/workspacemembers", []fields{{"username": wmember.name, "roleRef": "nm-crew-admin"}})
+	wmember.must(t, 200, "GET", "/api/v1/namespaces/nm-ws-p1/pods", nil)
+	prov.must(t, 409, "POST", tenantPath+"/workspaces", newWorkspace("nm-crew", ""))
+	wmember.must(t, 200, "GET", "/api/v1/namespaces/nm-ws-p1/pods", nil)
+	wadmin.must(t, 200, "GET", iamPath+"/workspaces/nm-ws/workspaceroles/nm-crew-admin", nil)
+	// Not by kubectl either: the reconciler leaves it as it is.
+	admin := shared.as(t, "admin", adminPassword)
+	admin.must(t, 201, "POST", "/apis/tenant.kubesphere.io/v1alpha2/workspacetemplates", newWorkspace("nm-crew", prov.name))
+	t.Cleanup(func() { dropped(t, tenantPath+"/workspaces/nm-crew") })
+	c, role := kubernetes(t, ""), &iamv1alpha2.WorkspaceRole{}
+	eventually(t, 20*time.Second, func() error { // the reconciler has been there
+		return client.IgnoreNotFound(c.Get(t.Context(), clientKey("nm-crew"), &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "tenant.kubesphere.io/v1alpha1", Kind: "Workspace"}}))
+	})
+	admin.must(t, 200, "DELETE", tenantPath+"/workspaces/nm-crew", nil)
+	if err := c.Get(t.Context(), clientKey("nm-crew-admin"), role); err != nil || role.Labels["kubesphere.io/workspace"] != "nm-ws" {
+		t.Errorf("the role is %+v, %v", role.ObjectMeta, err)
+	}
+	wmember.must(t, 200, "GET", "/api/v1/namespaces/nm-ws-p1/pods", nil)
+}
+
+// TestSystemWorkspace: it is there, with the namespaces of the system.
+func TestSystemWorkspace(t *testing.T) {
+	admin := shared.as(t, "admin", adminPassword)
+	admin.must(t, 200, "GET", tenantPath+"/workspaces/system-workspace", nil)
+	r := admin.must(t, 200, "GET", tenantPath+"/workspaces/system-workspace/namespaces?limit=-1", nil)
+	var names []string
+	for _, item := range decode[list](t, r).Items {
+		names = append(names, item.Metadata.Name)
+	}
+	for _, want := range []string{"kube-system", "kube-public", "kubesphere-system", "default"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%s is not among %v", want, names)
+		}
+	}
+	admin.must(t, 403, "DELETE", tenantPath+"/workspaces/system-workspace", nil)
+}
+
+// TestConsoleRoles: what the console of 3.4 offers, and what it sends.
+func TestConsoleRoles(t *testing.T) {
+	wadmin := newPerson(t, "nm-role-wadmin", "platform-regular")
+	newSpace(t, "nm-role", wadmin)
+	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-role/namespaces", newNamespace("nm-role-p1"))
+	admin, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
+	for _, path := range []string{"/globalroles", "/clusterroles", "/workspaces/nm-role/workspaceroles", "/namespaces/nm-role-p1/roles"} {
+		r := admin.must(t, 200, "GET", iamPath+path+"?annotation=kubesphere.io/creator&limit=-1", nil)
+		all := decode[list](t, r)
+		for _, item := range all.Items {
+			if strings.HasPrefix(item.Metadata.Name, "role-template-") {
+				t.Errorf("%s offers %s", path, item.Metadata.Name)
+			}
+		}
+		if len(all.Items) < 2 {
+			t.Errorf("%s offers %d roles", path, len(all.Items))
+		}
+	}
+	made := func(name, templates string) fields {
+		return fields{"metadata": fields{"name": name, "annotations": fields{"iam.kubesphere.io/aggregation-roles": templates}}, "rules": []any{}}
+	}
+	const roles = iamPath + "/namespaces/nm-role-p1/roles"
+	if r := wadmin.must(t, 200, "POST", roles, made("basic", `["role-template-view-basic","role-template-view-app-workloads"]`)); len(decode[rbacv1.Role](t, r).Rules) < 2 || r.header.Get("Warning") != "" {
+		t.Errorf("a role as the console makes it: %v %s", r.header, r.body)
+	}
+	// A template that is to come counts when it comes.
+	r := wadmin.must(t, 200, "POST", iamPath+"/workspaces/nm-role/workspaceroles", made("nm-role-later", `["nm-role-template","role-template-view-basic"]`))
+	if !strings.Contains(r.header.Get("Warning"), "nm-role-template") {
+		t.Errorf("no warning: %v", r.header)
+	}
+	create(t, c, &iamv1alpha2.WorkspaceRole{
+		ObjectMeta: metav1.ObjectMeta{Name: "nm-role-template", Labels: map[string]string{"iam.kubesphere.io/role-template": "true"}},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"nm.example.com"}, Resources: []string{"things"}, Verbs: []string{"get"}}},
+	})
+	eventually(t, 30*time.Second, func() error {
+		role := &iamv1alpha2.WorkspaceRole{}
+		if err := c.Get(t.Context(), clientKey("nm-role-later"), role); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.APIGroups, "nm.example.com") }) {
+			return fmt.Errorf("rules %v", role.Rules)
+		}
+		return nil
+	})
+	// Names are made, and wrong ones are Kubernetes' errors.
+	generated := decode[rbacv1.Role](t, wadmin.must(t, 200, "POST", roles, fields{"metadata": fields{"generateName": "made-"}, "rules": []any{}}))
+	if !strings.HasPrefix(generated.Name, "made-") || len(generated.Name) != len("made-")+5 {
+		t.Errorf("generated %q", generated.Name)
+	}
+	wadmin.must(t, 422, "POST", roles, fields{"metadata": fields{}, "rules": []any{}})
+	wadmin.must(t, 422, "POST", iamPath+"/workspaces/nm-role/workspaceroles", fields{"metadata": fields{"generateName": "Not_A_Name-"}, "rules": []any{}})
+}
+
+// TestAddresses: domains have no case, and not every user has an address.
+func TestAddresses(t *testing.T) {
+	admin := shared.as(t, "admin", adminPassword)
+	with := func(name, email string) fields {
+		body := newUser(name, "")
+		body["spec"].(fields)["email"] = email
+		return body
+	}
+	for _, name := range []string{"nm-dee", "nm-none", "nm-neither"} {
+		t.Cleanup(func() { dropped(t, iamPath+"/users/"+name) })
+	}
+	admin.must(t, 200, "POST", iamPath+"/users", with("nm-dee", "nm-dee@Example.com"))
+	shared.as(t, "nm-dee@example.com", passwordOf("nm-dee"))
+	shared.as(t, "nm-dee@EXAMPLE.COM", passwordOf("nm-dee"))
+	admin.must(t, 409, "POST", iamPath+"/users", with("nm-dum", "nm-dee@example.com"))
+	if err := expectItems(admin.must(t, 200, "GET", iamPath+"/users?email=nm-dee@example.COM", nil), 1); err != nil {
+		t.Error(err)
+	}
+	admin.must(t, 200, "POST", iamPath+"/users", with("nm-none", ""))
+	admin.must(t, 200, "POST", iamPath+"/users", with("nm-neither", ""))
+	shared.as(t, "nm-none", passwordOf("nm-none"))
+}
+
+// TestDeleteManagers: a manager's deletion is answered with what became of it.
+func TestDeleteManagers(t *testing.T) {
+	admin := shared.as(t, "admin", adminPassword)
+	for n := range 8 {
+		name := fmt.Sprintf("nm-mgr-%d", n)
+		admin.must(t, 200, "POST", iamPath+"/users", newUser(name, "platform-regular"))
+		admin.must(t, 200, "POST", tenantPath+"/workspaces", newWorkspace(name, name))
+		t.Cleanup(func() { dropped(t, tenantPath+"/workspaces/"+name) })
+		admin.must(t, 200, "DELETE", iamPath+"/users/"+name, nil)
+	}
+}
