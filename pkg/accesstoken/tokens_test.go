@@ -18,6 +18,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // world is a cluster with tokens, and how often it was asked for one.
@@ -69,20 +70,13 @@ func (w *world) event(t testing.TB, kind string, token *iamv1alpha2.PersonalAcce
 		t.Fatal(err)
 	}
 	w.events <- `{"type":"` + kind + `","object":` + string(body) + `}`
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	wait.Until(t, "the cache to have the change", func() bool {
 		view, err := w.Cache.View(t.Context(), w.Kind)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if (view.Get("", token.Name) != nil) == (kind != "DELETED") {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the cache learns nothing")
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return (view.Get("", token.Name) != nil) == (kind != "DELETED")
+	})
 }
 
 func TestVerify(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	v1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // seen is what a back end sees of a request.
@@ -41,7 +42,7 @@ func echo(w http.ResponseWriter, r *http.Request) {
 // front serves one claim as jane, who is in group staff.
 func front(t *testing.T, c *claim, dialer Dialer) *httptest.Server {
 	t.Helper()
-	b, err := newBackend(c, dialer, 50*time.Millisecond)
+	b, err := newBackend(c, dialer, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,10 +260,12 @@ func TestBreaker(t *testing.T) {
 	if got := code(); got != 503 || calls.Load() != failuresInARow || after == "" {
 		t.Errorf("left alone: %d after %d calls", got, calls.Load())
 	}
-	time.Sleep(60 * time.Millisecond)
-	if got := code(); got != 200 {
-		t.Errorf("back again: %d", got)
-	}
+	wait.For(t, "the back end to be tried again", func() error {
+		if got := code(); got != 200 {
+			return fmt.Errorf("the answer is %d", got)
+		}
+		return nil
+	})
 	if got := code(); got != 200 || calls.Load() != failuresInARow+2 {
 		t.Errorf("as before: %d after %d calls", got, calls.Load())
 	}

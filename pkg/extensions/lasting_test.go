@@ -8,6 +8,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestWhileAllowed: what lasts ends with the session it began in.
@@ -33,7 +35,7 @@ func TestWhileAllowed(t *testing.T) {
 			if !test.ends {
 				t.Errorf("%s: ended", test.name)
 			}
-		case <-time.After(map[bool]time.Duration{true: 5 * time.Second, false: 10 * time.Millisecond}[test.ends]):
+		case <-time.After(map[bool]time.Duration{true: wait.Timeout, false: 10 * time.Millisecond}[test.ends]):
 			if test.ends {
 				t.Errorf("%s: goes on", test.name)
 			}

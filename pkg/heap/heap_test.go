@@ -2,11 +2,13 @@ package heap
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
-	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 func TestPercent(t *testing.T) {
@@ -45,13 +47,12 @@ func TestKeep(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { Keep(ctx, 16<<20); close(done) }()
-	set := gogc()
-	for deadline := time.Now().Add(10 * time.Second); set > 25 && time.Now().Before(deadline); set = gogc() {
-		time.Sleep(5 * time.Millisecond)
-	}
-	if set > 25 {
-		t.Errorf("%d with %d MiB alive", set, len(held)>>20)
-	}
+	wait.For(t, fmt.Sprintf("GOGC for %d MiB alive", len(held)>>20), func() error {
+		if set := gogc(); set > 25 {
+			return fmt.Errorf("it is %d", set)
+		}
+		return nil
+	})
 	runtime.KeepAlive(held)
 	cancel()
 	<-done

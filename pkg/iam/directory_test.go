@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -15,6 +14,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // newDirectory returns a directory over a cluster with the given objects by
@@ -91,16 +91,12 @@ func TestDecoded(t *testing.T) {
 		t.Errorf("decoded twice: %v", err)
 	}
 	events["globalroles"] <- `{"type":"MODIFIED","object":` + role("b", "3", "delete") + `}`
-	deadline := time.Now().Add(20 * time.Second)
-	for again.Revision == first.Revision {
-		if time.Now().After(deadline) {
-			t.Fatal("the change does not arrive")
-		}
-		time.Sleep(time.Millisecond)
+	wait.Until(t, "the change to arrive", func() bool {
 		if again, err = globalRoles(); err != nil {
 			t.Fatal(err)
 		}
-	}
+		return again.Revision != first.Revision
+	})
 	if again.Items[0] != first.Items[0] || again.Items[1] == first.Items[1] || again.Items[1].Rules[0].Verbs[0] != "delete" {
 		t.Errorf("after a change of b: %+v", again.Items)
 	}

@@ -16,6 +16,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // users is a directory that says, as client-go does, which names cannot be asked for.
@@ -183,13 +184,7 @@ func TestBusy(t *testing.T) {
 			outcomes <- err
 		})
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for len(passwords.waiting) < cap(passwords.waiting) {
-		if time.Now().After(deadline) {
-			t.Fatal("they do not wait")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	wait.Until(t, "all to wait", func() bool { return len(passwords.waiting) == cap(passwords.waiting) })
 	// Kubernetes was asked for the user of each, though most were turned away then.
 	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "broken", Password: password}); !errors.Is(err, ErrBusy) {
 		t.Errorf("one too many: %v", err)

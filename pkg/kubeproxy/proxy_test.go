@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // front is a proxy before a server that plays kube-apiserver.
@@ -87,7 +89,7 @@ func (f *front) raw(t *testing.T, text string) talk {
 		t.Fatal(err)
 	}
 	reader := bufio.NewReader(conn)
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(wait.Timeout))
 	response, err := http.ReadResponse(reader, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -156,11 +158,12 @@ func TestFailedUpgrade(t *testing.T) {
 		t.Errorf("the connection goes on: %q, %v", rest, err)
 	}
 	f.raw(t, exec)
-	for deadline := time.Now().Add(5 * time.Second); f.closed.Load() < 2; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d connections to Kubernetes are closed", f.closed.Load(), f.connections.Load())
+	wait.For(t, "both connections to Kubernetes to be closed", func() error {
+		if closed := f.closed.Load(); closed < 2 {
+			return fmt.Errorf("%d of %d are closed", closed, f.connections.Load())
 		}
-	}
+		return nil
+	})
 	if answered.Load() != 2 || f.connections.Load() != 2 {
 		t.Errorf("%d requests over %d connections", answered.Load(), f.connections.Load())
 	}
@@ -198,7 +201,7 @@ func TestUpgrade(t *testing.T) {
 	_ = open.Close()
 	select {
 	case <-ended: //nolint:errcheck // however it ended
-	case <-time.After(5 * time.Second):
+	case <-time.After(wait.Timeout):
 		t.Error("Kubernetes is not told that the client went")
 	}
 	// By a password, which is taken out of the header before.
@@ -237,7 +240,7 @@ func TestStreams(t *testing.T) {
 		_ = response.Body.Close()
 		select {
 		case <-gone:
-		case <-time.After(5 * time.Second):
+		case <-time.After(wait.Timeout):
 			t.Errorf("%s: Kubernetes goes on", path)
 		}
 	}
@@ -277,7 +280,7 @@ func TestBodies(t *testing.T) {
 			if got != line {
 				t.Errorf("got %q", got)
 			}
-		case <-time.After(5 * time.Second):
+		case <-time.After(wait.Timeout):
 			t.Fatal("the body is kept back")
 		}
 	}
@@ -320,7 +323,7 @@ func TestWhileAllowed(t *testing.T) {
 		if asked.Load() != 3 {
 			t.Errorf("it was asked about %d times", asked.Load())
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(wait.Timeout):
 		t.Error("it goes on")
 	}
 }

@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -18,6 +19,8 @@ type Client struct {
 	client.Client
 	Cache   *Cache
 	Catalog *Catalog
+	// timeout is for the cache to have what was written; 0 means awaitTimeout.
+	timeout time.Duration
 }
 
 // The cache gets what was written from the next event of its watch, mostly
@@ -117,7 +120,7 @@ func (c *Client) await(ctx context.Context, object client.Object, key client.Obj
 	if kind == nil || c.Cache.Synced(kind) != nil {
 		return
 	}
-	timeout := time.NewTimer(awaitTimeout)
+	timeout := time.NewTimer(cmp.Or(c.timeout, awaitTimeout))
 	defer timeout.Stop()
 	ticker := time.NewTicker(awaitInterval)
 	defer ticker.Stop()

@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestClient: a write returns when the cache has it, and not much later when
@@ -28,7 +30,7 @@ func TestClient(t *testing.T) {
 		o.SetResourceVersion("20")
 		return nil
 	}
-	c := &Client{Cache: cache, Catalog: catalog, Client: interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+	c := &Client{timeout: wait.Timeout, Cache: cache, Catalog: catalog, Client: interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
 		Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) error {
 			return written(o)
 		},
@@ -78,20 +80,22 @@ func TestClient(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case <-time.After(awaitTimeout / 2):
+			case <-time.After(wait.Timeout / 2):
 				t.Error("it waits though the cache has it")
 			}
 		})
 	}
 	t.Run("behind", func(t *testing.T) {
+		c.timeout = 10 * time.Millisecond
+		defer func() { c.timeout = wait.Timeout }()
 		start := time.Now()
-		if err := c.Create(t.Context(), pod("never")); err != nil || time.Since(start) > 10*awaitTimeout {
+		if err := c.Create(t.Context(), pod("never")); err != nil || time.Since(start) > wait.Timeout/2 {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 	})
 	t.Run("not in the cache", func(t *testing.T) {
 		start := time.Now()
-		if err := c.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "a"}}); err != nil || time.Since(start) > awaitTimeout/2 {
+		if err := c.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "a"}}); err != nil || time.Since(start) > wait.Timeout/2 {
 			t.Errorf("%v after %s", err, time.Since(start))
 		}
 	})

@@ -3,6 +3,7 @@ package objects
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -181,19 +182,34 @@ func TestItem(t *testing.T) {
 // object. Each was looked for from the beginning of the JSON, which took seconds
 // for each change of such an object.
 func TestManyLabels(t *testing.T) {
-	var object strings.Builder
-	object.WriteString(`{"metadata":{"name":"a","labels":{`)
-	for n := range 80_000 {
-		if n > 0 {
-			object.WriteByte(',')
+	const few, many = 10_000, 80_000
+	object := func(labels int) string {
+		var object strings.Builder
+		object.WriteString(`{"metadata":{"name":"a","labels":{`)
+		for n := range labels {
+			if n > 0 {
+				object.WriteByte(',')
+			}
+			fmt.Fprintf(&object, `"key-%07d":"v%d"`, n, n)
 		}
-		fmt.Fprintf(&object, `"key-%07d":"v%d"`, n, n)
+		object.WriteString(`}}}`)
+		return object.String()
 	}
-	object.WriteString(`}}}`)
-	began := time.Now()
-	got := mustItem(t, NewCatalog().Type("configmaps"), object.String())
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("%d bytes took %s", object.Len(), took)
+	// The fastest of a few: the machine may be busy with something else.
+	fastest := func(labels int) (*Item, time.Duration) {
+		text, got, least := object(labels), (*Item)(nil), time.Duration(math.MaxInt64)
+		for range 3 {
+			began := time.Now()
+			got = mustItem(t, NewCatalog().Type("configmaps"), text)
+			least = min(least, time.Since(began))
+		}
+		return got, least
+	}
+	_, ofFew := fastest(few)
+	got, ofMany := fastest(many)
+	// In proportion it is 8 times as long, and 64 times with their square.
+	if ofMany > 30*ofFew {
+		t.Errorf("%d labels took %s, %d took %s", few, ofFew, many, ofMany)
 	}
 	if got.Labels().Get("key-0079999") != "v79999" || len(labelsOf(got)) != 160_000 {
 		t.Errorf("%d labels", len(labelsOf(got))/2)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 func TestPanic(t *testing.T) {
@@ -184,7 +185,7 @@ func TestGracefulShutdown(t *testing.T) {
 		name     string
 		timeout  time.Duration
 		finishes bool
-	}{{"a request in flight is finished", 10 * time.Second, true}, {"but not for ever", 50 * time.Millisecond, false}} {
+	}{{"a request in flight is finished", 2 * wait.Timeout, true}, {"but not for ever", 50 * time.Millisecond, false}} {
 		t.Run(test.name, func(t *testing.T) {
 			entered, leave := make(chan struct{}), make(chan struct{})
 			s := newServer(t, func(o *Options) { o.Config.ShutdownTimeout = metav1.Duration{Duration: test.timeout} }, map[string]route.Handler{
@@ -217,14 +218,13 @@ func TestGracefulShutdown(t *testing.T) {
 			}()
 			<-entered
 			stop()
-			for { // the port is closed before the request ends
+			wait.Until(t, "the port to close before the request ends", func() bool {
 				conn, err := net.Dial("tcp", s.Address().String())
-				if err != nil {
-					break
+				if err == nil {
+					_ = conn.Close()
 				}
-				_ = conn.Close()
-				time.Sleep(time.Millisecond)
-			}
+				return err != nil
+			})
 			if test.finishes {
 				close(leave)
 			}

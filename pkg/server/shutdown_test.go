@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestBothPortsCloseAtOnce: while a request on one port is finished, the other
@@ -62,19 +63,13 @@ func TestBothPortsCloseAtOnce(t *testing.T) {
 	}()
 	<-entered
 	stop()
-	deadline := time.Now().Add(5 * time.Second)
-	for {
+	wait.Until(t, "the TLS port to close while the plain one is drained", func() bool {
 		conn, err := net.Dial("tcp", s.encrypted.Addr().String())
-		if err != nil {
-			break
+		if err == nil {
+			_ = conn.Close()
 		}
-		_ = conn.Close()
-		if time.Now().After(deadline) {
-			t.Error("the TLS port is open while the plain one is drained")
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+		return err != nil
+	})
 	close(leave)
 	if err := <-answered; err != nil {
 		t.Errorf("the request in flight: %v", err)

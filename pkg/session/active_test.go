@@ -3,13 +3,13 @@ package session
 import (
 	"context"
 	"testing"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 func TestActive(t *testing.T) {
@@ -57,18 +57,11 @@ func TestActive(t *testing.T) {
 	if err := w.End(t.Context(), fresh.Name, "logout"); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(10 * time.Second)
-	for {
+	wait.Until(t, "the session that ended to be inactive", func() bool {
 		active, err := registry.Active(t.Context(), fresh.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !active {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("a session that ended is active for ever")
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return !active
+	})
 }

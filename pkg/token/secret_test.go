@@ -15,6 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // replica is one of several servers that share a cluster and a clock.
@@ -214,13 +216,7 @@ func TestRun(t *testing.T) {
 		defer close(stopped)
 		s.Run(ctx)
 	}()
-	deadline := time.Now().Add(10 * time.Second)
-	for s.Ready() != nil {
-		if time.Now().After(deadline) {
-			t.Fatal("no keys")
-		}
-		time.Sleep(time.Millisecond)
-	}
+	wait.For(t, "keys", s.Ready)
 	cancel()
 	<-stopped
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // required makes the tests fail that are skipped without OpenLDAP.
@@ -149,15 +151,10 @@ func (d *directory) certify(t *testing.T) (certificate, key string) {
 func (d *directory) fill(t *testing.T) {
 	t.Helper()
 	var conn *ldap.Conn
-	var err error
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if conn, err = ldap.DialURL("ldap://" + d.plain); err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("slapd does not answer: %v", err)
-		}
-	}
+	wait.For(t, "slapd to answer", func() (err error) {
+		conn, err = ldap.DialURL("ldap://" + d.plain)
+		return err
+	})
 	defer conn.Close()
 	if err := conn.Bind(manager, managerPassword); err != nil {
 		t.Fatal(err)

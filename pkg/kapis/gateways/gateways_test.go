@@ -10,9 +10,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	kubescheme "k8s.io/client-go/kubernetes/scheme"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/super-kubenetes/ks-apiserver/test/kubefake"
 )
 
 // TestClientGone: a client that goes when the router is deleted does not take
@@ -27,18 +27,7 @@ func TestClientGone(t *testing.T) {
 	h := &Handler{Namespace: "routers"}
 	h.Client = fake.NewClientBuilder().WithScheme(kubescheme.Scheme).WithRESTMapper(mapper).WithObjects(&corev1.Service{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "routers", Name: namePrefix + "a", Labels: formerly},
-	}).WithInterceptorFuncs(interceptor.Funcs{
-		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.DeleteOption) error {
-			defer leave()
-			return c.Delete(ctx, o, options...)
-		},
-		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return c.Create(ctx, o, options...)
-		},
-	}).Build()
+	}).WithInterceptorFuncs(kubefake.DisconnectOnDelete(leave)).Build()
 	r := httptest.NewRequestWithContext(ctx, "POST", "/", nil)
 	r.SetPathValue("namespace", "a")
 	r.SetPathValue("gateway", namePrefix+"a")

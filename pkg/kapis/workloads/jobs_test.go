@@ -9,7 +9,8 @@ import (
 	kubescheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/super-kubenetes/ks-apiserver/test/kubefake"
 )
 
 // TestClientGone: a client that goes when the old job is deleted does not take
@@ -18,18 +19,7 @@ func TestClientGone(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	c := fake.NewClientBuilder().WithScheme(kubescheme.Scheme).WithObjects(&batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "old", Labels: map[string]string{"mine": "1"}},
-	}).WithInterceptorFuncs(interceptor.Funcs{
-		Delete: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.DeleteOption) error {
-			defer leave()
-			return c.Delete(ctx, o, options...)
-		},
-		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return c.Create(ctx, o, options...)
-		},
-	}).Build()
+	}).WithInterceptorFuncs(kubefake.DisconnectOnDelete(leave)).Build()
 	key := client.ObjectKey{Namespace: "a", Name: "b"}
 	if err := (&Handler{Client: c}).replace(ctx, key, ""); err != nil {
 		t.Error(err)

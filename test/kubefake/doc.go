@@ -1,0 +1,3 @@
+// Package kubefake has the behaviours of Kubernetes clients that tests of several
+// packages need.
+package kubefake
