@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,35 +34,44 @@ func lines(t *testing.T, l *containerLog, opts logOptions) []string {
 func TestLogLines(t *testing.T) {
 	all := logOptions{tail: -1, limit: -1}
 	for _, test := range []struct {
-		name string
-		age  time.Duration
-		opts logOptions
-		want int
+		name  string
+		age   time.Duration
+		opts  logOptions
+		since time.Duration
+		want  int
 	}{
-		{"just started", 0, all, startupLines},
-		{"after five seconds", 5*time.Second + 100*time.Millisecond, all, startupLines + 5},
-		{"cut when old", 24 * time.Hour, all, keptLines},
-		{"tail", time.Hour, logOptions{tail: 7, limit: -1}, 7},
-		{"since", time.Hour, logOptions{tail: -1, limit: -1, since: time.Now().Add(-10*time.Second + 500*time.Millisecond)}, 10},
+		{"just started", 0, all, 0, startupLines},
+		{"after five seconds", 5 * time.Second, all, 0, startupLines + 5},
+		{"cut when old", 24 * time.Hour, all, 0, keptLines},
+		{"tail", time.Hour, logOptions{tail: 7, limit: -1}, 0, 7},
+		{"since", time.Hour, all, 9500 * time.Millisecond, 10},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			// A second may begin in between.
-			if got := len(lines(t, runningFor(test.age), test.opts)); got != test.want && got != test.want+1 {
-				t.Errorf("%d lines instead of %d", got, test.want)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				if test.since > 0 {
+					test.opts.since = time.Now().Add(-test.since)
+				}
+				if got := len(lines(t, runningFor(test.age), test.opts)); got != test.want {
+					t.Errorf("%d lines instead of %d", got, test.want)
+				}
+			})
 		})
 	}
 }
 
 func TestLogIsTheSameAtEveryReading(t *testing.T) {
-	l := runningFor(time.Minute)
-	opts := logOptions{tail: -1, limit: -1, timestamps: true}
-	first, second := lines(t, l, opts), lines(t, l, opts)
-	for i := range first {
-		if first[i] != second[i] {
-			t.Fatalf("line %d: %q, then %q", i, first[i], second[i])
+	synctest.Test(t, func(t *testing.T) {
+		l := runningFor(time.Minute)
+		opts := logOptions{tail: -1, limit: -1, timestamps: true}
+		first := lines(t, l, opts)
+		time.Sleep(10 * time.Second)
+		second := lines(t, l, opts)
+		for i := range first {
+			if first[i] != second[i] {
+				t.Fatalf("line %d: %q, then %q", i, first[i], second[i])
+			}
 		}
-	}
+	})
 }
 
 func TestLogLimit(t *testing.T) {
@@ -73,15 +83,17 @@ func TestLogLimit(t *testing.T) {
 }
 
 func TestFollow(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
-	defer cancel()
-	var out bytes.Buffer
-	if err := runningFor(time.Minute).write(ctx, flushed{w: &out}, logOptions{follow: true, tail: 0, limit: -1}); err != nil {
-		t.Fatal(err)
-	}
-	if n := strings.Count(out.String(), "\n"); n < 1 || n > 2 {
-		t.Errorf("%d lines in 1.5 seconds", n)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		var out bytes.Buffer
+		if err := runningFor(time.Minute).write(ctx, flushed{w: &out}, logOptions{follow: true, tail: 0, limit: -1}); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "\n"); n != 2 {
+			t.Errorf("%d lines in 2.5 seconds", n)
+		}
+	})
 }
 
 func TestFollowEndsWithTheContainer(t *testing.T) {

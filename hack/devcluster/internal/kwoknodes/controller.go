@@ -8,11 +8,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/kwok/kustomize/stage/node/fast"
-	leaseheartbeat "sigs.k8s.io/kwok/kustomize/stage/node/heartbeat-with-lease"
-	podfast "sigs.k8s.io/kwok/kustomize/stage/pod/fast"
-	"sigs.k8s.io/kwok/pkg/apis/internalversion"
-	"sigs.k8s.io/kwok/pkg/config"
 	"sigs.k8s.io/kwok/pkg/kwok/controllers"
 	"sigs.k8s.io/kwok/pkg/log"
 	kwokclient "sigs.k8s.io/kwok/pkg/utils/client"
@@ -100,6 +95,7 @@ func newController(opts Options) (*controllers.Controller, error) {
 		NodeIP:                            kubeletIP,
 		NodePort:                          opts.KubeletPort,
 		LocalStages:                       stages,
+		FuncMap:                           stageFunctions(),
 		PodPlayStageParallelism:           8,
 		NodePlayStageParallelism:          4,
 		NodeLeaseParallelism:              4,
@@ -107,24 +103,4 @@ func newController(opts Options) (*controllers.Controller, error) {
 		PodsOnNodeSyncParallelism:         4,
 		ID:                                identity,
 	})
-}
-
-// stages are KWOK's own descriptions of how nodes and pods come to life.
-func stages() (map[internalversion.StageResourceRef][]*internalversion.Stage, error) {
-	byResource := map[internalversion.StageResourceRef][]*internalversion.Stage{}
-	for _, text := range []string{
-		fast.DefaultNodeInit,
-		leaseheartbeat.DefaultNodeHeartbeatWithLease,
-		podfast.DefaultPodReady,
-		podfast.DefaultPodComplete,
-		podfast.DefaultPodDelete,
-	} {
-		stage, err := config.UnmarshalWithType[*internalversion.Stage](text)
-		if err != nil {
-			return nil, fmt.Errorf("parse a stage: %w", err)
-		}
-		ref := stage.Spec.ResourceRef
-		byResource[ref] = append(byResource[ref], stage)
-	}
-	return byResource, nil
 }

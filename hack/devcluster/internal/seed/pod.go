@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 
@@ -38,7 +39,7 @@ func newPodFactory(r *rollout) *podFactory {
 	f := &podFactory{rollout: r, prototype: pod}
 	// The record of the fields is the same for all pods but for its times.
 	sample := pod.DeepCopy()
-	sample.Status = f.status("127.0.0.1", "10.128.0.1", r.created)
+	sample.Status = f.status(pod.UID, "127.0.0.1", "10.128.0.1", r.created)
 	pod.ManagedFields = managedFields(sample, "kube-controller-manager", "kubelet", r.created)
 	return f
 }
@@ -83,7 +84,7 @@ func (f *podFactory) pod(node string, number int, created time.Time) *corev1.Pod
 	stamp(&pod, created)
 	pod.Spec.NodeName = node
 	ip := fmt.Sprintf("10.%d.%d.%d", 128+number>>16, number>>8&0xff, number&0xff)
-	pod.Status = f.status("127.0.0.1", ip, created)
+	pod.Status = f.status(pod.UID, "127.0.0.1", ip, created)
 	pod.ManagedFields = append([]metav1.ManagedFieldsEntry(nil), pod.ManagedFields...)
 	for i := range pod.ManagedFields {
 		when := metav1.NewTime(created)
@@ -92,7 +93,7 @@ func (f *podFactory) pod(node string, number int, created time.Time) *corev1.Pod
 	return &pod
 }
 
-func (f *podFactory) status(hostIP, ip string, created time.Time) corev1.PodStatus {
+func (f *podFactory) status(uid types.UID, hostIP, ip string, created time.Time) corev1.PodStatus {
 	started := metav1.NewTime(created.Add(2 * time.Second))
 	status := corev1.PodStatus{
 		ObservedGeneration: 1,
@@ -112,13 +113,12 @@ func (f *podFactory) status(hostIP, ip string, created time.Time) corev1.PodStat
 		})
 	}
 	yes := true
-	for i, c := range f.prototype.Spec.Containers {
-		digest := fmt.Sprintf("%s%054d", f.rollout.hash, i)
+	for _, c := range f.prototype.Spec.Containers {
 		status.ContainerStatuses = append(status.ContainerStatuses, corev1.ContainerStatus{
 			Name:        c.Name,
 			Image:       c.Image,
-			ImageID:     c.Image + "@sha256:" + digest,
-			ContainerID: "containerd://" + digest,
+			ImageID:     kwoknodes.ImageID(c.Image),
+			ContainerID: kwoknodes.ContainerID(string(uid), c.Name),
 			Ready:       true,
 			Started:     &yes,
 			State:       corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: started}},

@@ -2,6 +2,7 @@ package seed
 
 import (
 	"encoding/json"
+	"regexp"
 	"testing"
 	"time"
 
@@ -50,6 +51,10 @@ func TestSettledPodBelongsToItsReplicaSet(t *testing.T) {
 	}
 	if pod.Status.PodIP != "10.129.17.112" {
 		t.Errorf("IP %s", pod.Status.PodIP)
+	}
+	other := newPodFactory(r).pod("static-0000", 70_001, created)
+	if id := pod.Status.ContainerStatuses[0].ContainerID; !regexp.MustCompile(`^containerd://[0-9a-f]{64}$`).MatchString(id) || id == other.Status.ContainerStatuses[0].ContainerID {
+		t.Errorf("container ID %s, of another pod %s", id, other.Status.ContainerStatuses[0].ContainerID)
 	}
 }
 
