@@ -97,6 +97,7 @@ var varying = []struct {
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "TOKEN"},
 	{regexp.MustCompile(`/(tmp|var)/\S+`), "FILE"},
 	{regexp.MustCompile(`node-[12]`), "NODE"},
+	{regexp.MustCompile(`zone-[a-z]\b`), "ZONE"}, // that of the node
 	{regexp.MustCompile(`kube-api-access-\w{5}`), "VOLUME"},
 	{regexp.MustCompile(`-{3,}`), "---"},
 	{regexp.MustCompile(`[ \t]+`), " "},
