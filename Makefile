@@ -17,7 +17,8 @@ RACE := $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 SHUFFLE ?= on
 # What runs under test notices when a cached object is changed. The Kubernetes
 # beside it does not need to.
-TESTED := env KUBE_CACHE_MUTATION_DETECTOR=true $(if $(RACE),CGO_ENABLED=1)
+TESTED := env KUBE_CACHE_MUTATION_DETECTOR=true
+RACED := $(TESTED) $(if $(RACE),CGO_ENABLED=1)
 GOTEST := go test -shuffle=$(SHUFFLE)
 CLUSTER := bin/devcluster up --quiet --unsafe-no-fsync --nodes 3
 PORT ?= 9090
@@ -57,7 +58,7 @@ run: bin/ks-apiserver bin/devcluster
 test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc test-upgrade
 
 test-unit:
-	$(TESTED) $(GOTEST) $(RACE) ./...
+	$(RACED) $(GOTEST) $(RACE) ./...
 
 # Identity providers others wrote, with dependencies of their own.
 test-identity:
@@ -67,7 +68,7 @@ test-identity:
 # The embedded Kubernetes of the tests is not raced; the server in them is.
 test-e2e: bin/devcluster bin/ks-apiserver bin/kubectl-ks
 	go vet -tags e2e ./test/e2e
-	$(CLUSTER) --pods 60 -- $(TESTED) $(GOTEST) $(RACE) -count=1 -tags e2e -timeout 30m ./test/e2e
+	$(CLUSTER) --pods 60 -- $(RACED) $(GOTEST) $(RACE) -count=1 -tags e2e -timeout 40m ./test/e2e
 
 test-devcluster: bin/devcluster
 	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl $(GOTEST) -count=1 ./...
@@ -89,7 +90,7 @@ UPGRADE_FROM ?= 30581397a39c
 test-upgrade: bin/devcluster bin/ks-apiserver
 	@test -x bin/ks-apiserver-$(UPGRADE_FROM) || hack/build-at.sh $(UPGRADE_FROM) bin/ks-apiserver-$(UPGRADE_FROM)
 	go vet -C test/upgrade ./...
-	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 -- env KS_APISERVER_FROM=$(CURDIR)/bin/ks-apiserver-$(UPGRADE_FROM) go test -C test/upgrade -count=1 ./...
+	$(CLUSTER) -- $(TESTED) KS_APISERVER_FROM=$(CURDIR)/bin/ks-apiserver-$(UPGRADE_FROM) go test -C test/upgrade -count=1 -shuffle=$(SHUFFLE) ./...
 
 # Ratios against a bare net/http server that sends the same bytes, over a real
 # kube-apiserver with PODS pods.
