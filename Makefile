@@ -33,10 +33,12 @@ build: bin/ks-apiserver bin/kubectl-ks
 
 bin/ks-apiserver:
 	@mkdir -p bin
+	@echo "building $@"
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
 
 bin/kubectl-ks:
 	@mkdir -p bin
+	@echo "building $@"
 	@go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/kubectl-ks
 
 # devcluster is the embedded Kubernetes; kubectl comes with it.

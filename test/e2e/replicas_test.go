@@ -311,7 +311,7 @@ func TestReplicasDie(t *testing.T) {
 		}
 	}
 	if f.counts["killed"] < 3 || f.counts["revocations"] < 50 || f.counts["refreshes"] < 300 {
-		t.Errorf("that was no test: %v", f.counts)
+		t.Fatalf("that was no test: %v", f.counts)
 	}
 	if n := f.counts["accepted though revoked"]; n > 0 {
 		t.Errorf("%d revoked tokens were accepted for longer than %s", n, wait.Timeout)
