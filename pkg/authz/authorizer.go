@@ -71,7 +71,7 @@ func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
 func (c *compiled) grants(g grant, a authorizer.Attributes) bool {
 	rules := c.rules(g)
 	for n := range rules {
-		if permits(&rules[n], a) || g.role.kind == kindGlobalRole && a.IsResourceRequest() && isEverything(&rules[n]) {
+		if rule := &rules[n]; allows(rule, a) && (!withholds(rule, a) || g.role.kind == kindGlobalRole && isEverything(rule)) {
 			return true
 		}
 	}

@@ -66,20 +66,15 @@ func hasComponentStatus(group, resource string) bool {
 
 func isRead(verb string) bool { return verb == "get" || verb == "list" || verb == "watch" }
 
-// permits reports whether a rule of a role permits a request: as Kubernetes
-// decides, but powers by their names only.
-func permits(rule *rbacv1.PolicyRule, a authorizer.Attributes) bool {
-	if !allows(rule, a) {
-		return false
-	}
+// withholds reports whether a rule that allows a request as Kubernetes decides does
+// not permit it here, since the request is for a power the rule does not name.
+func withholds(rule *rbacv1.PolicyRule, a authorizer.Attributes) bool {
 	if !a.IsResourceRequest() {
-		return true
-	}
-	if isPowerVerb(a.GetVerb()) && !slices.Contains(rule.Verbs, a.GetVerb()) {
 		return false
 	}
-	return !isPowerResource(a.GetVerb(), a.GetAPIGroup(), a.GetResource(), a.GetSubresource()) ||
-		namesResource(rule, a.GetResource(), a.GetSubresource())
+	verb, resource, subresource := a.GetVerb(), a.GetResource(), a.GetSubresource()
+	return isPowerVerb(verb) && !slices.Contains(rule.Verbs, verb) ||
+		isPowerResource(verb, a.GetAPIGroup(), resource, subresource) && !namesResource(rule, resource, subresource)
 }
 
 // namesResource reports whether a rule names a resource, or the subresource of

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -12,8 +13,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 )
 
 // TestLimitsOfProjects: operators change neither the project itself nor its limits,
@@ -27,15 +30,22 @@ func TestLimitsOfProjects(t *testing.T) {
 	answers(t, "GET", project+"/resourcequotas", operator, 200)
 	answers(t, "GET", project+"/resourcequotas", owner, 200)
 	c := kubernetes(t, "")
-	quota := func(name string, labels map[string]string) {
+	quota := func(name string) {
 		create(t, c, &corev1.ResourceQuota{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "pw-limits-project", Name: name, Labels: labels},
+			ObjectMeta: metav1.ObjectMeta{Namespace: "pw-limits-project", Name: name},
 			Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{"count/configmaps": resource.MustParse("50")}},
 		})
 	}
-	quota("workspace-pw-limits", map[string]string{"quota.kubesphere.io/resourcequota": "pw-limits"})
-	quota("pw-own", nil)
-	quota("pw-other", nil)
+	quota("pw-own")
+	quota("pw-other")
+	atMost := corev1.ResourceList{"count/configmaps": resource.MustParse("50")}
+	create(t, c, &quotav1alpha2.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Name: "pw-limits", Labels: map[string]string{"kubesphere.io/workspace": "pw-limits"}},
+		Spec:       quotav1alpha2.ResourceQuotaSpec{LabelSelector: map[string]string{"kubesphere.io/workspace": "pw-limits"}, Quota: corev1.ResourceQuotaSpec{Hard: atMost}},
+	})
+	eventually(t, time.Minute, func() error {
+		return expect(shared.get(t, project+"/resourcequotas/workspace-pw-limits", bearer(owner)), 200)
+	})
 	create(t, c, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "pw-limits-project", Name: "pw-range"}})
 	const higher, part = `{"spec":{"hard":{"count/configmaps":"500"}}}`, project + "/resourcequotas/workspace-pw-limits"
 	attempts(t, []attempt{
@@ -93,9 +103,21 @@ func TestInterceptors(t *testing.T) {
 	const hooks, policies, bindings = registration + "/mutatingwebhookconfigurations", registration + "/validatingadmissionpolicies", registration + "/validatingadmissionpolicybindings"
 	const services, definitions = "/apis/apiregistration.k8s.io/v1/apiservices", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 	const conversion = `{"spec":{"conversion":{"strategy":"Webhook","webhook":{"conversionReviewVersions":["v1"],"clientConfig":{"url":"https://127.0.0.1:1/"}}}}}`
+	c := kubernetes(t, "")
 	t.Cleanup(func() {
-		for _, path := range []string{hooks + "/pw-far", hooks + "/pw-others", hooks + "/pw-admins", policies + "/pw-far", policies + "/pw-admins", bindings + "/pw-far", services + "/v9.pw.example.com", definitions + "/pwthings.pw.example.com"} {
-			_ = shared.send(t, "DELETE", path, admin, "")
+		for name, kind := range map[string]string{
+			"pw-far": "MutatingWebhookConfiguration", "pw-others": "MutatingWebhookConfiguration", "pw-admins": "MutatingWebhookConfiguration",
+			"pw-far-policy": "ValidatingAdmissionPolicy", "pw-admins-policy": "ValidatingAdmissionPolicy", "pw-far-binding": "ValidatingAdmissionPolicyBinding",
+			"v9.pw.example.com": "APIService", "pwthings.pw.example.com": "CustomResourceDefinition",
+		} {
+			left := &unstructured.Unstructured{}
+			left.SetAPIVersion(map[string]string{"APIService": "apiregistration.k8s.io/v1", "CustomResourceDefinition": "apiextensions.k8s.io/v1"}[kind])
+			if left.GetAPIVersion() == "" {
+				left.SetAPIVersion("admissionregistration.k8s.io/v1")
+			}
+			left.SetKind(kind)
+			left.SetName(name)
+			_ = c.Delete(context.Background(), left)
 		}
 	})
 	attempts(t, []attempt{
@@ -117,10 +139,10 @@ func TestInterceptors(t *testing.T) {
 		{"nor all of them", token, "DELETE", hooks, "", nil, 403},
 		{"but the own one is", token, "DELETE", hooks + "/pw-far", "", nil, 200},
 		{"a policy for the platform's types", token, "POST", policies, policy("pw-near", "tenant.kubesphere.io"), nil, 403},
-		{"for another type", token, "POST", policies, policy("pw-far", "example.com"), nil, 201},
-		{"an administrator's policy", admin, "POST", policies, policy("pw-admins", "iam.kubesphere.io"), nil, 201},
-		{"is not bound", token, "POST", bindings, binding("pw-near", "pw-admins"), nil, 403},
-		{"the own one is", token, "POST", bindings, binding("pw-far", "pw-far"), nil, 201},
+		{"for another type", token, "POST", policies, policy("pw-far-policy", "example.com"), nil, 201},
+		{"an administrator's policy", admin, "POST", policies, policy("pw-admins-policy", "iam.kubesphere.io"), nil, 201},
+		{"is not bound", token, "POST", bindings, binding("pw-near", "pw-admins-policy"), nil, 403},
+		{"the own one is", token, "POST", bindings, binding("pw-far-binding", "pw-far-policy"), nil, 201},
 		{"a service of the platform's API", token, "POST", services, service("iam.kubesphere.io"), nil, 403},
 		{"of Kubernetes'", token, "POST", services, service("rbac.authorization.k8s.io"), nil, 403},
 		{"of another", token, "POST", services, service("pw.example.com"), nil, 201},
