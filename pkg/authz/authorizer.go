@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -59,19 +60,18 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 
 func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
 	for g := range c.given(a.GetUser(), scope) {
-		if c.grants(g, a) {
+		if permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
 			return true
 		}
 	}
 	return false
 }
 
-// grants reports whether a grant permits a request. Everything on the platform
-// includes powers.
-func (c *compiled) grants(g grant, a authorizer.Attributes) bool {
-	rules := c.rules(g)
+// permits reports whether one of the rules of a role permits a request. Everything
+// on the platform includes powers.
+func permits(rules []rbacv1.PolicyRule, a authorizer.Attributes, onPlatform bool) bool {
 	for n := range rules {
-		if rule := &rules[n]; allows(rule, a) && (!withholds(rule, a) || g.role.kind == kindGlobalRole && isEverything(rule)) {
+		if rule := &rules[n]; allows(rule, a) && (!withholds(rule, a) || onPlatform && isEverything(rule)) {
 			return true
 		}
 	}

@@ -94,7 +94,7 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 
 func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
 	for _, g := range grants {
-		if c.grants(g, a) {
+		if permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
 			return true
 		}
 	}

@@ -8803,7 +8803,7 @@ type ClientInterface interface {
 
 	// OpenNodeTerminal Open a terminal on a node
 	//
-	// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+	// Starts a privileged pod on the node, which ends with the terminal. It takes all rights on the platform.
 	//
 	// Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
 	OpenNodeTerminal(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -13599,7 +13599,7 @@ func (c *Client) UploadPodFileWithBody(ctx context.Context, namespace string, po
 
 // OpenNodeTerminal Open a terminal on a node
 //
-// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+// Starts a privileged pod on the node, which ends with the terminal. It takes all rights on the platform.
 //
 // Corresponds with GET /kapis/terminal.kubesphere.io/v1alpha2/nodes/{node}/exec (the `OpenNodeTerminal` operationId).
 func (c *Client) OpenNodeTerminal(ctx context.Context, node string, params *OpenNodeTerminalParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -35441,7 +35441,7 @@ type ClientWithResponsesInterface interface {
 
 	// OpenNodeTerminalWithResponse Open a terminal on a node
 	//
-	// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+	// Starts a privileged pod on the node, which ends with the terminal. It takes all rights on the platform.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -51439,7 +51439,7 @@ func (c *ClientWithResponses) UploadPodFileWithBodyWithResponse(ctx context.Cont
 
 // OpenNodeTerminalWithResponse Open a terminal on a node
 //
-// Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.
+// Starts a privileged pod on the node, which ends with the terminal. It takes all rights on the platform.
 //
 // Returns a wrapper object for the known response body format(s).
 //

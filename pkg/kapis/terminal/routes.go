@@ -43,7 +43,7 @@ func (h *Handler) shellRoutes(user route.Parameter) []route.Route {
 		},
 		{
 			Method: http.MethodGet, Path: "/nodes/{node}/exec", ID: "openNodeTerminal", Upgrades: true, Summary: "Open a terminal on a node",
-			Description: "Starts a privileged pod on the node, which ends with the terminal. It takes all rights in the cluster.",
+			Description: "Starts a privileged pod on the node, which ends with the terminal. It takes all rights on the platform.",
 			Parameters:  []route.Parameter{inPath("node", "Name of the node."), shell},
 			Responses:   answers, Handler: h.node,
 		},
