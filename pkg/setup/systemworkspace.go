@@ -3,6 +3,7 @@ package setup
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,57 +17,61 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// systemWorkspaceKey is the key of the marker that says that the workspace of
-// the platform was made: what an operator changes later stays.
-const systemWorkspaceKey = "systemWorkspace"
+// systemWorkspaceMarker is the ConfigMap that says that the workspace of the
+// platform was made: what an operator changes later stays.
+const systemWorkspaceMarker = "ks-apiserver-system-workspace"
 
 // systemWorkspace creates the workspace of the platform and puts the namespaces
 // of Kubernetes and of the platform into it, once in the life of a cluster. A
-// workspace that is there, and namespaces that have one, stay as they are.
+// workspace that is there, and namespaces that have one, stay as they are. The
+// server works without: an existing cluster that does not take the workspace is
+// asked again at the next start.
 func (s *Setup) systemWorkspace(ctx context.Context) error {
-	done := &corev1.ConfigMap{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Namespace: ours(marker).Namespace, Name: marker}, done); err != nil || done.Data[systemWorkspaceKey] != "" {
+	done := &corev1.ConfigMap{ObjectMeta: ours(systemWorkspaceMarker)}
+	if err := s.Client.Get(ctx, client.ObjectKeyFromObject(done), &corev1.ConfigMap{}); !apierrors.IsNotFound(err) {
 		return err
 	}
-	manager := ""
-	switch err := s.Client.Get(ctx, client.ObjectKey{Name: adminName}, &iamv1alpha2.User{}); {
-	case err == nil:
-		manager = adminName
-	case !apierrors.IsNotFound(err):
-		return err
+	template, err := s.systemTemplate(ctx)
+	if err == nil {
+		// Another replica, or the reconciler, may do the same.
+		err = retry.RetryOnConflict(retry.DefaultBackoff, func() error { return (&tenant.Workspaces{Client: s.Acting}).Ensure(ctx, template) })
 	}
-	template := &tenantv1alpha2.WorkspaceTemplate{}
-	err := s.Client.Get(ctx, client.ObjectKey{Name: tenantv1alpha2.SystemWorkspace}, template)
-	if apierrors.IsNotFound(err) {
-		template = &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{
-			Name: tenantv1alpha2.SystemWorkspace, Finalizers: []string{tenantv1alpha2.FinalizerWorkspaceTemplate},
-			Annotations: map[string]string{iamv1alpha2.AnnotationCreator: iamv1alpha2.CreatorSystem},
-		}}
-		template.Spec.Template.Spec.Manager = manager
-		if err = s.create(ctx, template); err == nil {
-			err = s.Client.Get(ctx, client.ObjectKeyFromObject(template), template)
-		}
+	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) || apierrors.IsConflict(err) {
+		slog.WarnContext(ctx, "Failed to create the workspace of the platform", "workspace", tenantv1alpha2.SystemWorkspace, "error", err)
+		return nil
 	}
 	if err != nil {
-		return err
-	}
-	workspaces := &tenant.Workspaces{Client: s.Acting}
-	// Another replica, or the reconciler, may do the same.
-	if err := retry.RetryOnConflict(retry.DefaultBackoff, func() error { return workspaces.Ensure(ctx, template) }); err != nil {
 		return err
 	}
 	if err := s.systemNamespaces(ctx); err != nil {
 		return err
 	}
-	if done.Data == nil {
-		done.Data = make(map[string]string)
+	return s.create(ctx, done)
+}
+
+// systemTemplate is the template of the workspace of the platform, which user
+// admin manages.
+func (s *Setup) systemTemplate(ctx context.Context) (*tenantv1alpha2.WorkspaceTemplate, error) {
+	template := &tenantv1alpha2.WorkspaceTemplate{}
+	err := s.Client.Get(ctx, client.ObjectKey{Name: tenantv1alpha2.SystemWorkspace}, template)
+	if !apierrors.IsNotFound(err) {
+		return template, err
 	}
-	done.Data[systemWorkspaceKey] = tenantv1alpha2.SystemWorkspace
-	err = s.Client.Update(ctx, done)
-	if apierrors.IsConflict(err) {
-		return nil // another replica was faster
+	template = &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{
+		Name: tenantv1alpha2.SystemWorkspace, Finalizers: []string{tenantv1alpha2.FinalizerWorkspaceTemplate},
+		Annotations: map[string]string{iamv1alpha2.AnnotationCreator: iamv1alpha2.CreatorSystem},
+	}}
+	err = s.Client.Get(ctx, client.ObjectKey{Name: adminName}, &iamv1alpha2.User{})
+	if client.IgnoreNotFound(err) != nil {
+		return nil, err
 	}
-	return err
+	if err == nil {
+		template.Spec.Template.Spec.Manager = adminName
+	}
+	if err := s.create(ctx, template); err != nil {
+		return nil, err
+	}
+	return template, s.Client.Get(ctx, client.ObjectKeyFromObject(template), template)
 }
 
 // systemNamespaces labels the namespaces with reserved names that belong to no

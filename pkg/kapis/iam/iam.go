@@ -178,6 +178,13 @@ func (h *Handler) holdsAll(r *http.Request, subject user.Info, resource schema.G
 // user or group has the roles its name was given before.
 const confirmBindings = "confirmBindings"
 
+func confirmation() route.Parameter {
+	return route.Parameter{
+		In: route.InQuery, Name: confirmBindings, Type: "boolean",
+		Description: "Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.",
+	}
+}
+
 // confirmed reports whether a request accepts the bindings of a new name.
 func confirmed(r *http.Request) bool { return r.URL.Query().Get(confirmBindings) == "true" }
 

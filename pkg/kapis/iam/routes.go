@@ -88,7 +88,7 @@ func (h *Handler) userRoutes() []route.Route {
 		{
 			Method: http.MethodPost, Path: "/users", ID: "createUser", Summary: "Create a user",
 			Description: "Creates a user who can log in at once. The annotation iam.kubesphere.io/globalrole names the global role, which the caller must have all rights of. The password is hashed and never shown. Memberships in groups are group bindings. Somebody an identity provider knows, with the token he gets there, creates his own account so: name, address and what describes him are his to choose.",
-			Body:        iamv1alpha2.User{}, Responses: answer(iamv1alpha2.User{}, "The user."), Handler: h.createUser,
+			Parameters:  []route.Parameter{confirmation()}, Body: iamv1alpha2.User{}, Responses: answer(iamv1alpha2.User{}, "The user."), Handler: h.createUser,
 		},
 		{
 			Method: http.MethodGet, Path: "/users/{user}", ID: "getUser", Summary: "Get a user",
@@ -125,8 +125,8 @@ func (h *Handler) groupRoutes() []route.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/workspaces/{workspace}/groups", ID: "createGroup", Summary: "Create a group in a workspace",
-			Description: "The label iam.kubesphere.io/group-parent names the group it is below.",
-			Parameters:  []route.Parameter{workspace}, Body: iamv1alpha2.Group{}, Responses: answer(iamv1alpha2.Group{}, "The group."), Handler: h.createGroup,
+			Description: "The label iam.kubesphere.io/group-parent names the group it is below; root is none.",
+			Parameters:  []route.Parameter{workspace, confirmation()}, Body: iamv1alpha2.Group{}, Responses: answer(iamv1alpha2.Group{}, "The group."), Handler: h.createGroup,
 		},
 		{
 			Method: http.MethodGet, Path: "/workspaces/{workspace}/groups/{group}", ID: "getGroup", Summary: "Get a group of a workspace",
