@@ -74,7 +74,7 @@ func newSpace(t *testing.T, name string, manager person) {
 	t.Cleanup(func() { dropped(t, tenantPath+"/workspaces/"+name) })
 }
 
-func (p person) patch(t *testing.T, path, body string) reply {
+func (p person) mergePatch(t *testing.T, path, body string) reply {
 	t.Helper()
 	return p.do(t, "PATCH", path, strings.NewReader(body), bearer(p.token), header("Content-Type", "application/merge-patch+json"))
 }
@@ -86,9 +86,9 @@ func (p person) sends(t *testing.T, code int, method, path, body string) {
 	}
 }
 
-func (p person) patches(t *testing.T, code int, path, body string) {
+func (p person) answersPatch(t *testing.T, code int, path, body string) {
 	t.Helper()
-	if r := p.patch(t, path, body); r.code != code {
+	if r := p.mergePatch(t, path, body); r.code != code {
 		t.Errorf("%s: PATCH %s %s: %d %.300s, want %d", p.name, path, body, r.code, r.body, code)
 	}
 }
@@ -138,18 +138,18 @@ func TestReservedFields(t *testing.T) {
 	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-fld/namespaces", newNamespace("nm-fld-p1"))
 	wadmin.must(t, 200, "POST", iamPath+"/namespaces/nm-fld-p1/members", []fields{{"username": poper.name, "roleRef": "operator"}})
 	const namespace = "/api/v1/namespaces/nm-fld-p1"
-	poper.patches(t, 200, namespace, `{"metadata":{"annotations":{"a":"b"}}}`)
-	poper.patches(t, 403, namespace, `{"metadata":{"labels":{"kubesphere.io/namespace":null},"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
-	poper.patches(t, 403, namespace, `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
-	poper.patches(t, 403, namespace+"/status", `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
-	poper.patches(t, 403, namespace, `{"metadata":{"finalizers":["example.com/never"]}}`)
-	poper.patches(t, 403, namespace, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"1"}]}}`)
+	poper.answersPatch(t, 200, namespace, `{"metadata":{"annotations":{"a":"b"}}}`)
+	poper.answersPatch(t, 403, namespace, `{"metadata":{"labels":{"kubesphere.io/namespace":null},"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	poper.answersPatch(t, 403, namespace, `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	poper.answersPatch(t, 403, namespace+"/status", `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	poper.answersPatch(t, 403, namespace, `{"metadata":{"finalizers":["example.com/never"]}}`)
+	poper.answersPatch(t, 403, namespace, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"1"}]}}`)
 	if r := poper.do(t, "PATCH", namespace+"?fieldManager=x", strings.NewReader(`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"nm-fld-p1","annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`),
 		bearer(poper.token), header("Content-Type", "application/apply-patch+yaml")); r.code != 403 && r.code != 409 {
 		t.Errorf("apply: %d %s", r.code, r.body)
 	}
-	wadmin.patches(t, 403, tenantPath+"/workspaces/nm-fld/namespaces/nm-fld-p1", `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
-	wadmin.patches(t, 200, tenantPath+"/workspaces/nm-fld/namespaces/nm-fld-p1", `{"metadata":{"annotations":{"kubesphere.io/description":"ours"}}}`)
+	wadmin.answersPatch(t, 403, tenantPath+"/workspaces/nm-fld/namespaces/nm-fld-p1", `{"metadata":{"annotations":{"kubesphere.io/creator":"nm-fld-poper"}}}`)
+	wadmin.answersPatch(t, 200, tenantPath+"/workspaces/nm-fld/namespaces/nm-fld-p1", `{"metadata":{"annotations":{"kubesphere.io/description":"ours"}}}`)
 	poper.must(t, 403, "POST", "/apis/rbac.authorization.k8s.io/v1/namespaces/nm-fld-p1/rolebindings", fields{})
 
 	// A namespace is not finalized by force.
@@ -165,11 +165,11 @@ func TestReservedFields(t *testing.T) {
 	if len(made.Finalizers) > 0 || len(made.OwnerReferences) > 0 {
 		t.Errorf("made %+v", made.ObjectMeta)
 	}
-	patched := wadmin.patch(t, iamPath+"/workspaces/nm-fld/workspaceroles/nm-fld-mine", `{"metadata":{"finalizers":["example.com/never"]}}`)
+	patched := wadmin.mergePatch(t, iamPath+"/workspaces/nm-fld/workspaceroles/nm-fld-mine", `{"metadata":{"finalizers":["example.com/never"]}}`)
 	if role := decode[iamv1alpha2.WorkspaceRole](t, patched); patched.code != 200 || len(role.Finalizers) > 0 {
 		t.Errorf("patched %d %+v", patched.code, role.ObjectMeta)
 	}
-	wadmin.patches(t, 403, iamPath+"/workspaces/nm-fld/workspaceroles/nm-fld-mine", `{"metadata":{"annotations":{"kubesphere.io/creator":"system"}}}`)
+	wadmin.answersPatch(t, 403, iamPath+"/workspaces/nm-fld/workspaceroles/nm-fld-mine", `{"metadata":{"annotations":{"kubesphere.io/creator":"system"}}}`)
 
 	// The part of a workspace's quota is deleted with the quota.
 	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-fld/resourcequotas", fields{"metadata": fields{"name": "nm-fld-q"}, "spec": fields{"quota": fields{"hard": fields{"pods": "1"}}}})
@@ -178,8 +178,8 @@ func TestReservedFields(t *testing.T) {
 	for _, who := range []person{poper, wadmin} {
 		who.sends(t, 403, "DELETE", part, "")
 		who.sends(t, 403, "DELETE", namespace+"/resourcequotas", "")
-		who.patches(t, 403, part, `{"spec":{"hard":{"pods":"9"}}}`)
-		who.patches(t, 403, part, `{"metadata":{"labels":null}}`)
+		who.answersPatch(t, 403, part, `{"spec":{"hard":{"pods":"9"}}}`)
+		who.answersPatch(t, 403, part, `{"metadata":{"labels":null}}`)
 	}
 	wadmin.must(t, 200, "DELETE", tenantPath+"/workspaces/nm-fld/resourcequotas/nm-fld-q", nil)
 
@@ -258,8 +258,8 @@ func TestGroupNames(t *testing.T) {
 	// Parents end somewhere, and so does a deletion.
 	wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"name": "nm-grp-a", "labels": fields{"iam.kubesphere.io/group-parent": "root"}}})
 	wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"name": "nm-grp-b", "labels": fields{"iam.kubesphere.io/group-parent": "nm-grp-a"}}})
-	wadmin.patches(t, 422, groups+"/nm-grp-a", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-a"}}}`)
-	wadmin.patches(t, 422, groups+"/nm-grp-a", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-b"}}}`)
+	wadmin.answersPatch(t, 422, groups+"/nm-grp-a", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-a"}}}`)
+	wadmin.answersPatch(t, 422, groups+"/nm-grp-a", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-b"}}}`)
 	generated := decode[iamv1alpha2.Group](t, wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"generateName": "nm-grp-dep-", "labels": fields{"iam.kubesphere.io/group-parent": "root"}}}))
 	if !strings.HasPrefix(generated.Name, "nm-grp-dep-") || len(generated.Name) != len("nm-grp-dep-")+5 {
 		t.Errorf("generated %q", generated.Name)
