@@ -34,7 +34,7 @@ func (c *Catalog) addPlatform() {
 	c.cluster(iam, "loginrecords", "LoginRecord", pathColumn("type", "spec.type"),
 		Column{Name: "user", Derive: path(`metadata.labels.iam\.kubesphere\.io/user-ref`), Match: exactly})
 	sessions := c.cluster(iam, "sessions", "Session", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
-	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", "spec.code", lastApplied)
+	sessions.remove = append(sessions.remove, "spec.refreshTokenHash", "spec.previousTokenHash", "spec.rotationNonce", "spec.refreshTokenKey", "spec.code", lastApplied)
 	tokens := c.cluster(iam, "personalaccesstokens", "PersonalAccessToken", Column{Name: "user", Derive: path("spec.user"), Match: exactly})
 	tokens.remove = append(tokens.remove, "spec.tokenHash", lastApplied)
 	devices := c.cluster(iam, "deviceauthorizations", "DeviceAuthorization")

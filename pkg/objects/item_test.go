@@ -36,6 +36,7 @@ func TestNeverKept(t *testing.T) {
 		{"hash of a session", "sessions", `{"metadata":{"name":"a"},"spec":{"user":"u","refreshTokenHash":"SECRET"}}`},
 		{"earlier hash of a session", "sessions", `{"metadata":{"name":"a"},"spec":{"previousTokenHash":"SECRET","user":"u"}}`},
 		{"nonce of a session", "sessions", `{"metadata":{"name":"a"},"spec":{"rotationNonce":"SECRET"}}`},
+		{"key of a session", "sessions", `{"metadata":{"name":"a"},"spec":{"refreshTokenKey":"SECRET"}}`},
 		// A backup that is restored with kubectl apply brings this annotation.
 		{"session applied by kubectl", "sessions", `{"metadata":{"name":"a","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"spec\":{\"rotationNonce\":\"SECRET\"}}"}}}`},
 		{"kubeconfig of KubeSphere 3.x", "configmaps", `{"metadata":{"name":"kubeconfig-admin","namespace":"kubesphere-controls-system"},"data":{"config":"client-key-data: SECRET"}}`},

@@ -72,10 +72,11 @@ func (s *Sessions) Exchange(ctx context.Context, code, oauthClient, redirectURI,
 		// Whoever has the code and cannot use it shall not try again.
 		return nil, "", errors.Join(ErrInvalid, s.end(ctx, session, "an authorization code was not used as it was meant to be"))
 	}
-	next := make([]byte, sha256.Size)
-	if _, err := io.ReadFull(s.Random, next); err != nil {
+	random := make([]byte, randomPart)
+	if _, err := io.ReadFull(s.Random, random); err != nil {
 		return nil, "", fmt.Errorf("exchanging a code: %w", err)
 	}
+	next := seal(spec.RefreshTokenKey, random)
 	spec.Code.Used = true
 	spec.RefreshTokenHash = hash(next)
 	spec.LastUseTime = metav1.NewMicroTime(now)

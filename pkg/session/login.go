@@ -60,12 +60,13 @@ func (s *Sessions) StartUnrefreshed(ctx context.Context, login Login) (*iamv1alp
 
 // start creates a session with a secret, whose hash is kept where keep says.
 func (s *Sessions) start(ctx context.Context, login Login, keep func(spec *iamv1alpha2.SessionSpec, hash string)) (*iamv1alpha2.Session, string, error) {
-	random := make([]byte, 16+sha256.Size)
+	random := make([]byte, 16+sha256.Size+randomPart)
 	if _, err := io.ReadFull(s.Random, random); err != nil {
 		return nil, "", fmt.Errorf("creating a session: %w", err)
 	}
 	name := namePrefix + fmt.Sprintf("%x", random[:16])
-	secret := random[16:]
+	key := encodeBytes(random[16 : 16+sha256.Size])
+	secret := seal(key, random[16+sha256.Size:])
 	now := s.Now()
 	if login.Time.IsZero() {
 		login.Time = now
@@ -79,9 +80,10 @@ func (s *Sessions) start(ctx context.Context, login Login, keep func(spec *iamv1
 			Scopes: login.Scopes, Audience: login.Audience,
 			AuthenticationTime: &proved, AuthenticationMethods: login.Methods,
 			AccessTokenSeconds: int64(login.AccessToken.Seconds()), IdleSeconds: int64(login.Idle.Seconds()),
-			Extra:          login.Extra,
-			LastUseTime:    metav1.NewMicroTime(now),
-			ExpirationTime: metav1.NewTime(now.Add(s.Lifetime)),
+			Extra:           login.Extra,
+			RefreshTokenKey: key,
+			LastUseTime:     metav1.NewMicroTime(now),
+			ExpirationTime:  metav1.NewTime(now.Add(s.Lifetime)),
 		},
 	}
 	keep(&created.Spec, hash(secret))

@@ -2,14 +2,11 @@ package session
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -89,18 +86,30 @@ func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oaut
 		if err != nil {
 			return nil, "", ErrInvalid
 		}
-		return session, encode(name, derive(secret, nonce)), nil
+		next := derive(spec.RefreshTokenKey, secret, nonce)
+		if !equal(hash(next), spec.RefreshTokenHash) { // of an earlier version, which derived it without a key
+			next = hmacOf(secret, nonce)
+		}
+		return session, encode(name, next), nil
 	case !current:
-		// The name of a session is only known to who had one of its tokens.
+		// The name of a session is in its access tokens, so that knowing it proves
+		// nothing: only a token that was issued once can have been stolen.
+		if !previous && !issuedWith(spec.RefreshTokenKey, secret) {
+			return nil, "", ErrInvalid
+		}
 		return nil, "", errors.Join(ErrReused, s.end(ctx, session, "a refresh token was used twice"))
 	}
-	nonce := make([]byte, sha256.Size)
-	if _, err := io.ReadFull(s.Random, nonce); err != nil {
+	random := make([]byte, 2*sha256.Size)
+	if _, err := io.ReadFull(s.Random, random); err != nil {
 		return nil, "", fmt.Errorf("refreshing session %s: %w", name, err)
 	}
-	next := derive(secret, nonce)
+	nonce := random[:sha256.Size]
+	if spec.RefreshTokenKey == "" { // a session of an earlier version
+		spec.RefreshTokenKey = encodeBytes(random[sha256.Size:])
+	}
+	next := derive(spec.RefreshTokenKey, secret, nonce)
 	spec.PreviousTokenHash, spec.RefreshTokenHash = spec.RefreshTokenHash, hash(next)
-	spec.RotationNonce = base64.RawURLEncoding.EncodeToString(nonce)
+	spec.RotationNonce = encodeBytes(nonce)
 	spec.LastUseTime = metav1.NewMicroTime(now)
 	if err := s.Client.Update(ctx, session); err != nil {
 		return nil, "", err
@@ -161,15 +170,6 @@ func (s *Sessions) Sweep(ctx context.Context, tokenLifetime time.Duration) error
 	return s.sweepDevices(ctx)
 }
 
-// derive makes the next secret of the present one: whoever holds the present
-// one can be answered with the same next one again, and the nonce, which never
-// leaves the cluster, keeps thieves of old tokens from computing it.
-func derive(secret, nonce []byte) []byte {
-	mac := hmac.New(sha256.New, secret)
-	mac.Write(nonce)
-	return mac.Sum(nil)
-}
-
 // UserLabel is the name of a user as the value of a label, which has at most 63
 // characters where the name of an object has 253.
 func UserLabel(user string) string {
@@ -178,29 +178,6 @@ func UserLabel(user string) string {
 	}
 	digest := sha256.Sum256([]byte(user))
 	return fmt.Sprintf("sha256-%x", digest[:20])
-}
-
-func hash(secret []byte) string {
-	digest := sha256.Sum256(secret)
-	return base64.RawURLEncoding.EncodeToString(digest[:])
-}
-
-func equal(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-func encode(name string, secret []byte) string {
-	return strings.TrimPrefix(name, namePrefix) + "." + base64.RawURLEncoding.EncodeToString(secret)
-}
-
-func decode(refreshToken string) (name string, secret []byte, err error) {
-	id, encoded, found := strings.Cut(refreshToken, ".")
-	if !found || len(id) != 32 || strings.Trim(id, "0123456789abcdef") != "" {
-		return "", nil, ErrInvalid
-	}
-	secret, err = base64.RawURLEncoding.Strict().DecodeString(encoded)
-	if err != nil || len(secret) != sha256.Size {
-		return "", nil, ErrInvalid
-	}
-	return namePrefix + id, secret, nil
 }
 
 // EndOthers revokes all sessions of a user but one.

@@ -194,9 +194,11 @@ func TestRefreshRefuses(t *testing.T) {
 	if w.get(t, created.Name).Spec.Revoked {
 		t.Error("one of them ended the session")
 	}
-	other := base64.RawURLEncoding.EncodeToString(make([]byte, 32))
-	if _, _, err := w.Refresh(t.Context(), id+"."+other, "kubesphere"); !errors.Is(err, ErrReused) || !w.get(t, created.Name).Spec.Revoked {
-		t.Errorf("a wrong secret of a known session: %v", err)
+	// The ID is in access tokens and lists: with a made-up secret it ends nothing.
+	for _, made := range [][]byte{make([]byte, 32), hmacOf([]byte(id), nil), []byte(created.Spec.RefreshTokenHash)[:32], []byte(created.Spec.RefreshTokenKey)[:32], seal("", make([]byte, 32))} {
+		if _, _, err := w.Refresh(t.Context(), id+"."+encodeBytes(made), "kubesphere"); !errors.Is(err, ErrInvalid) || w.get(t, created.Name).Spec.Revoked {
+			t.Errorf("a made-up secret of a known session: %v", err)
+		}
 	}
 	if err := w.Client.Delete(t.Context(), created); err != nil {
 		t.Fatal(err)
@@ -339,4 +341,33 @@ func TestSweep(t *testing.T) {
 		}
 		w.get(t, created.Name)
 	})
+}
+
+// TestRefreshEarlierVersion: sessions that began without a key go on, and get one.
+func TestRefreshEarlierVersion(t *testing.T) {
+	w := newWorld(t, nil)
+	created, _ := w.mustCreate(t, "admin")
+	secret := make([]byte, 32)
+	earlier := w.get(t, created.Name)
+	earlier.Spec.RefreshTokenKey, earlier.Spec.RefreshTokenHash = "", hash(secret)
+	if err := w.Client.Update(t.Context(), earlier); err != nil {
+		t.Fatal(err)
+	}
+	made := encode(created.Name, append(secret[1:31:31], 1, 2))
+	if _, _, err := w.Refresh(t.Context(), made, "kubesphere"); !errors.Is(err, ErrInvalid) || w.get(t, created.Name).Spec.Revoked {
+		t.Errorf("a made-up secret: %v", err)
+	}
+	_, next, err := w.Refresh(t.Context(), encode(created.Name, secret), "kubesphere")
+	if err != nil || w.get(t, created.Name).Spec.RefreshTokenKey == "" {
+		t.Fatalf("the first refresh: %v", err)
+	}
+	if _, same, err := w.Refresh(t.Context(), encode(created.Name, secret), "kubesphere"); err != nil || same != next {
+		t.Errorf("a lost answer: %q %v", same, err)
+	}
+	if _, _, err := w.Refresh(t.Context(), next, "kubesphere"); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := w.Refresh(t.Context(), next, "kubesphere"); err != nil {
+		t.Errorf("within the grace time: %v", err)
+	}
 }

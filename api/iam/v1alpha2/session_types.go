@@ -66,6 +66,10 @@ type SessionSpec struct {
 	// RotationNonce is what the current refresh token was derived with from the previous one.
 	// +optional
 	RotationNonce string `json:"rotationNonce,omitempty"`
+	// RefreshTokenKey is what refresh tokens of the session are tagged with: a used
+	// one can be told from one that never was. No token can be made of it.
+	// +optional
+	RefreshTokenKey string `json:"refreshTokenKey,omitempty"`
 	// LastUseTime is when the session was created or last refreshed.
 	LastUseTime metav1.MicroTime `json:"lastUseTime"`
 	// ExpirationTime is when the session ends, whatever its use.
