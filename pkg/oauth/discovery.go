@@ -35,10 +35,13 @@ type Discovery struct {
 	ClaimsParameter             bool     `json:"claims_parameter_supported"`
 	RequestParameter            bool     `json:"request_parameter_supported"`
 	RequestURIParameter         bool     `json:"request_uri_parameter_supported"`
+	// HTTPSAddress is where the server has TLS that was asked without: kubectl sends
+	// tokens nowhere else. It is no part of the standards.
+	HTTPSAddress string `json:"ks_https_address,omitempty"`
 }
 
 // discovery serves the documents that describe the service.
-func (h *Handler) discovery(w http.ResponseWriter, _ *http.Request) error {
+func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) error {
 	keys := h.Tokens.Source.Keys()
 	if len(keys) == 0 {
 		return status.Unavailable(1, "the signing keys are not available yet")
@@ -50,7 +53,6 @@ func (h *Handler) discovery(w http.ResponseWriter, _ *http.Request) error {
 	secret := []string{"client_secret_basic", "client_secret_post"}
 	header := w.Header()
 	header.Set("Cache-Control", "public, max-age=300")
-	header.Set("Access-Control-Allow-Origin", "*") // public, and read by applications that are nothing but a page
 	status.WriteJSON(w, http.StatusOK, Discovery{
 		Issuer:                      h.Tokens.Issuer,
 		AuthorizationEndpoint:       h.url("/oauth/authorize"),
@@ -71,9 +73,10 @@ func (h *Handler) discovery(w http.ResponseWriter, _ *http.Request) error {
 		RevocationAuthMethods:       append(secret, "none"),
 		IntrospectionAuthMethods:    secret,
 		ChallengeMethods:            []string{"S256"},
-		ClaimsSupported:             []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "azp", "sid", "name", "preferred_username", "locale", "email", "groups"},
+		ClaimsSupported:             []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "azp", "sid", "name", "preferred_username", "locale", "email", "groups", "hasgroups"},
 		PromptValuesSupported:       promptValues(),
 		IssParameter:                true,
+		HTTPSAddress:                h.Ports.HTTPSAddress(r),
 	})
 	return nil
 }
@@ -100,7 +103,6 @@ func (h *Handler) keys(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	w.Header().Set("Cache-Control", "public, max-age=300")
-	w.Header().Set("Access-Control-Allow-Origin", "*")
 	status.WriteJSON(w, http.StatusOK, public)
 	return nil
 }

@@ -159,7 +159,7 @@ func TestID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, text := range map[string]string{"an access token": access, "one of the shared secret": forged, "another signature": text[:len(text)-4] + "AAAA", "too large": strings.Repeat("x", maxLength+1), "nothing": ""} {
+		for name, text := range map[string]string{"an access token": access, "one of the shared secret": forged, "another signature": text[:len(text)-4] + "AAAA", "too large": strings.Repeat("x", maxIDToken+1), "nothing": ""} {
 			if _, err := c.VerifyID(t.Context(), text); !errors.Is(err, ErrInvalid) {
 				t.Errorf("%s is an ID token: %v", name, err)
 			}

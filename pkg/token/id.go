@@ -35,6 +35,10 @@ type IDClaims struct {
 	AccessTokenHash string           `json:"at_hash,omitempty"`
 	Session         string           `json:"sid,omitempty"`
 	TokenType       string           `json:"token_type"`
+	// HasGroups is true where the groups are left out since the token would be
+	// too long with them; the userinfo endpoint has them. Microsoft Entra ID has
+	// the same claim for the same case.
+	HasGroups bool `json:"hasgroups,omitempty"`
 }
 
 // IDGrant is what an ID token says.
@@ -49,7 +53,8 @@ type IDGrant struct {
 	Lifetime    time.Duration
 }
 
-// IssueID signs an ID token for a client.
+// IssueID signs an ID token for a client. A user may be in more groups than a
+// token has room for: then it has the claim hasgroups instead of them.
 func (s *Service) IssueID(grant IDGrant) (string, error) {
 	now := s.Now()
 	key, found := s.Source.Keys().Active(now)
@@ -75,13 +80,21 @@ func (s *Service) IssueID(grant IDGrant) (string, error) {
 	if !grant.AuthTime.IsZero() {
 		claims.AuthTime = jwt.NewNumericDate(grant.AuthTime)
 	}
-	return s.sign(idHeaderType, false, claims)
+	text, err := s.sign(idHeaderType, false, claims)
+	if err == nil && len(text) > maxIDToken {
+		claims.HasGroups, claims.Groups = len(claims.Groups) > 0, nil
+		text, err = s.sign(idHeaderType, false, claims)
+	}
+	if err == nil && len(text) > maxIDToken {
+		return "", ErrTooLong
+	}
+	return text, err
 }
 
 // VerifyID checks an ID token that is handed back as a hint. It may be expired:
 // who logs out often does so late (OpenID Connect RP-Initiated Logout §2).
 func (s *Service) VerifyID(ctx context.Context, text string) (*IDClaims, error) {
-	if len(text) > maxLength {
+	if len(text) > maxIDToken {
 		return nil, ErrInvalid
 	}
 	claims, err := s.parseID(text)

@@ -20,8 +20,14 @@ const TypeAccess = "access_token"
 // headerType is the "typ" of access tokens (RFC 9068 §2.1).
 const headerType = "at+jwt"
 
-// maxLength bounds the tokens that are parsed at all, in bytes (CVE-2025-30204).
-const maxLength = 8 << 10
+// The longest tokens that are parsed at all, in bytes (CVE-2025-30204). None is
+// issued that is longer. An access token is sent in a header, and many servers
+// take 8 KiB of them. An ID token comes back as a hint, in the query of a URL,
+// and a quarter of what net/http takes as headers leaves room for all else there.
+const (
+	maxAccessToken = 8 << 10
+	maxIDToken     = 32 << 10
+)
 
 // Claims are the contents of an access token.
 type Claims struct {
@@ -45,6 +51,8 @@ var (
 	ErrInvalid = errors.New("the token is invalid")
 	// ErrNotReady means that the signing keys are not known yet.
 	ErrNotReady = errors.New("the signing keys are not available yet")
+	// ErrTooLong is a token that would be longer than those that are accepted.
+	ErrTooLong = errors.New("the token would be too long")
 )
 
 // KeySource provides the present keys.
@@ -107,7 +115,7 @@ func (s *Service) Issue(grant Grant) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return s.sign(headerType, s.SignShared, Claims{
+	text, err := s.sign(headerType, s.SignShared, Claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    s.Issuer,
 			Subject:   grant.User,
@@ -119,6 +127,10 @@ func (s *Service) Issue(grant Grant) (string, error) {
 		Session: grant.Session, Client: grant.Client, TokenType: TypeAccess, Username: grant.User,
 		Scope: strings.Join(grant.Scopes, " "), Extra: grant.Extra,
 	})
+	if err == nil && len(text) > maxAccessToken {
+		return "", ErrTooLong
+	}
+	return text, err
 }
 
 func (s *Service) newID() (string, error) {
@@ -151,7 +163,7 @@ func (s *Service) sign(headerType string, shared bool, claims jwt.Claims) (strin
 // audience, the times and that it belongs to a session. Whether the user and the
 // session still exist is for the caller to ask.
 func (s *Service) Verify(ctx context.Context, text string) (*Claims, error) {
-	if len(text) > maxLength {
+	if len(text) > maxAccessToken {
 		return nil, ErrInvalid
 	}
 	digest := sha256.Sum256([]byte(text))

@@ -153,7 +153,7 @@ func TestP20Verify(t *testing.T) {
 		{"P20: issued by a clock that is ahead", at("iat", 9*time.Second), nil},
 		{"P20: not valid yet", at("nbf", 11*time.Second), ErrInvalid},
 		{"P20: valid by a clock that is ahead", at("nbf", 9*time.Second), nil},
-		{"P20: larger than 8 KiB", set("claims", "padding", strings.Repeat("x", maxLength)), ErrInvalid},
+		{"P20: larger than 8 KiB", set("claims", "padding", strings.Repeat("x", maxAccessToken)), ErrInvalid},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := newClock(t)
@@ -275,7 +275,7 @@ func TestP22UnknownKey(t *testing.T) {
 		c := newClock(t)
 		header, claims := c.good()
 		claims["exp"] = c.now.Add(-time.Hour).Unix()
-		for _, text := range []string{"", "a.b.c", strings.Repeat("x", maxLength+1), sign(t, header, claims, ecdsaKey(c.keys[0]))} {
+		for _, text := range []string{"", "a.b.c", strings.Repeat("x", maxAccessToken+1), sign(t, header, claims, ecdsaKey(c.keys[0]))} {
 			if _, err := c.Verify(t.Context(), text); err == nil {
 				t.Errorf("accepted %q", text)
 			}
