@@ -3,13 +3,15 @@ package oauthclient
 import (
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // RedirectURI returns where an answer goes that a client asked to be sent to a
 // URI, and whether that is allowed: a registered one, to the letter, or the
-// first of them if the client names none. Of a registered loopback address
-// without a port every port is, since programs on a desktop get any (RFC 8252
-// §7.3). KubeSphere's "*", which allowed all, allows none.
+// first of them if the client names none. Of a registered loopback address every
+// port is, since programs on a desktop get any (RFC 8252 §7.3); of localhost, which
+// is a name, only where it is registered without a port. KubeSphere's "*", which
+// allowed all, allows none.
 //
 // Plain HTTP is for loopback only, unless this server is reached without TLS
 // itself and so has nothing to lose.
@@ -39,13 +41,35 @@ func permitted(registered []string, wanted string, plain bool) bool {
 	if uri.Scheme != "http" || !loopback(uri) || uri.Port() == "" {
 		return false
 	}
-	anyPort := *uri
-	anyPort.Host = uri.Hostname()
-	if uri.Hostname() == "::1" {
-		anyPort.Host = "[::1]"
-	}
-	return slices.Contains(registered, anyPort.String())
+	bare := withoutPort(wanted)
+	return slices.ContainsFunc(registered, func(one string) bool {
+		return one == bare || uri.Hostname() != "localhost" && hasPort(one) && withoutPort(one) == bare
+	})
 }
+
+// authority is where the host and the port of a URI begin and end. It compares
+// texts: a URI that is parsed and written again may be another one.
+func authority(uri string) (start, end int) {
+	if start = strings.Index(uri, "://"); start < 0 {
+		return 0, 0
+	}
+	start += len("://")
+	if end = strings.IndexAny(uri[start:], "/?#"); end < 0 {
+		return start, len(uri)
+	}
+	return start, start + end
+}
+
+// withoutPort is a URI without the port in it.
+func withoutPort(uri string) string {
+	start, end := authority(uri)
+	if colon := strings.LastIndexByte(uri[start:end], ':'); colon > strings.LastIndexByte(uri[start:end], ']') {
+		return uri[:start+colon] + uri[end:]
+	}
+	return uri
+}
+
+func hasPort(uri string) bool { return withoutPort(uri) != uri }
 
 func loopback(uri *url.URL) bool {
 	switch uri.Hostname() {

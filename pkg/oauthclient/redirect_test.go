@@ -10,7 +10,8 @@ import (
 
 // TestP2RedirectURIs: to the letter, and nothing that only looks alike.
 func TestP2RedirectURIs(t *testing.T) {
-	c := &Client{RedirectURIs: []string{"https://app.example.com/cb", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:8000/cb", "com.example.app:/cb", "http://intranet.example.com/cb", "*"},
+	c := &Client{RedirectURIs: []string{"https://app.example.com/cb", "http://127.0.0.1/cb", "http://[::1]/cb", "http://localhost:8000/cb", "com.example.app:/cb", "http://intranet.example.com/cb", "*",
+		"http://127.0.0.1:8000/dev?a;b=%7e", "http://[::1]:8000/dev", "http://intranet.example.com:8000/dev", "https://127.0.0.1:8443/dev"},
 		PostLogoutRedirectURIs: []string{"https://app.example.com/bye"}}
 	for _, test := range []struct {
 		uri   string
@@ -44,6 +45,17 @@ func TestP2RedirectURIs(t *testing.T) {
 		{"https://127.0.0.1:49152/cb", false, false},
 		{"http://localhost:8000/cb", false, true},
 		{"http://localhost:8001/cb", false, false},
+		{"http://127.0.0.1:8000/dev?a;b=%7e", false, true},
+		{"http://127.0.0.1:49152/dev?a;b=%7e", false, true},
+		{"http://127.0.0.1/dev?a;b=%7e", false, false},
+		{"http://127.0.0.1:49152/dev?a;b=%7E", false, false},
+		{"http://127.0.0.1:49152/dev", false, false},
+		{"http://127.0.0.1:49152/dev/x?a;b=%7e", false, false},
+		{"http://127.0.0.1:49152@evil.example.com/dev?a;b=%7e", false, false},
+		{"http://[::1]:49152/dev", false, true},
+		{"http://localhost:49152/dev", false, false},
+		{"http://intranet.example.com:8001/dev", true, false},
+		{"https://127.0.0.1:49152/dev", false, false},
 		{"com.example.app:/cb", false, true},
 		{"http://intranet.example.com/cb", false, false},
 		{"http://intranet.example.com/cb", true, true},
