@@ -19,7 +19,8 @@ import (
 )
 
 // maxAuthorize bounds the parameters of a request for authorization, in bytes:
-// they go through the address bar several times.
+// they go through the address bar several times. The ID token hint is not among
+// them: it counts once, when the request arrives.
 const maxAuthorize = 8 << 10
 
 // authorization is a request of a client for a code (RFC 6749 §4.1.1, OpenID
@@ -34,7 +35,7 @@ type authorization struct {
 	prompt             []string
 	maxAge             time.Duration // negative for any
 	hint               string        // the ID token of who should be logged in
-	query              url.Values
+	query              url.Values    // without the hint
 }
 
 // authorize serves GET and POST /oauth/authorize.
@@ -76,6 +77,8 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request) error {
 // could be anybody.
 func (h *Handler) parseAuthorization(ctx context.Context, values url.Values) (*authorization, error) {
 	bad := func(description string) *Error { return invalidRequest(http.StatusBadRequest, description) }
+	hint := values.Get("id_token_hint")
+	values.Del("id_token_hint")
 	if len(values.Encode()) > maxAuthorize {
 		return nil, bad("the request is too long")
 	}
@@ -92,7 +95,7 @@ func (h *Handler) parseAuthorization(ctx context.Context, values url.Values) (*a
 	}
 	a := &authorization{
 		client: c, redirectURI: target, given: values.Get("redirect_uri"), state: values.Get("state"), nonce: values.Get("nonce"),
-		challenge: values.Get("code_challenge"), prompt: strings.Fields(values.Get("prompt")), maxAge: -1, hint: values.Get("id_token_hint"), query: values,
+		challenge: values.Get("code_challenge"), prompt: strings.Fields(values.Get("prompt")), maxAge: -1, hint: hint, query: values,
 	}
 	switch {
 	case values.Has("request"):
@@ -192,12 +195,9 @@ func (h *Handler) decideConsent(w http.ResponseWriter, r *http.Request) error {
 		return h.refusePage(w, r, errVisit())
 	}
 	_, query, _ := strings.Cut(form.Get("continue"), "?")
-	values, err := url.ParseQuery(query)
-	if err == nil {
-		values, err = once(values)
-	}
+	values, err := parseQuery(query)
 	if err != nil {
-		return h.refusePage(w, r, invalidRequest(http.StatusBadRequest, "the request is not validly encoded"))
+		return h.refusePage(w, r, err)
 	}
 	a, err := h.parseAuthorization(r.Context(), values)
 	if err != nil {
@@ -237,20 +237,11 @@ func (h *Handler) grantCode(w http.ResponseWriter, r *http.Request, a *authoriza
 // answer is the redirect URI with the answer of a request, which names the
 // issuer so that nobody takes it for that of another (RFC 9207).
 func (a *authorization) answer(issuer string, values url.Values) string {
-	target, err := url.Parse(a.redirectURI)
-	if err != nil {
-		return a.redirectURI // it was parsed before
-	}
-	query := target.Query()
-	for name := range values {
-		query.Set(name, values.Get(name))
-	}
 	if a.state != "" {
-		query.Set("state", a.state)
+		values.Set("state", a.state)
 	}
-	query.Set("iss", issuer)
-	target.RawQuery = query.Encode()
-	return target.String()
+	values.Set("iss", issuer)
+	return appendParameters(a.redirectURI, values)
 }
 
 // refuse tells the client what went wrong, or the user where it is not known

@@ -81,7 +81,7 @@ func (h *Handler) newDevice(w http.ResponseWriter, r *http.Request) (*DeviceRepl
 	if err != nil {
 		return nil, err
 	}
-	page := h.url("/oauth/device")
+	page := h.pageURL(r, "/oauth/device")
 	return &DeviceReply{
 		DeviceCode: deviceCode, UserCode: userCode, VerificationURI: page, VerificationURIComplete: page + "?" + url.Values{"user_code": {userCode}}.Encode(),
 		ExpiresIn: int64(session.DeviceLifetime.Seconds()), Interval: int64(pollInterval.Seconds()),

@@ -115,11 +115,11 @@ func (h refreshGrant) run(r *http.Request, form url.Values, c *oauthclient.Clien
 		return issued{}, session.ErrEnded
 	}
 	// A client may ask for less than it was granted, for one access token.
-	if wanted := form.Get("scope"); wanted != "" {
-		scopes, err := scopesOf(wanted, c)
-		if err != nil {
-			return issued{}, err
-		}
+	scopes, err := scopesOf(form.Get("scope"), c)
+	if err != nil {
+		return issued{}, err
+	}
+	if len(scopes) > 0 {
 		for _, scope := range scopes {
 			if !slices.Contains(refreshed.Spec.Scopes, scope) {
 				return issued{}, invalidScope("the scope was not granted")

@@ -62,12 +62,29 @@ type Handler struct {
 	Devices *Devices
 	// Polls remembers devices that asked a moment ago.
 	Polls *Polls
+	// Ports are where this server listens.
+	Ports request.Ports
 }
 
 // url is the address of an endpoint as clients know it, which may be far from
 // where this process listens (ks#6274).
 func (h *Handler) url(path string) string {
 	return strings.TrimSuffix(h.Tokens.Issuer, "/") + path
+}
+
+// pageURL is the address of a page a person opens: at the issuer where the request
+// came by its name, else at the address that was used, since the issuer may be a
+// name that is known inside the cluster only.
+func (h *Handler) pageURL(r *http.Request, path string) string {
+	issuer, err := url.Parse(h.Tokens.Issuer)
+	if err != nil || r.Host == "" || strings.EqualFold(r.Host, issuer.Host) {
+		return h.url(path)
+	}
+	scheme := "http"
+	if r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https" {
+		scheme = "https"
+	}
+	return (&url.URL{Scheme: scheme, Host: r.Host, Path: strings.TrimSuffix(issuer.Path, "/") + path}).String()
 }
 
 // path is the path of an endpoint as browsers know it.

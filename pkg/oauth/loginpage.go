@@ -40,9 +40,9 @@ func (h *Handler) showLogin(w http.ResponseWriter, r *http.Request, code int, co
 	username := typed.Get("username")
 	var client, target string
 	if name, query, _ := strings.Cut(continued, "?"); name == "authorize" {
-		values, err := url.ParseQuery(query)
+		values, err := parseQuery(query)
 		if err != nil {
-			return h.refusePage(w, r, invalidRequest(http.StatusBadRequest, "the request is not validly encoded"))
+			return h.refusePage(w, r, err)
 		}
 		// Nobody is asked for a password for the sake of an unknown client.
 		a, err := h.parseAuthorization(ctx, values)

@@ -97,16 +97,11 @@ func (h *Handler) hinted(r *http.Request, values url.Values) (*token.IDClaims, *
 func (h *Handler) afterLogout(w http.ResponseWriter, r *http.Request, values url.Values, c *oauthclient.Client) error {
 	wanted := values.Get("post_logout_redirect_uri")
 	if wanted != "" && c != nil && c.PostLogoutURI(wanted, !h.secure()) {
-		target, err := url.Parse(wanted)
-		if err != nil {
-			return h.refusePage(w, r, err)
+		state := url.Values{}
+		if values.Has("state") {
+			state.Set("state", values.Get("state"))
 		}
-		if state := values.Get("state"); state != "" {
-			query := target.Query()
-			query.Set("state", state)
-			target.RawQuery = query.Encode()
-		}
-		h.redirect(w, r, target.String())
+		h.redirect(w, r, appendParameters(wanted, state))
 		return nil
 	}
 	if wantsPage(r) {

@@ -37,7 +37,7 @@ func (h *Handler) Groups() []route.Group {
 // describes declares a path of the discovery document.
 func (h *Handler) describes(path, id string) route.Route {
 	return route.Route{
-		Method: http.MethodGet, Path: path, ID: id, Public: true,
+		Method: http.MethodGet, Path: path, ID: id, Public: true, CrossOrigin: true,
 		Summary:     "Describe the token service",
 		Description: "The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.",
 		Responses: []route.Response{
@@ -74,7 +74,7 @@ func (h *Handler) endpoints() []route.Route {
 	tooMany := route.Response{Code: http.StatusTooManyRequests, Description: "Too many logins at the moment.", Model: Error{}}
 	return []route.Route{
 		{
-			Method: http.MethodPost, Path: "/token", ID: "createToken", Public: true,
+			Method: http.MethodPost, Path: "/token", ID: "createToken", Public: true, CrossOrigin: true,
 			Summary: "Get an access token",
 			Description: "The token endpoint of OAuth 2.0 (RFC 6749): a user name and password (of trusted clients), a refresh token, an authorization code with " +
 				"PKCE, the client's own credentials or a device code (RFC 8628) are exchanged for tokens. " +
@@ -106,7 +106,7 @@ func (h *Handler) endpoints() []route.Route {
 			Handler:     h.authorizeDevice,
 		},
 		{
-			Method: http.MethodPost, Path: "/revoke", ID: "revokeToken", Public: true,
+			Method: http.MethodPost, Path: "/revoke", ID: "revokeToken", Public: true, CrossOrigin: true,
 			Summary:     "Revoke a token",
 			Description: "Ends the session a token of the client belongs to, with all its tokens (RFC 7009). Tokens that are unknown are no error.",
 			Consumes:    []string{form},
@@ -138,7 +138,7 @@ func (h *Handler) endpoints() []route.Route {
 		h.userinfoRoute(http.MethodGet, "getUserInfo"),
 		h.userinfoRoute(http.MethodPost, "queryUserInfo"),
 		{
-			Method: http.MethodGet, Path: "/keys", ID: "listKeys", Public: true,
+			Method: http.MethodGet, Path: "/keys", ID: "listKeys", Public: true, CrossOrigin: true,
 			Summary:     "Public keys of the tokens",
 			Description: "The keys tokens are signed with, as a JSON Web Key Set (RFC 7517). The next one is there before it is used.",
 			Responses:   []route.Response{{Code: http.StatusOK, Description: "The keys.", Model: token.JWKS{}}},
@@ -150,7 +150,7 @@ func (h *Handler) endpoints() []route.Route {
 
 func (h *Handler) userinfoRoute(method, id string) route.Route {
 	return route.Route{
-		Method: method, Path: "/userinfo", ID: id, Public: true,
+		Method: method, Path: "/userinfo", ID: id, Public: true, CrossOrigin: true,
 		Summary:     "Who the user is",
 		Description: "What the granted scopes tell of the user of the access token (OpenID Connect Core §5.3).",
 		Responses: []route.Response{

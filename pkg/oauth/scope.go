@@ -28,22 +28,19 @@ func supportedScopes() []string {
 }
 
 // scopesOf reads the scopes a client asks for, and refuses those it may not
-// have. They are returned in our order, each once.
+// have. Unknown ones are ignored (OpenID Connect Core §3.1.2.1). They are returned
+// in our order, each once.
 func scopesOf(text string, c *oauthclient.Client) ([]string, error) {
-	wanted := strings.Fields(text)
-	for _, scope := range wanted {
-		if !slices.Contains(supportedScopes(), scope) {
-			return nil, invalidScope("the scope is unknown, known are " + strings.Join(supportedScopes(), " "))
+	requested := strings.Fields(text)
+	var scopes []string
+	for _, scope := range supportedScopes() {
+		if !slices.Contains(requested, scope) {
+			continue
 		}
 		if len(c.ScopeRestrictions) > 0 && !slices.Contains(c.ScopeRestrictions, scope) {
 			return nil, invalidScope("the client may not have this scope")
 		}
-	}
-	var scopes []string
-	for _, scope := range supportedScopes() {
-		if slices.Contains(wanted, scope) {
-			scopes = append(scopes, scope)
-		}
+		scopes = append(scopes, scope)
 	}
 	return scopes, nil
 }

@@ -1,8 +1,6 @@
 package oauth
 
 import (
-	"errors"
-	"mime"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,9 +11,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
-
-// maxForm bounds the form of a request, in bytes.
-const maxForm = 64 << 10
 
 // TokenReply is the answer to a token request (RFC 6749 §5.1).
 type TokenReply struct {
@@ -149,57 +144,6 @@ func (h *Handler) reply(r *http.Request, c *oauthclient.Client, given issued) (*
 	}
 	reply.IDToken, err = h.Tokens.IssueID(id)
 	return reply, err
-}
-
-// readForm reads the parameters from the body only: a password in a URL ends
-// up in logs (RFC 6749 §2.3.1, RFC 9700).
-func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != form {
-		return nil, invalidRequest(http.StatusUnsupportedMediaType, "the body must be of type "+form)
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseForm(); err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return nil, err
-		}
-		return nil, invalidRequest(http.StatusBadRequest, "the form is not validly encoded")
-	}
-	return once(r.PostForm)
-}
-
-// once refuses parameters that are there twice (RFC 6749 §3.1 and §3.2).
-func once(values url.Values) (url.Values, error) {
-	for name, given := range values {
-		if len(given) > 1 {
-			return nil, invalidRequest(http.StatusBadRequest, "the parameter "+printable(name)+" is there twice")
-		}
-	}
-	return values, nil
-}
-
-// parameters reads those of a request that is a GET or a POST alike.
-func parameters(w http.ResponseWriter, r *http.Request) (url.Values, error) {
-	if r.Method == http.MethodPost {
-		return readForm(w, r)
-	}
-	values, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(r.URL.RawQuery) > maxForm {
-		return nil, invalidRequest(http.StatusBadRequest, "the query is not validly encoded")
-	}
-	return once(values)
-}
-
-// printable keeps a parameter's name within the characters RFC 6749 §5.2
-// allows in descriptions.
-func printable(name string) string {
-	for _, c := range name {
-		if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
-			return "given"
-		}
-	}
-	return name[:min(len(name), 64)]
 }
 
 // authenticateClient accepts the client's credentials in the body or by HTTP

@@ -38,6 +38,10 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, r, nil, err)
 	}
 	known, err := h.Accounts.Get(r.Context(), who.GetName())
+	if apierrors.IsNotFound(err) { // a service account
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+		err = &Error{Code: "invalid_token", Description: "the token is not one of a user", Status: http.StatusUnauthorized}
+	}
 	if err != nil {
 		return answer(w, r, nil, err)
 	}

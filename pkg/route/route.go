@@ -82,6 +82,9 @@ type Route struct {
 	Within string
 	// Public operations need no credentials.
 	Public bool
+	// CrossOrigin operations may be called, and their answers read, by pages of any
+	// origin. They use no cookies.
+	CrossOrigin bool
 	// Watchable operations stream changes when asked with watch=true: such a
 	// request may last.
 	Watchable bool

@@ -65,7 +65,8 @@ type filters struct {
 	// last, else nil.
 	lasting func(*http.Request) *route.Route
 	// elsewhere returns what serves a request instead of next, nil for next.
-	elsewhere func(*http.Request) http.Handler
+	elsewhere   func(*http.Request) http.Handler
+	crossOrigin crossOrigin
 	// watches ends when the server stops, and all watches with it.
 	watches context.Context //nolint:containedctx // of the server, not of a request
 }
@@ -94,6 +95,9 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			panic(http.ErrAbortHandler)
 		}
 	}()
+	if f.crossOrigin.handle(answer, r) {
+		return
+	}
 	f.limit(answer, r, call)
 }
 

@@ -89,6 +89,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
 		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options),
+		crossOrigin: newCrossOrigin(options.Groups),
 	}
 	if err := s.listen(ctx); err != nil {
 		s.close()
