@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/client-go/discovery"
+	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -258,7 +259,16 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	tokens := a.newTokens()
 	a.extend(tokens)
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
-	authenticator := authn.New(tokens, active, a.directory, passwords, a.tokens)
+	// Kubernetes may ask this server about tokens in turn: it is not asked back.
+	own := authn.New(tokens, active, a.directory, passwords, a.tokens)
+	authenticator := own
+	if c.Authentication.ServiceAccountTokens {
+		reviewer, err := authenticationv1client.NewForConfig(a.rest)
+		if err != nil {
+			return err
+		}
+		authenticator = authn.New(tokens, active, a.directory, passwords, a.tokens, authn.NewServiceAccounts(reviewer.TokenReviews(), tokens.Issuer))
+	}
 	rights := &authz.RBAC{
 		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
 		Platform: authz.NewPlatform(c.Terminal.Kubectl.Namespace, c.Gateway.Namespace),
@@ -289,7 +299,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
 	d = doors{
 		proxy: proxy, rest: a.rest, active: active, people: people,
-		oauth: a.newOAuth(tokens, passwords, authenticator, people),
+		oauth: a.newOAuth(tokens, passwords, own, people),
 		roles: &roles.Handler{
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
 			Capabilities: capabilities{types: a.types, backends: a.extensions},

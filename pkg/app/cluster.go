@@ -14,8 +14,6 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
-	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/certificate"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
@@ -146,35 +144,9 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 	if another, ok := who.(*kube.Another); ok {
 		sender = another.By
 	}
-	account, known, err := d.accounts.directory.Account(r.Context(), sender.GetName())
+	as, err := d.currentUser(r.Context(), sender)
 	if err != nil {
 		return nil, err
-	}
-	anonymous := authz.IsAnonymous(sender)
-	if !anonymous && (!known || !authn.MayGoOn(account.State)) {
-		return nil, authn.ErrNotActive
-	}
-	for _, id := range sender.GetExtra()[authn.ExtraSession] {
-		active, err := d.active.Active(r.Context(), id)
-		if err != nil {
-			return nil, err
-		}
-		if !active {
-			return nil, authn.ErrSessionEnded
-		}
-	}
-	for _, name := range sender.GetExtra()[authn.ExtraPersonalToken] {
-		active, err := d.accounts.tokens.Active(r.Context(), name)
-		if err != nil {
-			return nil, err
-		}
-		if !active {
-			return nil, accesstoken.ErrInvalid
-		}
-	}
-	as := sender
-	if !anonymous {
-		as = &user.DefaultInfo{Name: account.Name, Groups: append(authn.Groups(account.Groups), user.AllAuthenticated), Extra: sender.GetExtra()}
 	}
 	asked, err := authz.Asked(r.Header)
 	if err == nil && asked != nil {

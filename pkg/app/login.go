@@ -11,6 +11,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauth"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
@@ -41,6 +42,11 @@ func rotation(options *config.OAuth) token.Rotation {
 	return token.Rotation{Algorithm: algorithm, Period: keyPeriod, Announce: keyAnnounce, Retain: longest + time.Hour}
 }
 
+// ports are where the server listens.
+func ports(c *config.Config) request.Ports {
+	return request.Ports{Insecure: c.Server.InsecurePort, Secure: c.Server.SecurePort}
+}
+
 // newOAuth is the token service over HTTP.
 func (a *app) newOAuth(tokens *token.Service, passwords *identity.Passwords, bearer authenticator.Request, people *people) *oauth.Handler {
 	options := &a.config.Authentication
@@ -49,7 +55,7 @@ func (a *app) newOAuth(tokens *token.Service, passwords *identity.Passwords, bea
 		Passwords: passwords, Turn: passwords.Turn, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Bearer: bearer, Record: a.records.Record,
 		Lifetime: options.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: options.MultipleLogin,
 		PasswordGrant: options.OAuthOptions.PasswordGrant, Product: options.OAuthOptions.ProductName,
-		Devices: oauth.NewDevices(), Polls: oauth.NewPolls(),
+		Devices: oauth.NewDevices(), Polls: oauth.NewPolls(), Ports: ports(a.config),
 		Providers: people.providers, External: people.accounts, Attempts: people.attempts,
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/anonymous"
 	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
 	"k8s.io/apiserver/pkg/authentication/request/union"
+	"k8s.io/apiserver/pkg/authentication/request/websocket"
+	tokenunion "k8s.io/apiserver/pkg/authentication/token/union"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -67,12 +69,16 @@ type PersonalTokens interface {
 }
 
 // New returns the authenticator of all requests. The first credentials that
-// are there decide: wrong ones are never anonymous.
-func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords PasswordChecker, personal PersonalTokens) authenticator.Request {
-	tokens := &bearer{verifier: verifier, sessions: sessions, accounts: accounts, personal: personal}
+// are there decide: wrong ones are never anonymous. Other authenticators are asked
+// about tokens before they are taken for ours.
+func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords PasswordChecker, personal PersonalTokens, others ...authenticator.Token) authenticator.Request {
+	tokens := tokenunion.NewFailOnError(append(others, &bearer{verifier: verifier, sessions: sessions, accounts: accounts, personal: personal})...)
 	return union.NewFailOnError(
 		group.NewAuthenticatedGroupAdder(union.NewFailOnError(
 			bearertoken.New(tokens),
+			// Pages cannot set headers of a WebSocket: they send the token as one of
+			// its subprotocols, as to kube-apiserver.
+			websocket.NewProtocolAuthenticator(tokens),
 			&basic{passwords: passwords},
 		)),
 		authenticator.RequestFunc(refuseOthers),

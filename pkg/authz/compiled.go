@@ -55,12 +55,15 @@ func (c *compiled) rules(g grant) []rbacv1.PolicyRule {
 	return role.Rules
 }
 
-// given are all grants that count for somebody in a scope.
+// given are all grants that count for somebody in a scope. For service accounts
+// those of Kubernetes do, by ClusterRoleBindings and RoleBindings: what KubeSphere
+// gives all who are logged in is meant for people.
 func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 	workspace := scope.Workspace
 	if scope.Namespace != "" {
 		workspace = c.workspaces[scope.Namespace]
 	}
+	kubernetesOnly := IsServiceAccount(who)
 	return func(yield func(grant) bool) {
 		each := func(grants []grant) bool {
 			for _, g := range grants {
@@ -71,7 +74,7 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 			return true
 		}
 		for one := range c.accesses(who) {
-			if !each(one.platform) {
+			if !kubernetesOnly && !each(one.platform) {
 				return
 			}
 			if scope == (Scope{}) {
@@ -81,7 +84,7 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 				return
 			}
 			// No workspace is no name: it does not stand for all of them.
-			if workspace != "" && !each(one.workspaces[workspace]) {
+			if workspace != "" && !kubernetesOnly && !each(one.workspaces[workspace]) {
 				return
 			}
 			if scope.Namespace != "" && !each(one.namespaces[scope.Namespace]) {
@@ -89,6 +92,16 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 			}
 		}
 	}
+}
+
+// IsServiceAccount reports whether a user is a service account of the cluster. No
+// User object can have such a name.
+func IsServiceAccount(who user.Info) bool {
+	if who == nil {
+		return false
+	}
+	_, _, err := serviceaccount.SplitUsername(who.GetName())
+	return err == nil
 }
 
 // accesses are those of a user and of the user's groups.

@@ -44,7 +44,9 @@ func (o Own) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer
 }
 
 func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
-	self, verb := a.GetName() != "" && a.GetName() == a.GetUser().GetName(), a.GetVerb()
+	// A service account is no User object, and has nothing to care for here.
+	person := !IsServiceAccount(a.GetUser())
+	self, verb := person && a.GetName() != "" && a.GetName() == a.GetUser().GetName(), a.GetVerb()
 	switch a.GetAPIGroup() {
 	case groupIAM:
 		switch a.GetResource() {
@@ -68,7 +70,7 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 			return self && verb == "get" && (a.GetSubresource() == "kubeconfig" || a.GetSubresource() == "kubectl")
 		}
 		// Where these may lead is up to who serves them.
-		if a.GetNamespace() == "" && (a.GetResource() == "registry" && (verb == "get" || verb == "create") || a.GetResource() == "git" && verb == "create") {
+		if person && a.GetNamespace() == "" && (a.GetResource() == "registry" && (verb == "get" || verb == "create") || a.GetResource() == "git" && verb == "create") {
 			return true
 		}
 		return verb == "list" && a.GetNamespace() == "" && o.Filtered != nil && o.Filtered(ctx, a.GetResource())

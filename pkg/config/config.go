@@ -68,6 +68,9 @@ type Authentication struct {
 	PasswordPolicy PasswordPolicy `json:"passwordPolicy"`
 	// PasswordHash says how passwords are stored.
 	PasswordHash PasswordHash `json:"passwordHash"`
+	// ServiceAccountTokens accepts tokens of the cluster's service accounts, which
+	// Kubernetes is asked about. They have the rights of RBAC alone.
+	ServiceAccountTokens bool `json:"serviceAccountTokens"`
 	// OAuthOptions configure the token service.
 	OAuthOptions OAuth `json:"oauthOptions"`
 }
@@ -273,6 +276,7 @@ func Default() *Config {
 			LoginHistoryRetentionPeriod:     duration(168 * time.Hour),
 			LoginHistoryMaximumEntries:      100,
 			MultipleLogin:                   true,
+			ServiceAccountTokens:            true,
 			KubectlImage:                    "kubesphere/kubectl:v1.27.16",
 			PasswordPolicy:                  PasswordPolicy{MinLength: 8},
 			PasswordHash:                    PasswordHash{Algorithm: HashBcrypt, BcryptCost: 10},

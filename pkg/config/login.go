@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -9,16 +10,30 @@ import (
 // shortestSecret is the least HS256 asks for, in bytes (RFC 7518 §3.2).
 const shortestSecret = 32
 
+// issuerProblem is what is wrong with an issuer: it is the URL clients know this
+// server by (OpenID Connect Discovery §3), which is put in front of the paths of all
+// endpoints.
+func issuerProblem(issuer string) string {
+	parsed, err := url.Parse(issuer)
+	switch {
+	case issuer == "":
+		return "must not be empty"
+	case err != nil || parsed.Scheme != "https" && parsed.Scheme != "http" || parsed.Hostname() == "":
+		return fmt.Sprintf("must be the URL clients reach this server by, such as https://ks.example.com, not %q", issuer)
+	case parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "" || strings.HasSuffix(issuer, "#"):
+		return "must have neither a query nor a fragment"
+	case parsed.User != nil:
+		return "must not have a user name"
+	}
+	return ""
+}
+
 // validate reports what is wrong with the configuration of logins.
 func (a *Authentication) validate(wrong func(format string, args ...any)) {
 	const key = "authentication.oauthOptions."
 	oauth := &a.OAuthOptions
-	if oauth.Issuer == "" {
-		wrong(key + "issuer must not be empty")
-	} else if issuer, err := url.Parse(oauth.Issuer); err != nil {
-		wrong(key+"issuer: %w", err)
-	} else if issuer.RawQuery != "" || issuer.Fragment != "" {
-		wrong(key + "issuer must have neither a query nor a fragment")
+	if problem := issuerProblem(oauth.Issuer); problem != "" {
+		wrong("%sissuer %s", key, problem)
 	}
 	algorithms := []string{AlgorithmES256, AlgorithmRS256, AlgorithmEdDSA, AlgorithmHS256}
 	if !slices.Contains(algorithms, oauth.SigningAlgorithm) {

@@ -1,8 +1,10 @@
 package kube
 
 import (
+	"slices"
 	"strings"
 
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/rest"
 )
@@ -45,16 +47,20 @@ func (a *Another) extra() map[string][]string {
 }
 
 // groupsOf are the groups a user is impersonated with. A name in a User object
-// must not make somebody system:masters; groups somebody asked to act in were
-// authorised by name. Kubernetes adds system:authenticated by itself, and checks
+// must not make somebody system:masters; those of a service account follow from its
+// name, and groups somebody asked to act in were authorised by name. Kubernetes adds system:authenticated by itself, and checks
 // the right to impersonate each group it is told.
 func groupsOf(who user.Info) []string {
 	groups := []string{AuthorizedGroup}
 	_, asked := who.(*Another)
+	var ofServiceAccount []string
+	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
+		ofServiceAccount = serviceaccount.MakeGroupNames(namespace)
+	}
 	for _, group := range who.GetGroups() {
 		switch {
 		case group == AuthorizedGroup, group == user.AllAuthenticated:
-		case asked, !hasPrefix(group, "system:"), group == user.AllUnauthenticated:
+		case asked, !hasPrefix(group, "system:"), group == user.AllUnauthenticated, slices.Contains(ofServiceAccount, group):
 			groups = append(groups, group)
 		}
 	}

@@ -79,7 +79,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, o opening) error 
 		return err
 	}
 	defer release()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // by sameOrigin
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, Subprotocols: subprotocols(r)}) // by sameOrigin
 	if err != nil {
 		return nil //nolint:nilerr // it has been answered
 	}
@@ -133,6 +133,23 @@ func upgrades(r *http.Request) bool {
 		}
 		return false
 	})
+}
+
+// bearerProtocol begins the subprotocol that is a token, for the authenticator.
+const bearerProtocol = "base64url.bearer.authorization.k8s.io."
+
+// subprotocols are those to choose of. A terminal has no version to agree on: the
+// first one is taken that is no token, since a browser that sends its token so has to
+// name another one, and closes a connection where none was chosen.
+func subprotocols(r *http.Request) []string {
+	for _, header := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for protocol := range strings.SplitSeq(header, ",") {
+			if protocol = strings.TrimSpace(protocol); protocol != "" && !strings.HasPrefix(protocol, bearerProtocol) {
+				return []string{protocol}
+			}
+		}
+	}
+	return nil
 }
 
 // sameOrigin refuses pages of other sites whose browser sends a password for
