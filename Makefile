@@ -54,7 +54,7 @@ bin/helm:
 bin/golangci-lint:
 	go build -C hack/tools/lint -o ../../../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
-run: bin/ks-apiserver bin/devcluster
+run: bin/ks-apiserver bin/kubectl-ks bin/devcluster
 	@PORT=$(PORT) SECURE_PORT=$(SECURE_PORT) hack/run.sh
 
 test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc test-upgrade

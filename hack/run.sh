@@ -26,8 +26,10 @@ echo "starting ks-apiserver …"
 cp "$KUBECONFIG" "$state/kubeconfig"
 # Terminals with kubectl and kubeconfigs have an address that works from here.
 export KUBESPHERE_SERVER_PUBLICURL="https://127.0.0.1:$SECURE_PORT"
-# The well-known password is for this throw-away cluster only.
-KUBESPHERE_ADMIN_PASSWORD="${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}" \
+# The issuer is the address of all lines below, so that OIDC libraries find the token
+# service. The well-known password is for this throw-away cluster only.
+KUBESPHERE_AUTHENTICATION_OAUTHOPTIONS_ISSUER="${KUBESPHERE_AUTHENTICATION_OAUTHOPTIONS_ISSUER:-http://127.0.0.1:$PORT}" \
+	KUBESPHERE_ADMIN_PASSWORD="${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}" \
 	bin/ks-apiserver --kubeconfig "$state/kubeconfig" --bind-address 127.0.0.1 --insecure-port "$PORT" \
 	--secure-port "$SECURE_PORT" --tls-cert-file "$state/cert.pem" --tls-private-key "$state/key.pem" 2>"$state/ks-apiserver.log" &
 server=$!
@@ -78,6 +80,10 @@ List the nodes with it:
 Or use kubectl through the server:
 
   bin/kubectl --server https://127.0.0.1:$SECURE_PORT --certificate-authority $state/cert.pem --token "\$TOKEN" get nodes
+
+Or log kubectl in, which then renews its tokens by itself:
+
+  PATH=\$PWD/bin:\$PATH kubectl ks login https://127.0.0.1:$SECURE_PORT --certificate-authority $state/cert.pem --password -u admin
 
 Ctrl-C stops everything.
 EOF

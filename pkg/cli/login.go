@@ -3,8 +3,6 @@ package cli
 import (
 	"bufio"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +58,9 @@ func (c *commands) login(ctx context.Context, address string, o *loginOptions) e
 	if err != nil {
 		return err
 	}
+	if server.Scheme != "https" {
+		return login.RefusePlain(ctx, server)
+	}
 	wanted := &tokens.Login{Server: server.String(), ClientID: o.clientID, InsecureSkipTLSVerify: o.insecure}
 	if o.certificateAuthority != "" {
 		content, err := os.ReadFile(o.certificateAuthority)
@@ -84,30 +85,51 @@ func (c *commands) login(ctx context.Context, address string, o *loginOptions) e
 	if name == "" {
 		name = "ks-" + strings.ReplaceAll(server.Host, ":", "-")
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{wanted.Server, wanted.ClientID, name}, "\x00")))
-	id := hex.EncodeToString(sum[:8])
-	command, err := c.Executable()
-	if err != nil {
-		return err
-	}
-	// The kubeconfig first: it may be somebody else's context.
-	if err := c.file.Write(&kubeconfig.Entry{
-		Context: name, Server: wanted.Server, CertificateAuthority: []byte(wanted.CertificateAuthority), InsecureSkipTLSVerify: wanted.InsecureSkipTLSVerify, Command: command, Login: id,
-	}); err != nil {
+	if err := c.keep(ctx, name, wanted); err != nil {
 		return errors.Join(err, service.Revoke(ctx, wanted))
-	}
-	store, err := c.store()
-	if err != nil {
-		return err
-	}
-	if err := store.Save(ctx, id, wanted); err != nil {
-		return err
 	}
 	who := ""
 	if found, err := service.WhoAmI(ctx, wanted.AccessToken); err == nil {
 		who = " as " + called(found)
 	}
 	_, _ = fmt.Fprintf(c.Err, "You are logged in at %s%s. kubectl uses the context %s now.\n", wanted.Server, who, name)
+	return nil
+}
+
+// keep stores a login and makes its context the current one. The login belongs to
+// this entry of this kubeconfig: another kubeconfig may have a context of the same
+// name for somebody else. The one it replaces is ended.
+func (c *commands) keep(ctx context.Context, name string, wanted *tokens.Login) error {
+	id, err := tokens.NewID()
+	if err != nil {
+		return err
+	}
+	command, err := c.Executable()
+	if err != nil {
+		return err
+	}
+	store, err := c.store()
+	if err != nil {
+		return err
+	}
+	_, replaced, err := c.file.Login(name)
+	if err != nil && !errors.Is(err, kubeconfig.ErrNoLogin) {
+		return err
+	}
+	if err := store.Save(ctx, id, wanted); err != nil {
+		return err
+	}
+	if err := c.file.Write(&kubeconfig.Entry{
+		Context: name, Server: wanted.Server, CertificateAuthority: []byte(wanted.CertificateAuthority), InsecureSkipTLSVerify: wanted.InsecureSkipTLSVerify, Command: command, Login: id,
+	}); err != nil {
+		return errors.Join(err, store.Delete(ctx, id))
+	}
+	if replaced == "" {
+		return nil
+	}
+	if err := errors.Join(c.revoke(ctx, store, replaced), store.Delete(ctx, replaced)); err != nil {
+		_, _ = fmt.Fprintf(c.Err, "Warning: the login that was replaced could not be ended: %v\n", err)
+	}
 	return nil
 }
 

@@ -21,7 +21,10 @@ import (
 )
 
 const (
-	timeout   = 30 * time.Second
+	timeout = 30 * time.Second
+	// plainTimeout is for a question whose answer only improves an error.
+	plainTimeout = 5 * time.Second
+
 	mostBytes = 1 << 20
 )
 
@@ -41,6 +44,8 @@ type metadata struct {
 	DeviceAuthorization string `json:"device_authorization_endpoint"`
 	Revocation          string `json:"revocation_endpoint"`
 	UserInfo            string `json:"userinfo_endpoint"`
+	// Secure is where a server that was asked without TLS has it.
+	Secure string `json:"ks_https_address"`
 }
 
 // Server checks the address of a server: tokens are sent there.
@@ -78,7 +83,7 @@ func Connect(ctx context.Context, login *tokens.Login) (*Service, error) {
 	}}
 	code, err := s.get(ctx, s.at("/.well-known/openid-configuration"), "", &s.metadata)
 	if err != nil {
-		return nil, err
+		return nil, explainTrust(err, login)
 	}
 	if code != http.StatusOK && code != http.StatusNotFound {
 		return nil, fmt.Errorf("%s answers with status %d", server, code)
@@ -93,6 +98,34 @@ func Connect(ctx context.Context, login *tokens.Login) (*Service, error) {
 		*one.endpoint = s.reachable(*one.endpoint, one.standard)
 	}
 	return s, nil
+}
+
+// explainTrust says what to do about a certificate that nothing on this machine
+// vouches for.
+func explainTrust(err error, login *tokens.Login) error {
+	var unknown x509.UnknownAuthorityError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	if login.CertificateAuthority != "" {
+		return fmt.Errorf("%w: the file of --certificate-authority does not have the authority that signed the certificate of %s", err, login.Server)
+	}
+	return fmt.Errorf("%w: name the file with the authority's certificate with --certificate-authority", err)
+}
+
+// RefusePlain is the error of an address without TLS. It names the address with
+// TLS, if the server there says so.
+func RefusePlain(ctx context.Context, server *url.URL) error {
+	refusal := fmt.Sprintf("the address %s begins with http://, and kubectl sends tokens over HTTPS only", server)
+	plain := &Service{server: server, http: &http.Client{Timeout: plainTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if code, err := plain.get(ctx, plain.at("/.well-known/openid-configuration"), "", &plain.metadata); err == nil && code == http.StatusOK {
+		for _, address := range []string{plain.metadata.Secure, plain.metadata.Issuer} {
+			if secure, err := Server(address); err == nil && secure.Scheme == "https" && address != "" && secure.Hostname() == server.Hostname() {
+				return fmt.Errorf("%s: run kubectl ks login %s", refusal, secure)
+			}
+		}
+	}
+	return fmt.Errorf("%s: use the server's address that begins with https:// (its --secure-port, or the proxy in front of it)", refusal)
 }
 
 func (s *Service) at(path string) string { return strings.TrimRight(s.server.String(), "/") + path }

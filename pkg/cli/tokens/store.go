@@ -2,6 +2,8 @@ package tokens
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,8 +49,18 @@ func DefaultDirectory(getenv func(string) string) (string, error) {
 	return filepath.Join(home, ".cache", "kubectl-ks"), nil
 }
 
-// id is what logins are called; it becomes the name of a file.
-var id = regexp.MustCompile(`^[0-9a-f]{16}$`)
+// id is what logins are called; it becomes the name of a file. Those of earlier
+// versions are shorter.
+var id = regexp.MustCompile(`^(?:[0-9a-f]{16}|[0-9a-f]{32})$`)
+
+// NewID returns the name of a new login, which no other has.
+func NewID() (string, error) {
+	random := make([]byte, 16)
+	if _, err := rand.Read(random); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(random), nil
+}
 
 func (s *Store) path(name string) (string, error) {
 	if !id.MatchString(name) {
