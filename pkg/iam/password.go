@@ -24,6 +24,7 @@ type Passwords struct {
 
 // hash checks and hashes the password somebody chose for a user.
 func (p Passwords) hash(password string, user *iamv1alpha2.User) (string, error) {
+	password = passwordhash.Normalize(password)
 	var rejected *identity.Rejected
 	if err := p.Policy.Check(password, user.Name, user.Spec.Email); errors.As(err, &rejected) {
 		return "", status.Invalid("spec.password", "%s", rejected.Reason)
@@ -46,7 +47,7 @@ func store(user *iamv1alpha2.User, hash string, now time.Time) {
 func Complete(user *iamv1alpha2.User, hasher passwordhash.Hasher, now time.Time) (changed, password bool, err error) {
 	if plain := user.Spec.EncryptedPassword; plain != "" && !passwordhash.IsHash(plain) {
 		changed, password = true, true
-		if len(plain) > hasher.Longest() {
+		if len(passwordhash.Normalize(plain)) > hasher.Longest() {
 			store(user, "", now)
 			setState(user, iamv1alpha2.UserDisabled, "the password is too long", now)
 		} else {

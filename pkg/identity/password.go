@@ -99,12 +99,13 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	if usable {
 		hash = user.Spec.EncryptedPassword
 	}
-	if !p.matches(hash, attempt.Password) || !usable {
+	correct, normalized := p.matches(hash, attempt.Password)
+	if !correct || !usable {
 		p.backoff.Failed(counted, attempt.Address)
 		return nil, ErrIncorrect
 	}
 	p.backoff.Succeeded(counted, attempt.Address)
-	if !p.hasher.Current(hash) && len(attempt.Password) <= p.hasher.Longest() {
+	if (!p.hasher.Current(hash) || !normalized) && len(passwordhash.Normalize(attempt.Password)) <= p.hasher.Longest() {
 		p.rehash(ctx, user, attempt.Password)
 	}
 	return user, nil
@@ -138,7 +139,20 @@ func (p *Passwords) find(ctx context.Context, name string) (*iamv1alpha2.User, e
 	return p.users.Get(ctx, name)
 }
 
-func (p *Passwords) matches(hash, password string) bool {
+// matches reports whether a password is that of a hash, and whether the hash is of
+// its normalized form. Hashes of earlier versions are of passwords as they were
+// typed, so that both are compared where they differ: two at the most, and as many
+// for a user who does not exist.
+func (p *Passwords) matches(hash, password string) (correct, normalized bool) {
+	normal := passwordhash.Normalize(password)
+	if p.verify(hash, password) {
+		return true, password == normal
+	}
+	return password != normal && p.verify(hash, normal), true
+}
+
+// verify compares a password with a hash, with the same work for what is no hash.
+func (p *Passwords) verify(hash, password string) bool {
 	correct, worked := passwordhash.Verify(hash, password)
 	if !worked {
 		_, _ = passwordhash.Verify(p.dummy, password)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Algorithms of password hashes.
@@ -70,9 +71,14 @@ func (h Hasher) cost() int {
 	return h.Cost
 }
 
-// Hash returns the hash of a password: bcrypt's, or argon2id's in the PHC
-// string format.
+// Normalize returns the form of a password that is hashed: Unicode's NFC (RFC 8265
+// §4.2). Keyboards and systems send the same characters in different forms.
+func Normalize(password string) string { return norm.NFC.String(password) }
+
+// Hash returns the hash of a password, normalized: bcrypt's, or argon2id's in the
+// PHC string format.
 func (h Hasher) Hash(password string) (string, error) {
+	password = Normalize(password)
 	switch {
 	case password == "":
 		return "", errors.New("a password must not be empty")
