@@ -9,6 +9,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // consoleClient is the client of logins that name none. Its refresh tokens are
@@ -61,7 +62,11 @@ func (h *Handler) loginByJSON(w http.ResponseWriter, r *http.Request) (*TokenRep
 		if errors.As(err, &tooLarge) {
 			return nil, err
 		}
-		return nil, invalidRequest(http.StatusBadRequest, "the body is no login")
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			return nil, invalidRequest(http.StatusBadRequest, status.Of(route.DecodeError("the body", err, given)).Message)
+		}
+		return nil, invalidRequest(http.StatusBadRequest, "the body is not JSON")
 	}
 	c, err := h.console(r)
 	if err != nil {

@@ -3,7 +3,6 @@ package route
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -36,15 +35,7 @@ func ReadJSON(r *http.Request, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		var syntax *json.SyntaxError
-		var field *json.UnmarshalTypeError
-		switch {
-		case errors.As(err, &syntax):
-			return status.BadRequest("the body is not JSON: %v", syntax)
-		case errors.As(err, &field):
-			return status.BadRequest("the body does not fit: %s must not be a %s", field.Field, field.Value)
-		}
-		return status.BadRequest("the body cannot be read")
+		return DecodeError("the body", err, into)
 	}
 	return nil
 }

@@ -71,3 +71,42 @@ func TestPatched(t *testing.T) {
 		}
 	}
 }
+
+// TestDecodeError: an error names the field, what is expected and what was found.
+func TestDecodeError(t *testing.T) {
+	type nested struct {
+		Labels  map[string]string `json:"labels"`
+		Names   []string          `json:"names"`
+		Count   int               `json:"count"`
+		Size    *uint             `json:"size"`
+		Ratio   float64           `json:"ratio"`
+		Enabled bool              `json:"enabled"`
+		Inner   struct {
+			Key []byte `json:"key"`
+		} `json:"inner"`
+	}
+	for body, want := range map[string]string{
+		`{"labels":[]}`:             "labels must be an object, not a list",
+		`{"labels":{"a":1}}`:        "each value of labels must be a string, not a number",
+		`{"names":[1]}`:             "each value of names must be a string, not a number",
+		`{"names":{}}`:              "names must be a list, not an object",
+		`{"names":"secret"}`:        "names must be a list, not a string",
+		`{"count":"secret"}`:        "count must be a whole number, not a string",
+		`{"count":1.5}`:             "count must be a whole number, not another number",
+		`{"size":-1}`:               "size must be a whole number that is not negative, not another number",
+		`{"ratio":true}`:            "ratio must be a number, not true or false",
+		`{"enabled":"secret"}`:      "enabled must be true or false, not a string",
+		`{"inner":[]}`:              "inner must be an object, not a list",
+		`{"inner":{"key":7315}}`:    "inner.key must be a string in base64, not a number",
+		`[]`:                        "the body must be an object, not a list",
+		`"secret"`:                  "the body must be an object, not a string",
+		`{`:                         "the body is not JSON",
+		``:                          "the body is not JSON",
+		`{"inner":{"key":"s e c"}}`: "the body cannot be read",
+	} {
+		err := ReadJSON(request("application/json", body), &nested{})
+		if err == nil || status.Of(err).Code != 400 || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "7315") {
+			t.Errorf("%s: %v, want %q", body, err, want)
+		}
+	}
+}

@@ -43,7 +43,7 @@ func Patched(r *http.Request, present, into any) error {
 		return status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
 	}
 	if err := json.Unmarshal(after, into); err != nil {
-		return status.BadRequest("the patched object does not fit: %v", err)
+		return DecodeError("the patched object", err, into)
 	}
 	return nil
 }

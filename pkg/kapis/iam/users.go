@@ -268,6 +268,9 @@ func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) error {
 	if himself {
 		keep = session(who)
 	}
+	if !manages && change.CurrentPassword == "" {
+		return status.BadRequest("currentPassword is missing")
+	}
 	if !manages || himself && change.CurrentPassword != "" {
 		_, err := h.Passwords.Authenticate(r.Context(), identity.Attempt{Name: name, Password: change.CurrentPassword, Address: request.ClientAddress(r)})
 		var throttled *identity.Throttled

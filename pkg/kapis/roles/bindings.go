@@ -18,6 +18,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -51,7 +52,7 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			err = json.Unmarshal(body, &wanted)
 		}
 		if err != nil {
-			return status.BadRequest("the body is neither a binding nor a list of them")
+			return route.DecodeError("the body, a binding or a list of them,", err, wanted)
 		}
 		at := placeOf(r)
 		// All are checked before the first is written.

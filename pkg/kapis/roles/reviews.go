@@ -16,6 +16,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -171,7 +172,7 @@ func readJSON(r *http.Request, into any) error {
 		return err
 	}
 	if err := json.Unmarshal(body, into); err != nil {
-		return status.BadRequest("the body is no JSON of a review: %v", err)
+		return route.DecodeError("the review", err, into)
 	}
 	return nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -280,8 +281,11 @@ func decode(r *http.Request, k *kind) (*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(body, &object.Object); err != nil || object.Object == nil {
-		return nil, status.BadRequest("the body is no JSON object")
+	if err := json.Unmarshal(body, &object.Object); err != nil {
+		return nil, route.DecodeError("the body", err, object.Object)
+	}
+	if object.Object == nil {
+		return nil, status.BadRequest("the body must be an object, not null")
 	}
 	if given := object.GetKind(); given != "" && given != k.Kind {
 		return nil, status.BadRequest("the body is a %s, not a %s", given, k.Kind)

@@ -135,7 +135,7 @@ func orphans(r *http.Request) (bool, error) {
 	}
 	if len(body) > 0 {
 		if err := json.Unmarshal(body, &options); err != nil {
-			return false, status.BadRequest("the body is no DeleteOptions")
+			return false, route.DecodeError("the body, DeleteOptions,", err, options)
 		}
 	}
 	propagation := metav1.DeletionPropagation(r.URL.Query().Get("propagationPolicy"))
