@@ -155,9 +155,7 @@ func (d doors) stillAllowed(r *http.Request) (user.Info, error) {
 	if err != nil {
 		return nil, err
 	}
-	attributes := authz.AttributesOf(request.InfoFrom(r.Context()))
-	attributes.User = as
-	decision, _, err := d.authorizer.Authorize(r.Context(), attributes)
+	_, decision, _, err := authz.AuthorizeRequest(r.Context(), d.authorizer, request.InfoFrom(r.Context()), as)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,9 @@
 package authz
 
 import (
+	"context"
+
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -47,6 +50,24 @@ func AttributesOf(info *request.Info) *Attributes {
 		Resource: info.Resource, Subresource: info.Subresource, Name: info.Name,
 		ResourceRequest: info.IsResourceRequest, Path: info.Path,
 	}}
+}
+
+// AuthorizeRequest decides about a request by its description. A path that can be
+// read in two ways is permitted if both are. The attributes are those that decided.
+func AuthorizeRequest(ctx context.Context, by authorizer.UnconditionalAuthorizer, info *request.Info, who user.Info) (*Attributes, authorizer.Decision, string, error) {
+	readings := info.Readings
+	if len(readings) == 0 {
+		readings = []*request.Info{info}
+	}
+	var attributes *Attributes
+	for _, reading := range readings {
+		attributes = AttributesOf(reading)
+		attributes.User = who
+		if decision, reason, err := by.Authorize(ctx, attributes); err != nil || decision != authorizer.DecisionAllow {
+			return attributes, decision, reason, err
+		}
+	}
+	return attributes, authorizer.DecisionAllow, "", nil
 }
 
 func scopeOf(a authorizer.Attributes) Scope {

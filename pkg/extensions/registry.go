@@ -164,7 +164,11 @@ func (r *Registry) For(q *http.Request) http.Handler {
 	if t == nil || len(t.backends) == 0 {
 		return nil
 	}
-	b := t.find(q.Method, q.URL.Path)
+	path := q.URL.Path
+	if request.IsOpaque(q.URL) {
+		path = q.URL.EscapedPath() // what is claimed has to be there as it is written
+	}
+	b := t.find(q.Method, path)
 	if b == nil {
 		return nil
 	}

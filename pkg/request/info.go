@@ -56,6 +56,9 @@ type Info struct {
 	// Below is true for paths that go on below a proxy subresource: what follows
 	// is a path of whoever is behind it.
 	Below bool
+	// Readings are all ways in which a service behind this server may read the path,
+	// each of which has to be permitted; nil for paths that are read in one way.
+	Readings []*Info
 }
 
 // Lasts reports whether a request to Kubernetes is meant to last: a watch, a
