@@ -55,15 +55,12 @@ func (c *compiled) rules(g grant) []rbacv1.PolicyRule {
 	return role.Rules
 }
 
-// given are all grants that count for somebody in a scope. For service accounts
-// those of Kubernetes do, by ClusterRoleBindings and RoleBindings: what KubeSphere
-// gives all who are logged in is meant for people.
+// given are all grants that count for somebody in a scope.
 func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 	workspace := scope.Workspace
 	if scope.Namespace != "" {
 		workspace = c.workspaces[scope.Namespace]
 	}
-	kubernetesOnly := IsServiceAccount(who)
 	return func(yield func(grant) bool) {
 		each := func(grants []grant) bool {
 			for _, g := range grants {
@@ -74,7 +71,7 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 			return true
 		}
 		for one := range c.accesses(who) {
-			if !kubernetesOnly && !each(one.platform) {
+			if !each(one.platform) {
 				return
 			}
 			if scope == (Scope{}) {
@@ -84,7 +81,7 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 				return
 			}
 			// No workspace is no name: it does not stand for all of them.
-			if workspace != "" && !kubernetesOnly && !each(one.workspaces[workspace]) {
+			if workspace != "" && !each(one.workspaces[workspace]) {
 				return
 			}
 			if scope.Namespace != "" && !each(one.namespaces[scope.Namespace]) {
@@ -104,7 +101,9 @@ func IsServiceAccount(who user.Info) bool {
 	return err == nil
 }
 
-// accesses are those of a user and of the user's groups.
+// accesses are those of a user and of the user's groups. For the groups of a service
+// account ClusterRoleBindings and RoleBindings count, as in Kubernetes: what roles of
+// the platform and of workspaces give all who are logged in is meant for people.
 func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 	return func(yield func(*access) bool) {
 		if who == nil {
@@ -113,8 +112,13 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 		if own := c.users[who.GetName()]; own != nil && !yield(own) {
 			return
 		}
+		kubernetesOnly := IsServiceAccount(who)
 		for _, group := range who.GetGroups() {
-			if shared := c.groups[group]; shared != nil && !yield(shared) {
+			shared := c.groups[group]
+			if shared != nil && kubernetesOnly {
+				shared = &access{cluster: shared.cluster, namespaces: shared.namespaces}
+			}
+			if shared != nil && !yield(shared) {
 				return
 			}
 		}
