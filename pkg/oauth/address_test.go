@@ -22,7 +22,8 @@ func TestPageURL(t *testing.T) {
 		{"the default issuer is a name inside the cluster", "http://ks-apiserver.kubesphere-system.svc", "127.0.0.1:9443", true, "", "https://127.0.0.1:9443/oauth/device"},
 		{"without TLS", "http://ks-apiserver.kubesphere-system.svc", "127.0.0.1:9090", false, "", "http://127.0.0.1:9090/oauth/device"},
 		{"behind a proxy with another name", "http://ks-apiserver.kubesphere-system.svc", "ks.example.com", false, "https", "https://ks.example.com/oauth/device"},
-		{"a path of the issuer is kept", "https://ks.example.com/base", "10.0.0.1", true, "", "https://10.0.0.1/base/oauth/device"},
+		{"a path of the issuer is kept", "http://ks-apiserver.ns.svc.cluster.local/base", "10.0.0.1", true, "", "https://10.0.0.1/base/oauth/device"},
+		{"a configured issuer goes first", "https://ks.example.com", "ks-apiserver.kubesphere-system.svc", false, "", "https://ks.example.com/oauth/device"},
 	} {
 		h := &Handler{Tokens: &token.Service{Issuer: test.issuer}}
 		r := httptest.NewRequest(http.MethodPost, "/oauth/device_authorization", nil)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
@@ -61,7 +62,7 @@ func writeError(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &tooLarge):
 		answer = invalidRequest(http.StatusRequestEntityTooLarge, "the body is larger than "+strconv.FormatInt(tooLarge.Limit, 10)+" bytes")
 	default:
-		slog.ErrorContext(r.Context(), "token request failed", "path", r.URL.Path, "error", err)
+		slog.ErrorContext(r.Context(), "token request failed", "id", request.ID(r.Context()), "path", r.URL.Path, "error", err)
 		answer = &Error{Code: "server_error", Description: "internal error, see the log of the server", Status: http.StatusInternalServerError}
 	}
 	if answer.Status == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {

@@ -3,6 +3,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -86,11 +87,18 @@ func (h *Handler) checkPassword(r *http.Request, provider, name, password, kind 
 		h.record(r, kind, user.Name, true)
 	case errors.Is(err, identity.ErrIncorrect):
 		h.record(r, kind, name, false)
+	default:
+		h.notChecked(r, name, err)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return &person{user: user, methods: []string{methodPassword}}, nil
+}
+
+// notChecked logs a login whose password was not looked at.
+func (h *Handler) notChecked(r *http.Request, name string, err error) {
+	slog.InfoContext(r.Context(), "login not checked", "id", request.ID(r.Context()), "user", name, "address", request.ClientAddress(r), "reason", err)
 }
 
 // refreshGrant exchanges a refresh token (RFC 6749 §6).

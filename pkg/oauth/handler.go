@@ -72,12 +72,11 @@ func (h *Handler) url(path string) string {
 	return strings.TrimSuffix(h.Tokens.Issuer, "/") + path
 }
 
-// pageURL is the address of a page a person opens: at the issuer where the request
-// came by its name, else at the address that was used, since the issuer may be a
-// name that is known inside the cluster only.
+// pageURL is the address of a page a person opens: at the issuer, or at the address
+// that was used where the issuer is a name that is known inside the cluster only.
 func (h *Handler) pageURL(r *http.Request, path string) string {
 	issuer, err := url.Parse(h.Tokens.Issuer)
-	if err != nil || r.Host == "" || strings.EqualFold(r.Host, issuer.Host) {
+	if err != nil || r.Host == "" || !insideCluster(issuer.Hostname()) {
 		return h.url(path)
 	}
 	scheme := "http"
@@ -85,6 +84,12 @@ func (h *Handler) pageURL(r *http.Request, path string) string {
 		scheme = "https"
 	}
 	return (&url.URL{Scheme: scheme, Host: r.Host, Path: strings.TrimSuffix(issuer.Path, "/") + path}).String()
+}
+
+// insideCluster reports whether a name is that of a Service, which the cluster's own
+// DNS alone knows.
+func insideCluster(host string) bool {
+	return strings.HasSuffix(host, ".svc") || strings.HasSuffix(host, ".svc.cluster.local")
 }
 
 // path is the path of an endpoint as browsers know it.
@@ -135,7 +140,7 @@ func (h *Handler) record(r *http.Request, kind, user string, success bool) {
 		h.Record(r.Context(), iam.Login{User: user, Type: kind, SourceIP: request.ClientAddress(r), UserAgent: r.UserAgent(), Success: success})
 	}
 	if !success {
-		slog.InfoContext(r.Context(), "login refused", "user", user, "address", request.ClientAddress(r))
+		slog.InfoContext(r.Context(), "login refused", "id", request.ID(r.Context()), "user", user, "address", request.ClientAddress(r))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -107,7 +108,7 @@ func (h *Handler) refusePage(w http.ResponseWriter, r *http.Request, err error) 
 		described := status.Of(err)
 		known = &Error{Code: "server_error", Description: described.Message, Status: int(described.Code)}
 		if known.Status == http.StatusInternalServerError {
-			slog.ErrorContext(r.Context(), "login failed", "path", r.URL.Path, "error", err)
+			slog.ErrorContext(r.Context(), "login failed", "id", request.ID(r.Context()), "path", r.URL.Path, "error", err)
 		}
 	}
 	if !wantsPage(r) {

@@ -119,7 +119,7 @@ func TestUnknownScopes(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	refresh := []string{"grant_type", "refresh_token", "refresh_token", got["refresh_token"].(string), "scope", "magic"}
-	if got := w.call(t, "/oauth/token", refresh, basic("kubesphere", "kubesphere")).json(t); got["scope"] != "openid email" {
+	if got := w.call(t, "/oauth/token", refresh, basic("kubesphere", "kubesphere")).json(t); got["error"] != "invalid_scope" {
 		t.Errorf("refreshed with an unknown scope alone: %v", got)
 	}
 	if got := w.call(t, "/oauth/device_authorization", []string{"client_id", "native", "scope", "openid magic"}); got.code != http.StatusOK {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 
@@ -58,6 +59,7 @@ func (h *Handler) checkProvider(r *http.Request, name, username, password string
 	external, err := h.Attempts.Authenticate(r.Context(), provider, identity.Attempt{Name: username, Password: password, Address: request.ClientAddress(r)})
 	var throttled *identity.Throttled
 	if errors.As(err, &throttled) || errors.Is(err, identity.ErrBusy) {
+		h.notChecked(r, username, err)
 		return nil, err
 	}
 	return h.resolve(r, provider, external, err, username, []string{methodPassword})
@@ -72,7 +74,7 @@ func (h *Handler) resolve(r *http.Request, provider *identity.Provider, external
 	case err != nil && r.Context().Err() != nil:
 		return nil, r.Context().Err()
 	case err != nil:
-		return nil, fmt.Errorf("%w: %s: %w", errProvider, provider.Name, err)
+		return nil, providerFailed(r, provider.Name, err)
 	}
 	user, extra, err := h.External.Resolve(r.Context(), provider, external)
 	if err != nil {
@@ -83,6 +85,13 @@ func (h *Handler) resolve(r *http.Request, provider *identity.Provider, external
 	}
 	h.record(r, "Token", user.Name, true)
 	return &person{user: user, provider: provider.Name, methods: methods}, nil
+}
+
+// providerFailed logs why an identity provider could not answer: the client is told
+// nothing but that. The error names the address.
+func providerFailed(r *http.Request, provider string, err error) error {
+	slog.WarnContext(r.Context(), "identity provider failed", "id", request.ID(r.Context()), "provider", provider, "error", err)
+	return fmt.Errorf("%w: %s: %w", errProvider, provider, err)
 }
 
 // loginProvider serves POST /oauth/login/{provider}: KubeSphere 3.4's way to
@@ -122,7 +131,7 @@ func (h *Handler) visitProvider(w http.ResponseWriter, r *http.Request) error {
 	}
 	to, err := provider.Redirect.LoginURL(r.Context(), h.visitOf(provider.Name, going))
 	if err != nil {
-		return h.refusePage(w, r, fmt.Errorf("%w: %s: %w", errProvider, provider.Name, err))
+		return h.refusePage(w, r, providerFailed(r, provider.Name, err))
 	}
 	h.setCookie(w, cookieReturn, base64.RawURLEncoding.EncodeToString(encoded), visitSeconds)
 	h.redirect(w, r, to)

@@ -28,8 +28,9 @@ func supportedScopes() []string {
 }
 
 // scopesOf reads the scopes a client asks for, and refuses those it may not
-// have. Unknown ones are ignored (OpenID Connect Core §3.1.2.1). They are returned
-// in our order, each once.
+// have. Unknown ones are ignored (OpenID Connect Core §3.1.2.1), unless no other is
+// asked for: without any a client would get what it did not ask for. They are
+// returned in our order, each once.
 func scopesOf(text string, c *oauthclient.Client) ([]string, error) {
 	requested := strings.Fields(text)
 	var scopes []string
@@ -41,6 +42,9 @@ func scopesOf(text string, c *oauthclient.Client) ([]string, error) {
 			return nil, invalidScope("the client may not have this scope")
 		}
 		scopes = append(scopes, scope)
+	}
+	if len(requested) > 0 && len(scopes) == 0 {
+		return nil, invalidScope("no scope is known, known are " + strings.Join(supportedScopes(), " "))
 	}
 	return scopes, nil
 }

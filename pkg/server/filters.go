@@ -78,6 +78,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &recorder{ResponseWriter: w}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
+	r = r.WithContext(request.WithID(r.Context(), id))
 	call := &call{}
 	defer func() { //nolint:contextcheck // it is the request's
 		panicked := recover()
@@ -104,6 +105,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // call is what the chain learns of a request on its way down.
 type call struct {
 	user    string
+	refusal error  // why credentials were not accepted
 	long    bool   // a watch, a log, a file or an upgraded connection: it may take any time
 	file    bool   // its handler bounds what it reads
 	pattern string // of the route, so that metrics have no label made of a path
@@ -113,7 +115,7 @@ type call struct {
 // limit bounds the requests in flight and the bodies that are read. Watches
 // and upgrades last long and are not counted.
 func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
-	info, err := request.Parse(r)
+	info, err := f.parse(r)
 	if err != nil {
 		status.Write(w, r, err)
 		return
@@ -157,6 +159,16 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		r.Body = http.MaxBytesReader(w, r.Body, f.maxBody)
 	}
 	f.identify(w, r, info, c)
+}
+
+// parse describes a request. Paths that can be read in two ways are for services
+// behind this server only, which get them as they are.
+func (f *filters) parse(r *http.Request) (*request.Info, error) {
+	info, err := request.Parse(r)
+	if err == nil || !request.IsOpaque(r.URL) || f.elsewhere(r) == nil {
+		return info, err
+	}
+	return request.ParseOpaque(r)
 }
 
 // long are the watches, logs and connections of Kubernetes, our own watches and
@@ -203,6 +215,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 	answer, found, err := f.authenticator.AuthenticateRequest(r)
 	if err != nil || !found {
 		f.metrics.refused.Inc()
+		c.refusal = err
 		refuse(w, r, err)
 		return
 	}
@@ -274,7 +287,6 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	default:
 		description = "the credentials are not valid"
 	}
-	slog.InfoContext(r.Context(), "credentials refused", "reason", err, "path", r.URL.Path, "address", r.RemoteAddr)
 	w.Header().Set("WWW-Authenticate", `Bearer error="`+code+`", error_description="`+description+`"`)
 	status.Write(w, r, status.Unauthorized("Unauthorized: %s", description))
 }
@@ -292,9 +304,7 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 			info.InNamespace(namespace)
 		}
 	}
-	attributes := authz.AttributesOf(info)
-	attributes.User = who
-	decision, reason, err := f.authorizer.Authorize(r.Context(), attributes)
+	attributes, decision, reason, err := authz.AuthorizeRequest(r.Context(), f.authorizer, info, who)
 	switch {
 	case err != nil:
 		status.Write(w, r, err)
@@ -350,11 +360,16 @@ func (f *filters) finish(r *http.Request, c *call, answer *recorder, id string, 
 	}
 	f.metrics.observe(r.Method, c.pattern, code, took)
 	level := slog.LevelDebug
-	if (code >= http.StatusInternalServerError || took > slow && !c.long) && !exempt(r.URL.Path) {
+	refused := code == http.StatusUnauthorized || code == http.StatusForbidden || c.refusal != nil
+	if (code >= http.StatusInternalServerError || refused || took > slow && !c.long) && !exempt(r.URL.Path) {
 		level = slog.LevelInfo
 	}
 	if slog.Default().Enabled(r.Context(), level) {
-		slog.LogAttrs(r.Context(), level, "request", slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
-			slog.Int("code", code), slog.Int64("bytes", answer.bytes), slog.Duration("took", took), slog.String("user", c.user), slog.String("address", r.RemoteAddr))
+		attributes := []slog.Attr{slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
+			slog.Int("code", code), slog.Int64("bytes", answer.bytes), slog.Duration("took", took), slog.String("user", c.user), slog.String("address", r.RemoteAddr)}
+		if c.refusal != nil {
+			attributes = append(attributes, slog.Any("reason", c.refusal))
+		}
+		slog.LogAttrs(r.Context(), level, "request", attributes...)
 	}
 }

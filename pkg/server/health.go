@@ -11,6 +11,8 @@ type Check struct {
 	Name string
 	// Err says why the condition does not hold; nil when it does.
 	Err func() error
+	// Detail is told beside a condition that holds; nil or empty for nothing.
+	Detail func() string
 }
 
 // healthHandler answers 200 when all checks hold, else 503 with the reasons,
@@ -24,7 +26,7 @@ func healthHandler(checks []Check) http.HandlerFunc {
 				failed = true
 				fmt.Fprintf(&b, "[-]%s failed: %v\n", check.Name, err)
 			} else {
-				fmt.Fprintf(&b, "[+]%s ok\n", check.Name)
+				fmt.Fprintf(&b, "[+]%s ok%s\n", check.Name, detail(check))
 			}
 		}
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -42,4 +44,14 @@ func healthHandler(checks []Check) http.HandlerFunc {
 		}
 		_, _ = w.Write([]byte(b.String()))
 	}
+}
+
+func detail(check Check) string {
+	if check.Detail == nil {
+		return ""
+	}
+	if text := check.Detail(); text != "" {
+		return ", but " + text
+	}
+	return ""
 }

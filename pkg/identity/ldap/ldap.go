@@ -43,7 +43,7 @@ func (p *Provider) Authenticate(ctx context.Context, username, password string) 
 	defer cancel()
 	conn, err := p.connect(ctx)
 	if err != nil {
-		return identity.External{}, unavailable("connecting to the directory", err)
+		return identity.External{}, unavailable("connecting to the directory at "+p.address, err)
 	}
 	defer conn.Close()
 	// Whatever waits for the directory ends with the request.
