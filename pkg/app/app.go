@@ -93,6 +93,7 @@ type app struct {
 	// what they say of it.
 	extensions *extensions.Registry
 	documents  *extensions.Documents
+	problems   *problemReporter
 	server     *server.Server
 }
 
@@ -116,7 +117,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	runs := []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing}
+	runs := []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing, a.problems.Run}
 	if a.certificate != nil {
 		runs = append(runs, a.certificate.Run)
 	}
@@ -307,6 +308,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
 	}
+	a.problems = newProblemReporter(a.acting, d.oauth.Clients, people.set)
 	a.extensions.Allowed = func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
 	groups := d.groups()
 	document, err := openapi.Swagger(groups, Version)
@@ -379,6 +381,7 @@ func (a *app) checks() []server.Check {
 		{Name: "kubernetes-rights", Err: a.proxy.Err},
 		{Name: "signing-keys", Err: a.keys.Ready},
 		{Name: "extensions", Err: a.extensions.Ready},
+		{Name: "configuration-objects", Err: func() error { return nil }, Detail: a.problems.Detail},
 	}
 	if a.certificate != nil {
 		checks = append(checks, server.Check{Name: "certificate", Err: func() error {

@@ -17,6 +17,7 @@ import (
 type people struct {
 	// providers are those there are now, and accounts finds their users.
 	providers identity.Providers
+	set       *providers.Set // the same
 	accounts  identity.Accounts
 	// attempts bounds how often passwords are tried at providers.
 	attempts *identity.Attempts
@@ -38,10 +39,11 @@ func newPeople(a *app, users *iam.Users, groups *iam.Groups, backoff *identity.B
 		return now.Authentication.OAuthOptions.IdentityProviders, nil
 	}
 	issuer := strings.TrimSuffix(a.config.Authentication.OAuthOptions.Issuer, "/")
+	set := &providers.Set{Configured: configured, Reader: a.client, Namespace: kube.Namespace, Now: time.Now}
 	return &people{
-		providers: &providers.Set{Configured: configured, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
-		accounts:  &mapping.Accounts{Directory: a.directory, Users: users, Groups: groups},
-		attempts:  identity.NewAttempts(backoff),
-		callback:  func(provider string) string { return issuer + "/oauth/callback/" + url.PathEscape(provider) },
+		providers: set, set: set,
+		accounts: &mapping.Accounts{Directory: a.directory, Users: users, Groups: groups},
+		attempts: identity.NewAttempts(backoff),
+		callback: func(provider string) string { return issuer + "/oauth/callback/" + url.PathEscape(provider) },
 	}
 }

@@ -9,7 +9,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 )
@@ -58,8 +57,10 @@ func (c *Client) Public() bool { return c.Secret == "" }
 // Grants is the effective grant method.
 func (c *Client) Grants() string {
 	switch {
-	case c.GrantMethod != "":
+	case c.GrantMethod == config.GrantAuto, c.GrantMethod == config.GrantDeny:
 		return c.GrantMethod
+	case c.GrantMethod != "": // prompt, or something unknown: the user is asked
+		return config.GrantPrompt
 	case c.Trusted:
 		return config.GrantAuto
 	}
@@ -74,10 +75,11 @@ type Clients struct {
 	Namespace  string
 	Now        func() time.Time
 
-	mu      sync.Mutex
-	stored  map[string]*Client
-	readAt  time.Time
-	touched bool
+	mu       sync.Mutex
+	stored   map[string]*Client
+	problems []config.Problem
+	readAt   time.Time
+	touched  bool
 }
 
 // Clients are believed for a while, and Kubernetes has so long to say which there are.
@@ -88,23 +90,38 @@ const (
 
 // Find returns a client by name, nil when there is none.
 func (c *Clients) Find(ctx context.Context, name string) (*Client, error) {
-	for n := range c.Configured {
-		if configured := &c.Configured[n]; configured.Name == name {
-			return fromConfiguration(configured), nil
-		}
+	if configured := c.configured(name); configured != nil {
+		return fromConfiguration(configured), nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if err := c.refresh(ctx); err != nil {
+		return nil, err
+	}
+	return c.stored[name], nil
+}
+
+// Problems returns what is wrong with the clients in Secrets. An error means that
+// they cannot be read.
+func (c *Clients) Problems(ctx context.Context) ([]config.Problem, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	err := c.refresh(ctx)
+	return c.problems, err
+}
+
+// refresh reads the clients that may have changed.
+func (c *Clients) refresh(ctx context.Context) error {
 	if !c.touched || c.Now().Sub(c.readAt) > clientsFor {
 		err := c.read(ctx)
 		if err != nil && !c.touched {
-			return nil, err
+			return err
 		}
 		// While Kubernetes is away, the clients known before go on, and it is asked
 		// again in a while: everybody else waits meanwhile.
 		c.readAt = c.Now()
 	}
-	return c.stored[name], nil
+	return nil
 }
 
 func (c *Clients) read(ctx context.Context) error {
@@ -115,18 +132,34 @@ func (c *Clients) read(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading OAuth clients: %w", err)
 	}
-	c.stored = make(map[string]*Client, len(secrets.Items))
+	c.stored, c.problems = make(map[string]*Client, len(secrets.Items)), nil
 	for n := range secrets.Items {
 		secret := &secrets.Items[n]
-		parsed := &Client{}
-		if err := yaml.Unmarshal(secret.Data[SecretKey], parsed); err != nil || parsed.Name == "" {
+		parsed, texts := parse(secret)
+		if parsed == nil {
 			// The error may quote the secret, so it is not logged.
 			slog.WarnContext(ctx, "an OAuth client cannot be read", "secret", secret.Name)
-			continue
+			parsed = &Client{}
+		} else if c.stored[parsed.Name] != nil || c.configured(parsed.Name) != nil {
+			texts = append(texts, "another OAuth client has this name")
+		} else {
+			c.stored[parsed.Name] = parsed
 		}
-		c.stored[parsed.Name] = parsed
+		for _, text := range texts {
+			c.problems = append(c.problems, config.Problem{Secret: secret.Name, Name: parsed.Name, Text: text})
+		}
 	}
 	c.touched = true
+	return nil
+}
+
+// configured is a client of the file, nil for none.
+func (c *Clients) configured(name string) *config.Client {
+	for n := range c.Configured {
+		if c.Configured[n].Name == name {
+			return &c.Configured[n]
+		}
+	}
 	return nil
 }
 

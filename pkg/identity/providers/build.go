@@ -27,11 +27,21 @@ import (
 // value of a label, and the end of the name of an annotation.
 var providerName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,43}[A-Za-z0-9])?$`)
 
-// build makes a provider of its configuration. Errors name what is wrong, never
-// the values, as some are secret.
+// build makes a provider of its configuration, and logs which options have no effect.
+// Errors name what is wrong, never the values, as some are secret.
 func build(ctx context.Context, c config.IdentityProvider, now func() time.Time) (*identity.Provider, error) {
+	p, unknown, err := newProvider(c, now)
+	for _, one := range unknown {
+		slog.WarnContext(ctx, "an option of an identity provider has no effect", "provider", c.Name, "error", one)
+	}
+	return p, err
+}
+
+// newProvider makes a provider of its configuration. Errors beside it are about
+// options that are unknown.
+func newProvider(c config.IdentityProvider, now func() time.Time) (provider *identity.Provider, unknown []error, err error) {
 	if !providerName.MatchString(c.Name) {
-		return nil, errors.New("name: at most 45 letters, digits, '-', '_' and '.' are allowed, and needed")
+		return nil, nil, errors.New("name: at most 45 letters, digits, '-', '_' and '.' are allowed, and needed")
 	}
 	p := &identity.Provider{Name: c.Name, Title: c.Title, Type: c.Type, Hidden: c.Hidden, Mapping: identity.Mapping{
 		Method: identity.MappingMethod(c.MappingMethod), WithoutConfirmation: c.DisableLoginConfirmation, Groups: c.GroupMapping,
@@ -44,25 +54,22 @@ func build(ctx context.Context, c config.IdentityProvider, now func() time.Time)
 		p.Mapping.Method = identity.MappingAuto
 	case identity.MappingAuto, identity.MappingLookup, identity.MappingManual, identity.MappingMixed:
 	default:
-		return nil, errors.New("mappingMethod is not auto, lookup, manual or mixed")
+		return nil, nil, errors.New("mappingMethod is not auto, lookup, manual or mixed")
 	}
 	for external, group := range c.GroupMapping {
 		if external == "" || group == "" || strings.HasPrefix(strings.ToLower(group), "system:") {
-			return nil, errors.New("groupMapping has an empty name, or one that is Kubernetes' own")
+			return nil, nil, errors.New("groupMapping has an empty name, or one that is Kubernetes' own")
 		}
 	}
 	prepare, known := types()[c.Type]
 	if !known {
-		return nil, errors.New("type is unknown")
+		return nil, nil, errors.New("type is unknown")
 	}
-	unknown, err := prepare(p, c.Provider, now)
+	unknown, err = prepare(p, c.Provider, now)
 	if err != nil {
-		return nil, fmt.Errorf("provider: %w", err)
+		return nil, nil, fmt.Errorf("provider: %w", err)
 	}
-	for _, one := range unknown {
-		slog.WarnContext(ctx, "an option of an identity provider has no effect", "provider", c.Name, "error", one)
-	}
-	return p, nil
+	return p, unknown, nil
 }
 
 // kind fills a provider in with its options. It returns errors about options

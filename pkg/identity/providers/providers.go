@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,10 +41,25 @@ type Set struct {
 	readAt     time.Time
 	read       bool
 	configured []config.IdentityProvider
-	stored     []config.IdentityProvider
+	stored     []storedProvider
 	failed     error // why Secrets have never been read
-	built      map[digest]*identity.Provider
+	built      map[digest]builtProvider
 	order      []*identity.Provider
+	unread     []config.Problem // Secrets that hold no provider, or unknown keys
+	problems   []config.Problem
+}
+
+// builtProvider is a provider, nil for one that cannot be used, and what is wrong
+// with its configuration.
+type builtProvider struct {
+	provider *identity.Provider
+	problems []string
+}
+
+// storedProvider is a provider of a Secret.
+type storedProvider struct {
+	config.IdentityProvider
+	secret string
 }
 
 // digest tells configurations apart.
@@ -74,6 +90,17 @@ func (s *Set) List(ctx context.Context) ([]*identity.Provider, error) {
 	return s.order, s.failed
 }
 
+// Problems returns what is wrong with the providers as they are configured now. An
+// error means that they cannot be read.
+func (s *Set) Problems(ctx context.Context) ([]config.Problem, error) {
+	if _, err := s.List(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Concat(s.unread, s.problems), nil
+}
+
 // refresh reads both sources. What cannot be read stays as it was.
 func (s *Set) refresh(ctx context.Context) {
 	configured, err := s.Configured()
@@ -86,10 +113,14 @@ func (s *Set) refresh(ctx context.Context) {
 	err = s.Reader.List(ctx, secrets, client.InNamespace(s.Namespace), client.MatchingLabels{Label: LabelValue})
 	switch {
 	case err == nil:
-		s.stored, s.failed = nil, nil
+		s.stored, s.failed, s.unread = nil, nil, nil
 		for n := range secrets.Items {
-			if one, found := parse(ctx, &secrets.Items[n]); found {
-				s.stored = append(s.stored, one)
+			one, problem, found := parse(ctx, &secrets.Items[n])
+			if found {
+				s.stored = append(s.stored, storedProvider{one, secrets.Items[n].Name})
+			}
+			if problem != "" {
+				s.unread = append(s.unread, config.Problem{Secret: secrets.Items[n].Name, Name: one.Name, Text: problem})
 			}
 		}
 	case s.stored == nil && (!s.read || s.failed != nil):
@@ -102,56 +133,84 @@ func (s *Set) refresh(ctx context.Context) {
 
 // parse reads the provider in a Secret. Errors may quote what is secret, so
 // that they are not logged.
-func parse(ctx context.Context, secret *corev1.Secret) (config.IdentityProvider, bool) {
-	var found config.IdentityProvider
+func parse(ctx context.Context, secret *corev1.Secret) (found config.IdentityProvider, problem string, ok bool) {
 	if secret.Type != SecretType {
-		return found, false
+		return found, "the type of the Secret is not " + string(SecretType), false
 	}
 	encoded, err := yaml.YAMLToJSON(secret.Data[SecretKey])
+	var unknown []error
 	if err == nil {
 		// Keys of later versions do no harm.
-		_, err = sigsjson.UnmarshalStrict(encoded, &found)
+		unknown, err = sigsjson.UnmarshalStrict(encoded, &found)
 	}
 	if err != nil {
 		slog.WarnContext(ctx, "an identity provider cannot be read", "secret", secret.Name)
-		return found, false
+		return found, "the key " + SecretKey + " is not the YAML of an identity provider", false
 	}
-	return found, true
+	if len(unknown) > 0 {
+		return found, errors.Join(unknown...).Error(), true
+	}
+	return found, "", true
 }
 
 // assemble builds the providers that are new or have changed.
 func (s *Set) assemble(ctx context.Context) {
-	built, order, names := make(map[digest]*identity.Provider), []*identity.Provider(nil), make(map[string]bool)
-	for _, from := range [][]config.IdentityProvider{s.configured, s.stored} {
-		for _, one := range from {
-			if one.Disabled {
-				continue
-			}
-			id, err := digestOf(one)
-			if err != nil {
-				slog.WarnContext(ctx, "an identity provider is left out", "provider", one.Name, "error", err)
-				continue
-			}
-			provider, known := s.built[id]
+	all := make([]storedProvider, 0, len(s.configured)+len(s.stored))
+	for _, one := range s.configured {
+		all = append(all, storedProvider{IdentityProvider: one})
+	}
+	all = append(all, s.stored...)
+	built, names := make(map[digest]builtProvider), make(map[string]bool)
+	s.order, s.problems = nil, nil
+	for n := range all {
+		one := &all[n]
+		if one.Disabled {
+			continue
+		}
+		report := func(text string) {
+			s.problems = append(s.problems, config.Problem{Secret: one.secret, Name: one.Name, Text: text})
+		}
+		id, err := digestOf(one.IdentityProvider)
+		if err != nil {
+			slog.WarnContext(ctx, "an identity provider is left out", "provider", one.Name, "error", err)
+			report(err.Error())
+			continue
+		}
+		result, known := s.built[id]
+		if !known {
+			result = s.build(ctx, one.IdentityProvider)
+		}
+		built[id] = result // failures as well: they are not said again and again
+		for _, text := range result.problems {
+			report(text)
+		}
+		switch {
+		case result.provider == nil:
+		case names[one.Name]:
 			if !known {
-				if provider, err = build(ctx, one, s.Now); err != nil {
-					slog.WarnContext(ctx, "an identity provider is left out", "provider", one.Name, "error", err)
-					provider = nil
-				}
+				slog.WarnContext(ctx, "an identity provider is left out, another one has its name", "provider", one.Name)
 			}
-			built[id] = provider // nil as well: it is not said again and again
-			switch {
-			case provider == nil:
-			case names[one.Name]:
-				if !known {
-					slog.WarnContext(ctx, "an identity provider is left out, another one has its name", "provider", one.Name)
-				}
-			default:
-				names[one.Name], order = true, append(order, provider)
-			}
+			report("another identity provider has this name")
+		default:
+			names[one.Name], s.order = true, append(s.order, result.provider)
 		}
 	}
-	s.built, s.order = built, order
+	s.built = built
+}
+
+// build makes a provider, and logs what is wrong with it.
+func (s *Set) build(ctx context.Context, c config.IdentityProvider) builtProvider {
+	provider, unknown, err := newProvider(c, s.Now)
+	if err != nil {
+		slog.WarnContext(ctx, "an identity provider is left out", "provider", c.Name, "error", err)
+		return builtProvider{problems: []string{err.Error()}}
+	}
+	result := builtProvider{provider: provider}
+	for _, one := range unknown {
+		slog.WarnContext(ctx, "an option of an identity provider has no effect", "provider", c.Name, "error", one)
+		result.problems = append(result.problems, "provider: "+one.Error())
+	}
+	return result
 }
 
 func digestOf(c config.IdentityProvider) (digest, error) {
