@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 
 	"github.com/go-openapi/spec"
-	"github.com/swaggest/swgui"
 	"github.com/swaggest/swgui/v5emb"
 
 	definitions "github.com/super-kubenetes/ks-apiserver/api/openapi-spec"
@@ -68,14 +67,7 @@ func render(document *spec.Swagger) (*rendered, error) {
 // where Kubernetes has documents, its own with ours.
 func (d *Documents) Handlers(kubernetes http.Handler) map[string]http.Handler {
 	m := &merged{kubernetes: kubernetes, ours: d.rendered.Load}
-	page := v5emb.NewWithConfig(swgui.Config{
-		ShowTopBar: true, // where one chooses between the two
-		SettingsUI: map[string]string{
-			"docExpansion": `"list"`,
-			"validatorUrl": "null", // nothing is sent elsewhere
-			"urls":         `[{"name": "ks-apiserver", "url": "` + DocumentPath + `"}, {"name": "custom resources", "url": "` + DefinitionsPath + `"}]`,
-		},
-	})("ks-apiserver", DocumentPath, PagePath)
+	page := v5emb.NewWithConfig(pageConfig())("ks-apiserver", DocumentPath, PagePath)
 	return map[string]http.Handler{
 		"GET " + DocumentPath:    current(func() []byte { return d.rendered.Load().v2 }),
 		"GET " + DefinitionsPath: current(func() []byte { return definitions.CustomResources }),
