@@ -67,14 +67,15 @@ func (p *Provider) service(visit identity.Visit) (string, error) {
 	if visit.State == "" {
 		return address, nil
 	}
-	parsed, err := url.Parse(address)
-	if err != nil {
+	if _, err := url.Parse(address); err != nil {
 		return "", errors.New("the address of the callback is no URL")
 	}
-	parameters := parsed.Query()
-	parameters.Set("state", visit.State)
-	parsed.RawQuery = parameters.Encode()
-	return parsed.String(), nil
+	// The rest of the address stays as it is: servers compare it to the letter.
+	separator := "?"
+	if strings.Contains(address, "?") {
+		separator = "&"
+	}
+	return address + separator + url.Values{"state": {visit.State}}.Encode(), nil
 }
 
 // LoginURL is where the browser goes to log in.

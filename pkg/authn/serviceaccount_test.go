@@ -1,0 +1,185 @@
+package authn
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+)
+
+// jwtOf is a JWT with claims, which nobody signed.
+func jwtOf(t testing.TB, claims map[string]any) string {
+	t.Helper()
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return "eyJhbGciOiJSUzI1NiJ9." + base64.RawURLEncoding.EncodeToString(payload) + ".c2lnbmF0dXJl"
+}
+
+// reviews answers reviews of tokens and counts them.
+type reviews struct {
+	mu     sync.Mutex
+	asked  int
+	status authenticationv1.TokenReviewStatus
+	err    error
+	wait   chan struct{}
+}
+
+func (r *reviews) Create(_ context.Context, review *authenticationv1.TokenReview, _ metav1.CreateOptions) (*authenticationv1.TokenReview, error) {
+	r.mu.Lock()
+	r.asked++
+	r.mu.Unlock()
+	if r.wait != nil {
+		<-r.wait
+	}
+	answer := review.DeepCopy()
+	answer.Status = r.status
+	return answer, r.err
+}
+
+// TestServiceAccounts: Kubernetes says whose a token is, and the name alone says in
+// which groups that is.
+func TestServiceAccounts(t *testing.T) {
+	const issuer = "https://ks.example.com"
+	account := map[string]any{"iss": "https://kubernetes.default.svc", "sub": "system:serviceaccount:n:s"}
+	accepted := authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{
+		Username: "system:serviceaccount:n:s", UID: "1", Groups: []string{"system:masters", "system:serviceaccounts"},
+		Extra: map[string]authenticationv1.ExtraValue{"authentication.kubernetes.io/pod-name": {"p"}, ExtraSession: {"another's"}, "scopes": {"all"}},
+	}}
+	for _, test := range []struct {
+		name   string
+		token  string
+		answer reviews
+		asked  int
+		ok     bool
+		err    error
+	}{
+		{name: "a service account", token: jwtOf(t, account), answer: reviews{status: accepted}, asked: 1, ok: true},
+		{name: "a token Kubernetes refuses", token: jwtOf(t, account), answer: reviews{status: authenticationv1.TokenReviewStatus{Error: "expired"}}, asked: 1, err: token.ErrInvalid},
+		{name: "a token of somebody else", token: jwtOf(t, account), answer: reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "admin"}}}, asked: 1, err: token.ErrInvalid},
+		{name: "Kubernetes is away", token: jwtOf(t, account), answer: reviews{err: apierrors.NewServiceUnavailable("away")}, asked: 1, err: status.Unavailable(5, "")},
+		{name: "one of this server", token: jwtOf(t, map[string]any{"iss": issuer, "sub": "system:serviceaccount:n:s"}), answer: reviews{status: accepted}},
+		{name: "one of a user", token: jwtOf(t, map[string]any{"iss": "https://kubernetes.default.svc", "sub": "jane"}), answer: reviews{status: accepted}},
+		{name: "one that only mentions a service account", token: jwtOf(t, map[string]any{"iss": "x", "sub": "jane", "about": "system:serviceaccount:n:s"}), answer: reviews{status: accepted}},
+		{name: "no JWT", token: "ksp_system:serviceaccount:n:s", answer: reviews{status: accepted}},
+		{name: "a longer one than any", token: jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "more": strings.Repeat("x", maxServiceAccountToken)}), answer: reviews{status: accepted}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := NewServiceAccounts(&test.answer, issuer)
+			for range 2 {
+				found, ok, err := a.AuthenticateToken(t.Context(), test.token)
+				if ok != test.ok || (err == nil) != (test.err == nil) || test.err != nil && !errors.Is(err, test.err) && status.Of(err).Code != status.Of(test.err).Code {
+					t.Fatalf("got %v, %v", ok, err)
+				}
+				if !ok {
+					continue
+				}
+				who := found.User
+				if who.GetName() != "system:serviceaccount:n:s" || !slices.Equal(who.GetGroups(), []string{"system:serviceaccounts", "system:serviceaccounts:n"}) || who.GetUID() != "1" || len(who.GetExtra()) != 1 {
+					t.Errorf("it is %+v", who)
+				}
+			}
+			if want := test.asked; test.answer.err == nil && test.answer.asked != want || test.answer.asked < want {
+				t.Errorf("Kubernetes was asked %d times", test.answer.asked)
+			}
+		})
+	}
+}
+
+// TestManyServiceAccountTokens: whoever makes tokens up keeps Kubernetes no busier
+// than its bound.
+func TestManyServiceAccountTokens(t *testing.T) {
+	r := &reviews{wait: make(chan struct{})}
+	a := NewServiceAccounts(r, "https://ks.example.com")
+	outcomes := make(chan error, 4*concurrentReviews)
+	for n := range cap(outcomes) {
+		text := jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": n})
+		go func() {
+			_, _, err := a.AuthenticateToken(t.Context(), text)
+			outcomes <- err
+		}()
+	}
+	for range cap(outcomes) - concurrentReviews {
+		if err := <-outcomes; !errors.Is(err, identity.ErrBusy) {
+			t.Errorf("one too many: %v", err)
+		}
+	}
+	close(r.wait)
+	for range concurrentReviews {
+		if err := <-outcomes; !errors.Is(err, token.ErrInvalid) {
+			t.Errorf("one that was asked about: %v", err)
+		}
+	}
+}
+
+// TestSubprotocol: a page sends the token of a WebSocket as a subprotocol, which is
+// taken away before the request goes on.
+func TestSubprotocol(t *testing.T) {
+	const prefix = "base64url.bearer.authorization.k8s.io."
+	encoded := func(text string) string { return prefix + base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	for _, test := range []struct {
+		name, protocols string
+		upgrade         bool
+		user            string // "" for an error
+		left            string
+	}{
+		{"a token", encoded("admin") + ", v5.channel.k8s.io", true, "admin", "v5.channel.k8s.io"},
+		{"a token behind another", "a, " + encoded("admin") + ",b", true, "admin", "a,b"},
+		{"nothing but a token, which no server could choose", encoded("admin"), true, "", ""},
+		{"two tokens", encoded("admin") + "," + encoded("admin") + ",a", true, "", ""},
+		{"no base64", prefix + "!!, a", true, "", ""},
+		{"no token in it", prefix + ", a", true, user.Anonymous, prefix + ", a"},
+		{"no WebSocket", encoded("admin") + ", a", false, user.Anonymous, encoded("admin") + ", a"},
+	} {
+		w := &world{}
+		r := httptest.NewRequest(http.MethodGet, "/api/v1/namespaces/n/pods/p/exec", nil)
+		r.Header.Set("Sec-WebSocket-Protocol", test.protocols)
+		if test.upgrade {
+			r.Header.Set("Connection", "Upgrade")
+			r.Header.Set("Upgrade", "websocket")
+		}
+		found, _, err := New(w, w, w, w, (*personal)(w)).AuthenticateRequest(r)
+		if test.user == "" {
+			if err == nil {
+				t.Errorf("%s: %v", test.name, found.User)
+			}
+			continue
+		}
+		if err != nil || found.User.GetName() != test.user || r.Header.Get("Sec-WebSocket-Protocol") != test.left {
+			t.Errorf("%s: %v, %v, left %q", test.name, found, err, r.Header.Get("Sec-WebSocket-Protocol"))
+		}
+	}
+}
+
+// FuzzServiceAccountClaim: only JWTs of another issuer, about a service account, are
+// such that Kubernetes is asked about.
+func FuzzServiceAccountClaim(f *testing.F) {
+	f.Add(jwtOf(f, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s"}))
+	f.Add("a.b.c")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		if !claimsServiceAccount(text, "x") {
+			return
+		}
+		payload, err := base64.RawURLEncoding.DecodeString(strings.Split(text, ".")[1])
+		if err != nil || !strings.Contains(string(payload), "system:serviceaccount:") || claimsServiceAccount(text, "x") && len(text) > maxServiceAccountToken {
+			t.Errorf("%q claims to be of a service account", text)
+		}
+	})
+}
