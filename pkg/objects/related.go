@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 
 	"github.com/tidwall/gjson"
@@ -167,7 +168,7 @@ func aggregated(resource string) func(question) finding {
 		if view, found := q.views[resource]; found {
 			if role := view.Get(q.namespace, q.value); role != nil {
 				list := role.Field(`metadata.annotations.iam\.kubesphere\.io/aggregation-roles`).String()
-				if gjson.Valid(list) {
+				if json.Valid([]byte(list)) { // bounds how deep it is nested, as gjson does not
 					eachOf(gjson.Parse(list), func(_, name gjson.Result) bool {
 						names[name.String()] = true
 						return true

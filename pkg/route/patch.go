@@ -3,12 +3,14 @@ package route
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/jsonpatch"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -25,25 +27,39 @@ func Patched(r *http.Request, present, into any) error {
 	if err != nil {
 		return err
 	}
-	var after []byte
-	switch media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media {
-	case "application/json-patch+json":
-		operations, err := jsonpatch.DecodePatch(body)
-		if err != nil {
-			return status.BadRequest("the body is not a JSON patch")
-		}
-		if after, err = operations.Apply(before); err != nil {
-			return status.New(http.StatusUnprocessableEntity, "Invalid", "the patch cannot be applied: %v", err)
-		}
-	case "", "application/json", "application/merge-patch+json":
-		if after, err = jsonpatch.MergePatch(before, body); err != nil {
-			return status.BadRequest("the body is not a merge patch")
-		}
-	default:
-		return status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
+	after, err := ApplyPatch(r.Header.Get("Content-Type"), before, body)
+	if err != nil {
+		return err
 	}
 	if err := json.Unmarshal(after, into); err != nil {
 		return DecodeError("the patched object", err, into)
 	}
 	return nil
+}
+
+// ApplyPatch applies a patch of a media type to an object in JSON: a JSON patch
+// (RFC 6902), or a merge patch (RFC 7386) when the media type names none. What a
+// patch costs is bounded by pkg/jsonpatch. Errors are statuses: 400 for what is no
+// patch, 413 beyond a limit, 415 for another media type and 422 for a patch that
+// cannot be applied to this object.
+func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
+	media, _, _ := mime.ParseMediaType(contentType)
+	apply, kind := jsonpatch.Merge, "merge patch"
+	switch media {
+	case "application/json-patch+json":
+		apply, kind = jsonpatch.Apply, "JSON patch"
+	case "", "application/json", "application/merge-patch+json":
+	default:
+		return nil, status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
+	}
+	patched, err := apply(object, patch)
+	switch {
+	case errors.Is(err, jsonpatch.ErrMalformed):
+		return nil, status.BadRequest("the body is not a %s: %v", kind, err)
+	case errors.Is(err, jsonpatch.ErrTooLarge):
+		return nil, status.New(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, "%v", err)
+	case err != nil:
+		return nil, status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "the patch cannot be applied: %v", err)
+	}
+	return patched, nil
 }

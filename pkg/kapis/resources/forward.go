@@ -2,6 +2,7 @@ package resources
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
@@ -49,7 +50,7 @@ func (d *Dynamic) confine(r *http.Request, t target, body []byte) ([]byte, error
 		if r.Header.Get("Content-Type") != "" && (err != nil || media != "application/json") {
 			return nil, status.UnsupportedMediaType(r.Header.Get("Content-Type"), "application/json")
 		}
-		if !gjson.ValidBytes(body) || !gjson.ParseBytes(body).IsObject() {
+		if !json.Valid(body) || !gjson.ParseBytes(body).IsObject() {
 			return nil, status.BadRequest("the body is not an object in JSON")
 		}
 		return sjson.SetBytes(body, label, t.workspace)

@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 
-	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -300,26 +297,7 @@ func patched(r *http.Request, before []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	switch types.PatchType(media) {
-	case types.JSONPatchType:
-		patch, err := jsonpatch.DecodePatch(body)
-		if err != nil {
-			return nil, status.BadRequest("the body is no JSON patch")
-		}
-		after, err := patch.Apply(before)
-		if err != nil {
-			return nil, status.New(http.StatusUnprocessableEntity, "Invalid", "the patch does not apply: %v", err)
-		}
-		return after, nil
-	case types.MergePatchType, "application/json", "":
-		after, err := jsonpatch.MergePatch(before, body)
-		if err != nil {
-			return nil, status.BadRequest("the body is no merge patch")
-		}
-		return after, nil
-	}
-	return nil, status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
+	return route.ApplyPatch(r.Header.Get("Content-Type"), before, body)
 }
 
 func annotate(object *unstructured.Unstructured, key, value string) {
