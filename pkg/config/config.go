@@ -56,6 +56,9 @@ type Authentication struct {
 	LoginHistoryMaximumEntries int `json:"loginHistoryMaximumEntries"`
 	// MultipleLogin allows a user to be logged in more than once.
 	MultipleLogin bool `json:"multipleLogin"`
+	// MaxTokensPerUser is how many personal access tokens a user has at the most. 0
+	// is no bound.
+	MaxTokensPerUser int `json:"maxTokensPerUser"`
 	// JWTSecret is the shared secret of KubeSphere 3.x, with which tokens are
 	// signed if the signing algorithm is HS256, and accepted if AcceptHS256 says so.
 	JWTSecret Secret `json:"jwtSecret"`
@@ -114,6 +117,9 @@ type OAuth struct {
 	PasswordGrant bool `json:"passwordGrant"`
 	// ProductName is what the pages for logging in call the product.
 	ProductName string `json:"productName"`
+	// MaxSessionsPerUser is how many sessions a user has at the most: a further login
+	// ends the one that was not used for the longest time. 0 is no bound.
+	MaxSessionsPerUser int `json:"maxSessionsPerUser"`
 	// SessionMaxAge is how long a login lasts at the most, whatever its use.
 	SessionMaxAge metav1.Duration `json:"sessionMaxAge"`
 	// SignKey and SignKeyData are the signing key of KubeSphere 3.x. They are
@@ -257,8 +263,20 @@ type Server struct {
 	Debug bool `json:"debug"`
 	// MaxBodyBytes bounds the body of requests this server reads itself.
 	MaxBodyBytes int64 `json:"maxBodyBytes"`
-	// MaxRequestsInFlight bounds the requests served at the same time.
-	MaxRequestsInFlight int `json:"maxRequestsInFlight"`
+	// MaxRequestsInFlight bounds the requests served at the same time;
+	// MaxRequestsInFlightPerUser those of each user, and those of all clients
+	// together that have not authenticated, of which MaxUnauthenticatedInFlight are
+	// served and half of them for one address. 0 is no bound of its own.
+	MaxRequestsInFlight        int `json:"maxRequestsInFlight"`
+	MaxRequestsInFlightPerUser int `json:"maxRequestsInFlightPerUser"`
+	MaxUnauthenticatedInFlight int `json:"maxUnauthenticatedInFlight"`
+	// MaxLongRunning and MaxLongRunningPerUser bound watches, logs, files on their
+	// way and upgraded connections. 0 is no bound.
+	MaxLongRunning        int `json:"maxLongRunning"`
+	MaxLongRunningPerUser int `json:"maxLongRunningPerUser"`
+	// MaxConnections bounds the open connections; those that wait for a request
+	// are closed when there are more. 0 is no bound.
+	MaxConnections int `json:"maxConnections"`
 	// TrustedProxies are addresses or CIDR ranges of proxies whose headers
 	// X-Forwarded-For, X-Real-Ip and X-Client-Ip tell where requests come from.
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
@@ -277,6 +295,7 @@ func Default() *Config {
 			LoginHistoryMaximumEntries:      100,
 			MultipleLogin:                   true,
 			ServiceAccountTokens:            true,
+			MaxTokensPerUser:                100,
 			KubectlImage:                    "kubesphere/kubectl:v1.27.16",
 			PasswordPolicy:                  PasswordPolicy{MinLength: 8},
 			PasswordHash:                    PasswordHash{Algorithm: HashBcrypt, BcryptCost: 10},
@@ -285,6 +304,7 @@ func Default() *Config {
 				SigningAlgorithm:             AlgorithmES256,
 				PasswordGrant:                true,
 				ProductName:                  "KubeSphere",
+				MaxSessionsPerUser:           500,
 				SessionMaxAge:                duration(168 * time.Hour),
 				AccessTokenMaxAge:            duration(2 * time.Hour),
 				AccessTokenInactivityTimeout: duration(2 * time.Hour),
@@ -309,8 +329,9 @@ func Default() *Config {
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,
 			MaxBodyBytes:        3 << 20,
-			MaxRequestsInFlight: 400,
-			ShutdownTimeout:     duration(10 * time.Second),
+			MaxRequestsInFlight: 400, MaxRequestsInFlightPerUser: 100, MaxUnauthenticatedInFlight: 100,
+			MaxLongRunning: 4000, MaxLongRunningPerUser: 600, MaxConnections: 5000,
+			ShutdownTimeout: duration(10 * time.Second),
 		},
 	}
 }

@@ -145,6 +145,15 @@ func (c *Config) Validate() error {
 	if c.Server.MaxRequestsInFlight <= 0 {
 		wrong("server.maxRequestsInFlight must be more than 0")
 	}
+	for key, value := range map[string]int{
+		"server.maxRequestsInFlightPerUser": c.Server.MaxRequestsInFlightPerUser, "server.maxUnauthenticatedInFlight": c.Server.MaxUnauthenticatedInFlight,
+		"server.maxLongRunning": c.Server.MaxLongRunning, "server.maxLongRunningPerUser": c.Server.MaxLongRunningPerUser, "server.maxConnections": c.Server.MaxConnections,
+		"authentication.maxTokensPerUser": c.Authentication.MaxTokensPerUser, "authentication.oauthOptions.maxSessionsPerUser": c.Authentication.OAuthOptions.MaxSessionsPerUser,
+	} {
+		if value < 0 {
+			wrong("%s must be 0 or more", key)
+		}
+	}
 	if modes := []string{ModeRBAC, ModeAlwaysAllow, ModeAlwaysDeny}; !slices.Contains(modes, c.Authorization.Mode) {
 		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
 	}

@@ -44,9 +44,6 @@ func ownCredentials(path string) bool {
 	return strings.HasPrefix(path, "/oauth/") || strings.HasPrefix(path, "/.well-known/")
 }
 
-// requestTimeout bounds a request that is not meant to last; kube-apiserver's.
-const requestTimeout = time.Minute
-
 // slow is when a request is logged whatever its outcome.
 const slow = time.Second
 
@@ -57,8 +54,7 @@ type filters struct {
 	authenticator authenticator.Request
 	authorizer    authorizer.UnconditionalAuthorizer
 	metrics       *metrics
-	inFlight      chan struct{}
-	maxBody       int64
+	admission     *admission
 	// namespaceOf finds the namespace of a DevOps project, "" for none.
 	namespaceOf func(ctx context.Context, project string) (string, error)
 	// lasting returns the operation that is asked for if it is one of ours that may
@@ -104,30 +100,45 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // call is what the chain learns of a request on its way down.
 type call struct {
-	user    string
-	refusal error  // why credentials were not accepted
-	long    bool   // a watch, a log, a file or an upgraded connection: it may take any time
-	file    bool   // its handler bounds what it reads
-	pattern string // of the route, so that metrics have no label made of a path
-	next    http.Handler
+	user string
+	// refusal is why credentials were not accepted.
+	refusal error
+	long bool // a watch, a log, a file or an upgraded connection: it may take any time
+	file bool // its handler bounds what it reads
+	// delegated is whether a service behind this server serves it.
+	delegated bool
+	caller    caller
+	deadlines deadlines
+	pattern   string // of the route, so that metrics have no label made of a path
+	next      http.Handler
 }
 
-// limit bounds the requests in flight and the bodies that are read. Watches
-// and upgrades last long and are not counted.
+// limit sets how long a request may take, and finds out who serves it. Who asks
+// and whether there is room for it follow.
 func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
+	c.deadlines = newDeadlines(w, r)
+	now := time.Now()
 	info, err := f.parse(r)
 	if err != nil {
+		c.deadlines.set(now.Add(requestTimeout))
 		status.Write(w, r, err)
 		return
 	}
 	c.next = f.next
-	delegated := false
 	if !info.Kubernetes {
 		if other := f.elsewhere(r); other != nil {
-			c.next, delegated = other, true
+			c.next, c.delegated = other, true
 		}
 	}
-	c.long, c.file = f.long(r, info, delegated)
+	c.long, c.file = f.long(r, info, c.delegated)
+	switch {
+	case c.long:
+		c.deadlines.clear()
+	case c.delegated:
+		c.deadlines.set(now.Add(delegatedTimeout))
+	default:
+		c.deadlines.set(now.Add(requestTimeout))
+	}
 	if c.long && !info.Kubernetes && !c.file || info.Verb == "watch" && c.long {
 		ctx, cancel := context.WithCancel(r.Context())
 		defer cancel()
@@ -135,28 +146,14 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		r = r.WithContext(ctx)
 	}
 	if !c.long && !exempt(info.Path) {
-		if !delegated { // elsewhere there are times of their own
-			// A Kubernetes that hangs must not make us hang.
-			ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
-			defer cancel()
-			r = r.WithContext(ctx)
+		// A Kubernetes that hangs must not make us hang.
+		timeout := requestTimeout
+		if c.delegated { // elsewhere there are shorter times of their own
+			timeout = delegatedTimeout
 		}
-		select {
-		case f.inFlight <- struct{}{}:
-			defer func() { <-f.inFlight }()
-		default:
-			f.metrics.rejected.Inc()
-			status.Write(w, r, tooMany())
-			return
-		}
-	}
-	// What goes to kube-apiserver or elsewhere is streamed, and bounded there.
-	if r.Body != nil && r.Body != http.NoBody && !info.Kubernetes && !delegated && !c.file {
-		if r.ContentLength > f.maxBody {
-			status.Write(w, r, status.TooLarge(f.maxBody))
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, f.maxBody)
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		r = r.WithContext(ctx)
 	}
 	f.identify(w, r, info, c)
 }
@@ -169,6 +166,34 @@ func (f *filters) parse(r *http.Request) (*request.Info, error) {
 		return info, err
 	}
 	return request.ParseOpaque(r)
+}
+
+// admit takes a place for a request, and reads its body before that if this
+// process serves it: a client that sends slowly holds no place. What goes to
+// kube-apiserver or elsewhere is streamed, and bounded there.
+func (f *filters) admit(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) (release func(), err error) {
+	switch {
+	case exempt(info.Path):
+		return func() {}, nil
+	case c.long:
+		return f.admission.admitLongRunning(c.caller)
+	case !c.deadlines.reads:
+		return f.admission.admit(c.caller)
+	case info.Kubernetes, c.delegated:
+		r.Body = streamedBody{r.Body}
+		return f.admission.admit(c.caller)
+	}
+	free, err := f.admission.readBody(w, r, c.caller, c.deadlines)
+	if err != nil {
+		free()
+		return nil, err
+	}
+	leave, err := f.admission.admit(c.caller)
+	if err != nil {
+		free()
+		return nil, err
+	}
+	return func() { leave(); free() }, nil
 }
 
 // long are the watches, logs and connections of Kubernetes, our own watches and
@@ -197,14 +222,11 @@ func exempt(path string) bool {
 	return path == "/livez" || path == "/readyz" || path == "/healthz"
 }
 
-func tooMany() error {
-	return status.TooManyRequests(time.Second, "the server serves as many requests as it can at the moment")
-}
-
 // identify finds out who asks.
 func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
 	ctx := request.WithInfo(r.Context(), info)
 	if ownCredentials(info.Path) {
+		c.caller = callerOf(r, nil)
 		f.authorize(w, r.WithContext(ctx), info, c, nil)
 		return
 	}
@@ -220,6 +242,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 		return
 	}
 	c.user = answer.User.GetName()
+	c.caller = callerOf(r, answer.User) // whomever the request asks to act as
 	who, err := f.wanted(ctx, r, info, answer.User)
 	if err != nil {
 		status.Write(w, r, err)
@@ -260,7 +283,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		status.Write(w, r, status.Unavailable(1, "the server is starting"))
 		return
 	case errors.Is(err, identity.ErrBusy):
-		status.Write(w, r, tooMany())
+		status.Write(w, r, tooMany(retrySoon))
 		return
 	case errors.As(err, &throttled):
 		status.Write(w, r, status.TooManyRequests(throttled.After, "%s", throttled))
@@ -313,6 +336,12 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 	case decision != authorizer.DecisionAllow:
 		status.Write(w, r, forbidden(attributes, reason))
 	default:
+		release, err := f.admit(w, r, info, c)
+		if err != nil {
+			status.Write(w, r, err)
+			return
+		}
+		defer release()
 		c.next.ServeHTTP(w, r)
 		c.pattern = r.Pattern
 	}

@@ -56,10 +56,10 @@ func TestPanic(t *testing.T) {
 		})
 	}
 	t.Run("gives back its place", func(t *testing.T) {
-		for range 2 * cap(s.handler.(*filters).inFlight) {
+		for range 2 * s.options.Config.MaxRequestsInFlight {
 			ask(s, http.MethodGet, "/kapis/test.io/v1/early")
 		}
-		if got := len(s.handler.(*filters).inFlight); got != 0 {
+		if got := s.handler.(*filters).admission.inFlight.Held(); got != 0 {
 			t.Errorf("%d requests in flight", got)
 		}
 	})

@@ -14,10 +14,14 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	rejected prometheus.Counter
+	reasons  *prometheus.CounterVec
 	refused  prometheus.Counter
 }
 
-func newMetrics(registry prometheus.Registerer, inFlight func() float64) (*metrics, error) {
+// gauges are numbers of the moment.
+type gauges struct{ inFlight, longRunning, connections func() int64 }
+
+func newMetrics(registry prometheus.Registerer, now gauges) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "ks_apiserver_requests_total", Help: "Requests answered, by method, route and status.",
@@ -27,21 +31,37 @@ func newMetrics(registry prometheus.Registerer, inFlight func() float64) (*metri
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 		}, []string{"method", "route"}),
 		rejected: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "ks_apiserver_requests_rejected_total", Help: "Requests turned away because too many were in flight.",
+			Name: "ks_apiserver_requests_rejected_total", Help: "Requests turned away because too many were in flight, or too slow to arrive.",
 		}),
+		reasons: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "ks_apiserver_rejections_total", Help: "Requests that were turned away and connections that were closed to protect the server, by reason.",
+		}, []string{"reason"}),
 		refused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "ks_apiserver_authentication_failures_total", Help: "Requests whose credentials were not accepted.",
 		}),
 	}
-	running := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ks_apiserver_requests_in_flight", Help: "Requests being served.",
-	}, inFlight)
-	for _, collector := range []prometheus.Collector{m.requests, m.duration, m.rejected, m.refused, running} {
+	gauge := func(name, help string, value func() int64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return float64(value()) })
+	}
+	for _, collector := range []prometheus.Collector{
+		m.requests, m.duration, m.rejected, m.reasons, m.refused,
+		gauge("ks_apiserver_requests_in_flight", "Requests being served.", now.inFlight),
+		gauge("ks_apiserver_long_running_requests", "Watches, logs and upgraded connections being served.", now.longRunning),
+		gauge("ks_apiserver_connections", "Open connections, upgraded ones aside.", now.connections),
+	} {
 		if err := registry.Register(collector); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// reject counts what is turned away to protect the server.
+func (m *metrics) reject(reason string) {
+	m.reasons.WithLabelValues(reason).Inc()
+	if reason != reasonConnections {
+		m.rejected.Inc()
+	}
 }
 
 func (m *metrics) observe(method, route string, code int, took time.Duration) {

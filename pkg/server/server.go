@@ -25,8 +25,15 @@ import (
 const (
 	readHeaderTimeout = 32 * time.Second
 	idleTimeout       = 90 * time.Second
-	maxHeaderBytes    = 1 << 20
 	maxStreams        = 250
+	// maxHeaderBytes is more than any header needs: tokens have at most 8 KiB.
+	maxHeaderBytes = 64 << 10
+	// A connection over HTTP/2 is closed when nothing can be written to it for
+	// stalledTimeout: streams that end do not end a write that waits for the client.
+	// One that says nothing for silenceTimeout is asked whether it is there.
+	stalledTimeout = 30 * time.Second
+	silenceTimeout = 45 * time.Second
+	pingTimeout    = 15 * time.Second
 )
 
 // Options are what a server is made of. All fields are mandatory but the last two.
@@ -58,24 +65,27 @@ type Elsewhere interface {
 // Server listens from the moment it is made, so that a taken port is known at
 // once, and serves when it runs.
 type Server struct {
-	options   Options
-	handler   http.Handler
-	plain     net.Listener
-	encrypted net.Listener
-	stopping  chan struct{}
-	watches   context.Context //nolint:containedctx // ends all watches when the server stops
-	stop      context.CancelFunc
+	options     Options
+	handler     http.Handler
+	plain       net.Listener
+	encrypted   net.Listener
+	connections *connections
+	stopping    chan struct{}
+	watches     context.Context //nolint:containedctx // ends all watches when the server stops
+	stop        context.CancelFunc
 }
 
 // New listens on the configured ports.
 func New(ctx context.Context, options Options) (*Server, error) {
 	s := &Server{options: options, stopping: make(chan struct{})}
 	s.watches, s.stop = context.WithCancel(context.WithoutCancel(ctx))
-	inFlight := make(chan struct{}, options.Config.MaxRequestsInFlight)
-	m, err := newMetrics(options.Registry, func() float64 { return float64(len(inFlight)) })
+	admission := newAdmission(&options.Config)
+	s.connections = newConnections(options.Config.MaxConnections, func() { admission.metrics.reject(reasonConnections) })
+	m, err := newMetrics(options.Registry, gauges{inFlight: admission.inFlight.Held, longRunning: admission.longRunning.Held, connections: s.connections.count.Load})
 	if err != nil {
 		return nil, err
 	}
+	admission.metrics = m
 	mux, err := s.mux()
 	if err != nil {
 		return nil, err
@@ -87,7 +97,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	s.handler = &filters{
 		proxies: proxies,
 		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
-		metrics: m, inFlight: inFlight, maxBody: options.Config.MaxBodyBytes,
+		metrics: m, admission: admission,
 		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options),
 		crossOrigin: newCrossOrigin(options.Groups),
 	}
@@ -240,7 +250,8 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		server := &http.Server{
 			Handler: s.handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
-			HTTP2: &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
+			HTTP2:       &http.HTTP2Config{MaxConcurrentStreams: maxStreams, WriteByteTimeout: stalledTimeout, SendPingTimeout: silenceTimeout, PingTimeout: pingTimeout},
+			ConnContext: s.connections.context, ConnState: s.connections.state,
 		}
 		servers = append(servers, server)
 		running.Go(func() {

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Why a request is rejected, as the metric of rejections tells it.
+const (
+	reasonInFlight        = "in_flight"
+	reasonUserInFlight    = "user_in_flight"
+	reasonUnauthenticated = "unauthenticated_in_flight"
+	reasonLongRunning     = "long_running"
+	reasonUserLongRunning = "user_long_running"
+	reasonBodyMemory      = "body_memory"
+	reasonBodyTimeout     = "body_timeout"
+	reasonConnections     = "connections"
+)
+
+// When a client may find that there is room again.
+const (
+	retrySoon  = time.Second
+	retryLater = 10 * time.Second
+)
+
+// caller is who a request counts for: a user, or the address of a client that
+// has not authenticated.
+type caller struct {
+	name          string
+	authenticated bool
+}
+
+// callerOf returns the caller of a request; who is nil where nobody is
+// authenticated by the filters. Visitors without an account are as good as
+// anonymous.
+func callerOf(r *http.Request, who user.Info) caller {
+	if authz.IsAnonymous(who) || who.GetName() == identity.PreRegistration {
+		return caller{name: identity.Network(request.ClientAddress(r))}
+	}
+	return caller{name: who.GetName(), authenticated: true}
+}
+
+// admission decides which requests are served now. Each user has a share of all
+// places, and so have all clients together that are not authenticated.
+type admission struct {
+	inFlight        *quota.Quota // by user; all unauthenticated clients are one
+	unauthenticated *quota.Quota // by address
+	longRunning     *quota.Quota // by user
+	bodies          *bodyReader
+	metrics         *metrics
+}
+
+// unauthenticatedHolder is no name of a user.
+const unauthenticatedHolder = ""
+
+func newAdmission(c *config.Server) *admission { // metrics follow, which show its numbers
+	share := c.MaxUnauthenticatedInFlight
+	return &admission{
+		inFlight:        quota.New(int64(c.MaxRequestsInFlight), int64(c.MaxRequestsInFlightPerUser)),
+		unauthenticated: quota.New(int64(share), int64((share+1)/2)),
+		longRunning:     quota.New(int64(c.MaxLongRunning), int64(c.MaxLongRunningPerUser)),
+		bodies:          newBodyReader(c),
+	}
+}
+
+// admit takes a place for a request that is answered at once. It is held until
+// release is called.
+func (a *admission) admit(who caller) (release func(), err error) {
+	if who.authenticated {
+		if err := a.inFlight.Take(who.name, 1); err != nil {
+			return nil, a.reject(err, reasonUserInFlight, reasonInFlight, retrySoon)
+		}
+		return func() { a.inFlight.Release(who.name, 1) }, nil
+	}
+	if err := a.unauthenticated.Take(who.name, 1); err != nil {
+		return nil, a.reject(err, reasonUnauthenticated, reasonUnauthenticated, retrySoon)
+	}
+	if err := a.inFlight.Take(unauthenticatedHolder, 1); err != nil {
+		a.unauthenticated.Release(who.name, 1)
+		return nil, a.reject(err, reasonUnauthenticated, reasonInFlight, retrySoon)
+	}
+	return func() {
+		a.inFlight.Release(unauthenticatedHolder, 1)
+		a.unauthenticated.Release(who.name, 1)
+	}, nil
+}
+
+// admitLongRunning takes a place for a watch, a log or an upgraded connection.
+func (a *admission) admitLongRunning(who caller) (release func(), err error) {
+	holder := who.name
+	if !who.authenticated {
+		holder = unauthenticatedHolder
+	}
+	if err := a.longRunning.Take(holder, 1); err != nil {
+		return nil, a.reject(err, reasonUserLongRunning, reasonLongRunning, retryLater)
+	}
+	return func() { a.longRunning.Release(holder, 1) }, nil
+}
+
+// reject counts a rejection and returns its status.
+func (a *admission) reject(err error, share, total string, after time.Duration) error {
+	if errors.Is(err, quota.ErrShare) {
+		a.metrics.reject(share)
+		return status.TooManyRequests(after, "you have as many requests open as one client may have at the same time, try again later")
+	}
+	a.metrics.reject(total)
+	return tooMany(after)
+}
+
+func tooMany(after time.Duration) error {
+	return status.TooManyRequests(after, "the server serves as many requests as it can at the moment")
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"bytes"
+	"container/list"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+const (
+	// maxUnauthenticatedBody bounds the bodies of clients that have not
+	// authenticated: forms and logins.
+	maxUnauthenticatedBody = 64 << 10
+	// unauthenticatedBodyTimeout is how long such a body may take.
+	unauthenticatedBodyTimeout = 15 * time.Second
+	// bodyStep is how much memory a body gets at first; it is doubled as the
+	// client sends more, so that an announced length costs nothing.
+	bodyStep = 4 << 10
+	// A user has memory for two of the largest bodies, and there is memory for
+	// sixteen. The first step is not counted.
+	bodiesPerUser = 2
+	bodiesInTotal = 16
+	// maxAwaitedBodies is how many bodies are awaited, of users and of clients that
+	// have not authenticated.
+	maxAwaitedBodies = 1024
+)
+
+// bodyReader reads bodies before their requests take a place: a client that sends
+// slowly holds none meanwhile.
+type bodyReader struct {
+	limit                  int64
+	memory                 *quota.Quota // of users
+	users, unauthenticated awaitedBodies
+}
+
+func newBodyReader(c *config.Server) *bodyReader {
+	limit := c.MaxBodyBytes + bodyStep
+	return &bodyReader{limit: c.MaxBodyBytes, memory: quota.New(bodiesInTotal*limit, bodiesPerUser*limit)}
+}
+
+// awaitedBodies are the bodies that are being read, the oldest first. When there
+// are too many the oldest is given up: a client that sends at once is never it.
+type awaitedBodies struct {
+	mu    sync.Mutex
+	queue list.List // of func() that ends the read
+}
+
+func (a *awaitedBodies) enter(giveUp func()) (leave func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	entry := a.queue.PushBack(giveUp)
+	if a.queue.Len() > maxAwaitedBodies {
+		oldest := a.queue.Front()
+		a.queue.Remove(oldest)
+		oldest.Value.(func())()
+	}
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.queue.Remove(entry) // nothing when it was given up
+	}
+}
+
+// requestTimedOut is a 408.
+func requestTimedOut() error {
+	return status.New(http.StatusRequestTimeout, metav1.StatusReasonTimeout, "the body of the request did not arrive in time")
+}
+
+// readBody reads the body of a request that is served by this process. Its memory
+// is given back when release is called, which is never nil.
+func (a *admission) readBody(w http.ResponseWriter, r *http.Request, who caller, d deadlines) (release func(), err error) {
+	awaited, limit := &a.bodies.users, a.bodies.limit
+	if !who.authenticated {
+		awaited, limit = &a.bodies.unauthenticated, min(limit, maxUnauthenticatedBody)
+		d.setRead(time.Now().Add(unauthenticatedBodyTimeout))
+		defer awaitBody(r)()
+	}
+	defer awaited.enter(func() { d.setRead(time.Unix(1, 0)) })()
+	reserved := int64(0)
+	release = func() {
+		if reserved > 0 {
+			a.bodies.memory.Release(who.name, reserved)
+		}
+	}
+	if r.ContentLength > limit {
+		return release, status.TooLarge(limit)
+	}
+	source := http.MaxBytesReader(w, r.Body, limit)
+	var content []byte
+	for {
+		if len(content) == cap(content) {
+			size := min(max(bodyStep, 2*int64(cap(content))), limit+1)
+			if r.ContentLength >= 0 {
+				size = min(size, r.ContentLength+1) // and one to see the end
+			}
+			if more := size - int64(cap(content)); who.authenticated && size > bodyStep {
+				if err := a.bodies.memory.Take(who.name, more); err != nil {
+					return release, a.reject(err, reasonBodyMemory, reasonBodyMemory, retrySoon)
+				}
+				reserved += more
+			}
+			content = append(make([]byte, 0, size), content...)
+		}
+		n, err := source.Read(content[len(content):cap(content)])
+		content = content[:len(content)+n]
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, io.EOF):
+			d.setRead(time.Now().Add(requestTimeout))
+			r.Body = io.NopCloser(bytes.NewReader(content))
+			return release, nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			a.metrics.reject(reasonBodyTimeout)
+			return release, requestTimedOut()
+		}
+		return release, bodyError(err)
+	}
+}
+
+// bodyError is what a client is told whose body cannot be read.
+func bodyError(err error) error {
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return err
+	}
+	return status.BadRequest("the body of the request cannot be read")
+}
+
+// streamedBody is a body that is passed on as it comes.
+type streamedBody struct{ io.ReadCloser }
+
+// Read implements io.Reader. It tells a client that is too slow from whoever the
+// body is passed on to.
+func (b streamedBody) Read(into []byte) (int, error) {
+	n, err := b.ReadCloser.Read(into)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = requestTimedOut()
+	}
+	return n, err
+}

@@ -1,0 +1,427 @@
+package server
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/util/cert"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+)
+
+// slowRequest opens a connection, sends the start of a request and keeps it open.
+func slowRequest(t testing.TB, s *Server, start string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.Address().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := io.WriteString(conn, start); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+// serve runs a server until the test ends.
+func serve(t testing.TB, s *Server) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.Run(ctx) }()
+	t.Cleanup(func() { stop(); <-stopped })
+}
+
+func eventually(t testing.TB, problem string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal(problem)
+		}
+	}
+}
+
+// TestSlowBodies: clients that send the body of a request slowly, or never, take no
+// place from others, whether they are authenticated or not. 405 of them used to
+// close the server to everyone.
+func TestSlowBodies(t *testing.T) {
+	for _, user := range []string{"", "Authorization: mallory\r\n"} {
+		t.Run(user, func(t *testing.T) {
+			s := newServer(t, func(o *Options) { o.Config.ShutdownTimeout.Duration = time.Millisecond }, map[string]route.Handler{"a": text("a")})
+			serve(t, s)
+			for range 10 * s.options.Config.MaxRequestsInFlight {
+				slowRequest(t, s, "POST /kapis/test.io/v1/a HTTP/1.1\r\nHost: a\r\n"+user+"Content-Length: 10\r\n\r\ng")
+			}
+			f := s.handler.(*filters)
+			eventually(t, "the bodies are not awaited", func() bool {
+				f.admission.bodies.users.mu.Lock()
+				defer f.admission.bodies.users.mu.Unlock()
+				f.admission.bodies.unauthenticated.mu.Lock()
+				defer f.admission.bodies.unauthenticated.mu.Unlock()
+				return f.admission.bodies.users.queue.Len()+f.admission.bodies.unauthenticated.queue.Len() == 10*s.options.Config.MaxRequestsInFlight
+			})
+			for range 20 {
+				if w := ask(s, http.MethodGet, "/kapis/test.io/v1/a"); w.Code != http.StatusOK {
+					t.Fatalf("another client gets %d %s", w.Code, w.Body)
+				}
+			}
+		})
+	}
+}
+
+// TestAwaitedBodies: of too many bodies the oldest is given up.
+func TestAwaitedBodies(t *testing.T) {
+	var a awaitedBodies
+	given := make(map[int]bool)
+	var all []func()
+	for n := range maxAwaitedBodies + 3 {
+		all = append(all, a.enter(func() { given[n] = true }))
+	}
+	if len(given) != 3 || !given[0] || !given[1] || !given[2] {
+		t.Errorf("given up: %v", given)
+	}
+	for _, leave := range all {
+		leave()
+	}
+	if a.queue.Len() != 0 {
+		t.Errorf("%d are left", a.queue.Len())
+	}
+}
+
+// TestBodyDeadline: a body that does not arrive is answered with 408 and ends the
+// connection; the deadline is that of its request only.
+func TestBodyDeadline(t *testing.T) {
+	s := newServer(t, nil, map[string]route.Handler{"a": func(w http.ResponseWriter, r *http.Request) error {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(body)
+		return err
+	}})
+	soon := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := newDeadlines(w, r)
+		free, err := s.handler.(*filters).admission.readBody(w, r, caller{name: "a", authenticated: true}, d)
+		defer free()
+		if err != nil {
+			w.WriteHeader(http.StatusRequestTimeout)
+			_, _ = io.WriteString(w, err.Error())
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		_, _ = w.Write(body)
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		newDeadlines(w, r).set(time.Now().Add(100 * time.Millisecond))
+		soon.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	lines := bufio.NewReader(conn)
+	for range 2 { // the deadline of the first request is not that of the second
+		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello")
+		response, err := http.ReadResponse(lines, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || string(body) != "hello" {
+			t.Fatalf("%d %s", response.StatusCode, body)
+		}
+		time.Sleep(150 * time.Millisecond)
+	}
+	_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nh")
+	response, err := http.ReadResponse(lines, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("a slow body: %d", response.StatusCode)
+	}
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := lines.ReadByte(); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection goes on: %v", err)
+	}
+}
+
+// TestUnreadAnswers: answers nobody reads end, over HTTP/1.1 and HTTP/2, and do not
+// hold a place.
+func TestUnreadAnswers(t *testing.T) {
+	large := strings.Repeat("a", 1<<20)
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			ended := make(chan error, 1)
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/small" {
+					return
+				}
+				newDeadlines(w, r).set(time.Now().Add(200*time.Millisecond - answerGrace))
+				for range 256 {
+					if _, err := io.WriteString(w, large); err != nil {
+						ended <- err
+						return
+					}
+				}
+				ended <- nil
+			}))
+			server.EnableHTTP2 = protocol == "h2"
+			server.Config.HTTP2 = &http.HTTP2Config{WriteByteTimeout: time.Second}
+			server.StartTLS()
+			defer server.Close()
+			client := server.Client()
+			response, err := client.Get(server.URL + "/large")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close() // and never read
+			select {
+			case err := <-ended:
+				if err == nil {
+					t.Error("256 MiB were written that nobody read")
+				}
+			case <-time.After(20 * time.Second):
+				t.Fatal("the answer is still being written")
+			}
+			again, err := client.Get(server.URL + "/small")
+			if err != nil {
+				t.Fatal(err)
+			}
+			again.Body.Close()
+		})
+	}
+}
+
+// TestShares: no user, and no address without a user, takes all places.
+func TestShares(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := newServer(t, func(o *Options) {
+		o.Config.MaxRequestsInFlight, o.Config.MaxRequestsInFlightPerUser, o.Config.MaxUnauthenticatedInFlight = 10, 4, 4
+	}, map[string]route.Handler{
+		"slow": func(http.ResponseWriter, *http.Request) error {
+			entered <- struct{}{}
+			<-leave
+			return nil
+		},
+		"a": text("a"),
+	})
+	var running sync.WaitGroup
+	fill := func(header ...string) {
+		running.Go(func() { ask(s, http.MethodGet, "/kapis/test.io/v1/slow", header...) })
+		<-entered
+	}
+	for range 4 {
+		fill("Authorization", "mallory")
+	}
+	for range 2 {
+		fill()
+	}
+	for _, test := range []struct {
+		name, user, path string
+		code             int
+	}{
+		{"the user with all of its share", "mallory", "/kapis/test.io/v1/a", 429},
+		{"another user", "jane", "/kapis/test.io/v1/a", 200},
+		{"an address with all of its share", "", "/kapis/test.io/v1/a", 429},
+		{"health", "", "/livez", 200},
+		{"health of the user", "mallory", "/readyz", 200},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := ask(s, http.MethodGet, test.path, "Authorization", test.user)
+			if w.Code != test.code || test.code == 429 && w.Header().Get("Retry-After") == "" {
+				t.Errorf("got %d %s, want %d", w.Code, w.Body, test.code)
+			}
+		})
+	}
+	t.Run("another address", func(t *testing.T) {
+		r := httptest.NewRequest(http.MethodGet, "/kapis/test.io/v1/a", nil)
+		r.RemoteAddr = "198.51.100.7:1234"
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			t.Errorf("got %d %s", w.Code, w.Body)
+		}
+	})
+	close(leave)
+	running.Wait()
+	if metrics := ask(s, http.MethodGet, "/metrics", "Authorization", "jane").Body.String(); !strings.Contains(metrics, `ks_apiserver_rejections_total{reason="user_in_flight"} 1`) || !strings.Contains(metrics, `ks_apiserver_rejections_total{reason="unauthenticated_in_flight"} 1`) {
+		t.Errorf("the metrics do not tell: %s", metrics)
+	}
+}
+
+// TestLongRunning: a user has a share of the requests that last, and gets it back.
+func TestLongRunning(t *testing.T) {
+	entered := make(chan struct{})
+	s := newServer(t, func(o *Options) {
+		o.Config.MaxLongRunning, o.Config.MaxLongRunningPerUser = 3, 2
+		o.Groups[0].Routes = append(o.Groups[0].Routes, route.Route{
+			Method: http.MethodGet, Path: "/w", ID: "w", Summary: "w", Watchable: true, Responses: []route.Response{{Code: 200}},
+			Handler: func(_ http.ResponseWriter, r *http.Request) error {
+				entered <- struct{}{}
+				<-r.Context().Done()
+				return nil
+			},
+		})
+	}, map[string]route.Handler{"a": text("a")})
+	const path = "/kapis/test.io/v1/w?watch=true"
+	var ends []context.CancelFunc
+	var running sync.WaitGroup
+	watch := func(user string) {
+		ctx, cancel := context.WithCancel(t.Context())
+		ends = append(ends, cancel)
+		r := httptest.NewRequest(http.MethodGet, path, nil).WithContext(ctx)
+		r.Header.Set("Authorization", user)
+		running.Go(func() { s.handler.ServeHTTP(httptest.NewRecorder(), r) })
+		<-entered
+	}
+	watch("mallory")
+	watch("mallory")
+	wantStatus(t, ask(s, http.MethodGet, path, "Authorization", "mallory"), 429)
+	watch("jane")
+	wantStatus(t, ask(s, http.MethodGet, path, "Authorization", "joe"), 429)
+	if w := ask(s, http.MethodGet, "/kapis/test.io/v1/a", "Authorization", "mallory"); w.Code != http.StatusOK {
+		t.Errorf("another request: %d", w.Code)
+	}
+	for _, end := range ends {
+		end()
+	}
+	running.Wait()
+	if held := s.handler.(*filters).admission.longRunning.Held(); held != 0 {
+		t.Errorf("%d requests are still counted", held)
+	}
+}
+
+// TestConnections: there is a bound, beyond which connections go that wait for a
+// request, and never those that are served.
+func TestConnections(t *testing.T) {
+	const most = 40
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := newServer(t, func(o *Options) { o.Config.MaxConnections = most }, map[string]route.Handler{
+		"slow": func(w http.ResponseWriter, r *http.Request) error {
+			close(entered)
+			<-leave
+			return text("done")(w, r)
+		},
+		"a": text("a"),
+	})
+	serve(t, s)
+	answered := make(chan string, 1)
+	go func() {
+		response, err := http.Get("http://" + s.Address().String() + "/kapis/test.io/v1/slow")
+		if err != nil {
+			answered <- err.Error()
+			return
+		}
+		defer response.Body.Close()
+		body, _ := io.ReadAll(response.Body)
+		answered <- string(body)
+	}()
+	<-entered
+	var idle []net.Conn
+	for range 3 * most {
+		idle = append(idle, slowRequest(t, s, "GET /kapis/test.io/v1/a HTTP/1.1\r\n")) // half a header
+	}
+	eventually(t, "the bound does not hold", func() bool { return s.connections.count.Load() <= most })
+	_ = idle[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+	if _, err := idle[0].Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection that waits for the longest time is not closed")
+	}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for range 20 {
+		response, err := client.Get("http://" + s.Address().String() + "/livez")
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+	}
+	close(leave)
+	if got := <-answered; got != "done" {
+		t.Errorf("the request that was served: %s", got)
+	}
+}
+
+// TestHeaderBytes: headers larger than any token needs are refused.
+func TestHeaderBytes(t *testing.T) {
+	s := newServer(t, nil, map[string]route.Handler{"a": text("a")})
+	serve(t, s)
+	for size, code := range map[int]int{16 << 10: 200, 1 << 20: 431} {
+		r, _ := http.NewRequest(http.MethodGet, "http://"+s.Address().String()+"/kapis/test.io/v1/a", nil)
+		r.Header.Set("X-Large", strings.Repeat("a", size))
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			if code == 431 && strings.Contains(fmt.Sprint(err), "reset") {
+				continue // before the answer was read
+			}
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != code {
+			t.Errorf("%d bytes: %d, want %d", size, response.StatusCode, code)
+		}
+	}
+}
+
+// TestSlowBodiesOverHTTP2: each stream has deadlines of its own.
+func TestSlowBodiesOverHTTP2(t *testing.T) {
+	certificate, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		d := newDeadlines(w, r)
+		if r.ContentLength != 0 {
+			d.set(time.Now().Add(100 * time.Millisecond))
+		}
+		_, err := io.ReadAll(streamedBody{r.Body})
+		if r.ContentLength != 0 {
+			ended <- err
+		}
+	}))
+	server.TLS, server.EnableHTTP2 = &tls.Config{Certificates: []tls.Certificate{pair}}, true
+	server.StartTLS()
+	defer server.Close()
+	client := server.Client()
+	client.Transport.(*http.Transport).TLSClientConfig.InsecureSkipVerify = true
+	body, send := io.Pipe()
+	defer send.Close()
+	go func() {
+		response, err := client.Post(server.URL, "text/plain", body)
+		if err == nil {
+			response.Body.Close()
+		}
+	}()
+	_, _ = send.Write([]byte("h"))
+	select {
+	case err := <-ended:
+		if err == nil || !strings.Contains(err.Error(), "did not arrive in time") {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the body is still awaited")
+	}
+	response, err := client.Get(server.URL)
+	if err != nil || response.ProtoMajor != 2 {
+		t.Fatalf("%v", err)
+	}
+	response.Body.Close()
+}
