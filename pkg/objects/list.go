@@ -27,6 +27,17 @@ type Listed struct {
 	// Changing is true when the page shows what depends on other types, so that
 	// the state of its own type does not identify it.
 	Changing bool
+	// Derive adds to an object what it shows of other types; nil for nothing. It is
+	// called when an object is written, so that a list of them is never made whole.
+	Derive func(*Item) *Item
+}
+
+// Item is an object of the page as it is shown.
+func (l *Listed) Item(n int) *Item {
+	if l.Derive == nil {
+		return l.Items[n]
+	}
+	return l.Derive(l.Items[n])
 }
 
 // State returns the state a list is of, without a page: whoever has that state
@@ -39,13 +50,17 @@ func (c *Cache) State(ctx context.Context, kind *Type, q *query.Query) (Listed, 
 		return Listed{}, err
 	}
 	if q.Stable { // for further pages, whether this one is sent or the client has it
-		view.store.keep(view.Snapshot, c.options.Now())
+		c.Keep(view)
 	}
 	return Listed{View: view, Changing: kind.Related() || kind.relates(q)}, nil
 }
 
-// Fill adds the page to the state it is of, with the annotations that are
-// derived from other types.
+// Keep keeps a state for some time, so that further pages of a list can be asked
+// for at its version.
+func (c *Cache) Keep(view View) { view.store.keep(view.Snapshot, c.options.Now()) }
+
+// Fill adds the page to the state it is of, and how the annotations that are
+// derived from other types are added to its objects.
 func (c *Cache) Fill(ctx context.Context, catalog *Catalog, kind *Type, selection Selection, result *Listed) error {
 	annotations, err := c.relate(ctx, catalog, kind, &selection)
 	if err != nil {
@@ -54,15 +69,17 @@ func (c *Cache) Fill(ctx context.Context, catalog *Catalog, kind *Type, selectio
 	if result.Page, err = result.Select(selection); err != nil {
 		return err
 	}
-	if result.Items, err = c.Annotate(ctx, catalog, kind, result.Items); err != nil {
+	derive, err := c.annotator(ctx, catalog, kind)
+	if err != nil {
 		return err
 	}
-	if annotations != nil {
-		annotated := make([]*Item, len(result.Items))
-		for n, item := range result.Items {
-			annotated[n] = item.with(annotations(item))
+	if result.Derive = derive; annotations != nil {
+		result.Derive = func(item *Item) *Item {
+			if derive != nil {
+				item = derive(item)
+			}
+			return item.with(annotations(item))
 		}
-		result.Items = annotated
 	}
 	return nil
 }

@@ -128,8 +128,25 @@ func (t *Type) Related() bool { return t.usage || t.annotator != nil }
 // waits for the other types to be read as View does; one the cluster does not
 // have counts nothing.
 func (c *Cache) Annotate(ctx context.Context, catalog *Catalog, kind *Type, items []*Item) ([]*Item, error) {
-	if !kind.Related() || len(items) == 0 {
+	if len(items) == 0 {
 		return items, nil
+	}
+	annotate, err := c.annotator(ctx, catalog, kind)
+	if err != nil || annotate == nil {
+		return items, err
+	}
+	result := make([]*Item, len(items))
+	for n, item := range items {
+		result[n] = annotate(item)
+	}
+	return result, nil
+}
+
+// annotator returns what adds the derived annotations to an object of a type, nil
+// for types without any. It waits as Annotate does.
+func (c *Cache) annotator(ctx context.Context, catalog *Catalog, kind *Type) (func(*Item) *Item, error) {
+	if !kind.Related() {
+		return nil, nil
 	}
 	stores := make(map[string]*Store)
 	from := []string{"pods"}
@@ -146,20 +163,16 @@ func (c *Cache) Annotate(ctx context.Context, catalog *Catalog, kind *Type, item
 			return nil, err
 		}
 	}
-	result := make([]*Item, len(items))
-	for n, item := range items {
-		if kind.usage {
-			result[n] = stores["pods"].usage.of(item)
-			continue
-		}
-		result[n] = item.with(kind.annotator.values(item, func(resource, key string) int {
-			if store := stores[resource]; store != nil {
-				return store.counts.count(key)
-			}
-			return 0
-		}))
+	if kind.usage {
+		return stores["pods"].usage.of, nil
 	}
-	return result, nil
+	count := func(resource, key string) int {
+		if store := stores[resource]; store != nil {
+			return store.counts.count(key)
+		}
+		return 0
+	}
+	return func(item *Item) *Item { return item.with(kind.annotator.values(item, count)) }, nil
 }
 
 // with returns the object with further annotations. Annotations that are there

@@ -29,11 +29,7 @@ func (t *Type) Table(items []*Item, include metav1.IncludeObjectPolicy, secrets 
 		ColumnDefinitions: []metav1.TableColumnDefinition{{Name: "Name", Type: "string", Format: "name", Description: "Name of the object."}},
 		Rows:              make([]metav1.TableRow, 0, len(items)),
 	}
-	columns := t.printed
-	if columns == nil {
-		columns = []printed{ageColumn()}
-	}
-	for _, column := range columns {
+	for _, column := range t.tableColumns() {
 		definition := metav1.TableColumnDefinition{Name: column.name, Type: column.kind, Format: column.format, Description: column.description}
 		if column.kind == "" {
 			definition.Type = "string"
@@ -44,22 +40,35 @@ func (t *Type) Table(items []*Item, include metav1.IncludeObjectPolicy, secrets 
 		table.ColumnDefinitions = append(table.ColumnDefinitions, definition)
 	}
 	for _, item := range items {
-		object := gjson.Parse(item.Shown(secrets))
-		row := metav1.TableRow{Cells: make([]any, 0, len(columns)+1)}
-		row.Cells = append(row.Cells, item.Name())
-		for _, column := range columns {
-			row.Cells = append(row.Cells, column.cell(object, now))
-		}
-		switch include {
-		case metav1.IncludeNone:
-		case metav1.IncludeObject:
-			row.Object = runtime.RawExtension{Raw: []byte(object.Raw)}
-		default:
-			row.Object = runtime.RawExtension{Raw: []byte(item.Metadata(secrets))}
-		}
-		table.Rows = append(table.Rows, row)
+		table.Rows = append(table.Rows, t.Row(item, include, secrets, now))
 	}
 	return table
+}
+
+func (t *Type) tableColumns() []printed {
+	if t.printed == nil {
+		return []printed{ageColumn()}
+	}
+	return t.printed
+}
+
+// Row prints one object as Table does.
+func (t *Type) Row(item *Item, include metav1.IncludeObjectPolicy, secrets bool, now time.Time) metav1.TableRow {
+	columns := t.tableColumns()
+	object := gjson.Parse(item.Shown(secrets))
+	row := metav1.TableRow{Cells: make([]any, 0, len(columns)+1)}
+	row.Cells = append(row.Cells, item.Name())
+	for _, column := range columns {
+		row.Cells = append(row.Cells, column.cell(object, now))
+	}
+	switch include {
+	case metav1.IncludeNone:
+	case metav1.IncludeObject:
+		row.Object = runtime.RawExtension{Raw: []byte(object.Raw)}
+	default:
+		row.Object = runtime.RawExtension{Raw: []byte(item.Metadata(secrets))}
+	}
+	return row
 }
 
 // Metadata is the object as a PartialObjectMetadata (meta.k8s.io/v1).

@@ -39,6 +39,8 @@ const (
 	AllowWatchBookmarks = "allowWatchBookmarks"
 	SendInitialEvents   = "sendInitialEvents"
 	TimeoutSeconds      = "timeoutSeconds"
+	// Continue is the token of the page before, in lists in a form of Kubernetes.
+	Continue = "continue"
 	// IncludeObject says how much of each object a table carries.
 	IncludeObject = "includeObject"
 )
@@ -81,6 +83,10 @@ type Query struct {
 	SortBy string
 	// Ascending reverses the default, descending order.
 	Ascending bool
+	// Continue is the token of the page before; empty for none. See ContinueAt.
+	Continue string
+	// Start is the index of the first object, instead of what Page says; 0 for none.
+	Start int
 	// Text are the words to search for, in lower case; each has to be found.
 	Text []string
 	// Projection is what is answered of each object; nil for all of it.
@@ -122,6 +128,9 @@ type Watched struct {
 
 // Offset is the index of the first object of the page.
 func (q *Query) Offset() int {
+	if q.Start > 0 {
+		return q.Start
+	}
 	if q.Limit == Unlimited {
 		return 0
 	}
@@ -164,6 +173,8 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.Stable, err = boolean(key, value)
 		case ResourceVersion:
 			q.ResourceVersion, err = version(value)
+		case Continue:
+			q.Continue = value
 		case ResourceVersionMatch, Watch, AllowWatchBookmarks, SendInitialEvents, TimeoutSeconds, IncludeObject:
 		default:
 			if known(key) {

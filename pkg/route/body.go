@@ -1,7 +1,6 @@
 package route
 
 import (
-	"bytes"
 	"encoding/json"
 	"io"
 	"mime"
@@ -42,31 +41,15 @@ func ReadJSON(r *http.Request, into any) error {
 
 // WriteList answers with a page of objects in JSON and the number there are.
 func WriteList(w http.ResponseWriter, items []string, total int, pretty bool) error {
-	var b bytes.Buffer
-	b.WriteString(`{"items":[`)
-	for n, item := range items {
-		if n > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(item)
-	}
-	b.WriteString(`],"totalItems":` + strconv.Itoa(total) + `}`)
-	return WriteObject(w, b.String(), pretty)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	return Stream{
+		Head: `{"items":[`, Tail: `],"totalItems":` + strconv.Itoa(total) + `}`, Count: len(items), Stored: true,
+		Text: func(n int) (string, error) { return items[n], nil },
+	}.Write(w, nil, pretty)
 }
 
 // WriteObject answers with an object in JSON.
 func WriteObject(w http.ResponseWriter, object string, pretty bool) error {
-	if pretty {
-		var b bytes.Buffer
-		if err := json.Indent(&b, []byte(object), "", "  "); err != nil {
-			return err
-		}
-		object = b.String()
-	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(object)+1))
-	_, _ = io.WriteString(w, object+"\n")
-	return nil
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	return ObjectStream(object).Write(w, nil, pretty)
 }

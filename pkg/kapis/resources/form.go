@@ -1,6 +1,8 @@
 package resources
 
 import (
+	"encoding/json"
+	"errors"
 	"mime"
 	"net/http"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -133,43 +136,73 @@ func (f form) object(item *objects.Item) string {
 
 // around is what comes before and after the objects of a list.
 func (f form) around(listed objects.Listed, q *query.Query) (head, tail string) {
-	remaining := max(0, listed.Total-q.Offset()-len(listed.Items))
 	switch {
 	case f.as == asMetadata:
-		return listHead("PartialObjectMetadataList", metav1.SchemeGroupVersion.String(), listed.VersionText(), remaining), "]}\n"
+		return listHead("PartialObjectMetadataList", metav1.SchemeGroupVersion.String(), f.listMeta(listed, q)), "]}"
 	case f.envelope == kubernetesEnvelope:
-		return listHead(f.kind.Kind+"List", f.kind.GroupVersion().String(), listed.VersionText(), remaining), "]}\n"
+		return listHead(f.kind.Kind+"List", f.kind.GroupVersion().String(), f.listMeta(listed, q)), "]}"
+	case f.envelope == legacyEnvelope:
+		return `{"items":[`, `],"total_count":` + strconv.Itoa(listed.Total) + "}"
 	}
-	if f.envelope == legacyEnvelope {
-		return `{"items":[`, `],"total_count":` + strconv.Itoa(listed.Total) + "}\n"
-	}
-	return `{"items":[`, `],"totalItems":` + strconv.Itoa(listed.Total) + "}\n"
+	return `{"items":[`, `],"totalItems":` + strconv.Itoa(listed.Total) + "}"
 }
 
-func listHead(kind, apiVersion, version string, remaining int) string {
-	return `{"kind":"` + kind + `","apiVersion":"` + apiVersion + `","metadata":{"resourceVersion":"` + version + `","remainingItemCount":` + strconv.Itoa(remaining) + `},"items":[`
+func listHead(kind, apiVersion string, meta metav1.ListMeta) string {
+	head := `{"kind":"` + kind + `","apiVersion":"` + apiVersion + `","metadata":{"resourceVersion":"` + meta.ResourceVersion + `"`
+	if meta.Continue != "" {
+		head += `,"continue":"` + meta.Continue + `","remainingItemCount":` + strconv.FormatInt(*meta.RemainingItemCount, 10)
+	}
+	return head + `},"items":[`
 }
 
-// writeList answers with a page.
+// listMeta tells of which version a list is, and what is left of it: a token by
+// which the next page is asked for, and how many objects come after this one.
+func (f form) listMeta(listed objects.Listed, q *query.Query) metav1.ListMeta {
+	meta := metav1.ListMeta{ResourceVersion: listed.VersionText()}
+	next := q.Offset() + len(listed.Items)
+	if remaining := int64(listed.Total - next); remaining > 0 && len(listed.Items) > 0 {
+		meta.RemainingItemCount = &remaining
+		meta.Continue = query.Continuation{Version: listed.Version(), Offset: next}.String()
+	}
+	return meta
+}
+
+// kubernetesList reports whether a list is answered in a form of Kubernetes, whose
+// limit and continue have Kubernetes' meaning.
+func (f form) kubernetesList() bool { return f.as != asObject || f.envelope == kubernetesEnvelope }
+
+// writeList answers with a page. Objects that are not shown as they are stored are
+// made one after the other, while the answer is sent.
 func (f form) writeList(w http.ResponseWriter, r *http.Request, listed objects.Listed, q *query.Query) error {
 	if f.as == asTable {
-		table := f.kind.Table(listed.Items, f.include, f.secrets, f.now)
-		table.ResourceVersion = listed.VersionText()
-		if remaining := int64(listed.Total - q.Offset() - len(listed.Items)); remaining > 0 {
-			table.RemainingItemCount = &remaining
-		}
-		return writeValue(w, table, q.Pretty)
+		return f.writeTable(w, r, listed, q)
 	}
 	head, tail := f.around(listed, q)
-	b := body{head: head, tail: tail, count: len(listed.Items), text: func(n int) string { return listed.Items[n].Shown(f.secrets) }}
-	if !f.plain() { // made once: a text is asked for to measure and to write it
-		texts := make([]string, len(listed.Items))
-		for n, item := range listed.Items {
-			texts[n] = f.object(item)
-		}
-		b.text = func(n int) string { return texts[n] }
+	return route.Stream{
+		Head: head, Tail: tail, Count: len(listed.Items), Stored: f.plain() && listed.Derive == nil,
+		Text: func(n int) (string, error) { return f.object(listed.Item(n)), nil },
+	}.Write(w, r, q.Pretty)
+}
+
+// writeTable answers with a page as a table, whose rows are its elements.
+func (f form) writeTable(w http.ResponseWriter, r *http.Request, listed objects.Listed, q *query.Query) error {
+	table := f.kind.Table(nil, f.include, f.secrets, f.now)
+	table.ListMeta = f.listMeta(listed, q)
+	encoded, err := json.Marshal(table)
+	if err != nil {
+		return err
 	}
-	return b.write(w, r, q.Pretty)
+	head, found := strings.CutSuffix(string(encoded), "]}")
+	if !found {
+		return errors.New("a table does not end with its rows")
+	}
+	return route.Stream{
+		Head: head, Tail: "]}", Count: len(listed.Items),
+		Text: func(n int) (string, error) {
+			row, err := json.Marshal(f.kind.Row(listed.Item(n), f.include, f.secrets, f.now))
+			return string(row), err
+		},
+	}.Write(w, r, q.Pretty)
 }
 
 // writeObject answers with an object.
@@ -179,5 +212,5 @@ func (f form) writeObject(w http.ResponseWriter, item *objects.Item, pretty bool
 		table.ResourceVersion = item.ResourceVersion()
 		return writeValue(w, table, pretty)
 	}
-	return writeObject(w, f.object(item), pretty)
+	return route.ObjectStream(f.object(item)).Write(w, nil, pretty)
 }

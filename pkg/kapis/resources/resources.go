@@ -56,6 +56,15 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 	}
 	f.projection = q.Projection
 	selection.Query = &q
+	switch {
+	case q.Watch != nil:
+	case f.kubernetesList():
+		if err := q.UseKubernetesPaging(); err != nil {
+			return err
+		}
+	case q.Continue != "":
+		warn(w, "the parameter %q has no effect on this form of the list", query.Continue)
+	}
 	if q.Watch != nil {
 		return h.watch(w, r, selection, f)
 	}
@@ -72,6 +81,9 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 	}
 	if listed.Stale != "" {
 		warn(w, "%s", listed.Stale)
+	}
+	if f.kubernetesList() && f.listMeta(listed, &q).Continue != "" {
+		h.Cache.Keep(listed.View) // for the next page
 	}
 	return f.writeList(w, r, listed, &q)
 }

@@ -95,7 +95,8 @@ var (
 func (h *Handler) listParameters() []route.Parameter {
 	parameters := []route.Parameter{
 		{In: route.InQuery, Name: query.Page, Type: "integer", Description: "Number of the page, from 1."},
-		{In: route.InQuery, Name: query.Limit, Type: "integer", Description: "Objects per page; -1, the default, for all; 0 for the total only."},
+		{In: route.InQuery, Name: query.Limit, Type: "integer", Description: "Objects per page; -1, the default, for all; 0 for the total only, in a form of Kubernetes for all."},
+		{In: route.InQuery, Name: query.Continue, Description: "In a form of Kubernetes: the token of the page before, for the next page of the same state; 410 when it is not kept any more."},
 		{In: route.InQuery, Name: query.SortBy, Description: "Sort key: name, createTime (the default) or a column of the type. Several keys are separated by commas; then, and with a sign, each key has its own direction: -restarts,name."},
 		{In: route.InQuery, Name: query.Ascending, Type: "boolean", Description: "Ascending instead of descending order."},
 		fields, version,

@@ -30,6 +30,8 @@ const (
 	beatsPerBookmark = 4
 	// writeTimeout ends the watch of a client that does not read.
 	writeTimeout = 30 * time.Second
+	// idleBuffer is how much memory a watch keeps for its next event, in bytes.
+	idleBuffer = 2 << 10
 )
 
 // watch streams the changes of a list: frames of Kubernetes, or server-sent
@@ -245,7 +247,7 @@ func (s *stream) flush() error {
 	if s.buffer.Len() > 0 {
 		_, err := s.writer.Write(s.buffer.Bytes())
 		s.buffer.Reset()
-		if s.buffer.Cap() > 4*chunk { // a large state at the beginning
+		if s.buffer.Cap() > idleBuffer { // a thousand watches that wait hold a thousand of them
 			s.buffer = bytes.Buffer{}
 		}
 		if err != nil {

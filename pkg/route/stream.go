@@ -1,0 +1,203 @@
+package route
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// chunk is how much of an answer is put together before it is sent, in bytes.
+// It is about what a processor keeps close to itself.
+const chunk = 64 << 10
+
+// compressFrom is the size from which an answer is compressed, in bytes, and
+// the fastest level is used, as kube-apiserver does: below, and on a network
+// within a cluster, compressing costs more time than it saves.
+const compressFrom = 128 << 10
+
+// buffers are what answers are put together in; none grows beyond a chunk.
+var buffers = sync.Pool{New: func() any { return bytes.NewBuffer(make([]byte, 0, chunk)) }}
+
+var compressors = sync.Pool{New: func() any {
+	compressed, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
+	return compressed
+}}
+
+// Stream is an answer in JSON that is put together of texts while it is sent, so
+// that it is never whole in memory.
+type Stream struct {
+	// Head and Tail are before and after the elements.
+	Head, Tail string
+	// Count is the number of elements, which are separated by commas.
+	Count int
+	// Text returns an element.
+	Text func(n int) (string, error)
+	// Stored is true when a text costs nothing, so that it can be asked for twice:
+	// to measure the answer and to write it. The length of others is only told
+	// when they are short.
+	Stored bool
+}
+
+// ObjectStream is an answer of one object in JSON.
+func ObjectStream(object string) Stream { return Stream{Head: object, Stored: true} }
+
+// Write answers a request, indented or as it is; a nil request is not compressed.
+// Errors are those of Text before anything was sent: what comes after the start
+// of an answer breaks the connection off, so that half of it does not look whole.
+func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	compress := r != nil && !pretty && acceptsGzip(r)
+	if r != nil && !pretty && s.Count > 0 {
+		header.Add("Vary", "Accept-Encoding")
+	}
+	out := &streamWriter{w: w, pretty: pretty, compress: compress}
+	if s.Stored {
+		size, err := s.size(pretty)
+		if err != nil {
+			return err
+		}
+		if out.compress = compress && size >= compressFrom; !out.compress {
+			header.Set("Content-Length", strconv.Itoa(size))
+		}
+		out.sized = true
+	}
+	out.buffer = buffers.Get().(*bytes.Buffer)
+	defer func() {
+		out.buffer.Reset()
+		buffers.Put(out.buffer)
+		if out.compressor != nil {
+			compressors.Put(out.compressor)
+		}
+	}()
+	err := s.each(out.add)
+	switch {
+	case err == nil:
+		return out.end()
+	case !out.started:
+		header.Del("Content-Length")
+		return err
+	case out.failed:
+		return nil // the client went away, there is nobody to tell
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// each passes on the parts of the answer.
+func (s Stream) each(add func(string) error) error {
+	if err := add(s.Head); err != nil {
+		return err
+	}
+	for n := range s.Count {
+		if n > 0 {
+			if err := add(","); err != nil {
+				return err
+			}
+		}
+		text, err := s.Text(n)
+		if err != nil {
+			return err
+		}
+		if err := add(text); err != nil {
+			return err
+		}
+	}
+	return add(s.Tail)
+}
+
+// size is that of the answer with its last line break.
+func (s Stream) size(pretty bool) (int, error) {
+	size := 1
+	if !pretty {
+		err := s.each(func(text string) error { size += len(text); return nil })
+		return size, err
+	}
+	indented := &indenter{}
+	err := s.each(func(text string) error {
+		return indented.indent(text, func(part string) error { size += len(part); return nil })
+	})
+	return size, err
+}
+
+// streamWriter sends an answer chunk by chunk.
+type streamWriter struct {
+	w          http.ResponseWriter
+	pretty     bool
+	sized      bool // whether the header is complete
+	compress   bool
+	compressor *gzip.Writer
+	indenter   indenter
+	buffer     *bytes.Buffer
+	started    bool
+	failed     bool
+}
+
+func (s *streamWriter) add(text string) error {
+	if s.pretty {
+		return s.indenter.indent(text, s.put)
+	}
+	return s.put(text)
+}
+
+// put sends what fills the buffer.
+func (s *streamWriter) put(text string) error {
+	for {
+		room := chunk - s.buffer.Len()
+		if len(text) < room {
+			s.buffer.WriteString(text)
+			return nil
+		}
+		s.buffer.WriteString(text[:room])
+		text = text[room:]
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *streamWriter) flush() error {
+	if !s.started {
+		s.started = true
+		if s.compress {
+			s.w.Header().Set("Content-Encoding", "gzip")
+			s.compressor = compressors.Get().(*gzip.Writer)
+			s.compressor.Reset(s.w)
+		}
+	}
+	var out io.Writer = s.w
+	if s.compressor != nil {
+		out = s.compressor
+	}
+	_, err := out.Write(s.buffer.Bytes())
+	s.buffer.Reset()
+	s.failed = err != nil
+	return err
+}
+
+// end sends what is left.
+func (s *streamWriter) end() error {
+	s.buffer.WriteByte('\n')
+	if !s.started && !s.sized { // it is short
+		s.compress = false
+		s.w.Header().Set("Content-Length", strconv.Itoa(s.buffer.Len()))
+	}
+	if s.flush() == nil && s.compressor != nil {
+		_ = s.compressor.Close()
+	}
+	return nil // of a client that went away nobody is told
+}
+
+func acceptsGzip(r *http.Request) bool {
+	for encoding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, quality, _ := strings.Cut(encoding, ";")
+		if strings.TrimSpace(name) == "gzip" {
+			weight, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
+			return err != nil || weight > 0 // no weight is the highest
+		}
+	}
+	return false
+}
