@@ -1,10 +1,6 @@
 package objects
 
-import (
-	"slices"
-
-	"github.com/tidwall/btree"
-)
+import "github.com/tidwall/btree"
 
 // tree holds items in one order, with rank access, and can be cloned in
 // constant time.
@@ -49,23 +45,6 @@ func (x *index) put(old, item *Item) {
 			items.Set(item)
 		}
 	}
-}
-
-// addOrder sorts the items in one more order.
-func (x *index) addOrder(t *Type, order string) {
-	less := t.less(order)
-	all := x.orders[orderName].Items()
-	slices.SortFunc(all, func(a, b *Item) int {
-		if less(a, b) {
-			return -1
-		}
-		return 1
-	})
-	items := newTree(less)
-	for _, item := range all {
-		items.Load(item)
-	}
-	x.orders[order] = items
 }
 
 // page returns the items with the ranks offset … offset+limit-1.

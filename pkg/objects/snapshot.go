@@ -113,9 +113,11 @@ func (s *Snapshot) Select(selection Selection) (Page, error) {
 	items, found := where.orders[order]
 	if !found {
 		if s.store.snapshot.Load() == s {
-			return s.store.withOrder(q.SortBy).Select(selection)
+			if ordered := s.store.withOrder(q.SortBy); ordered != nil {
+				return ordered.Select(selection)
+			}
 		}
-		items = s.sorted(namespace, order, where) // of the past, which stays as it is
+		items = s.sorted(namespace, order, where) // of the past, which stays as it is, or one order of too many
 	}
 	part, rest := s.store.kind.namePart(q)
 	match, err := s.store.kind.matcher(rest)

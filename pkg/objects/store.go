@@ -2,12 +2,12 @@ package objects
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 
 	"github.com/tidwall/btree"
+	"golang.org/x/time/rate"
 )
 
 // Store holds the objects of one type. A reflector writes to it; readers take
@@ -20,6 +20,9 @@ type Store struct {
 
 	snapshot atomic.Pointer[Snapshot] // nil after a change, until a reader asks
 	version  atomic.Uint64            // of Kubernetes: every change up to it is here
+
+	building sync.Mutex    // of orders, one at a time
+	replaced *rate.Limiter // how often an order by several keys may take the place of another
 
 	mu         sync.Mutex
 	generation uint64 // of the snapshot taken last; indexes up to it are frozen
@@ -37,6 +40,7 @@ type Store struct {
 
 func newStore(kind *Type) *Store {
 	s := &Store{kind: kind, epoch: rand.Uint64(), orders: []string{orderName, orderCreated}} //nolint:gosec // told apart, not kept secret
+	s.replaced = rate.NewLimiter(replacedEvery, maxCombined)
 	if kind.demands {
 		s.usage = newUsage()
 	}
@@ -210,55 +214,4 @@ func (s *Store) namespaceIndex(namespace string) *index {
 func (s *Store) changed() {
 	s.revision++
 	s.snapshot.Store(nil)
-}
-
-// withOrder returns a snapshot whose objects are also ordered by a sort key.
-// The order is built when it is first asked for and kept up to date from then
-// on; how many there can be is bounded by the columns of the type and
-// maxCombined.
-func (s *Store) withOrder(sortBy string) *Snapshot {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	order := s.kind.order(sortBy)
-	if _, found := s.all.orders[order]; !found {
-		s.all = s.all.clone(s.generation + 1)
-		s.all.addOrder(s.kind, order)
-		rebuilt := btree.NewMap[string, *index](32)
-		s.namespaces.Scan(func(namespace string, where *index) bool {
-			where = where.clone(s.generation + 1)
-			where.addOrder(s.kind, order)
-			rebuilt.Set(namespace, where)
-			return true
-		})
-		s.namespaces, s.shared = rebuilt, false
-		s.orders = append(s.orders, order)
-		s.dropOrder()
-		s.snapshot.Store(nil)
-	}
-	return s.take()
-}
-
-// dropOrder gives up the oldest order by several keys when there are too many:
-// clients can think of any number of them.
-func (s *Store) dropOrder() {
-	first, many := -1, 0
-	for n, order := range s.orders {
-		if !combined(order) {
-			continue
-		}
-		if many++; first < 0 {
-			first = n
-		}
-	}
-	if many <= maxCombined {
-		return
-	}
-	order := s.orders[first]
-	s.orders = slices.Delete(slices.Clone(s.orders), first, first+1)
-	// Every index has just been cloned for the order that was added.
-	delete(s.all.orders, order)
-	s.namespaces.Scan(func(_ string, where *index) bool {
-		delete(where.orders, order)
-		return true
-	})
 }
