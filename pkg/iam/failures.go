@@ -33,14 +33,12 @@ func (d *Directory) Failures(within time.Duration, now func() time.Time) func(ct
 }
 
 // failures counts the failed attempts from an address in the records of a user,
-// the latest first, since the last success or a time, whichever is later.
+// the latest first, since the last success or a time, whichever is later, and tells
+// whether there is a success.
 func failures(records []*objects.Item, address string, since time.Time) identity.Failures {
 	var found identity.Failures
 	for _, record := range records {
 		at := record.Created()
-		if at.Before(since) {
-			break
-		}
 		if identity.Network(record.Field("spec.sourceIP").String()) != address {
 			continue
 		}
@@ -51,7 +49,11 @@ func failures(records []*objects.Item, address string, since time.Time) identity
 			if !found.Last.After(at) {
 				found = identity.Failures{}
 			}
+			found.Succeeded = true
 			break
+		}
+		if at.Before(since) {
+			continue
 		}
 		if found.Last.IsZero() {
 			found.Last = at

@@ -155,13 +155,16 @@ func TestFailures(t *testing.T) {
 		}, identity.Failures{Count: 8, Last: now.Add(-time.Minute)}},
 		{"since the last success", []string{
 			record("a", "jane", "192.0.2.1", time.Minute, false, 2), record("b", "jane", "192.0.2.1", 2*time.Minute, true, 0), record("c", "jane", "192.0.2.1", 3*time.Minute, false, 9),
-		}, identity.Failures{Count: 2, Last: now.Add(-time.Minute)}},
+		}, identity.Failures{Count: 2, Last: now.Add(-time.Minute), Succeeded: true}},
+		{"a success longer ago than failures count", []string{
+			record("a", "jane", "192.0.2.1", time.Minute, false, 2), record("b", "jane", "192.0.2.1", 40*time.Minute, false, 9), record("c", "jane", "192.0.2.1", 100*time.Hour, true, 0),
+		}, identity.Failures{Count: 2, Last: now.Add(-time.Minute), Succeeded: true}},
 		{"a success elsewhere is another's", []string{
 			record("a", "jane", "192.0.2.2", time.Minute, true, 0), record("b", "jane", "192.0.2.1", 2*time.Minute, false, 3),
 		}, identity.Failures{Count: 3, Last: now.Add(-2 * time.Minute)}},
 		{"in the second of the success", []string{
 			record("a", "jane", "192.0.2.1", time.Minute, false, 5), record("b", "jane", "192.0.2.1", time.Minute, true, 0),
-		}, identity.Failures{}},
+		}, identity.Failures{Succeeded: true}},
 		{"long ago", []string{record("a", "jane", "192.0.2.1", time.Hour, false, 5)}, identity.Failures{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

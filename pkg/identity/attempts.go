@@ -65,7 +65,7 @@ func (a *Attempts) Authenticate(ctx context.Context, provider *Provider, attempt
 	}
 	defer release()
 	// Others may have failed while this one waited for its turn.
-	if err := a.backoff.Wait(ctx, counted, attempt.Address); err != nil {
+	if err := a.backoff.Recheck(ctx, counted, attempt.Address); err != nil {
 		return External{}, err
 	}
 	who, err := provider.Password.Authenticate(ctx, attempt.Name, attempt.Password)

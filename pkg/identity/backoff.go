@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
 	"k8s.io/utils/lru"
 )
 
@@ -22,11 +23,15 @@ func (t *Throttled) Error() string {
 	return fmt.Sprintf("too many failed logins, try again in %s", t.After.Round(time.Second))
 }
 
-// Backoff slows down who guesses passwords: the more attempts failed, the
-// longer the next has to wait. It counts for each user and address, and for
-// each address whoever the user is, but never for a user alone: nobody can keep
-// others from logging in from elsewhere (NIST SP 800-63B §3.2.2 asks for a
-// limit, and OWASP for one that is no denial of service).
+// Backoff slows down the guessing of passwords: the more attempts of a user from
+// an address failed, the longer the next has to wait. It never counts for a user
+// alone: failures at one address do not lock the user out at others (NIST SP
+// 800-63B §3.2.2 asks for a limit, and OWASP for one that is no denial of service).
+//
+// Many people share an address behind a proxy or NAT. So the failures of other
+// users at an address do not refuse a user: attempts from an address with many of
+// them take turns at a steady rate, and users who logged in from there before do
+// not even wait for a turn.
 type Backoff struct {
 	// Tries are how many attempts may fail before there is a wait.
 	Tries int
@@ -39,47 +44,121 @@ type Backoff struct {
 
 	noting           sync.Mutex // of failures, which come at once
 	users, addresses *lru.Cache // of Failures; they lock themselves
+	successes        *lru.Cache // of the time of the last one, by user and address
+	turns            *lru.Cache // of *rate.Limiter, by address
+	sleep            func(context.Context, time.Duration) error
 }
 
 // Failures are failed attempts.
 type Failures struct {
 	Count int
 	Last  time.Time
+	// Succeeded is whether an attempt of the user from the address is known to have
+	// succeeded, however long ago.
+	Succeeded bool
 }
 
 const (
 	// rememberedFailures bounds what is known of users and of addresses.
 	rememberedFailures = 1 << 16
 	// triesOfAddress is how many times more attempts an address has than a user
-	// at it: many people may share one.
+	// at it before its attempts take turns: many people may share one.
 	triesOfAddress = 10
-	// longestWaitOfAddress is the longest wait for an address whoever the user
-	// is, for the same reason.
-	longestWaitOfAddress = time.Minute
+	// Attempts that take turns are made at turnsPerSecond, a few at once; one waits
+	// at most longestTurn for its turn.
+	turnsPerSecond = 2
+	turnsAtOnce    = 10
+	longestTurn    = 5 * time.Second
+	// successCounts is how long a success makes an address one of the user's.
+	successCounts = 30 * 24 * time.Hour
 	// firstWait is doubled with each failure.
 	firstWait = time.Second
 )
 
 // NewBackoff returns a back-off that knows of no failures yet.
 func NewBackoff(tries int, remember time.Duration, now func() time.Time) *Backoff {
-	return &Backoff{Tries: tries, Remember: remember, Now: now, users: lru.New(rememberedFailures), addresses: lru.New(rememberedFailures)}
+	return &Backoff{
+		Tries: tries, Remember: remember, Now: now, users: lru.New(rememberedFailures), addresses: lru.New(rememberedFailures),
+		successes: lru.New(rememberedFailures), turns: lru.New(rememberedFailures), sleep: sleep,
+	}
 }
 
-// Wait returns a *Throttled if an attempt comes too soon.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Wait returns a *Throttled if an attempt comes too soon. It waits for the turn of
+// an attempt at an address with many failures, for a bounded time.
 func (b *Backoff) Wait(ctx context.Context, user, address string) error {
 	address = Network(address)
-	known := b.known(b.users, key(user, address))
-	if b.Earlier != nil {
-		// Kubernetes does not answer now: what is known here has to do.
-		if earlier, err := b.Earlier(ctx, user, address); err == nil && b.counts(earlier) && earlier.Count > known.Count {
-			known = earlier
-		}
+	known := b.failures(ctx, user, address)
+	if wait := b.remaining(known); wait > 0 {
+		return &Throttled{After: wait}
 	}
-	wait := max(b.remaining(known, b.Tries, b.Remember), b.remaining(b.known(b.addresses, address), b.Tries*triesOfAddress, min(longestWaitOfAddress, b.Remember)))
-	if wait > 0 {
+	if known.Succeeded || b.known(b.addresses, address).Count < b.Tries*triesOfAddress {
+		return nil
+	}
+	return b.takeTurn(ctx, address)
+}
+
+// Recheck returns a *Throttled if attempts of the user failed since Wait let this
+// one pass.
+func (b *Backoff) Recheck(ctx context.Context, user, address string) error {
+	if wait := b.remaining(b.failures(ctx, user, Network(address))); wait > 0 {
 		return &Throttled{After: wait}
 	}
 	return nil
+}
+
+// failures are those of a user at an address.
+func (b *Backoff) failures(ctx context.Context, user, address string) Failures {
+	pair := key(user, address)
+	known := b.known(b.users, pair)
+	if last, found := b.successes.Get(pair); found {
+		known.Succeeded = b.Now().Sub(last.(time.Time)) < successCounts
+	}
+	if b.Earlier == nil {
+		return known
+	}
+	earlier, err := b.Earlier(ctx, user, address)
+	if err != nil {
+		return known // Kubernetes does not answer now: what is known here has to do
+	}
+	succeeded := known.Succeeded || earlier.Succeeded
+	if b.counts(earlier) && earlier.Count > known.Count {
+		known = earlier
+	}
+	known.Succeeded = succeeded
+	return known
+}
+
+// takeTurn waits until it is the turn of an attempt at an address.
+func (b *Backoff) takeTurn(ctx context.Context, address string) error {
+	b.noting.Lock()
+	limiter, found := b.turns.Get(address)
+	if !found {
+		limiter = rate.NewLimiter(turnsPerSecond, turnsAtOnce)
+		b.turns.Add(address, limiter)
+	}
+	b.noting.Unlock()
+	now := b.Now()
+	turn := limiter.(*rate.Limiter).ReserveN(now, 1)
+	wait := turn.DelayFrom(now)
+	if wait > longestTurn {
+		turn.CancelAt(now)
+		return &Throttled{After: wait}
+	}
+	if wait == 0 {
+		return nil
+	}
+	return b.sleep(ctx, wait)
 }
 
 // Failed notes a failed attempt.
@@ -88,14 +167,16 @@ func (b *Backoff) Failed(user, address string) {
 	now := b.Now()
 	b.noting.Lock()
 	defer b.noting.Unlock()
-	b.users.Add(key(user, address), Failures{b.known(b.users, key(user, address)).Count + 1, now})
-	b.addresses.Add(address, Failures{b.known(b.addresses, address).Count + 1, now})
+	b.users.Add(key(user, address), Failures{Count: b.known(b.users, key(user, address)).Count + 1, Last: now})
+	b.addresses.Add(address, Failures{Count: b.known(b.addresses, address).Count + 1, Last: now})
 }
 
 // Succeeded forgets the failures of a user at an address. Those of the address
 // stay: who has an account could guess others' passwords otherwise.
 func (b *Backoff) Succeeded(user, address string) {
-	b.users.Remove(key(user, Network(address)))
+	pair := key(user, Network(address))
+	b.users.Remove(pair)
+	b.successes.Add(pair, b.Now())
 }
 
 // known are the failures that count still.
@@ -113,14 +194,14 @@ func (b *Backoff) known(of *lru.Cache, key string) Failures {
 func (b *Backoff) counts(f Failures) bool { return b.Now().Sub(f.Last) < b.Remember }
 
 // remaining is how long to wait still.
-func (b *Backoff) remaining(f Failures, tries int, longest time.Duration) time.Duration {
-	over := f.Count - tries
+func (b *Backoff) remaining(f Failures) time.Duration {
+	over := f.Count - b.Tries
 	if over < 0 {
 		return 0
 	}
-	wait := longest
+	wait := b.Remember
 	if over < 32 {
-		wait = min(longest, firstWait<<over)
+		wait = min(wait, firstWait<<over)
 	}
 	return f.Last.Add(wait).Sub(b.Now())
 }

@@ -55,12 +55,6 @@ func TestP17Backoff(t *testing.T) {
 		{"then they are forgotten", func() { now = now.Add(30 * time.Minute) }, "admin", "192.0.2.1", 0},
 		{"four more are free again", func() { fail("admin", "192.0.2.1", 4) }, "admin", "192.0.2.1", 0},
 		{"a success forgets them", func() { fail("admin", "192.0.2.1", 3); b.Succeeded("admin", "192.0.2.1") }, "admin", "192.0.2.1", 0},
-		{"who tries many users from one address waits for all", func() {
-			for n := range 60 {
-				fail(fmt.Sprintf("user-%d", n), "192.0.2.9", 1)
-			}
-		}, "somebody", "192.0.2.9", time.Minute},
-		{"a success of an own account does not help", func() { b.Succeeded("mallory", "192.0.2.9") }, "somebody", "192.0.2.9", time.Minute},
 		{"addresses of one IPv6 network are one", func() {
 			for n := range 5 {
 				fail("jane", fmt.Sprintf("2001:db8::%d", n+1), 1)
@@ -74,6 +68,59 @@ func TestP17Backoff(t *testing.T) {
 		if got := wait(step.user, step.from); got != step.waits {
 			t.Errorf("%s: waits %s, want %s", step.name, got, step.waits)
 		}
+	}
+}
+
+// TestSharedAddress: the failures of others at an address never refuse a user who
+// logged in from there, and let everyone else take turns. A visitor who failed once
+// a second used to keep everybody out who shared the address.
+func TestSharedAddress(t *testing.T) {
+	now := epoch
+	b := NewBackoff(5, 30*time.Minute, func() time.Time { return now })
+	var slept time.Duration
+	b.sleep = func(_ context.Context, d time.Duration) error { slept = max(slept, d); return nil }
+	const address = "192.0.2.9"
+	b.Succeeded("admin", address)
+	attempt := func(user string) error {
+		slept = 0
+		return b.Wait(t.Context(), user, address)
+	}
+	for n := range 60 {
+		b.Failed(fmt.Sprintf("user-%d", n), address)
+	}
+	for second := range 150 {
+		now = now.Add(time.Second)
+		if name := fmt.Sprintf("guess-%d", second); attempt(name) == nil {
+			b.Failed(name, address)
+		}
+		if err := attempt("admin"); err != nil || slept > 0 {
+			t.Fatalf("second %d: a user who logged in from there: %v after %s", second, err, slept)
+		}
+		if err := attempt(fmt.Sprintf("new-%d", second)); err != nil || slept > time.Second {
+			t.Fatalf("second %d: a user who never failed: %v after %s", second, err, slept)
+		}
+	}
+	passed := 0
+	for n := range 1000 { // as fast as can be
+		if attempt(fmt.Sprintf("fast-%d", n)) == nil {
+			passed++
+		}
+	}
+	if most := turnsAtOnce + int(longestTurn/time.Second)*turnsPerSecond; passed > most {
+		t.Errorf("%d attempts at once, at most %d", passed, most)
+	}
+	var throttled *Throttled
+	if err := attempt("another"); !errors.As(err, &throttled) || throttled.After <= 0 {
+		t.Errorf("one too many: %v", err)
+	}
+	for range 5 {
+		b.Failed("admin", address)
+	}
+	if err := attempt("admin"); !errors.As(err, &throttled) {
+		t.Errorf("a user with failures of its own: %v", err)
+	}
+	if err := b.Wait(t.Context(), "another", "192.0.2.10"); err != nil {
+		t.Errorf("elsewhere: %v", err)
 	}
 }
 

@@ -85,7 +85,7 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	}
 	defer release()
 	// Others may have failed while this one waited for its turn.
-	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
+	if err := p.backoff.Recheck(ctx, counted, attempt.Address); err != nil {
 		return nil, err
 	}
 	// Kubernetes is asked by those whose turn it is alone: however many come at
