@@ -20,7 +20,9 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // ErrInvalid is a token that is none of ours, or none any more.
@@ -44,6 +46,9 @@ const (
 	// without end.
 	asksPerSecond = 20
 	asksAtOnce    = 50
+	// creatingAtOnce bounds by how many tokens users at several replicas get past
+	// the bound.
+	creatingAtOnce = 4
 )
 
 // Token is a token as it is made.
@@ -70,9 +75,12 @@ type Tokens struct {
 	Client client.Client
 	Now    func() time.Time
 	Random io.Reader
+	// PerUser is how many tokens a user has at the most; 0 is no bound.
+	PerUser int
 
-	known *lru.Cache // of checked by the hash of a token
-	asks  *rate.Limiter
+	creating *quota.Quota // by user
+	known    *lru.Cache   // of checked by the hash of a token
+	asks     *rate.Limiter
 }
 
 // checked is a token whose hash was compared with that of an object.
@@ -80,11 +88,20 @@ type checked struct{ name, uid string }
 
 // New returns tokens over a cache and a client.
 func New(cache *objects.Cache, kind *objects.Type, c client.Client, now func() time.Time, random io.Reader) *Tokens {
-	return &Tokens{Cache: cache, Kind: kind, Client: c, Now: now, Random: random, known: lru.New(remembered), asks: rate.NewLimiter(asksPerSecond, asksAtOnce)}
+	return &Tokens{Cache: cache, Kind: kind, Client: c, Now: now, Random: random, creating: quota.New(0, creatingAtOnce), known: lru.New(remembered), asks: rate.NewLimiter(asksPerSecond, asksAtOnce)}
 }
 
-// Create makes a token for a user. It is returned here and nowhere else.
+// Create makes a token for a user. It is returned here and nowhere else. It fails
+// with 403 for a user who has as many as there may be: programs use the older
+// ones, so that none is deleted for another.
 func (t *Tokens) Create(ctx context.Context, user string, wanted Token) (*iamv1alpha2.PersonalAccessToken, string, error) {
+	if err := t.creating.Take(user, 1); err != nil {
+		return nil, "", status.TooManyRequests(time.Second, "%d access tokens of this user are being created at the moment", creatingAtOnce)
+	}
+	defer t.creating.Release(user, 1)
+	if err := t.hasRoom(ctx, user); err != nil {
+		return nil, "", err
+	}
 	random := make([]byte, idBytes+secretBytes)
 	if _, err := io.ReadFull(t.Random, random); err != nil {
 		return nil, "", fmt.Errorf("creating an access token: %w", err)
@@ -102,6 +119,30 @@ func (t *Tokens) Create(ctx context.Context, user string, wanted Token) (*iamv1a
 		return nil, "", fmt.Errorf("creating an access token: %w", err)
 	}
 	return created, text, nil
+}
+
+// hasRoom fails when a user has as many tokens as there may be.
+func (t *Tokens) hasRoom(ctx context.Context, user string) error {
+	if t.PerUser == 0 {
+		return nil
+	}
+	view, err := t.Cache.View(ctx, t.Kind)
+	if err != nil {
+		return err
+	}
+	count := 0
+	if err := view.With("user", user, func(item *objects.Item) bool {
+		if t.alive(item.Field("spec.expirationTime").Time(), item.Field("metadata.deletionTimestamp").Exists()) == nil {
+			count++
+		}
+		return true
+	}); err != nil {
+		return err
+	}
+	if count >= t.PerUser {
+		return status.Forbidden(iamv1alpha2.Resource("personalaccesstokens"), "", "exceeded quota: user %q has %d personal access tokens, the maximum is %d; revoke one that is not used", user, count, t.PerUser)
+	}
+	return nil
 }
 
 // Verify returns what a token gives, or ErrInvalid.

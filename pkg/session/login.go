@@ -87,6 +87,7 @@ func (s *Sessions) start(ctx context.Context, login Login, keep func(spec *iamv1
 		},
 	}
 	keep(&created.Spec, hash(secret))
+	s.makeRoom(ctx, login.User)
 	if err := s.Client.Create(ctx, created); err != nil {
 		return nil, "", fmt.Errorf("creating a session: %w", err)
 	}

@@ -40,6 +40,8 @@ type Sessions struct {
 	// Grace is how long a used refresh token still answers with the token that
 	// replaced it, for clients that refresh twice in parallel or lose an answer.
 	Grace time.Duration
+	// Bound ends the oldest sessions of a user with too many; nil for none.
+	Bound *Bound
 }
 
 // namePrefix begins the names of Session objects.

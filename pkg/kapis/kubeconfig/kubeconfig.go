@@ -17,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
@@ -44,6 +45,7 @@ type Accounts interface {
 // Sessions starts logins.
 type Sessions interface {
 	Create(ctx context.Context, user, oauthClient string) (*iamv1alpha2.Session, string, error)
+	StartUnrefreshed(ctx context.Context, login session.Login) (*iamv1alpha2.Session, error)
 }
 
 // Tokens issues access tokens.
@@ -104,9 +106,10 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// token is an access token in a session of its own, so that it can be ended.
+// token is an access token in a session of its own, so that it can be ended. The
+// session lasts no longer than the token: each download makes one.
 func (h *Handler) token(ctx context.Context, who user.Info) (string, error) {
-	created, _, err := h.Sessions.Create(ctx, who.GetName(), oauthClient)
+	created, err := h.Sessions.StartUnrefreshed(ctx, session.Login{User: who.GetName(), Client: oauthClient, AccessToken: h.Lifetime})
 	if err != nil {
 		return "", err
 	}
@@ -129,10 +132,10 @@ func (h *Handler) Session(ctx context.Context, who user.Info) (string, error) {
 // Kubeconfig returns a kubeconfig for a server that is checked by certificates
 // in PEM, those of the system if there are none, with a token that belongs to a
 // session.
-func (h *Handler) Kubeconfig(user, session, server string, authority []byte, lifetime time.Duration) ([]byte, error) {
+func (h *Handler) Kubeconfig(user, sessionName, server string, authority []byte, lifetime time.Duration) ([]byte, error) {
 	credentials, cluster := clientcmdapi.NewAuthInfo(), clientcmdapi.NewCluster()
 	var err error
-	credentials.Token, err = h.Tokens.Issue(token.Grant{User: user, Client: oauthClient, Session: session, Lifetime: min(lifetime, h.Lifetime)})
+	credentials.Token, err = h.Tokens.Issue(token.Grant{User: user, Client: oauthClient, Session: sessionName, Lifetime: min(lifetime, h.Lifetime)})
 	if err != nil {
 		return nil, err
 	}
