@@ -65,6 +65,15 @@ func (h *Handler) transfer(r *http.Request) (transfer, func(), error) {
 	return t, release, err
 }
 
+// boundTransfer ends a connection that does not move its file in time: the end of
+// a context does not end what waits for the client.
+func boundTransfer(w http.ResponseWriter) {
+	end := time.Now().Add(transferWithin)
+	control := http.NewResponseController(w) // a writer without deadlines belongs to a test
+	_ = control.SetReadDeadline(end)
+	_ = control.SetWriteDeadline(end)
+}
+
 // checkPath refuses what is no absolute path, or could be read in two ways.
 func checkPath(name string) error {
 	switch {
@@ -83,6 +92,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
+	boundTransfer(w)
 	ctx, cancel := context.WithTimeout(r.Context(), transferWithin)
 	defer cancel()
 	dir, base := path.Split(path.Clean(t.path))

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -12,6 +13,9 @@ import (
 type Limits struct {
 	perUser, total int
 
+	// spool is the bytes of files that are kept on their way, by user.
+	spool *quota.Quota
+
 	mu   sync.Mutex
 	open int
 	of   map[string]int // by user
@@ -19,7 +23,29 @@ type Limits struct {
 
 // NewLimits returns limits for this process.
 func NewLimits(perUser, total int) *Limits {
-	return &Limits{perUser: perUser, total: total, of: make(map[string]int)}
+	return &Limits{perUser: perUser, total: total, of: make(map[string]int), spool: quota.New(0, 0)}
+}
+
+// Forms with files are kept in temporary files until they have been written to
+// their container: so many of the largest ones of a user, and of all.
+const (
+	formsPerUser = 2
+	formsInTotal = 8
+)
+
+// Files bounds the temporary files of forms, by the size of the largest one.
+func (l *Limits) Files(largest int64) *Limits {
+	largest += formOverhead
+	l.spool = quota.New(formsInTotal*largest, formsPerUser*largest)
+	return l
+}
+
+// keep reserves room for the temporary files of a form, until release is called.
+func (l *Limits) keep(user string, bytes int64) (release func(), err error) {
+	if err := l.spool.Take(user, bytes); err != nil {
+		return nil, status.TooManyRequests(later, "there is no room for more files on their way at the moment: send them one after the other, or without a form")
+	}
+	return func() { l.spool.Release(user, bytes) }, nil
 }
 
 // later is when a client may find that somebody has closed a terminal.

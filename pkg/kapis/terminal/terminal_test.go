@@ -138,6 +138,34 @@ func TestUnreadInputIsBounded(t *testing.T) {
 	}
 }
 
+// TestTemporaryFiles: one user cannot fill the disk with forms on their way.
+func TestTemporaryFiles(t *testing.T) {
+	l := NewLimits(20, 400).Files(100)
+	var all []func()
+	for _, test := range []struct {
+		user string
+		size int64
+		code int32
+	}{
+		{"a", 100 + formOverhead, 0}, {"a", 100 + formOverhead, 0}, {"a", 1, 429}, {"b", 2 * (100 + formOverhead), 0},
+		{"c", 2 * (100 + formOverhead), 0}, {"d", 2 * (100 + formOverhead), 0}, {"e", 1, 429},
+	} {
+		release, err := l.keep(test.user, test.size)
+		if test.code == 0 && err != nil || test.code != 0 && (err == nil || status.Of(err).Code != test.code) {
+			t.Errorf("%s, %d bytes: %v, want %d", test.user, test.size, err, test.code)
+		}
+		if err == nil {
+			all = append(all, release)
+		}
+	}
+	for _, release := range all {
+		release()
+	}
+	if l.spool.Held() != 0 {
+		t.Errorf("%d bytes are kept", l.spool.Held())
+	}
+}
+
 func TestLimits(t *testing.T) {
 	l := NewLimits(2, 3)
 	take := func(user string, code int32) func() {

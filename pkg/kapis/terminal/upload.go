@@ -41,12 +41,25 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	defer release()
+	boundTransfer(w)
 	ctx, cancel := context.WithTimeout(r.Context(), transferWithin)
 	defer cancel()
 	var files []file
 	dir := path.Clean(t.path)
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "multipart/form-data" {
-		r.Body = http.MaxBytesReader(w, r.Body, h.MaxFileBytes+formOverhead)
+		size := h.MaxFileBytes + formOverhead
+		r.Body = http.MaxBytesReader(w, r.Body, size)
+		if r.ContentLength > size {
+			return status.TooLarge(size)
+		}
+		if r.ContentLength >= 0 {
+			size = r.ContentLength
+		}
+		free, err := h.Limits.keep(t.who.GetName(), size)
+		if err != nil {
+			return err
+		}
+		defer free()
 		if files, err = ofForm(r); err != nil {
 			return err
 		}
