@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 
 	openapiv2 "github.com/google/gnostic-models/openapiv2"
 	"github.com/tidwall/gjson"
@@ -30,6 +32,25 @@ const mediaProtobuf = "com.github.proto-openapi.spec.v2"
 type merged struct {
 	kubernetes http.Handler
 	ours       func() *rendered
+	// joining bounds how many documents are put together at once.
+	joining chan struct{}
+	// joined are the latest Swagger 2.0 documents, by whether they are in protobuf.
+	// All answers share them, however slowly they are read.
+	joined [2]atomic.Pointer[joinedDocument]
+}
+
+// joinedDocument is a document of Kubernetes with ours.
+type joinedDocument struct {
+	theirs, ours string // the entity tag of Kubernetes, and our hash
+	contentType  string
+	body         []byte
+}
+
+// joinsAtOnce is small: a document takes several megabytes while it is put together.
+const joinsAtOnce = 2
+
+func newMerged(kubernetes http.Handler, ours func() *rendered) *merged {
+	return &merged{kubernetes: kubernetes, ours: ours, joining: make(chan struct{}, joinsAtOnce)}
 }
 
 // binary is a Swagger 2.0 document in the protobuf of Kubernetes' clients.
@@ -64,44 +85,73 @@ func (m *merged) swagger(w http.ResponseWriter, r *http.Request) {
 	if asked := r.Header.Get("Accept"); strings.Contains(asked, mediaProtobuf) {
 		media = asked
 	}
-	answer := m.ask(r, media)
-	if !answer.serves(w, nil) {
-		return
-	}
-	// What one writes behind the other, a reader of protobuf reads as one.
-	isBinary := strings.Contains(answer.header.Get("Content-Type"), mediaProtobuf)
-	mine := m.ours()
-	body := mine.v2
-	var err error
-	switch {
-	case answer.body.Len() == 0:
-	case isBinary:
-		var ours []byte
-		if ours, err = mine.protobuf(); err == nil {
-			body = append(ours[:len(ours):len(ours)], answer.body.Bytes()...)
-		}
-	default:
-		body, err = join(answer.body.Bytes(), mine.v2)
-	}
-	if err != nil {
-		status.Write(w, r, err)
+	document := m.document(w, r, media)
+	if document == nil {
 		return
 	}
 	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	if isBinary {
-		header.Set("Content-Type", answer.header.Get("Content-Type"))
-	}
+	header.Set("Content-Type", document.contentType)
 	header.Add("Vary", "Accept, Authorization")
-	if tag := strings.Trim(answer.header.Get("Etag"), `"`); tag != "" {
-		tag = `"` + tag + "-" + mine.hash + `"`
+	if document.theirs != "" {
+		tag := `"` + document.theirs + "-" + document.ours + `"`
 		header.Set("Etag", tag)
 		if r.Header.Get("If-None-Match") == tag {
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
 	}
-	_, _ = w.Write(body)
+	header.Set("Content-Length", strconv.Itoa(len(document.body)))
+	_, _ = w.Write(document.body)
+}
+
+// document returns the document of Kubernetes with ours, nil when the request has
+// been answered. Kubernetes is asked each time, as the caller; what it answers is
+// not kept while the client reads, but the latest document, which is the same.
+func (m *merged) document(w http.ResponseWriter, r *http.Request, media string) *joinedDocument {
+	select {
+	case m.joining <- struct{}{}:
+		defer func() { <-m.joining }()
+	case <-r.Context().Done():
+		status.Write(w, r, r.Context().Err())
+		return nil
+	}
+	mine := m.ours()
+	latest := &m.joined[0]
+	if media != "application/json" {
+		latest = &m.joined[1]
+	}
+	answer := m.ask(r, media)
+	if !answer.serves(w, nil) {
+		return nil
+	}
+	tag := strings.Trim(answer.header.Get("Etag"), `"`)
+	if known := latest.Load(); known != nil && tag != "" && known.theirs == tag && known.ours == mine.hash && answer.body.Len() > 0 {
+		return known
+	}
+	// What one writes behind the other, a reader of protobuf reads as one.
+	isBinary := strings.Contains(answer.header.Get("Content-Type"), mediaProtobuf)
+	result := &joinedDocument{theirs: tag, ours: mine.hash, contentType: "application/json", body: mine.v2}
+	var err error
+	switch {
+	case answer.body.Len() == 0:
+		return result
+	case isBinary:
+		var ours []byte
+		result.contentType = answer.header.Get("Content-Type")
+		if ours, err = mine.protobuf(); err == nil {
+			result.body = append(ours[:len(ours):len(ours)], answer.body.Bytes()...)
+		}
+	default:
+		result.body, err = join(answer.body.Bytes(), mine.v2)
+	}
+	if err != nil {
+		status.Write(w, r, err)
+		return nil
+	}
+	if result.theirs != "" && isBinary == (latest == &m.joined[1]) {
+		latest.Store(result)
+	}
+	return result
 }
 
 // ask gets a document from Kubernetes, an empty one for who may not see it.

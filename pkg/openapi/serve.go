@@ -66,7 +66,7 @@ func render(document *spec.Swagger) (*rendered, error) {
 // Handlers serve the documents of this server and the page that shows them, and
 // where Kubernetes has documents, its own with ours.
 func (d *Documents) Handlers(kubernetes http.Handler) map[string]http.Handler {
-	m := &merged{kubernetes: kubernetes, ours: d.rendered.Load}
+	m := newMerged(kubernetes, d.rendered.Load)
 	page := v5emb.NewWithConfig(pageConfig())("ks-apiserver", DocumentPath, PagePath)
 	return map[string]http.Handler{
 		"GET " + DocumentPath:    current(func() []byte { return d.rendered.Load().v2 }),

@@ -103,8 +103,8 @@ type call struct {
 	user string
 	// refusal is why credentials were not accepted.
 	refusal error
-	long bool // a watch, a log, a file or an upgraded connection: it may take any time
-	file bool // its handler bounds what it reads
+	long    bool // a watch, a log, a file or an upgraded connection: it may take any time
+	file    bool // its handler bounds what it reads
 	// delegated is whether a service behind this server serves it.
 	delegated bool
 	caller    caller
