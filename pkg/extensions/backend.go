@@ -15,6 +15,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 
 	v1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 )
 
 // What is wrong with an endpoint.
@@ -36,6 +37,8 @@ const (
 	// mostWaiting requests may wait for a back end to begin its answer: one that
 	// hangs must not take all that this server serves at once.
 	mostWaiting = 100
+	// mostWaitingOfUser is the share of each user.
+	mostWaitingOfUser = mostWaiting / 2
 )
 
 // backend is a service that serves a part of the API.
@@ -47,7 +50,7 @@ type backend struct {
 	// change protocols.
 	requests, upgrades *httputil.ReverseProxy
 	breaker            *gobreaker.TwoStepCircuitBreaker[struct{}]
-	waiting            chan struct{}
+	waiting            *quota.Quota // by user
 }
 
 // Dialer connects to Services of the cluster, whose names not every pod can
@@ -72,7 +75,7 @@ func newBackend(c *claim, dialer Dialer, pause time.Duration) (*backend, error) 
 	if c.endpoint.TimeoutSeconds != nil {
 		timeout = time.Duration(*c.endpoint.TimeoutSeconds) * time.Second
 	}
-	b := &backend{claim: c, target: target, waiting: make(chan struct{}, mostWaiting)}
+	b := &backend{claim: c, target: target, waiting: quota.New(mostWaiting, mostWaitingOfUser)}
 	b.transport = &http.Transport{
 		// No Proxy: what the environment names is for the way out of the cluster.
 		DialContext: (&net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}).DialContext,

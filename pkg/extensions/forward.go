@@ -59,20 +59,22 @@ var errAnswer = errors.New("the back end says it cannot serve requests")
 // serve passes a request on. The assertion says who sent it.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string) {
 	r.Pattern = b.id()
-	select {
-	case b.waiting <- struct{}{}:
-	default:
+	holder := ""
+	if who, found := kuberequest.UserFrom(r.Context()); found {
+		holder = who.GetName()
+	}
+	if err := b.waiting.Take(holder, 1); err != nil {
 		status.Write(w, r, status.Unavailable(1, "the back end %s has as many requests to answer as it may have at the moment", b.id()))
 		return
 	}
 	done, err := b.breaker.Allow()
 	if err != nil {
-		<-b.waiting
+		b.waiting.Release(holder, 1)
 		status.Write(w, r, status.Unavailable(status.Seconds(leftAlone), "the back end %s failed several times in a row, and is left alone for a moment", b.id()))
 		return
 	}
 	var once sync.Once
-	p := &passage{assertion: assertion, sent: &sent{ReadCloser: r.Body}, tell: func(err error) { once.Do(func() { done(err); <-b.waiting }) }}
+	p := &passage{assertion: assertion, sent: &sent{ReadCloser: r.Body}, tell: func(err error) { once.Do(func() { done(err); b.waiting.Release(holder, 1) }) }}
 	defer p.tell(context.Canceled) // when it is neither answered nor refused, the client is gone
 	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
 	if r.Body != nil && r.Body != http.NoBody {

@@ -296,16 +296,21 @@ func TestSlow(t *testing.T) {
 		t.Errorf("too slow: %d %s", w.Code, w.Body)
 	}
 	// One that hangs does not take everything this server serves at once.
-	for range cap(b.waiting) {
-		b.waiting <- struct{}{}
+	for _, user := range []string{"a", "b"} {
+		if err := b.waiting.Take(user, mostWaitingOfUser); err != nil {
+			t.Fatal(err)
+		}
+		if err := b.waiting.Take(user, 1); err == nil {
+			t.Errorf("user %s takes more than a share", user)
+		}
 	}
 	w = httptest.NewRecorder()
 	b.serve(w, httptest.NewRequest(http.MethodGet, "/proxy", nil), "signed")
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "1" {
 		t.Errorf("one too many: %d %s", w.Code, w.Body)
 	}
-	for range cap(b.waiting) {
-		<-b.waiting
+	for _, user := range []string{"a", "b"} {
+		b.waiting.Release(user, mostWaitingOfUser)
 	}
 	for range 2 * failuresInARow {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("gone"))
@@ -325,8 +330,8 @@ func TestSlow(t *testing.T) {
 			t.Errorf("a broken body: %d %s", w.Code, w.Body)
 		}
 	}
-	if counts := b.breaker.Counts(); counts.TotalFailures != 1 || len(b.waiting) != 0 {
-		t.Errorf("failures: %+v, and %d wait", counts, len(b.waiting))
+	if counts := b.breaker.Counts(); counts.TotalFailures != 1 || b.waiting.Held() != 0 {
+		t.Errorf("failures: %+v, and %d wait", counts, b.waiting.Held())
 	}
 }
 
