@@ -25,7 +25,18 @@ func Templates(role metav1.Object) ([]string, error) {
 	if err := json.Unmarshal([]byte(text), &names); err != nil {
 		return nil, status.BadRequest("the annotation %s is not a JSON list of names", iamv1alpha2.AnnotationAggregationRoles)
 	}
-	return names, nil
+	return Unique(names), nil
+}
+
+// Unique returns names without those that are there already: a short annotation
+// could name a large template thousands of times.
+func Unique(names []string) []string {
+	known := make(map[string]bool, len(names))
+	return slices.DeleteFunc(names, func(name string) bool {
+		repeated := known[name]
+		known[name] = true
+		return repeated
+	})
 }
 
 // BuiltIn reports whether a role came with the platform. Such roles name the

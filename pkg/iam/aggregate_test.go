@@ -3,6 +3,7 @@ package iam
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -69,5 +70,13 @@ func TestGiven(t *testing.T) {
 		if len(rules) != test.rules || (err != nil) != test.fails {
 			t.Errorf("%s: %v, %v", name, rules, err)
 		}
+	}
+}
+
+// TestTemplatesOnce: a template that is named many times counts once.
+func TestTemplatesOnce(t *testing.T) {
+	role := &metav1.ObjectMeta{Annotations: map[string]string{"iam.kubesphere.io/aggregation-roles": `["a","b","a"` + strings.Repeat(`,"b"`, 10000) + `]`}}
+	if names, err := Templates(role); err != nil || !slices.Equal(names, []string{"a", "b"}) {
+		t.Errorf("%d names, %v", len(names), err)
 	}
 }

@@ -192,7 +192,7 @@ func (h *Handler) parts(ctx context.Context, k *kind, at place, name string) ([]
 		return []json.RawMessage{json.RawMessage(role)}, nil
 	}
 	var parts []json.RawMessage
-	for _, name := range names {
+	for _, name := range iam.Unique(names) {
 		template, err := h.template(ctx, k, at, name)
 		if err != nil {
 			return nil, err
