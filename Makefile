@@ -25,7 +25,7 @@ PORT ?= 9090
 SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
 
-.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc test-upgrade bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
+.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc test-upgrade test-load bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
 
 all: build
 
@@ -93,6 +93,12 @@ test-upgrade: bin/devcluster bin/ks-apiserver
 	@test -x bin/ks-apiserver-$(UPGRADE_FROM) || hack/build-at.sh $(UPGRADE_FROM) bin/ks-apiserver-$(UPGRADE_FROM)
 	go vet -C test/upgrade ./...
 	$(CLUSTER) -- $(TESTED) KS_APISERVER_FROM=$(CURDIR)/bin/ks-apiserver-$(UPGRADE_FROM) go test -C test/upgrade -count=1 -shuffle=$(SHUFFLE) ./...
+
+# What clients may cost others: slow clients on 1,000 connections, patches, whole
+# lists in every form, watches. It takes some minutes, and is not part of test.
+test-load: bin/devcluster bin/ks-apiserver
+	go vet -tags load ./test/load
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- go test -count=1 -tags load -v -timeout 20m ./test/load
 
 # Ratios against a bare net/http server that sends the same bytes, over a real
 # kube-apiserver with PODS pods.

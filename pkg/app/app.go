@@ -198,7 +198,9 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 		Client: a.client, Now: time.Now, Random: rand.Reader, Grace: refreshGrace, Lifetime: options.SessionMaxAge.Duration,
 		IdleTimeout: options.AccessTokenMaxAge.Duration + options.AccessTokenInactivityTimeout.Duration,
 	}
+	a.sessions.Bound = &session.Bound{Cache: a.cache, Kind: a.catalog.Type("sessions"), PerUser: options.MaxSessionsPerUser}
 	a.tokens = accesstoken.New(a.cache, a.catalog.Type("personalaccesstokens"), a.client, time.Now, rand.Reader)
+	a.tokens.PerUser = c.Authentication.MaxTokensPerUser
 	a.setup = &setup.Setup{
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 		Hasher: hasher(c.Authentication),
@@ -306,7 +308,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 			Capabilities: capabilities{types: a.types, backends: a.extensions},
 		},
 		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
-		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen),
+		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen).Files(c.Terminal.MaxFileBytes),
 	}
 	a.problems = newProblemReporter(a.acting, d.oauth.Clients, people.set)
 	a.extensions.Allowed = func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
@@ -339,6 +341,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
 		a.extensions.Open,
 	))
+	registry.MustRegister(newCacheMetrics(a.cache))
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authenticator,

@@ -1,0 +1,37 @@
+package app
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+)
+
+// cacheMetrics tells how much of each type is kept in memory. It implements
+// prometheus.Collector.
+type cacheMetrics struct {
+	cache          *objects.Cache
+	objects, bytes *prometheus.Desc
+}
+
+func newCacheMetrics(cache *objects.Cache) *cacheMetrics {
+	labels := []string{"resource"}
+	return &cacheMetrics{
+		cache:   cache,
+		objects: prometheus.NewDesc("ks_apiserver_cached_objects", "Objects in memory, by resource type.", labels, nil),
+		bytes:   prometheus.NewDesc("ks_apiserver_cached_bytes", "Bytes of the JSON of objects in memory, by resource type.", labels, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m *cacheMetrics) Describe(to chan<- *prometheus.Desc) {
+	to <- m.objects
+	to <- m.bytes
+}
+
+// Collect implements prometheus.Collector.
+func (m *cacheMetrics) Collect(to chan<- prometheus.Metric) {
+	for _, size := range m.cache.Sizes() {
+		to <- prometheus.MustNewConstMetric(m.objects, prometheus.GaugeValue, float64(size.Objects), size.Resource)
+		to <- prometheus.MustNewConstMetric(m.bytes, prometheus.GaugeValue, float64(size.Bytes), size.Resource)
+	}
+}
