@@ -35,6 +35,9 @@ type connection struct {
 	// waiting is since when it waits for a request, or for the body of a client
 	// that has not authenticated, in nanoseconds; 0 while a request is served.
 	waiting atomic.Int64
+	// writesUntil is the deadline of its answers. Only the request that is served
+	// looks at it.
+	writesUntil time.Time
 }
 
 func newConnections(most int, rejected func()) *connections {
