@@ -65,23 +65,23 @@ func TestServiceAccounts(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		token  string
-		answer reviews
+		answer *reviews
 		asked  int
 		ok     bool
 		err    error
 	}{
-		{name: "a service account", token: jwtOf(t, account), answer: reviews{status: accepted}, asked: 1, ok: true},
-		{name: "a token Kubernetes refuses", token: jwtOf(t, account), answer: reviews{status: authenticationv1.TokenReviewStatus{Error: "expired"}}, asked: 1, err: token.ErrInvalid},
-		{name: "a token of somebody else", token: jwtOf(t, account), answer: reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "admin"}}}, asked: 1, err: token.ErrInvalid},
-		{name: "Kubernetes is away", token: jwtOf(t, account), answer: reviews{err: apierrors.NewServiceUnavailable("away")}, asked: 1, err: status.Unavailable(5, "")},
-		{name: "one of this server", token: jwtOf(t, map[string]any{"iss": issuer, "sub": "system:serviceaccount:n:s"}), answer: reviews{status: accepted}},
-		{name: "one of a user", token: jwtOf(t, map[string]any{"iss": "https://kubernetes.default.svc", "sub": "jane"}), answer: reviews{status: accepted}},
-		{name: "one that only mentions a service account", token: jwtOf(t, map[string]any{"iss": "x", "sub": "jane", "about": "system:serviceaccount:n:s"}), answer: reviews{status: accepted}},
-		{name: "no JWT", token: "ksp_system:serviceaccount:n:s", answer: reviews{status: accepted}},
-		{name: "a longer one than any", token: jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "more": strings.Repeat("x", maxServiceAccountToken)}), answer: reviews{status: accepted}},
+		{name: "a service account", token: jwtOf(t, account), answer: &reviews{status: accepted}, asked: 1, ok: true},
+		{name: "a token Kubernetes refuses", token: jwtOf(t, account), answer: &reviews{status: authenticationv1.TokenReviewStatus{Error: "expired"}}, asked: 1, err: token.ErrInvalid},
+		{name: "a token of somebody else", token: jwtOf(t, account), answer: &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "admin"}}}, asked: 1, err: token.ErrInvalid},
+		{name: "Kubernetes is away", token: jwtOf(t, account), answer: &reviews{err: apierrors.NewServiceUnavailable("away")}, asked: 1, err: status.Unavailable(5, "")},
+		{name: "one of this server", token: jwtOf(t, map[string]any{"iss": issuer, "sub": "system:serviceaccount:n:s"}), answer: &reviews{status: accepted}},
+		{name: "one of a user", token: jwtOf(t, map[string]any{"iss": "https://kubernetes.default.svc", "sub": "jane"}), answer: &reviews{status: accepted}},
+		{name: "one that only mentions a service account", token: jwtOf(t, map[string]any{"iss": "x", "sub": "jane", "about": "system:serviceaccount:n:s"}), answer: &reviews{status: accepted}},
+		{name: "no JWT", token: "ksp_system:serviceaccount:n:s", answer: &reviews{status: accepted}},
+		{name: "a longer one than any", token: jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "more": strings.Repeat("x", maxServiceAccountToken)}), answer: &reviews{status: accepted}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			a := NewServiceAccounts(&test.answer, issuer)
+			a := NewServiceAccounts(test.answer, issuer)
 			for range 2 {
 				found, ok, err := a.AuthenticateToken(t.Context(), test.token)
 				if ok != test.ok || (err == nil) != (test.err == nil) || test.err != nil && !errors.Is(err, test.err) && status.Of(err).Code != status.Of(test.err).Code {
