@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/client-go/discovery"
@@ -288,10 +289,12 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	if err != nil {
 		return err
 	}
-	decide := a.authorizer(c.Authorization.Mode, rights)
+	reserved := served(Routes())
+	decide := a.authorizer(c.Authorization.Mode, rights, reserved)
 	var d doors
 	a.proxy, err = kubeproxy.New(kubeproxy.Options{
-		Config: a.rest, Rights: rights, Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
+		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
+		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
 		Isolation: a.isolation(c.Network),
 	})
 	if err != nil {
@@ -307,11 +310,13 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
 			Capabilities: capabilities{types: a.types, backends: a.extensions},
 		},
-		cache: a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
+		revision: a.revision,
+		cache:    a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,
 		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen).Files(c.Terminal.MaxFileBytes),
 	}
 	a.problems = newProblemReporter(a.acting, d.oauth.Clients, people.set)
 	a.extensions.Allowed = func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
+	a.extensions.Revision = a.revision
 	groups := d.groups()
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
@@ -355,25 +360,28 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 }
 
 // authorizer decides about all requests that are not public.
-func (a *app) authorizer(mode string, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
+func (a *app) authorizer(mode string, rights *authz.RBAC, reserved sets.Set[string]) authorizer.UnconditionalAuthorizer {
 	if mode == config.ModeAlwaysDeny {
 		return authorizerfactory.NewAlwaysDenyAuthorizer()
 	}
-	decide := decider(a.types, rights, a.kubectl.Own)
+	decide := decider(a.types, rights, a.kubectl.Own, reserved, a.extensions.ServesPath)
 	if a.config.Authentication.PasswordPolicy.EnforceFirstChange {
 		decide = authz.AnyOf{authz.FirstChange{Waits: a.directory.Waits}, decide}
 	}
 	return decide
 }
 
-func decider(types *objects.Resolver, rights *authz.RBAC, kubectl func(user, namespace, pod string) bool) authorizer.UnconditionalAuthorizer {
-	return authz.AnyOf{authz.Scoped{}, authz.Own{Filtered: resources.Filtered(types), Rights: rights, Kubectl: kubectl}, rights}
+func decider(types *objects.Resolver, rights *authz.RBAC, kubectl func(user, namespace, pod string) bool, reserved sets.Set[string], delegated func(path string) bool) authorizer.UnconditionalAuthorizer {
+	return authz.ClusterTypes{
+		Served: reserved, Delegated: delegated,
+		Next: authz.AnyOf{authz.Scoped{}, authz.Own{Filtered: resources.Filtered(types), Rights: rights, Kubectl: kubectl}, rights},
+	}
 }
 
 // Authorizer decides about all requests for the routes, by rights alone: it
 // needs no Kubernetes.
 func Authorizer(groups []route.Group, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
-	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights, nil)}
+	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights, nil, served(groups), nil)}
 }
 
 // checks are the conditions for being ready.

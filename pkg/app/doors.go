@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -52,13 +53,14 @@ type doors struct {
 	terminals  *terminal.Limits
 	egress     *egress.Guard
 	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
+	revision   func(context.Context) any
 }
 
 // groups are all operations of the API.
 func (d doors) groups() []route.Group {
 	viewer := &resources.Handler{
 		Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now,
-		Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
+		Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err }, Revision: d.revision,
 	}
 	groups := append(d.oauth.Groups(),
 		d.oauth.LoginGroup(),

@@ -144,8 +144,9 @@ func ownPatch(a authorizer.Attributes) bool {
 		a.GetResource() == "users" && a.GetSubresource() == ""
 }
 
-// ownNamespaces is the list of namespaces, of which everybody sees the own.
+// ownNamespaces is the list of namespaces, or of one by its name, of which everybody
+// sees the own.
 func ownNamespaces(a authorizer.Attributes) bool {
 	return (a.GetVerb() == "list" || a.GetVerb() == "watch") && a.GetAPIGroup() == "" && a.GetResource() == "namespaces" &&
-		a.GetNamespace() == "" && a.GetName() == "" && a.GetSubresource() == ""
+		(a.GetNamespace() == "" || a.GetNamespace() == a.GetName()) && a.GetSubresource() == ""
 }

@@ -25,11 +25,13 @@ func (v Visible) Has(name string) bool {
 // Action is what somebody wants to do to resources of a type.
 type Action struct {
 	Verb, Group, Resource, Subresource string
+	// Name is that of one object; "" for all of them.
+	Name string
 }
 
 func (a Action) by(who user.Info) *authorizer.AttributesRecord {
 	return &authorizer.AttributesRecord{
-		User: who, Verb: a.Verb, APIGroup: a.Group, Resource: a.Resource, Subresource: a.Subresource, ResourceRequest: true,
+		User: who, Verb: a.Verb, APIGroup: a.Group, Resource: a.Resource, Subresource: a.Subresource, Name: a.Name, ResourceRequest: true,
 	}
 }
 

@@ -9,19 +9,17 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
-// recheck is how often a request that lasts is looked at again.
-const recheck = 30 * time.Second
-
 // whileAllowed returns the request with a context that ends when it may not go on:
 // connections and events of back ends last as long as anybody likes.
 func (r *Registry) whileAllowed(q *http.Request, every time.Duration) (*http.Request, context.CancelFunc) {
 	if r.Allowed == nil {
 		return q, func() {}
 	}
-	return request.WhileAllowed(q, every, func(q *http.Request) error {
+	again := &request.Reauthorization{Revision: r.Revision, Allowed: func(q *http.Request) error {
 		if err := r.Allowed(q); err != nil && !kube.Unavailable(err) {
 			return err
 		}
 		return nil
-	})
+	}}
+	return again.Reauthorize(q, every)
 }

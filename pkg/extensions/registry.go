@@ -51,6 +51,8 @@ type Registry struct {
 	// Allowed, unless nil, says of a request that lasts why it may not go on. It is
 	// set before anything is served.
 	Allowed func(*http.Request) error
+	// Revision identifies the state Allowed decides by, see request.Reauthorization.
+	Revision func(context.Context) any
 
 	table atomic.Pointer[table]
 	// changed tells Documents that there is another table.
@@ -157,6 +159,16 @@ func decode[T any](ctx context.Context, state *objects.Snapshot) []T {
 	return all
 }
 
+// ServesPath reports whether an APIService serves a path.
+func (r *Registry) ServesPath(path string) bool {
+	t := r.table.Load()
+	if t == nil || len(t.backends) == 0 {
+		return false
+	}
+	b := t.find("", path)
+	return b != nil && b.kind == kindAPIService
+}
+
 // For returns what serves a request, nil when it is nobody registered. Whoever
 // calls it serves what belongs to this server itself.
 func (r *Registry) For(q *http.Request) http.Handler {
@@ -182,7 +194,7 @@ func (r *Registry) For(q *http.Request) http.Handler {
 			status.Write(w, q, err)
 			return
 		}
-		q, stop := r.whileAllowed(q, recheck)
+		q, stop := r.whileAllowed(q, request.ReauthorizeInterval)
 		defer stop()
 		b.serve(w, q, assertion)
 	})

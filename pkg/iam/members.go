@@ -82,11 +82,8 @@ func only(column, value string) *query.Query {
 
 // Users returns a page of users, without passwords.
 func (d *Directory) Users(ctx context.Context, q *query.Query) (objects.Page, error) {
-	view, err := d.Cache.View(ctx, d.Catalog.Type("users"))
-	if err != nil {
-		return objects.Page{}, err
-	}
-	return view.List("", q)
+	listed, err := d.Cache.ListPage(ctx, d.Catalog, d.Catalog.Type("users"), objects.Selection{Query: q})
+	return listed.Page, err
 }
 
 // User returns a user without his password, nil when there is none.

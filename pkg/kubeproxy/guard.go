@@ -10,7 +10,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -46,6 +45,7 @@ type Rights interface {
 const (
 	groupIAM    = "iam.kubesphere.io"
 	groupTenant = "tenant.kubesphere.io"
+	groupQuota  = "quota.kubesphere.io"
 	workspace   = "kubesphere.io/workspace"
 )
 
@@ -73,6 +73,8 @@ var guarded = map[schema.GroupResource]bool{
 	{Resource: "namespaces"}:                                    true,
 	{Resource: "resourcequotas"}:                                true,
 	{Group: groupCertificates, Resource: "clustertrustbundles"}: true,
+	// Its selector says whose namespaces it limits.
+	{Group: groupQuota, Resource: "resourcequotas"}: true,
 }
 
 // secretive are the resources whose objects hold what nobody shall read or
@@ -156,7 +158,7 @@ func (p *Proxy) guard(w http.ResponseWriter, r *http.Request, info *request.Info
 		return nil, err
 	}
 	r = r.Clone(r.Context())
-	if before != nil {
+	if before != nil && !p.mayReplace(r, info, who, body, func() error { return p.permit(r.Context(), who, info, nil, outcome) }) {
 		if body, err = pinned(r, body, before, outcome); err != nil {
 			return nil, err
 		}
@@ -167,13 +169,6 @@ func (p *Proxy) guard(w http.ResponseWriter, r *http.Request, info *request.Info
 		}
 	}
 	return withBody(r, body), nil
-}
-
-// withBody sets the body of a request.
-func withBody(r *http.Request, body []byte) *http.Request {
-	r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
-	return r
 }
 
 // pinned is the body of a write that can only have the outcome that was looked

@@ -7,11 +7,11 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/coder/websocket"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
@@ -20,28 +20,38 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// listsNamespaces reports whether a request lists or watches all namespaces,
-// which everybody may do and sees the own ones.
+// listsNamespaces reports whether a request lists or watches namespaces, all of them or
+// one by its name, which everybody may do and sees the own ones.
 func listsNamespaces(info *request.Info) bool {
 	return (info.Verb == "list" || info.Verb == "watch") && info.APIGroup == "" && info.Resource == "namespaces" &&
-		info.Namespace == "" && info.Name == "" && info.Subresource == ""
+		info.Namespace == namespacePath(info) && info.Subresource == ""
 }
 
-func namespacesSeen(verb string) authz.Action {
-	return authz.Action{Verb: verb, Resource: "namespaces"}
-}
-
-func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, who user.Info) {
-	info := request.InfoFrom(r.Context())
-	visible, err := p.rights.VisibleNamespaces(r.Context(), who, namespacesSeen(info.Verb))
-	switch {
-	case err != nil:
-		status.Write(w, r, err)
-		return
-	case visible.All:
-		p.forward(w, r, info)
-		return
+// namespacePath is the namespace a list of namespaces has in its path: none, or its own
+// in the legacy watch/namespaces/{name}.
+func namespacePath(info *request.Info) string {
+	if info.Namespace == "" {
+		return ""
 	}
+	return info.Name
+}
+
+// seesAll says why a watch of all namespaces may not continue: the caller does not see
+// all of them any more, and nothing filters the watch of who does.
+func (p *Proxy) seesAll(ctx context.Context, who user.Info, info *request.Info) error {
+	visible, err := p.rights.VisibleNamespaces(ctx, who, namespacesSeen(info))
+	if err == nil && !visible.All {
+		err = status.New(http.StatusForbidden, metav1.StatusReasonForbidden, "the right to see all namespaces was taken away")
+	}
+	return err
+}
+
+func namespacesSeen(info *request.Info) authz.Action {
+	return authz.Action{Verb: info.Verb, Resource: "namespaces", Name: info.Name}
+}
+
+// listNamespaces answers with the namespaces of a list or watch the caller sees.
+func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request) {
 	// What is filtered has to be readable, and its rows to have names.
 	r = r.Clone(r.Context())
 	var readable []string
@@ -126,12 +136,12 @@ func (p *Proxy) filter(answer *http.Response) error {
 	}
 	ctx := answer.Request.Context()
 	who, _ := kuberequest.UserFrom(ctx)
-	verb := request.InfoFrom(ctx).Verb
-	// Asked for each time: who is invited during a watch sees it at once.
-	visible := func() (authz.Visible, error) { return p.rights.VisibleNamespaces(ctx, who, namespacesSeen(verb)) }
-	if verb == "watch" {
-		answer.Body = filteredWatch(answer.Body, visible)
-		return nil
+	info := request.InfoFrom(ctx)
+	visible := func() (authz.Visible, error) { return p.rights.VisibleNamespaces(ctx, who, namespacesSeen(info)) }
+	if info.Verb == "watch" {
+		var err error
+		answer.Body, err = p.filteredWatch(answer, visible)
+		return err
 	}
 	defer func() { _ = answer.Body.Close() }()
 	seen, err := visible()
@@ -151,21 +161,6 @@ func (p *Proxy) filter(answer *http.Response) error {
 	return nil
 }
 
-// named is an object, or a row of a table about one.
-type named struct {
-	Metadata struct {
-		Name string `json:"name"`
-	} `json:"metadata"`
-	Object *named `json:"object"`
-}
-
-func (n *named) name() string {
-	if n.Object != nil {
-		return n.Object.Metadata.Name
-	}
-	return n.Metadata.Name
-}
-
 // filteredList leaves the visible items of a list, or rows of a table.
 func filteredList(text []byte, seen authz.Visible) ([]byte, error) {
 	var list map[string]json.RawMessage
@@ -182,11 +177,11 @@ func filteredList(text []byte, seen authz.Visible) ([]byte, error) {
 	}
 	left := []json.RawMessage{}
 	for _, item := range all {
-		var one named
+		var one namespaceEntry
 		if err := json.Unmarshal(item, &one); err != nil {
 			return nil, err
 		}
-		if seen.Has(one.name()) {
+		if seen.Has(one.metadata().Name) {
 			left = append(left, item)
 		}
 	}
@@ -204,67 +199,4 @@ func filteredList(text []byte, seen authz.Visible) ([]byte, error) {
 		return nil, err
 	}
 	return json.Marshal(list)
-}
-
-// filteredWatch passes on the events of a watch about visible namespaces, and
-// those about none, each with one read at least.
-func filteredWatch(events io.ReadCloser, visible func() (authz.Visible, error)) io.ReadCloser {
-	return &watchBody{events: events, decoder: json.NewDecoder(events), visible: visible}
-}
-
-type watchBody struct {
-	events  io.ReadCloser
-	decoder *json.Decoder
-	visible func() (authz.Visible, error)
-	event   []byte // what of the present event has not been read
-}
-
-// Read implements io.Reader.
-func (b *watchBody) Read(into []byte) (int, error) {
-	for len(b.event) == 0 {
-		var err error
-		if b.event, err = b.next(); err != nil {
-			return 0, err
-		}
-	}
-	n := copy(into, b.event)
-	b.event = b.event[n:]
-	return n, nil
-}
-
-// next is the next event, empty when it is not shown.
-func (b *watchBody) next() ([]byte, error) {
-	var event struct {
-		Type   string          `json:"type"`
-		Object json.RawMessage `json:"object"`
-	}
-	if err := b.decoder.Decode(&event); err != nil {
-		return nil, err
-	}
-	seen, err := b.visible()
-	if err != nil || !shows(event.Type, event.Object, seen) {
-		return nil, err
-	}
-	text, err := json.Marshal(event)
-	return append(text, '\n'), err
-}
-
-// Close implements io.Closer.
-func (b *watchBody) Close() error { return b.events.Close() }
-
-func shows(kind string, object json.RawMessage, seen authz.Visible) bool {
-	if kind == "BOOKMARK" || kind == "ERROR" {
-		return true
-	}
-	var one struct {
-		named
-		Rows []named `json:"rows"`
-	}
-	if err := json.Unmarshal(object, &one); err != nil {
-		return false
-	}
-	if len(one.Rows) > 0 {
-		return !slices.ContainsFunc(one.Rows, func(row named) bool { return !seen.Has(row.name()) })
-	}
-	return seen.Has(one.name())
 }

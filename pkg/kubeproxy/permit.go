@@ -8,14 +8,17 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // permit returns nil when somebody may give what an object gives.
@@ -82,6 +85,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 			return nil
 		}
 	case "resourcequotas":
+		if resource.Group == groupQuota {
+			return permitQuota(resource, after)
+		}
 		if !ofWorkspaceQuota(before) && !ofWorkspaceQuota(after) {
 			return nil
 		}
@@ -107,6 +113,19 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		return err
 	}
 	return status.Forbidden(resource, after.GetName(), "user %q may do this at the API of the platform below /kapis only", who.GetName())
+}
+
+// permitQuota refuses a quota that would limit other namespaces than those of the
+// workspace it belongs to.
+func permitQuota(resource schema.GroupResource, after *unstructured.Unstructured) error {
+	quota := &quotav1alpha2.ResourceQuota{}
+	if err := convert(after.Object, quota); err != nil {
+		return err
+	}
+	if tenant.QuotaWorkspace(quota) == "" {
+		return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "%s %q is invalid: spec.selector: must be the label %s of its workspace and nothing else", resource, after.GetName(), workspace)
+	}
+	return nil
 }
 
 // permitRole checks the rules of a role, and those it will get from its templates.

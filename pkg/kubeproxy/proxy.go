@@ -10,6 +10,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
@@ -42,6 +43,12 @@ type Options struct {
 	Rights Rights
 	// Allowed, unless nil, says of a request that lasts why it may not go on.
 	Allowed func(*http.Request) error
+	// Revision identifies the state Allowed and Rights decide by, see
+	// request.Reauthorization.
+	Revision func(context.Context) any
+	// Authorizer decides about objects that a write would create; nil where nothing
+	// but the rights of who sends a request counts.
+	Authorizer authorizer.UnconditionalAuthorizer
 	// Isolation returns the network isolation of namespaces; nil without any.
 	Isolation IsolationReader
 }
@@ -58,7 +65,7 @@ func New(options Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: 30 * time.Second}
+	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
@@ -119,28 +126,45 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	var permitted *http.Request
-	var err error
-	switch {
-	case guardsFor(info, who):
-		permitted, err = p.guard(w, r, info, who)
-	case guardsDeletion(info):
-		permitted, err = p.guardDeletion(r, info, who)
-	default:
-		permitted, err = p.withoutPlatform(r, info, who)
+	r, err := p.withoutCreation(w, r, info, who)
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	if guardsFor(info, who) {
+		p.forwardGuarded(w, r, info, who)
+		return
+	}
+	if guardsDeletion(info) {
+		r, err = p.guardDeletion(r, info, who)
+	} else {
+		r, err = p.withoutPlatform(r, info, who)
 	}
 	if err != nil {
 		status.Write(w, r, err)
 		return
 	}
-	r = permitted
+	unfiltered := false
+	if listsNamespaces(info) {
+		visible, err := p.rights.VisibleNamespaces(r.Context(), who, namespacesSeen(info))
+		if err != nil {
+			status.Write(w, r, err)
+			return
+		}
+		unfiltered = visible.All
+	}
 	if info.Lasts() {
 		var stop context.CancelFunc
-		r, stop = p.whileAllowed(r)
+		r, stop = p.whileAllowed(r, func() error {
+			if unfiltered {
+				return p.seesAll(r.Context(), who, info)
+			}
+			return nil
+		})
 		defer stop()
 	}
-	if listsNamespaces(info) {
-		p.listNamespaces(w, r, who)
+	if listsNamespaces(info) && !unfiltered {
+		p.listNamespaces(w, r)
 		return
 	}
 	p.forward(w, r, info)
@@ -167,13 +191,23 @@ type unhurried struct{ http.ResponseWriter }
 // FlushError implements what http.ResponseController looks for.
 func (unhurried) FlushError() error { return nil }
 
-// whileAllowed returns the request with a context that ends when it may not go
-// on.
-func (p *Proxy) whileAllowed(r *http.Request) (*http.Request, context.CancelFunc) {
+// whileAllowed returns the request with a context that ends when it may not go on,
+// of which more says why, too.
+func (p *Proxy) whileAllowed(r *http.Request, more func() error) (*http.Request, context.CancelFunc) {
 	if p.options.Allowed == nil {
 		return r, func() {}
 	}
-	return request.WhileAllowed(r, p.recheck, p.options.Allowed)
+	again := &request.Reauthorization{Revision: p.options.Revision, Allowed: func(r *http.Request) error {
+		err := p.options.Allowed(r)
+		if err == nil {
+			err = more()
+		}
+		if kube.Unavailable(err) {
+			return nil
+		}
+		return err
+	}}
+	return again.Reauthorize(r, p.recheck)
 }
 
 // upgrade passes a request for another protocol on.

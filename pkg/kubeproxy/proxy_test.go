@@ -104,7 +104,7 @@ func TestForwarded(t *testing.T) {
 	seen := make(chan *http.Request, 1)
 	f := newFront(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r })
 	for _, target := range []string{
-		"/api/v1/namespaces/a/pods?watch=0&x=%2e%2e;y", "/api/v1/namespaces/a/services/http:b:80/proxy/x//y%2Fz;q=1/%C3%A9/?a=b&a=%zz", "/api/v1/nodes/n/proxy/",
+		"/api/v1/namespaces/a/pods?watch=0&x=%2e%2e%3By", "/api/v1/namespaces/a/services/http:b:80/proxy/x//y%2Fz;q=1/%C3%A9/?a=b&a=%zz", "/api/v1/nodes/n/proxy/",
 		"/api/v1/namespaces/a/pods/b/proxy", "/apis/g/v1/things/a%20b", "/api/v1/pods/",
 	} {
 		if code := f.raw(t, "GET "+target+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").response.StatusCode; code != http.StatusOK {

@@ -208,6 +208,16 @@ func (c *Cache) Removed(ctx context.Context, kind *Type, namespace, name string)
 	}
 }
 
+// Present returns the state of a type that is read, without waiting for it; false when
+// it is not.
+func (c *Cache) Present(kind *Type) (*Snapshot, bool) {
+	f := c.running(kind)
+	if f == nil {
+		return nil, false
+	}
+	return f.store.Snapshot(), true
+}
+
 // running is the feed of a type, nil unless it has been read.
 func (c *Cache) running(kind *Type) *feed {
 	c.mu.RLock()

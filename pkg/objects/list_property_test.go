@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // Few values per field, so that objects collide in everything but their key:
@@ -255,7 +256,11 @@ func TestListEqualsNaive(t *testing.T) {
 }
 
 func listed(t *rapid.T, store *Store, namespace string, values url.Values) Page {
-	q, ignored, err := query.Parse(values, store.kind.Filters)
+	parameters, err := request.ParseParameters(values.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, ignored, err := query.Parse(parameters, store.kind.Filters)
 	if err != nil || len(ignored) > 0 {
 		t.Fatalf("%v: %v, ignored %v", values, err, ignored)
 	}

@@ -37,6 +37,22 @@ func NewOnly(names []string) *Only {
 // Key identifies the names among all sets of names.
 func (o *Only) Key() string { return o.key }
 
+// Names are the names, in order; none of a nil restriction. They must not be changed.
+func (o *Only) Names() []string {
+	if o == nil {
+		return nil
+	}
+	return slices.Clip(o.names)
+}
+
+// Same reports whether two restrictions leave the same; nil leaves everything.
+func (o *Only) Same(other *Only) bool {
+	if o == nil || other == nil {
+		return o == other
+	}
+	return o.key == other.key
+}
+
 // contains reports whether a restriction leaves an object.
 func (o *Only) contains(kind *Type, item *Item) bool {
 	name := item.Name()

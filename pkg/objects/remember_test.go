@@ -10,11 +10,16 @@ import (
 	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 func parsed(t testing.TB, kind *Type, values url.Values) *query.Query {
 	t.Helper()
-	q, _, err := query.Parse(values, kind.Filters)
+	parameters, err := request.ParseParameters(values.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, _, err := query.Parse(parameters, kind.Filters)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -242,10 +242,10 @@ func annotations(i *Item) labels.Labels {
 }
 
 // fieldTest compares the value at a dotted path of the object, as callers see
-// it who may not read secrets: what a filter tells apart, it reveals.
+// it who may not read secrets: what a filter tells apart, it reveals. The value of
+// an absent field is "", as in Kubernetes.
 func fieldTest(path, wanted string, negated bool) func(*Item) bool {
 	return func(i *Item) bool {
-		value := gjson.Get(i.Shown(false), path)
-		return (value.Exists() && value.String() == wanted) != negated
+		return (gjson.Get(i.Shown(false), path).String() == wanted) != negated
 	}
 }

@@ -108,6 +108,47 @@ func (w *Watcher) Poll(selects func(*Item) bool) (events []Event, version uint64
 	return events, version, wake, nil
 }
 
+// Reselect changes what a watcher selects. It returns the events among the changes it
+// has not seen, and those by which a client that knew what matched before gets to know
+// what matches from now on. It fails as Poll does.
+func (w *Watcher) Reselect(before, after func(*Item) bool) (events []Event, err error) {
+	for {
+		seen, _, wake, err := w.Poll(before)
+		if err != nil {
+			return nil, err
+		}
+		events = append(events, seen...)
+		if wake == nil {
+			continue
+		}
+		snapshot := w.caughtUp()
+		if snapshot == nil {
+			continue // something has happened meanwhile
+		}
+		version := snapshot.Version()
+		snapshot.All(func(item *Item) bool {
+			switch was, is := before(item), after(item); {
+			case is && !was:
+				events = append(events, Event{Added, item, version})
+			case was && !is:
+				events = append(events, Event{Deleted, item.at(version), version})
+			}
+			return true
+		})
+		return events, nil
+	}
+}
+
+// caughtUp is the state a watcher has seen all changes of, nil if there are more.
+func (w *Watcher) caughtUp() *Snapshot {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	if w.next != w.store.history.end() {
+		return nil
+	}
+	return w.store.take()
+}
+
 // pending takes the changes that wait to be seen.
 func (w *Watcher) pending() (changes []change, version uint64, wake <-chan struct{}, err error) {
 	s := w.store

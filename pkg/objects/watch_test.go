@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -169,7 +170,11 @@ func parse(t *testing.T, text string) *query.Query {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, _, err := query.Parse(values, pods.Filters)
+	parameters, err := request.ParseParameters(values.Encode())
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, _, err := query.Parse(parameters, pods.Filters)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,8 +82,12 @@ func splitPath(path string) []string {
 	return append(parts, part.String())
 }
 
-// Of returns the chosen fields of an object in JSON, in the object's order.
+// Of returns the chosen fields of an object in JSON, in the object's order. A nil
+// projection chooses all of them.
 func (p *Projection) Of(object string) string {
+	if p == nil {
+		return object
+	}
 	var b strings.Builder
 	p.write(&b, gjson.Parse(object))
 	return b.String()

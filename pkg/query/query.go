@@ -1,7 +1,7 @@
 package query
 
 import (
-	"net/url"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,17 +9,18 @@ import (
 
 	"k8s.io/apimachinery/pkg/fields"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // Parameter names of lists.
 const (
 	Page          = "page"
-	Limit         = "limit"
+	Limit         = request.ParameterLimit
 	SortBy        = "sortBy"
 	Ascending     = "ascending"
-	LabelSelector = "labelSelector"
-	FieldSelector = "fieldSelector"
+	LabelSelector = request.ParameterLabelSelector
+	FieldSelector = request.ParameterFieldSelector
 	Pretty        = "pretty"
 	// Label and Annotation are filters: selectors on what their names say.
 	Label      = "label"
@@ -30,17 +31,17 @@ const (
 	Fields = "fields"
 	// ResourceVersion is a version of Kubernetes the answer must not be older
 	// than, or must be of when ResourceVersionMatch says Exact.
-	ResourceVersion      = "resourceVersion"
-	ResourceVersionMatch = "resourceVersionMatch"
+	ResourceVersion      = request.ParameterResourceVersion
+	ResourceVersionMatch = request.ParameterResourceVersionMatch
 	// Stable asks for the state to be kept for further pages of it.
 	Stable = "stable"
 	// Watch asks for the changes instead of a list.
-	Watch               = "watch"
-	AllowWatchBookmarks = "allowWatchBookmarks"
-	SendInitialEvents   = "sendInitialEvents"
-	TimeoutSeconds      = "timeoutSeconds"
+	Watch               = request.ParameterWatch
+	AllowWatchBookmarks = request.ParameterAllowWatchBookmarks
+	SendInitialEvents   = request.ParameterSendInitialEvents
+	TimeoutSeconds      = request.ParameterTimeoutSeconds
 	// Continue is the token of the page before, in lists in a form of Kubernetes.
-	Continue = "continue"
+	Continue = request.ParameterContinue
 	// IncludeObject says how much of each object a table carries.
 	IncludeObject = "includeObject"
 )
@@ -137,17 +138,16 @@ func (q *Query) Offset() int {
 	return (q.Page - 1) * q.Limit
 }
 
-// Parse reads a query. known says which filters the type has; the names of
-// parameters that are neither filters nor understood here are returned, so
-// that the client can be warned that they have no effect.
-func Parse(values url.Values, known func(key string) bool) (q Query, ignored []string, err error) {
+// Parse reads a query from the parameters of a request. known says which filters
+// the type has; the names of parameters that are neither filters nor understood
+// here are returned, so that the client can be warned that they have no effect.
+func Parse(p *request.Parameters, known func(key string) bool) (q Query, ignored []string, err error) {
 	q = Query{Page: 1, Limit: Unlimited, SortBy: "creationTimestamp"}
-	if err := q.parseWatch(values); err != nil {
+	if err := q.parseWatch(p); err != nil {
 		return Query{}, nil, err
 	}
-	for key, all := range values {
-		// A parameter given twice keeps its last value, as existing clients expect.
-		value := all[len(all)-1]
+	for key := range p.All() {
+		value := p.Get(key)
 		switch key {
 		case Page:
 			q.Page, err = integer(key, value, 1)
@@ -161,10 +161,14 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.Ascending, err = boolean(key, value)
 		case Pretty:
 			q.Pretty, err = boolean(key, value)
+		case Watch:
+			if p.WatchIgnored {
+				ignored = append(ignored, key)
+			}
 		case LabelSelector:
 			q.Labels, err = ParseSelector(value)
 		case FieldSelector:
-			q.Fields, err = parseFields(value)
+			q.Fields, err = checkFields(p)
 		case Text:
 			q.Text, err = words(value)
 		case Fields:
@@ -175,7 +179,7 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.ResourceVersion, err = version(value)
 		case Continue:
 			q.Continue = value
-		case ResourceVersionMatch, Watch, AllowWatchBookmarks, SendInitialEvents, TimeoutSeconds, IncludeObject:
+		case ResourceVersionMatch, AllowWatchBookmarks, SendInitialEvents, TimeoutSeconds, IncludeObject:
 		default:
 			if known(key) {
 				if key == Label || key == Annotation { // before a client is told that it has the answer
@@ -193,7 +197,7 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 	slices.SortFunc(q.Filters, func(a, b Filter) int { return strings.Compare(a.Key, b.Key) })
 	slices.Sort(ignored)
 	if q.Signed() {
-		if values.Has(Ascending) {
+		if p.Has(Ascending) {
 			ignored = append(ignored, Ascending)
 		}
 		q.Ascending = true
@@ -201,16 +205,33 @@ func Parse(values url.Values, known func(key string) bool) (q Query, ignored []s
 			q.SortBy, q.Ascending = key, false // as it is asked for in the plain form
 		}
 	}
-	q.Raw = q.encode(values)
+	q.Raw = q.encode(p)
 	if q.Limit > 0 && q.Page > (1<<53)/q.Limit {
 		return Query{}, nil, status.BadRequest("page %d is out of range", q.Page)
 	}
 	return q, ignored, nil
 }
 
+// ParseObject reads the parameters of a request for one object: those that say how
+// it is shown. It fails with status 400 when they are malformed.
+func ParseObject(r *http.Request) (Query, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return Query{}, err
+	}
+	q := Query{}
+	if parameters.Has(Pretty) {
+		if q.Pretty, err = boolean(Pretty, parameters.Get(Pretty)); err != nil {
+			return Query{}, err
+		}
+	}
+	q.Projection, err = ParseProjection(parameters.Get(Fields))
+	return q, err
+}
+
 // encode puts the length before each value, so that no value can look like
 // the next one.
-func (q *Query) encode(values url.Values) string {
+func (q *Query) encode(p *request.Parameters) string {
 	var b strings.Builder
 	add := func(value string) {
 		b.WriteString(strconv.Itoa(len(value)))
@@ -219,8 +240,8 @@ func (q *Query) encode(values url.Values) string {
 	}
 	add(q.SortBy)
 	add(strconv.FormatBool(q.Ascending))
-	add(last(values, LabelSelector))
-	add(last(values, FieldSelector))
+	add(p.LabelSelector)
+	add(p.FieldSelector)
 	add(strings.Join(q.Text, " "))
 	for _, f := range q.Filters {
 		add(f.Key)
@@ -288,18 +309,16 @@ func boolean(key, value string) (bool, error) {
 	return b, nil
 }
 
-func parseFields(text string) (fields.Selector, error) {
-	if len(text) > maxSelectorLength {
+// checkFields returns the field selector if every object can be compared with it
+// at a bounded cost.
+func checkFields(p *request.Parameters) (fields.Selector, error) {
+	switch {
+	case len(p.FieldSelector) > maxSelectorLength:
 		return nil, status.BadRequest("fieldSelector is longer than %d bytes", maxSelectorLength)
-	}
-	if text == "" {
+	case p.Fields == nil:
 		return nil, nil
 	}
-	selector, err := fields.ParseSelector(text)
-	if err != nil {
-		return nil, status.BadRequest("invalid fieldSelector: %v", err)
-	}
-	requirements := selector.Requirements()
+	requirements := p.Fields.Requirements()
 	if len(requirements) > maxFields {
 		return nil, status.BadRequest("fieldSelector has more than %d terms", maxFields)
 	}
@@ -308,7 +327,7 @@ func parseFields(text string) (fields.Selector, error) {
 			return nil, status.BadRequest("invalid fieldSelector: %q is not the path of a field", requirement.Field)
 		}
 	}
-	return selector, nil
+	return p.Fields, nil
 }
 
 // notInPath reports characters that a path of a field does not have. To the

@@ -9,7 +9,18 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
+
+// parse reads a query as it stands in a URL.
+func parse(raw string) (Query, []string, error) {
+	parameters, err := request.ParseParameters(raw)
+	if err != nil {
+		return Query{}, nil, err
+	}
+	return Parse(parameters, known)
+}
 
 func known(key string) bool { return key == "name" || key == "status" }
 
@@ -32,11 +43,7 @@ func TestParse(t *testing.T) {
 		{"unknown parameters are reported", "_=123&reverse=true", 1, Unlimited, "creationTimestamp", false, nil, []string{"_", "reverse"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			values, err := url.ParseQuery(test.query)
-			if err != nil {
-				t.Fatal(err)
-			}
-			q, ignored, err := Parse(values, known)
+			q, ignored, err := parse(test.query)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -58,13 +65,11 @@ func TestParseRefuses(t *testing.T) {
 		"fieldSelector=@pretty|@ugly|kind%3Dx", "fieldSelector=a.%23(b%3D%22c%22)%3Dx", "fieldSelector=a.*%3Dx", "fieldSelector=" + strings.Repeat("a!%3Db,", 17) + "c%3Dd",
 		"page=9223372036854775807&limit=10",
 		"labelSelector=" + strings.Repeat("a,", 130), "labelSelector=a" + strings.Repeat("|a", 130), "sortBy=a,,b", "sortBy=-", "sortBy=a,b,c,d,e", "resourceVersion=x", "resourceVersion=-1", "resourceVersionMatch=Exact", "resourceVersionMatch=Newest&resourceVersion=1",
+		// Two readers of a repeated parameter took different values for it.
+		"watch=false&watch=true", "fieldSelector=metadata.name%3Da&fieldSelector=", "labelSelector=a&labelSelector=a", "limit=1&limit=2", "watch=maybe", "watch=f", "follow=no", "limit=1;watch=true", "limit=%zz",
 		"watch=true&timeoutSeconds=-1", "watch=true&sendInitialEvents=true", "watch=true&resourceVersion=1&resourceVersionMatch=Exact", "fields=a..b", "fields=,", "q=" + strings.Repeat("a+", 9),
 	} {
-		values, err := url.ParseQuery(query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if q, _, err := Parse(values, known); !apierrors.IsBadRequest(err) {
+		if q, _, err := parse(query); !apierrors.IsBadRequest(err) {
 			t.Errorf("%s: got %+v, %v, want 400", query, q, err)
 		}
 	}
@@ -75,7 +80,7 @@ func TestFieldSelector(t *testing.T) {
 		"metadata.name=a", "spec.nodeName!=node-1", "type=kubernetes.io/tls,metadata.namespace=n", `metadata.labels.app\.kubernetes\.io/name=a`,
 		"spec.containers.0.image=registry.example.com/a:1@sha256:0f", "a=*|#{}()",
 	} {
-		if q, _, err := Parse(url.Values{FieldSelector: {text}}, known); err != nil || q.Fields.Empty() {
+		if q, _, err := parse(url.Values{FieldSelector: {text}}.Encode()); err != nil || q.Fields.Empty() {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
@@ -117,11 +122,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("labelSelector=,,!a&fieldSelector=a.b=c")
 	f.Add("limit=-1&ascending=&name=%00")
 	f.Fuzz(func(t *testing.T, raw string) {
-		values, err := url.ParseQuery(raw)
-		if err != nil {
-			t.Skip()
-		}
-		q, _, err := Parse(values, known)
+		q, _, err := parse(raw)
 		if err != nil && !apierrors.IsBadRequest(err) {
 			t.Fatalf("%q: %v is not a bad request", raw, err)
 		}
@@ -143,14 +144,12 @@ func TestSortKeys(t *testing.T) {
 		{"sortBy=-restarts", "restarts", false},
 		{"sortBy=restarts,+name", "restarts,name", true}, // a plus is a space
 	} {
-		values, _ := url.ParseQuery(test.query)
-		q, _, err := Parse(values, known)
+		q, _, err := parse(test.query)
 		if err != nil || q.SortBy != test.sortBy || q.Ascending != test.ascending {
 			t.Errorf("%s: %+v, %v", test.query, q, err)
 		}
 	}
-	values, _ := url.ParseQuery("sortBy=-a&ascending=false")
-	if _, ignored, _ := Parse(values, known); !slices.Equal(ignored, []string{"ascending"}) {
+	if _, ignored, _ := parse("sortBy=-a&ascending=false"); !slices.Equal(ignored, []string{"ascending"}) {
 		t.Errorf("a direction that has no effect is not reported: %v", ignored)
 	}
 }
@@ -166,14 +165,15 @@ func TestWatch(t *testing.T) {
 		{"watch=0", nil, 0},
 		{"watch=true", &Watched{}, 0},
 		{"watch", &Watched{}, 0},
-		// What the request is authorized for is what is done: the first value.
-		{"watch=false&watch=true", nil, 0},
+		// A generated Python client sends Python's spelling.
+		{"watch=False", nil, 0},
+		{"watch=FALSE&resourceVersion=0", nil, 0},
+		{"watch=True&allowWatchBookmarks=False", &Watched{}, 0},
 		{"watch=1&resourceVersion=0", &Watched{}, 0},
 		{"watch=1&resourceVersion=12&timeoutSeconds=5&allowWatchBookmarks=true", &Watched{Bookmarks: true, Resumed: true, Timeout: 5 * time.Second}, 12},
 		{"watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan", &Watched{Initial: true}, 0},
 	} {
-		values, _ := url.ParseQuery(test.query)
-		q, ignored, err := Parse(values, known)
+		q, ignored, err := parse(test.query)
 		if err != nil || len(ignored) > 0 || q.ResourceVersion != test.version || (q.Watch == nil) != (test.want == nil) || q.Watch != nil && *q.Watch != *test.want {
 			t.Errorf("%s: %+v, %v, %v", test.query, q.Watch, ignored, err)
 		}

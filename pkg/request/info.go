@@ -28,7 +28,7 @@ const (
 type Info struct {
 	// IsResourceRequest is false for paths such as /healthz or /kapis/version.
 	IsResourceRequest bool
-	// Path is the decoded URL path.
+	// Path is the decoded URL path, without the trailing slash of paths of an API.
 	Path string
 	// Verb is get, list, watch, create, update, patch, delete, deletecollection
 	// or proxy; the lower-case HTTP method for non-resource requests.
@@ -59,6 +59,9 @@ type Info struct {
 	// Readings are all ways in which a service behind this server may read the path,
 	// each of which has to be permitted; nil for paths that are read in one way.
 	Readings []*Info
+	// Parameters are the parameters of the query; nil for requests that name no
+	// resource, and none below a proxy subresource, where they are not ours.
+	Parameters *Parameters
 }
 
 // Lasts reports whether a request to Kubernetes is meant to last: a watch, a
@@ -98,9 +101,9 @@ var namespaceSubresources = map[string]bool{"status": true, "finalize": true}
 // are asked for.
 var connections = map[string]bool{"exec": true, "attach": true, "portforward": true}
 
-// Parse describes a request, or says with a 400 error why its path is refused:
-// empty, "." and ".." segments and encoded slashes could be understood
-// differently by whoever serves the request next.
+// Parse describes a request, or says with a 400 error why it is refused: empty,
+// "." and ".." segments, encoded slashes, and deciding parameters that are repeated
+// or malformed could be understood differently by the server it is forwarded to.
 func Parse(r *http.Request) (*Info, error) {
 	segments, below, err := splitPath(r.URL)
 	if err != nil {
@@ -109,6 +112,9 @@ func Parse(r *http.Request) (*Info, error) {
 	info := &Info{Path: r.URL.Path, Verb: strings.ToLower(r.Method), Below: below}
 	if len(segments) > 0 {
 		info.Kubernetes = segments[0] == "api" || segments[0] == "apis"
+		if (info.Kubernetes || segments[0] == "kapis") && !below {
+			info.Path = strings.TrimSuffix(info.Path, "/") // as kube-apiserver, it changes nothing
+		}
 	}
 	if len(segments) < 3 {
 		return info, nil
@@ -134,6 +140,12 @@ func Parse(r *http.Request) (*Info, error) {
 	}
 	info.APIPrefix, info.IsResourceRequest = prefix, true
 	info.APIVersion, current = current[0], current[1:]
+	info.Parameters = noParameters
+	if !below {
+		if info.Parameters, err = ParseParameters(r.URL.RawQuery); err != nil {
+			return nil, err
+		}
+	}
 	current = info.parseVerb(r, current)
 	info.parseScope(current)
 	info.refineVerb(r)
@@ -220,15 +232,20 @@ func (i *Info) InNamespace(namespace string) {
 	i.Namespace, i.Scope = namespace, ScopeNamespace
 }
 
+// InWorkspace places a request about an object that belongs to a workspace in that
+// workspace, where the right to it is held, though its path does not name it.
+func (i *Info) InWorkspace(workspace string) {
+	i.Workspace, i.Scope = workspace, ScopeWorkspace
+}
+
 // refineVerb tells list and watch from get, and deletecollection from delete.
 func (i *Info) refineVerb(r *http.Request) {
 	if i.Name == "" && i.Verb == "get" {
 		i.Verb = "list"
-		query := verbQuery(r.URL.RawQuery)
-		if watch := query.Get("watch"); query.Has("watch") && !strings.EqualFold(watch, "false") && watch != "0" {
+		if i.Parameters.Watch {
 			i.Verb = "watch"
 		}
-		i.Name = selectedName(query.Get("fieldSelector"))
+		i.Name = selectedName(i.Parameters.Fields)
 	}
 	// Files are moved by running tar.
 	if !i.Kubernetes && i.APIGroup == "terminal.kubesphere.io" && i.Resource == "pods" && i.Subresource == "file" {
@@ -249,30 +266,42 @@ func (i *Info) refineVerb(r *http.Request) {
 	}
 }
 
-// verbQuery reads a query if a parameter the verb depends on may be in it: most
-// lists have none, and are read once more by whoever serves them.
-func verbQuery(raw string) url.Values {
-	if !strings.Contains(raw, "watch") && !strings.Contains(raw, "fieldSelector") && !strings.ContainsAny(raw, "%+") {
-		return nil
-	}
-	return (&url.URL{RawQuery: raw}).Query()
-}
-
 // selectedName is the name a field selector asks for, so that a right to one
 // object suffices to list or watch it alone; "" when it asks for others too.
-func selectedName(selector string) string {
-	if selector == "" {
+func selectedName(selector fields.Selector) string {
+	if selector == nil {
 		return ""
 	}
-	parsed, err := fields.ParseSelector(selector)
-	if err != nil {
-		return ""
-	}
-	name, found := parsed.RequiresExactMatch("metadata.name")
+	name, found := selector.RequiresExactMatch("metadata.name")
 	if !found || len(content.IsPathSegmentName(name)) > 0 {
 		return ""
 	}
 	return name
+}
+
+// WithoutTrailingSlash returns the request with the path that was described: routes
+// are found by it, and kube-apiserver gets it. Below a proxy subresource, and outside
+// of the APIs, a trailing slash is part of the path.
+func (i *Info) WithoutTrailingSlash(r *http.Request) *http.Request {
+	if len(i.Path) == len(r.URL.Path) {
+		return r
+	}
+	trimmed := *r.URL
+	trimmed.Path, trimmed.RawPath = i.Path, strings.TrimSuffix(trimmed.RawPath, "/")
+	r = r.WithContext(r.Context())
+	r.URL = &trimmed
+	return r
+}
+
+// IgnoreWatch makes a list of a request for a watch, for an operation that cannot
+// be watched: it is authorized as the list that is served.
+func (i *Info) IgnoreWatch() {
+	if i.Verb != "watch" || !i.Parameters.Watch {
+		return
+	}
+	listed := *i.Parameters
+	listed.Watch, listed.WatchIgnored = false, true
+	i.Verb, i.Parameters = "list", &listed
 }
 
 // splitPath returns the segments of a path that can be read in one way only,

@@ -14,6 +14,19 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
+// PatchType is the media type of a patch. An array that is sent as a merge patch, or
+// as JSON, is a JSON patch, as KubeSphere's clients send it: RFC 7396 would replace the
+// object by it.
+func PatchType(media string, body []byte) string {
+	switch media {
+	case "", "application/json", "application/merge-patch+json":
+		if bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("[")) {
+			return "application/json-patch+json"
+		}
+	}
+	return media
+}
+
 // Patched applies the patch in the body of a request to an object: a merge
 // patch (RFC 7396), or a JSON patch (RFC 6902) when the media type says so.
 // The result is as untrusted as a whole object from the same client.
@@ -38,14 +51,15 @@ func Patched(r *http.Request, present, into any) error {
 }
 
 // ApplyPatch applies a patch of a media type to an object in JSON: a JSON patch
-// (RFC 6902), or a merge patch (RFC 7386) when the media type names none. What a
+// (RFC 6902) when the media type says so or the patch is an array, else a merge patch
+// (RFC 7386). What a
 // patch costs is bounded by pkg/jsonpatch. Errors are statuses: 400 for what is no
 // patch, 413 beyond a limit, 415 for another media type and 422 for a patch that
 // cannot be applied to this object.
 func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 	media, _, _ := mime.ParseMediaType(contentType)
 	apply, kind := jsonpatch.Merge, "merge patch"
-	switch media {
+	switch PatchType(media, patch) {
 	case "application/json-patch+json":
 		apply, kind = jsonpatch.Apply, "JSON patch"
 	case "", "application/json", "application/merge-patch+json":

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -125,9 +124,11 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	c.next = f.next
+	original := r
+	r = info.WithoutTrailingSlash(r)
 	if !info.Kubernetes {
 		if other := f.elsewhere(r); other != nil {
-			c.next, c.delegated = other, true
+			c.next, c.delegated, r = other, true, original // what the slash means, who serves the path says
 		}
 	}
 	c.long, c.file = f.long(r, info, c.delegated)
@@ -208,6 +209,9 @@ func (f *filters) long(r *http.Request, info *request.Info, delegated bool) (lon
 			return false, false
 		}
 		operation := f.lasting(r)
+		if operation == nil || !operation.Watchable {
+			info.IgnoreWatch() // a list is what is served, so that it is what is authorized
+		}
 		if operation == nil {
 			return false, false
 		}
@@ -334,7 +338,7 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 	case decision != authorizer.DecisionAllow && authz.IsAnonymous(attributes.User):
 		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials, see the WWW-Authenticate header"))
 	case decision != authorizer.DecisionAllow:
-		status.Write(w, r, forbidden(attributes, reason))
+		status.Write(w, r, authz.Forbidden(attributes, reason))
 	default:
 		release, err := f.admit(w, r, info, c)
 		if err != nil {
@@ -345,29 +349,6 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 		c.next.ServeHTTP(w, r)
 		c.pattern = r.Pattern
 	}
-}
-
-// forbidden is a 403 in kube-apiserver's words.
-func forbidden(a *authz.Attributes, reason string) error {
-	if reason != "" {
-		reason = ": " + reason
-	}
-	resource := schema.GroupResource{Group: a.APIGroup, Resource: a.Resource}
-	if !a.ResourceRequest {
-		return status.Forbidden(schema.GroupResource{}, "", "User %q cannot %s path %q%s", a.User.GetName(), a.Verb, a.Path, reason)
-	}
-	what := a.Resource
-	if a.Subresource != "" {
-		what += "/" + a.Subresource
-	}
-	where := "at the cluster scope"
-	switch {
-	case a.Namespace != "":
-		where = "in the namespace \"" + a.Namespace + "\""
-	case a.Scope.Workspace != "":
-		where = "in the workspace \"" + a.Scope.Workspace + "\""
-	}
-	return status.Forbidden(resource, a.Name, "User %q cannot %s resource %q in API group %q %s%s", a.User.GetName(), a.Verb, what, a.APIGroup, where, reason)
 }
 
 // requestID is the client's, when it is a plausible one, or a new one.

@@ -34,13 +34,25 @@ type Quotas struct {
 	Client client.Client
 }
 
+// QuotaWorkspace is the workspace whose namespaces a quota limits: its selector is
+// that workspace's label and nothing else, and its own label, if it has one, says the
+// same. It is "" for other selectors, with which the quota of one workspace would limit
+// another, or all namespaces.
+func QuotaWorkspace(quota *quotav1alpha2.ResourceQuota) string {
+	workspace := quota.Spec.LabelSelector[iamv1alpha2.LabelWorkspace]
+	if label, labelled := quota.Labels[iamv1alpha2.LabelWorkspace]; len(quota.Spec.LabelSelector) != 1 || labelled && label != workspace {
+		return ""
+	}
+	return workspace
+}
+
 // Get returns a quota of a workspace, or a not-found error.
 func (q *Quotas) Get(ctx context.Context, workspace, name string) (*quotav1alpha2.ResourceQuota, error) {
 	found := &quotav1alpha2.ResourceQuota{}
 	if err := q.Client.Get(ctx, client.ObjectKey{Name: name}, found); err != nil {
 		return nil, err
 	}
-	if found.Spec.LabelSelector[iamv1alpha2.LabelWorkspace] != workspace {
+	if QuotaWorkspace(found) != workspace {
 		return nil, apierrors.NewNotFound(quotav1alpha2.Resource("resourcequotas"), name)
 	}
 	return found, nil
@@ -127,8 +139,12 @@ func (q *Quotas) settle(ctx context.Context, quota *quotav1alpha2.ResourceQuota)
 // that changes.
 func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQuota) error {
 	namespaces := &corev1.NamespaceList{}
-	if err := q.Client.List(ctx, namespaces, client.MatchingLabels(quota.Spec.LabelSelector)); err != nil {
-		return err
+	// A quota of no workspace is distributed among no namespaces, which takes back
+	// what was distributed of it before.
+	if workspace := QuotaWorkspace(quota); workspace != "" {
+		if err := q.Client.List(ctx, namespaces, client.MatchingLabels(of(workspace))); err != nil {
+			return err
+		}
 	}
 	parts, err := q.parts(ctx, quota.Name)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -39,10 +40,15 @@ func plain(value any) (any, error) {
 
 // list answers with all gateways, and with the routers there still are.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
-	q, _, err := query.Parse(r.URL.Query(), func(key string) bool { return key == "name" })
+	parameters, err := request.ParametersOf(r)
 	if err != nil {
 		return err
 	}
+	q, ignored, err := query.Parse(parameters, func(key string) bool { return key == "name" })
+	if err != nil {
+		return err
+	}
+	route.WarnIgnored(w, "gateways", ignored)
 	found := &unstructured.UnstructuredList{}
 	found.SetGroupVersionKind(kind)
 	if err := h.Client.List(r.Context(), found, client.InNamespace(h.Namespace)); err != nil && !meta.IsNoMatchError(err) {

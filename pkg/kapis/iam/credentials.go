@@ -12,6 +12,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -100,11 +101,7 @@ func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request) error {
 		alive = fields.AndSelectors(wanted.Fields, alive)
 	}
 	wanted.Fields, wanted.Raw = alive, wanted.Raw+"\x00alive"
-	view, err := h.Directory.Cache.View(r.Context(), h.Types.Type("sessions"))
-	if err != nil {
-		return err
-	}
-	page, err := view.List("", wanted)
+	page, err := h.Directory.Cache.ListPage(r.Context(), h.Types, h.Types.Type("sessions"), objects.Selection{Query: wanted})
 	if err != nil {
 		return err
 	}
@@ -117,7 +114,7 @@ func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request) error {
 				return err
 			}
 		}
-		items = append(items, shown)
+		items = append(items, q.Projection.Of(shown))
 	}
 	return route.WriteList(w, items, page.Total, q.Pretty)
 }

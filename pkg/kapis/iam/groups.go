@@ -42,7 +42,11 @@ func (h *Handler) getGroup(w http.ResponseWriter, r *http.Request) error {
 	if item == nil || item.Labels().Get(iamv1alpha2.LabelWorkspace) != r.PathValue("workspace") {
 		return apierrors.NewNotFound(iamv1alpha2.Resource("groups"), name)
 	}
-	return route.WriteObject(w, item.Shown(false), r.URL.Query().Has(query.Pretty))
+	shown, err := query.ParseObject(r)
+	if err != nil {
+		return err
+	}
+	return route.WriteObject(w, shown.Projection.Of(item.Shown(false)), shown.Pretty)
 }
 
 func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {

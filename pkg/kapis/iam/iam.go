@@ -21,6 +21,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -203,33 +204,25 @@ func (h *Handler) bound(r *http.Request, err error, subject user.Info) error {
 }
 
 // listed reads the query of a list of a type and warns of parameters that have
-// no effect.
+// no effect. The filters named own are the caller's to apply.
 func (h *Handler) listed(w http.ResponseWriter, r *http.Request, resource string, own ...string) (query.Query, error) {
-	kind := h.Types.Type(resource)
-	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
-	for _, name := range ignored {
-		if !slices.Contains(own, name) {
-			w.Header().Add("Warning", `299 - "a parameter has no effect here"`)
-		}
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return query.Query{}, err
 	}
+	q, ignored, err := query.Parse(parameters, h.Types.Type(resource).Filters)
+	q.Filters = slices.DeleteFunc(q.Filters, func(f query.Filter) bool { return slices.Contains(own, f.Key) })
+	route.WarnIgnored(w, resource, slices.DeleteFunc(ignored, func(name string) bool { return slices.Contains(own, name) }))
 	return q, err
 }
 
 // page answers with a page of a type.
 func (h *Handler) page(w http.ResponseWriter, r *http.Request, resource string, q *query.Query) error {
-	view, err := h.Directory.Cache.View(r.Context(), h.Types.Type(resource))
+	page, err := h.Directory.Cache.ListPage(r.Context(), h.Types, h.Types.Type(resource), objects.Selection{Query: q})
 	if err != nil {
 		return err
 	}
-	page, err := view.List("", q)
-	if err != nil {
-		return err
-	}
-	items := make([]string, 0, len(page.Items))
-	for _, item := range page.Items {
-		items = append(items, item.Shown(false))
-	}
-	return route.WriteList(w, items, page.Total, q.Pretty)
+	return route.WriteList(w, page.Texts(q), page.Total, q.Pretty)
 }
 
 // with adds a filter to a query.

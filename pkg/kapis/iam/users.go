@@ -39,7 +39,10 @@ func (h *Handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	parameters := r.URL.Query()
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return err
+	}
 	if role := parameters.Get("globalrole"); role != "" {
 		members := make(map[string]string)
 		for name, has := range roles {
@@ -90,7 +93,7 @@ func (h *Handler) writeUsers(w http.ResponseWriter, r *http.Request, q *query.Qu
 		if err != nil {
 			return err
 		}
-		items = append(items, shown)
+		items = append(items, q.Projection.Of(shown))
 	}
 	return route.WriteList(w, items, page.Total, q.Pretty)
 }
@@ -132,11 +135,15 @@ func (h *Handler) writeUser(w http.ResponseWriter, r *http.Request, place iam.Pl
 	if err != nil {
 		return err
 	}
-	shown, err := annotated(item, annotation, role)
+	object, err := annotated(item, annotation, role)
 	if err != nil {
 		return err
 	}
-	return route.WriteObject(w, shown, r.URL.Query().Has(query.Pretty))
+	shown, err := query.ParseObject(r)
+	if err != nil {
+		return err
+	}
+	return route.WriteObject(w, shown.Projection.Of(object), shown.Pretty)
 }
 
 func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {

@@ -9,6 +9,7 @@ import (
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -56,10 +57,15 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, _, err := query.Parse(r.URL.Query(), kind.Filters)
+	parameters, err := request.ParametersOf(r)
 	if err != nil {
 		return err
 	}
+	q, ignored, err := query.Parse(parameters, kind.Filters)
+	if err != nil {
+		return err
+	}
+	route.WarnIgnored(w, kind.Resource, ignored)
 	pools, err := h.Cache.View(r.Context(), kind)
 	if err != nil {
 		return err
@@ -73,13 +79,9 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 		}
 		return true
 	})
-	page, err := pools.ListOnly(objects.NewOnly(names), &q)
+	page, err := h.Cache.ListPage(r.Context(), h.Types.Catalog, kind, objects.Selection{Query: &q, Only: objects.NewOnly(names)})
 	if err != nil {
 		return err
 	}
-	items := make([]string, 0, len(page.Items))
-	for _, item := range page.Items {
-		items = append(items, item.JSON())
-	}
-	return route.WriteList(w, items, page.Total, q.Pretty)
+	return route.WriteList(w, page.Texts(&q), page.Total, q.Pretty)
 }

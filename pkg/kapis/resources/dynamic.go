@@ -9,6 +9,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -38,7 +39,7 @@ const workspaceLabel = "kubesphere.io/workspace"
 // to others.
 func (d *Dynamic) target(r *http.Request) (target, error) {
 	t := target{namespace: r.PathValue("namespace"), workspace: r.PathValue("workspace"), name: r.PathValue("name")}
-	if d.Reserved.Has(r.PathValue("group")) {
+	if info := request.InfoFrom(r.Context()); info == nil || info.Cluster != "" || d.Reserved.Has(r.PathValue("group")) {
 		return t, route.ErrUnserved
 	}
 	kind, err := d.Types.Exactly(r.Context(), schema.GroupVersionResource{

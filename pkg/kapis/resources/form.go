@@ -13,6 +13,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -57,7 +58,11 @@ func (h *Handler) form(r *http.Request, kind *objects.Type, namespace string) (f
 	if f.as != asTable {
 		return f, nil
 	}
-	switch include := metav1.IncludeObjectPolicy(r.URL.Query().Get(query.IncludeObject)); include {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return f, err
+	}
+	switch include := metav1.IncludeObjectPolicy(parameters.Get(query.IncludeObject)); include {
 	case "", metav1.IncludeMetadata, metav1.IncludeNone, metav1.IncludeObject:
 		f.include = include
 	default:

@@ -12,6 +12,7 @@ import (
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -57,9 +58,9 @@ func (d *Dynamic) confine(r *http.Request, t target, body []byte) ([]byte, error
 	case http.MethodPatch:
 		// What a patch makes of an object is for Kubernetes to say.
 		query := r.URL.Query()
-		query.Set("dryRun", "All")
+		query.Set(request.ParameterDryRun, "All")
 		tried := newCapture()
-		if err := d.send(tried, r, query.Encode(), body); err != nil {
+		if err := d.send(tried, r, t, query.Encode(), body); err != nil {
 			return nil, err
 		}
 		if tried.code == http.StatusOK && gjson.GetBytes(tried.body.Bytes(), label).String() != t.workspace {
@@ -72,7 +73,7 @@ func (d *Dynamic) confine(r *http.Request, t target, body []byte) ([]byte, error
 // forward sends the request and passes the answer on.
 func (d *Dynamic) forward(w http.ResponseWriter, r *http.Request, t target, query string, body []byte) error {
 	answer := newCapture()
-	if err := d.send(answer, r, query, body); err != nil {
+	if err := d.send(answer, r, t, query, body); err != nil {
 		return err
 	}
 	text := answer.body.String()
@@ -83,7 +84,7 @@ func (d *Dynamic) forward(w http.ResponseWriter, r *http.Request, t target, quer
 				return err
 			}
 		}
-		if !r.URL.Query().Has("dryRun") {
+		if info := request.InfoFrom(r.Context()); info == nil || !info.Parameters.Has(request.ParameterDryRun) {
 			if r.Method == http.MethodDelete {
 				d.Cache.Removed(r.Context(), t.kind, t.namespace, t.name)
 			} else {
@@ -100,8 +101,9 @@ func (d *Dynamic) forward(w http.ResponseWriter, r *http.Request, t target, quer
 	return nil
 }
 
-// send gives Kubernetes the request as if it had come to its own path.
-func (d *Dynamic) send(answer *capture, r *http.Request, query string, body []byte) error {
+// send gives Kubernetes the request as if it had come to its own path, once that
+// request is authorized: below a workspace the path here says less than the one there.
+func (d *Dynamic) send(answer *capture, r *http.Request, t target, query string, body []byte) error {
 	to := r.Clone(r.Context())
 	to.URL.Path = "/apis" + strings.TrimPrefix(r.URL.Path, "/kapis")
 	to.URL.RawPath = ""
@@ -110,20 +112,25 @@ func (d *Dynamic) send(answer *capture, r *http.Request, query string, body []by
 	}
 	// Below a workspace is a place of ours; to Kubernetes the type belongs to
 	// the cluster.
-	if workspace := r.PathValue("workspace"); workspace != "" {
+	if t.workspace != "" {
 		to.URL.RawPath = ""
-		to.URL.Path = strings.Replace(to.URL.Path, "/workspaces/"+workspace+"/", "/", 1)
+		to.URL.Path = strings.Replace(to.URL.Path, "/workspaces/"+t.workspace+"/", "/", 1)
 	}
 	to.URL.RawQuery = query
 	to.Body, to.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	to.Header.Set("Accept", "application/json")
 	to.Header.Del("Accept-Encoding")
 	to.Header.Del("Upgrade")
-	info, err := request.Parse(to)
+	to, err := authz.AuthorizeRewritten(to, d.Authorizer, func(info *request.Info) {
+		// The object is of the workspace: confine has seen to it.
+		if t.workspace != "" && authz.OfWorkspace(info.APIGroup, info.Resource) {
+			info.InWorkspace(t.workspace)
+		}
+	})
 	if err != nil {
 		return err
 	}
-	d.Kubernetes.ServeHTTP(answer, to.WithContext(request.WithInfo(r.Context(), info)))
+	d.Kubernetes.ServeHTTP(answer, to)
 	return nil
 }
 

@@ -9,8 +9,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -61,16 +63,23 @@ func (h *Handler) legacyList(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	values, err := translate(r.URL.Query(), kind)
+	parameters, err := request.ParametersOf(r)
 	if err != nil {
 		return err
 	}
-	selection := objects.Selection{Namespace: namespace}
-	if selection.Only, err = h.visible(r, kind, namespace); err != nil {
+	values, err := translate(parameters, kind)
+	if err != nil {
 		return err
 	}
 	translated := r.Clone(r.Context())
 	translated.URL.RawQuery = values.Encode()
+	if translated, err = authz.AuthorizeRewritten(translated, h.Authorizer, nil); err != nil {
+		return err
+	}
+	selection := objects.Selection{Namespace: namespace}
+	if selection.Only, err = h.visible(translated, kind, namespace); err != nil {
+		return err
+	}
 	return h.answer(w, translated, kind, selection, legacyEnvelope)
 }
 
@@ -85,9 +94,9 @@ const maxConditions = 32
 
 // translate makes parameters of version v1alpha3 of those of v1alpha2. Others
 // are passed on, but for a watch, which version v1alpha2 does not have.
-func translate(given url.Values, kind *objects.Type) (url.Values, error) {
+func translate(given *request.Parameters, kind *objects.Type) (url.Values, error) {
 	values := url.Values{}
-	for key, all := range given {
+	for key, all := range given.All() {
 		switch key {
 		case legacyConditions, legacyPaging, legacyOrderBy, legacyReverse, query.Watch:
 		default:

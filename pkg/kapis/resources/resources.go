@@ -1,7 +1,7 @@
 package resources
 
 import (
-	"fmt"
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -14,6 +14,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -28,7 +29,10 @@ type Handler struct {
 	Rights Rights
 	// Allowed, unless nil, says of a request that lasts why it may not go on.
 	Allowed func(*http.Request) error
-	Now     func() time.Time
+	// Revision identifies the state Allowed and Rights decide by, see
+	// request.Reauthorization.
+	Revision func(context.Context) any
+	Now      func() time.Time
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
@@ -63,7 +67,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 			return err
 		}
 	case q.Continue != "":
-		warn(w, "the parameter %q has no effect on this form of the list", query.Continue)
+		route.WriteWarning(w, "the parameter %q has no effect on this form of the list", query.Continue)
 	}
 	if q.Watch != nil {
 		return h.watch(w, r, selection, f)
@@ -80,7 +84,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 		return err
 	}
 	if listed.Stale != "" {
-		warn(w, "%s", listed.Stale)
+		route.WriteWarning(w, "%s", listed.Stale)
 	}
 	if f.kubernetesList() && f.listMeta(listed, &q).Continue != "" {
 		h.Cache.Keep(listed.View) // for the next page
@@ -94,18 +98,20 @@ const headerVersion = "Resource-Version"
 
 // query reads the parameters of a list and warns of those without effect.
 func (h *Handler) query(w http.ResponseWriter, r *http.Request, kind *objects.Type) (query.Query, error) {
-	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return query.Query{}, err
+	}
+	q, ignored, err := query.Parse(parameters, kind.Filters)
 	if err != nil {
 		return q, err
 	}
-	for _, name := range ignored {
-		warn(w, "the parameter %q has no effect on %s", name, kind.Resource)
-	}
+	route.WarnIgnored(w, kind.Resource, ignored)
 	for _, key := range kind.Unsorted(q.SortBy) {
 		if q.Signed() {
-			warn(w, "%s cannot be sorted by %q", kind.Resource, key)
+			route.WriteWarning(w, "%s cannot be sorted by %q", kind.Resource, key)
 		} else {
-			warn(w, "%s cannot be sorted by %q, they are sorted by creation time", kind.Resource, key)
+			route.WriteWarning(w, "%s cannot be sorted by %q, they are sorted by creation time", kind.Resource, key)
 		}
 	}
 	return q, nil
@@ -125,7 +131,11 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, kind *objects.T
 	if err != nil {
 		return err
 	}
-	q, _, err := query.Parse(r.URL.Query(), kind.Filters)
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return err
+	}
+	q, _, err := query.Parse(parameters, kind.Filters)
 	if err != nil {
 		return err
 	}
@@ -135,7 +145,7 @@ func (h *Handler) object(w http.ResponseWriter, r *http.Request, kind *objects.T
 		return err
 	}
 	if view.Stale != "" {
-		warn(w, "%s", view.Stale)
+		route.WriteWarning(w, "%s", view.Stale)
 	}
 	return f.writeObject(w, item, q.Pretty)
 }
@@ -260,15 +270,4 @@ func (h *Handler) may(r *http.Request, verb string) (bool, error) {
 	}
 	decision, _, err := h.Authorizer.Authorize(r.Context(), attributes)
 	return decision == authorizer.DecisionAllow, err
-}
-
-// warn adds a warning kubectl and client-go print (RFC 7234 §5.5).
-func warn(w http.ResponseWriter, format string, args ...any) {
-	text := strings.Map(func(c rune) rune {
-		if c < 0x20 || c == 0x7f || c == '"' || c == '\\' {
-			return '\''
-		}
-		return c
-	}, fmt.Sprintf(format, args...))
-	w.Header().Add("Warning", `299 - "`+text+`"`)
 }

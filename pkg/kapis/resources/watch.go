@@ -15,6 +15,8 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -24,7 +26,7 @@ const (
 	// say, and up to twice that, as kube-apiserver's: so that the watches of a
 	// server that was restarted spread over others again.
 	leastTimeout = 30 * time.Minute
-	// beat is how often a watch without events is looked after.
+	// beat is how often a watch without events is told that it is alive.
 	beat = 15 * time.Second
 	// bookmarks come with every n-th beat.
 	beatsPerBookmark = 4
@@ -48,16 +50,17 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 	if err != nil {
 		return err
 	}
+	changes := (&request.Reauthorization{Revision: h.Revision}).NewChanges(r.Context())
 	watching, err := h.Cache.Watch(r.Context(), f.kind, selection.Query)
 	if err != nil {
 		return err
 	}
 	defer watching.Close()
 	if watching.Stale != "" {
-		warn(w, "%s", watching.Stale)
+		route.WriteWarning(w, "%s", watching.Stale)
 	}
 	s := &stream{
-		handler: h, form: f, namespace: selection.Namespace, matches: matches, watching: watching, request: r, writer: w, control: http.NewResponseController(w),
+		handler: h, form: f, selection: selection, changes: changes, matches: matches, watching: watching, request: r, writer: w, control: http.NewResponseController(w),
 		bookmarks: selection.Watch.Bookmarks || f.events,
 	}
 	header := w.Header()
@@ -73,7 +76,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 	if timeout == 0 {
 		timeout = leastTimeout + rand.N(leastTimeout) //nolint:gosec // spread, not kept secret
 	}
-	s.run(r.Context(), timeout, selection)
+	s.run(r.Context(), timeout)
 	return nil
 }
 
@@ -81,7 +84,8 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 type stream struct {
 	handler   *Handler
 	form      form
-	namespace string
+	selection objects.Selection
+	changes   *request.Changes
 	matches   func(*objects.Item) bool
 	watching  *objects.Watch
 	request   *http.Request
@@ -94,12 +98,14 @@ type stream struct {
 
 // run sends events until the client goes, the time is over or the caller may
 // not see them any more.
-func (s *stream) run(ctx context.Context, timeout time.Duration, selection objects.Selection) {
+func (s *stream) run(ctx context.Context, timeout time.Duration) {
 	end := time.NewTimer(timeout)
 	defer end.Stop()
 	beats := time.NewTicker(beat)
 	defer beats.Stop()
-	if s.watching.Initial != nil && !s.initial(ctx, selection) {
+	rechecks := time.NewTicker(request.ReauthorizeInterval)
+	defer rechecks.Stop()
+	if s.watching.Initial != nil && !s.initial(ctx) {
 		return
 	}
 	if s.flush() != nil {
@@ -128,10 +134,11 @@ func (s *stream) run(ctx context.Context, timeout time.Duration, selection objec
 			return
 		case <-end.C:
 			return
-		case <-beats.C:
-			if !s.allowed() {
+		case <-rechecks.C:
+			if s.changes.Found(ctx) && (!s.allowed() || s.rescope(ctx) != nil) {
 				return
 			}
+		case <-beats.C:
 			if s.form.events {
 				s.buffer.WriteString(": still here\n\n")
 			}
@@ -143,9 +150,9 @@ func (s *stream) run(ctx context.Context, timeout time.Duration, selection objec
 }
 
 // initial sends the state the watch starts with; false when the client went.
-func (s *stream) initial(ctx context.Context, selection objects.Selection) bool {
+func (s *stream) initial(ctx context.Context) bool {
 	version := s.watching.Initial.Version()
-	q := *selection.Query
+	selection, q := s.selection, *s.selection.Query
 	q.Page, q.Limit = 1, -1
 	selection.Query = &q
 	page, err := s.watching.Initial.Select(selection)
@@ -266,5 +273,5 @@ func (s *stream) allowed() bool {
 		}
 	}
 	allowed, err := s.handler.may(s.request, "watch")
-	return err == nil && allowed && s.form.secrets == s.handler.secretsShown(s.request, s.form.kind, s.namespace)
+	return err == nil && allowed && s.form.secrets == s.handler.secretsShown(s.request, s.form.kind, s.selection.Namespace)
 }

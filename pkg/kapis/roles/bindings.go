@@ -17,7 +17,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
-	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -189,32 +188,25 @@ func (h *Handler) mayRevoke(r *http.Request, k *kind, object *unstructured.Unstr
 func (h *Handler) listBindings(k kind) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		catalogued := h.Catalog.Type(k.bindingResource())
-		q, _, err := query.Parse(r.URL.Query(), catalogued.Filters)
+		_, q, err := parse(w, r, catalogued)
 		if err != nil {
 			return err
 		}
-		view, err := h.Cache.View(r.Context(), catalogued)
-		if err != nil {
-			return err
-		}
-		workspace := r.PathValue("workspace")
-		var page objects.Page
+		selection, workspace := objects.Selection{Query: &q}, r.PathValue("workspace")
 		if catalogued.Namespaced {
 			namespaces, err := h.namespacesOf(r, workspace)
 			if err != nil {
 				return err
 			}
-			page, err = view.ListOnly(objects.NewOnly(namespaces), &q)
-			if err != nil {
-				return err
-			}
-			return listed(w, page)
+			selection.Only = objects.NewOnly(namespaces)
+		} else {
+			restrict(&q, "workspace", workspace)
 		}
-		restrict(&q, "workspace", workspace)
-		if page, err = view.List("", &q); err != nil {
+		page, err := h.Cache.ListPage(r.Context(), h.Catalog, catalogued, selection)
+		if err != nil {
 			return err
 		}
-		return listed(w, page)
+		return listed(w, page.Page, &q)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -22,45 +24,55 @@ import (
 func (h *Handler) list(k kind) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		catalogued := h.Catalog.Type(k.resource)
-		q, _, err := query.Parse(r.URL.Query(), catalogued.Filters)
-		if err != nil {
-			return err
-		}
-		view, err := h.Cache.View(r.Context(), catalogued)
+		parameters, q, err := parse(w, r, catalogued)
 		if err != nil {
 			return err
 		}
 		at := placeOf(r)
-		var page objects.Page
 		switch {
-		case at.namespace != "" && asksForTemplates(r):
+		case at.namespace != "" && asksForTemplates(parameters):
+			state, err := h.Cache.State(r.Context(), catalogued, &q)
+			if err != nil {
+				return err
+			}
 			templates, err := h.projectTemplates(r.Context())
 			if err != nil {
 				return err
 			}
-			page, err = merged(view.Snapshot, catalogued, at.namespace, templates).List(at.namespace, &q)
+			page, err := merged(state.Snapshot, catalogued, at.namespace, templates).List(at.namespace, &q)
 			if err != nil {
 				return err
 			}
-			return listed(w, page)
-		case at.workspace != "" && asksForTemplates(r):
+			return listed(w, page, &q)
+		case at.workspace != "" && asksForTemplates(parameters):
 			// Templates belong to no workspace.
 			at.workspace = ""
 			fallthrough
 		case at.workspace != "" || k.Kind == "WorkspaceRole":
 			restrict(&q, "workspace", at.workspace)
 		}
-		if page, err = view.List(at.namespace, &q); err != nil {
+		page, err := h.Cache.ListPage(r.Context(), h.Catalog, catalogued, objects.Selection{Namespace: at.namespace, Query: &q})
+		if err != nil {
 			return err
 		}
-		return listed(w, page)
+		return listed(w, page.Page, &q)
 	}
 }
 
+// parse reads the parameters of a list and warns of those without effect.
+func parse(w http.ResponseWriter, r *http.Request, kind *objects.Type) (*request.Parameters, query.Query, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return nil, query.Query{}, err
+	}
+	q, ignored, err := query.Parse(parameters, kind.Filters)
+	route.WarnIgnored(w, kind.Resource, ignored)
+	return parameters, q, err
+}
+
 // asksForTemplates reports whether a query selects role templates by label.
-func asksForTemplates(r *http.Request) bool {
-	q := r.URL.Query()
-	return strings.Contains(q.Get("label"), iamv1alpha2.LabelRoleTemplate) || strings.Contains(q.Get(query.LabelSelector), iamv1alpha2.LabelRoleTemplate)
+func asksForTemplates(p *request.Parameters) bool {
+	return strings.Contains(p.Get(query.Label), iamv1alpha2.LabelRoleTemplate) || strings.Contains(p.LabelSelector, iamv1alpha2.LabelRoleTemplate)
 }
 
 // restrict adds a filter a path implies.

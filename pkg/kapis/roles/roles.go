@@ -2,7 +2,6 @@ package roles
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -18,6 +17,8 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -127,17 +128,7 @@ func shown(w http.ResponseWriter, object *unstructured.Unstructured) error {
 	return nil
 }
 
-// list is a page of a list of any objects.
-type list struct {
-	Items      []json.RawMessage `json:"items"`
-	TotalItems int               `json:"totalItems"`
-}
-
-func listed(w http.ResponseWriter, page objects.Page) error {
-	answer := list{Items: make([]json.RawMessage, 0, len(page.Items)), TotalItems: page.Total}
-	for _, item := range page.Items {
-		answer.Items = append(answer.Items, json.RawMessage(item.JSON()))
-	}
-	status.WriteJSON(w, http.StatusOK, answer)
-	return nil
+// listed answers with a page of a list.
+func listed(w http.ResponseWriter, page objects.Page, q *query.Query) error {
+	return route.WriteList(w, page.Texts(q), page.Total, q.Pretty)
 }

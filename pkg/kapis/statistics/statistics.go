@@ -13,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -179,7 +180,11 @@ func (h *Handler) total(ctx context.Context, resource, selector string, filters 
 	if err != nil {
 		return 0, ignoreNotFound(err)
 	}
-	q, _, err := query.Parse(url.Values{query.LabelSelector: {selector}, query.Limit: {"0"}}, nil)
+	parameters, err := request.ParseParameters(url.Values{query.LabelSelector: {selector}, query.Limit: {"0"}}.Encode())
+	if err != nil {
+		return 0, err
+	}
+	q, _, err := query.Parse(parameters, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -28,6 +28,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
@@ -65,35 +66,28 @@ func caller(r *http.Request) user.Info {
 
 // list answers with the objects of a type somebody may see.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request, kind *objects.Type, visible authz.Visible, filters ...query.Filter) error {
-	q, ignored, err := query.Parse(r.URL.Query(), kind.Filters)
+	parameters, err := request.ParametersOf(r)
 	if err != nil {
 		return err
 	}
-	if len(ignored) > 0 {
-		w.Header().Add("Warning", `299 - "a parameter has no effect here"`)
+	q, ignored, err := query.Parse(parameters, kind.Filters)
+	if err != nil {
+		return err
 	}
+	route.WarnIgnored(w, kind.Resource, ignored)
 	for _, filter := range filters {
 		q.Filters = append(slices.Clone(q.Filters), filter)
 		q.Raw += "\x00" + filter.Key + "\x00" + filter.Value
 	}
-	view, err := h.Cache.View(r.Context(), kind)
+	selection := objects.Selection{Query: &q}
+	if !visible.All {
+		selection.Only = objects.NewOnly(visible.Names.UnsortedList())
+	}
+	page, err := h.Cache.ListPage(r.Context(), h.Types.Catalog, kind, selection)
 	if err != nil {
 		return err
 	}
-	var page objects.Page
-	if visible.All {
-		page, err = view.List("", &q)
-	} else {
-		page, err = view.ListOnly(objects.NewOnly(visible.Names.UnsortedList()), &q)
-	}
-	if err != nil {
-		return err
-	}
-	items := make([]string, 0, len(page.Items))
-	for _, item := range page.Items {
-		items = append(items, item.Shown(false))
-	}
-	return route.WriteList(w, items, page.Total, q.Pretty)
+	return route.WriteList(w, page.Texts(&q), page.Total, q.Pretty)
 }
 
 // get answers with an object by name, if it belongs to the workspace.
@@ -106,7 +100,11 @@ func (h *Handler) get(w http.ResponseWriter, r *http.Request, kind *objects.Type
 	if item == nil || belongs != nil && !belongs(item) {
 		return apierrors.NewNotFound(kind.GroupResource(), name)
 	}
-	return route.WriteObject(w, item.Shown(false), r.URL.Query().Has(query.Pretty))
+	shown, err := query.ParseObject(r)
+	if err != nil {
+		return err
+	}
+	return route.WriteObject(w, shown.Projection.Of(item.Shown(false)), shown.Pretty)
 }
 
 // write answers with an object as it was written.

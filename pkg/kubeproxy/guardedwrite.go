@@ -1,0 +1,151 @@
+package kubeproxy
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"mime"
+	"net/http"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// retryWithin bounds how long a guarded write is tried again on a fresh object.
+const retryWithin = 30 * time.Second
+
+// forwardGuarded forwards a write whose outcome the caller may bring about. The outcome
+// that was checked is bound to a version of the object; when another client was faster,
+// and the client named no version itself, the write is checked and tried again, as
+// kube-apiserver does with such writes.
+func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	until := time.Now().Add(retryWithin)
+	retries := retriesConflicts(r, info, body)
+	for {
+		checked, err := p.guard(w, withBody(r, body), info, who)
+		if err != nil {
+			status.Write(w, r, err)
+			return
+		}
+		answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retries && time.Now().Before(until)}
+		p.forward(answer, checked, info)
+		if !answer.conflicted() || r.Context().Err() != nil {
+			answer.replay()
+			return
+		}
+	}
+}
+
+// retriesConflicts reports whether a client leaves the version of the object to write to
+// the server: it replaces or merges the object without a version, or sends a JSON patch,
+// whose own tests fail again on a fresh object. Conflicts of what is applied are between
+// managers of fields, and stay.
+func retriesConflicts(r *http.Request, info *request.Info, body []byte) bool {
+	if r.Method == http.MethodPut {
+		return !namesVersion(body)
+	}
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch types.PatchType(media) {
+	case types.JSONPatchType:
+		return r.Method == http.MethodPatch
+	case types.MergePatchType, types.StrategicMergePatchType: // see versioned
+		return interceptors[schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}] && !namesVersion(body)
+	}
+	return false
+}
+
+// namesVersion reports whether an object in JSON has a version. Of one in another
+// encoding that is not known, so that it counts as one that has.
+func namesVersion(body []byte) bool {
+	var object struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+	}
+	return json.Unmarshal(body, &object) != nil || object.Metadata.ResourceVersion != ""
+}
+
+// conflictRecorder passes an answer on, but for one that may say that the object has
+// changed since it was looked at: that it keeps.
+type conflictRecorder struct {
+	http.ResponseWriter
+	method string
+	retry  bool
+	header http.Header
+	code   int // of an answer that is kept
+	body   bytes.Buffer
+}
+
+// Header implements http.ResponseWriter. The headers are sent with the answer that
+// is passed on.
+func (c *conflictRecorder) Header() http.Header {
+	if c.header == nil {
+		c.header = c.ResponseWriter.Header().Clone()
+	}
+	return c.header
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (c *conflictRecorder) WriteHeader(code int) {
+	if c.retry && (code == http.StatusConflict || code == http.StatusUnprocessableEntity && c.method == http.MethodPatch) {
+		c.code = code
+		return
+	}
+	maps.Copy(c.ResponseWriter.Header(), c.Header())
+	c.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements io.Writer.
+func (c *conflictRecorder) Write(data []byte) (int, error) {
+	if c.code != 0 {
+		return c.body.Write(data)
+	}
+	return c.ResponseWriter.Write(data)
+}
+
+// FlushError implements what http.ResponseController looks for.
+func (c *conflictRecorder) FlushError() error { return nil }
+
+// conflicted reports whether the object has changed. A JSON patch is bound to a version
+// by a test, which fails with 422 and names the field.
+func (c *conflictRecorder) conflicted() bool {
+	return c.code == http.StatusConflict || c.code != 0 && bytes.Contains(c.body.Bytes(), []byte("/metadata/resourceVersion"))
+}
+
+// replay passes an answer on that was kept.
+func (c *conflictRecorder) replay() {
+	if c.code == 0 {
+		return
+	}
+	maps.Copy(c.ResponseWriter.Header(), c.Header())
+	c.ResponseWriter.WriteHeader(c.code)
+	_, _ = c.ResponseWriter.Write(c.body.Bytes())
+}
+
+// mayReplace reports whether the caller may bring about what a written object gives,
+// whatever the object was before. Then the write need not be bound to a version, which
+// protects what another client takes away meanwhile. outcome decides about the new
+// object alone.
+func (p *Proxy) mayReplace(r *http.Request, info *request.Info, who user.Info, body []byte, outcome func() error) bool {
+	if r.Method == http.MethodPut && namesVersion(body) {
+		return false
+	}
+	if administers, err := p.rights.Administers(r.Context(), who); err == nil && administers {
+		return true
+	}
+	// Roles and bindings give what they say and nothing else. What other objects lose
+	// by a write decides, too.
+	return r.Method == http.MethodPut && info.APIGroup == rbacv1.GroupName && outcome() == nil
+}

@@ -1,0 +1,143 @@
+package request
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/fields"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Names of the parameters that decide what a request does, how long it lasts or
+// which objects it is about. The names are those of Kubernetes.
+const (
+	ParameterWatch                = "watch"
+	ParameterFieldSelector        = "fieldSelector"
+	ParameterLabelSelector        = "labelSelector"
+	ParameterResourceVersion      = "resourceVersion"
+	ParameterResourceVersionMatch = "resourceVersionMatch"
+	ParameterLimit                = "limit"
+	ParameterContinue             = "continue"
+	ParameterAllowWatchBookmarks  = "allowWatchBookmarks"
+	ParameterSendInitialEvents    = "sendInitialEvents"
+	ParameterTimeoutSeconds       = "timeoutSeconds"
+	ParameterFollow               = "follow"
+	ParameterDryRun               = "dryRun"
+)
+
+// decidingParameters may be given once: of two values, servers on the way might
+// read different ones.
+var decidingParameters = [...]string{
+	ParameterWatch, ParameterFieldSelector, ParameterLabelSelector, ParameterResourceVersion, ParameterResourceVersionMatch,
+	ParameterLimit, ParameterContinue, ParameterAllowWatchBookmarks, ParameterSendInitialEvents, ParameterTimeoutSeconds,
+	ParameterFollow, ParameterDryRun,
+}
+
+// Parameters are the query parameters of a request, parsed once: the authorizer,
+// the list engine and the proxy read the same values. They must not be changed.
+type Parameters struct {
+	// Watch asks for a stream of changes instead of a list.
+	Watch bool
+	// AllowWatchBookmarks and SendInitialEvents are parameters of a watch.
+	AllowWatchBookmarks, SendInitialEvents bool
+	// Follow asks for a log as it is written.
+	Follow bool
+	// Fields is the parsed field selector, nil when there is none.
+	Fields fields.Selector
+	// The following parameters are as the client sent them, "" when absent.
+	FieldSelector, LabelSelector, ResourceVersion, ResourceVersionMatch, Limit, Continue, TimeoutSeconds, DryRun string
+	// WatchIgnored is true when the client asked for a watch of what cannot be
+	// watched, see Info.IgnoreWatch.
+	WatchIgnored bool
+
+	values url.Values
+	raw    string
+}
+
+// noParameters are those of all requests without a query.
+var noParameters = &Parameters{}
+
+// ParseParameters parses the query of a request. It fails with status 400 when
+// the query is not validly encoded, when a deciding parameter is repeated, and
+// when a Boolean or the field selector is malformed: such parameters could mean
+// something else to the server a request is forwarded to.
+func ParseParameters(rawQuery string) (*Parameters, error) {
+	if rawQuery == "" {
+		return noParameters, nil
+	}
+	values, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return nil, status.BadRequest("the query is not validly encoded: %v", err)
+	}
+	p := &Parameters{values: values, raw: rawQuery}
+	for _, name := range decidingParameters {
+		if len(values[name]) > 1 {
+			return nil, status.BadRequest("the parameter %s is given %d times, at most one is accepted", name, len(values[name]))
+		}
+	}
+	for _, flag := range [...]struct {
+		name string
+		into *bool
+	}{
+		{ParameterWatch, &p.Watch}, {ParameterAllowWatchBookmarks, &p.AllowWatchBookmarks},
+		{ParameterSendInitialEvents, &p.SendInitialEvents}, {ParameterFollow, &p.Follow},
+	} {
+		if *flag.into, err = p.Bool(flag.name); err != nil {
+			return nil, err
+		}
+	}
+	p.FieldSelector, p.LabelSelector = p.Get(ParameterFieldSelector), p.Get(ParameterLabelSelector)
+	p.ResourceVersion, p.ResourceVersionMatch = p.Get(ParameterResourceVersion), p.Get(ParameterResourceVersionMatch)
+	p.Limit, p.Continue = p.Get(ParameterLimit), p.Get(ParameterContinue)
+	p.TimeoutSeconds, p.DryRun = p.Get(ParameterTimeoutSeconds), p.Get(ParameterDryRun)
+	if p.FieldSelector != "" {
+		if p.Fields, err = fields.ParseSelector(p.FieldSelector); err != nil {
+			return nil, status.BadRequest("invalid %s: %v", ParameterFieldSelector, err)
+		}
+	}
+	return p, nil
+}
+
+// ParametersOf returns the parameters of a request: those its description was
+// made with, or those of a request without one or whose query was replaced.
+func ParametersOf(r *http.Request) (*Parameters, error) {
+	if info := InfoFrom(r.Context()); info != nil && info.Parameters != nil && info.Parameters.raw == r.URL.RawQuery {
+		return info.Parameters, nil
+	}
+	return ParseParameters(r.URL.RawQuery)
+}
+
+// All returns the parameters by name; callers must not change them.
+func (p *Parameters) All() url.Values { return p.values }
+
+// Has reports whether a parameter is given, with a value or without one.
+func (p *Parameters) Has(name string) bool { return len(p.values[name]) > 0 }
+
+// Get returns the value of a parameter, "" when it is absent. Of a parameter that
+// decides nothing and is repeated the last value counts, as existing clients expect.
+func (p *Parameters) Get(name string) string {
+	if all := p.values[name]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return ""
+}
+
+// Bool returns the value of a Boolean parameter as Kubernetes reads it: false when
+// it is absent, 0, or "false" in any case; true when it is 1, "true" in any case, or
+// has no value. Kubernetes takes everything else as true; it is refused here with
+// status 400, since other readers do not.
+func (p *Parameters) Bool(name string) (bool, error) {
+	if !p.Has(name) {
+		return false, nil
+	}
+	switch value := p.Get(name); {
+	case value == "", value == "1", strings.EqualFold(value, "true"):
+		return true, nil
+	case value == "0", strings.EqualFold(value, "false"):
+		return false, nil
+	default:
+		return false, status.BadRequest("%s must be true or false, not %q", name, value)
+	}
+}
