@@ -119,6 +119,37 @@ func TestParseRefusesAmbiguousPaths(t *testing.T) {
 	}
 }
 
+// TestTrailingSlash: it changes nothing of an API's paths, and is part of all others.
+func TestTrailingSlash(t *testing.T) {
+	for target, want := range map[string]string{
+		"/kapis/iam.kubesphere.io/v1alpha2/users/?a=b": "/kapis/iam.kubesphere.io/v1alpha2/users", "/api/v1/pods/": "/api/v1/pods", "/api/": "/api", "/apis/": "/apis",
+		"/kapis/g/v1/things/a%20b/": "/kapis/g/v1/things/a%20b", "/api/v1/nodes/n/proxy/": "/api/v1/nodes/n/proxy/", "/api/v1/namespaces/a/services/b/proxy/x/": "/api/v1/namespaces/a/services/b/proxy/x/",
+		"/proxy/grafana/": "/proxy/grafana/", "/": "/", "/kapis/g/v1/things": "/kapis/g/v1/things",
+	} {
+		r := httptest.NewRequest(http.MethodGet, target, nil)
+		info, err := Parse(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		served := info.WithoutTrailingSlash(r)
+		if served.URL.EscapedPath() != want || served.URL.Path != info.Path || served.URL.RawQuery != r.URL.RawQuery {
+			t.Errorf("%s: served %s, described %s", target, served.URL, info.Path)
+		}
+	}
+}
+
+// TestIgnoreWatch: a list that cannot be watched is authorized as a list.
+func TestIgnoreWatch(t *testing.T) {
+	info, err := Parse(httptest.NewRequest(http.MethodGet, "/kapis/iam.kubesphere.io/v1alpha2/users?watch=true", nil))
+	if err != nil || info.Verb != "watch" {
+		t.Fatal(info, err)
+	}
+	info.IgnoreWatch()
+	if info.Verb != "list" || info.Parameters.Watch || !info.Parameters.WatchIgnored {
+		t.Errorf("%s %+v", info.Verb, info.Parameters)
+	}
+}
+
 // FuzzParse compares the description of Kubernetes requests with
 // kube-apiserver's own: what we authorise must be what it serves.
 func FuzzParse(f *testing.F) {
@@ -127,6 +158,7 @@ func FuzzParse(f *testing.F) {
 		"/api/v1/proxy/nodes/x", "/kapis/clusters/x/y/z", "/api/clusters/host/v1", "/clusters/host/api/v1", "/apis/a/b/namespaces/c/finalize",
 		"/api/v1/pods?fieldSelector=metadata.name=a", "/api/v1/pods?fieldSelector=spec.x%3Dy%2Cmetadata.name%3Da&watch=false", "/api/v1/pods?fieldSelector=metadata.name%3D..", "/apis/g/v/workspaces/w/namespaces/n/pods",
 		"/api/v1/namespaces/a/services/https:b:1/proxy/x//y%2Fz", "/api/v1/nodes/n/proxy/", "/apis/g/v/namespaces/n/r/x/proxy/a", "/api/v1/namespaces/a/pods/b/exec?command=x",
+		"/api/v1/pods?watch=False", "/api/v1/pods?watch=TRUE&limit=5&continue=x", "/api/v1/pods/?fieldSelector=metadata.name%3Da", "/api/v1/pods?fieldSelector=metadata.name%3Da&fieldSelector=", "/api/v1/pods?Watch=true", "/api/v1/pods?limit=x&watch=1",
 		"/api/v1/namespaces/a/pods?watch", "/api/v1/pods?watch=True&labelSelector=a%3Db", "/api/v1/pods?watch=false&watch=true", "/api/v1/pods?watch=x;y", "/apis/g/v/r?fieldSelector=metadata.name%3D%3Da",
 		"/api/v1/namespaces/a/pods?fieldSelector=metadata.name%3Da%2Cmetadata.name%3Db", "/api/v1/watch/namespaces/a/pods/b?watch=0", "/api/v1/watch/pods?fieldSelector=metadata.name%3Da", "/api/v1/namespaces?labelSelector=x",
 	} {
@@ -166,6 +198,11 @@ func FuzzParse(f *testing.F) {
 		if kube.Verb != ours.Verb || kube.APIGroup != ours.APIGroup || kube.APIVersion != ours.APIVersion || kube.Namespace != ours.Namespace ||
 			kube.Resource != ours.Resource || kube.Subresource != ours.Subresource || kube.Name != ours.Name {
 			t.Fatalf("%s %s:\nours %+v\ntheirs %+v", method, target, ours, kube)
+		}
+		// And so is what is forwarded of it.
+		again, err := Parse(ours.WithoutTrailingSlash(r))
+		if err != nil || again.Verb != ours.Verb || again.Path != ours.Path || again.Resource != ours.Resource || again.Name != ours.Name || again.Scope != ours.Scope {
+			t.Fatalf("%s %s: forwarded %+v, %v", method, target, again, err)
 		}
 	})
 }

@@ -30,7 +30,7 @@ import (
 type reader string
 
 func (r reader) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
-	if a.GetUser().GetName() == "reader" && a.GetVerb() == "get" && a.GetResource() == "secrets" && a.GetAPIGroup() == "" && a.GetNamespace() == string(r) {
+	if a.GetVerb() == "list" || a.GetUser().GetName() == "reader" && a.GetVerb() == "get" && a.GetResource() == "secrets" && a.GetAPIGroup() == "" && a.GetNamespace() == string(r) {
 		return authorizer.DecisionAllow, "", nil
 	}
 	return authorizer.DecisionNoOpinion, "", nil
