@@ -67,6 +67,8 @@ var more = []string{
 	"GET /api", "GET /apis", "GET /version", "GET /metrics", "GET /no/such/path",
 	"GET /api/v1/nodes", "GET /api/v1/pods", "GET /api/v1/namespaces", "GET /api/v1/namespaces?watch=true", "POST /api/v1/namespaces",
 	"GET /api/v1/namespaces/p", "PATCH /api/v1/namespaces/p", "DELETE /api/v1/namespaces/p",
+	// The one narrowed to a name is the list everybody has of the own ones.
+	"GET /api/v1/namespaces?fieldSelector=metadata.name%3Dp", "GET /api/v1/namespaces?fieldSelector=metadata.name%3Dp&watch=true", "GET /api/v1/watch/namespaces/p",
 	"GET /api/v1/namespaces/p/pods", "POST /api/v1/namespaces/p/pods", "DELETE /api/v1/namespaces/p/pods", "GET /api/v1/namespaces/p/pods/a/log",
 	"GET /api/v1/namespaces/p/pods/a/exec", "POST /api/v1/namespaces/p/pods/a/exec", "GET /api/v1/namespaces/p/secrets", "GET /api/v1/namespaces/p/secrets/a",
 	"POST /api/v1/namespaces/p/serviceaccounts/a/token",
@@ -80,6 +82,9 @@ var more = []string{
 	// A DevOps project without a namespace is no way to anything.
 	"GET /kapis/iam.kubesphere.io/v1alpha2/devops/none/members", "POST /kapis/iam.kubesphere.io/v1alpha2/devops/none/members",
 	"DELETE /kapis/iam.kubesphere.io/v1alpha2/devops/none/roles/a", "GET /kapis/iam.kubesphere.io/v1alpha2/devops/d/namespaces/q/members",
+	// Below a workspace, what belongs to workspaces takes a right there, and all else one in the cluster.
+	"POST /kapis/quota.kubesphere.io/v1alpha2/workspaces/w/resourcequotas", "GET /kapis/quota.kubesphere.io/v1alpha2/workspaces/w/resourcequotas",
+	"POST /kapis/admissionregistration.k8s.io/v1/workspaces/w/mutatingwebhookconfigurations", "PUT /kapis/app.example.com/v1/workspaces/w",
 	"GET /kapis/resources.kubesphere.io/v1alpha3/nodes", "GET /kapis/resources.kubesphere.io/v1alpha3/users", "GET /kapis/resources.kubesphere.io/v1alpha3/sessions",
 	"GET /kapis/resources.kubesphere.io/v1alpha3/workspaces", "GET /kapis/resources.kubesphere.io/v1alpha3/namespaces", "GET /kapis/resources.kubesphere.io/v1alpha3/clusterroles",
 	"GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/p/secrets", "GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/kube-system/secrets",
