@@ -27,14 +27,6 @@ const (
 	ParameterDryRun               = "dryRun"
 )
 
-// decidingParameters may be given once: of two values, servers on the way might
-// read different ones.
-var decidingParameters = [...]string{
-	ParameterWatch, ParameterFieldSelector, ParameterLabelSelector, ParameterResourceVersion, ParameterResourceVersionMatch,
-	ParameterLimit, ParameterContinue, ParameterAllowWatchBookmarks, ParameterSendInitialEvents, ParameterTimeoutSeconds,
-	ParameterFollow, ParameterDryRun,
-}
-
 // Parameters are the query parameters of a request, parsed once: the authorizer,
 // the list engine and the proxy read the same values. They must not be changed.
 type Parameters struct {
@@ -72,32 +64,55 @@ func ParseParameters(rawQuery string) (*Parameters, error) {
 		return nil, status.BadRequest("the query is not validly encoded: %v", err)
 	}
 	p := &Parameters{values: values, raw: rawQuery}
-	for _, name := range decidingParameters {
-		if len(values[name]) > 1 {
-			return nil, status.BadRequest("the parameter %s is given %d times, at most one is accepted", name, len(values[name]))
-		}
-	}
-	for _, flag := range [...]struct {
-		name string
-		into *bool
-	}{
-		{ParameterWatch, &p.Watch}, {ParameterAllowWatchBookmarks, &p.AllowWatchBookmarks},
-		{ParameterSendInitialEvents, &p.SendInitialEvents}, {ParameterFollow, &p.Follow},
-	} {
-		if *flag.into, err = p.Bool(flag.name); err != nil {
+	for name, all := range values {
+		if err := p.read(name, all); err != nil {
 			return nil, err
 		}
 	}
-	p.FieldSelector, p.LabelSelector = p.Get(ParameterFieldSelector), p.Get(ParameterLabelSelector)
-	p.ResourceVersion, p.ResourceVersionMatch = p.Get(ParameterResourceVersion), p.Get(ParameterResourceVersionMatch)
-	p.Limit, p.Continue = p.Get(ParameterLimit), p.Get(ParameterContinue)
-	p.TimeoutSeconds, p.DryRun = p.Get(ParameterTimeoutSeconds), p.Get(ParameterDryRun)
-	if p.FieldSelector != "" {
-		if p.Fields, err = fields.ParseSelector(p.FieldSelector); err != nil {
-			return nil, status.BadRequest("invalid %s: %v", ParameterFieldSelector, err)
-		}
-	}
 	return p, nil
+}
+
+// read reads a parameter if it decides something. Such a parameter may be given once:
+// of two values, servers on the way might read different ones.
+func (p *Parameters) read(name string, all []string) (err error) {
+	value := all[len(all)-1]
+	switch name {
+	case ParameterWatch:
+		p.Watch, err = boolean(name, value)
+	case ParameterAllowWatchBookmarks:
+		p.AllowWatchBookmarks, err = boolean(name, value)
+	case ParameterSendInitialEvents:
+		p.SendInitialEvents, err = boolean(name, value)
+	case ParameterFollow:
+		p.Follow, err = boolean(name, value)
+	case ParameterFieldSelector:
+		p.FieldSelector = value
+		if value != "" {
+			if p.Fields, err = fields.ParseSelector(value); err != nil {
+				err = status.BadRequest("invalid %s: %v", name, err)
+			}
+		}
+	case ParameterLabelSelector:
+		p.LabelSelector = value
+	case ParameterResourceVersion:
+		p.ResourceVersion = value
+	case ParameterResourceVersionMatch:
+		p.ResourceVersionMatch = value
+	case ParameterLimit:
+		p.Limit = value
+	case ParameterContinue:
+		p.Continue = value
+	case ParameterTimeoutSeconds:
+		p.TimeoutSeconds = value
+	case ParameterDryRun:
+		p.DryRun = value
+	default:
+		return nil
+	}
+	if len(all) > 1 {
+		return status.BadRequest("the parameter %s is given %d times, at most one is accepted", name, len(all))
+	}
+	return err
 }
 
 // ParametersOf returns the parameters of a request: those its description was
@@ -124,20 +139,16 @@ func (p *Parameters) Get(name string) string {
 	return ""
 }
 
-// Bool returns the value of a Boolean parameter as Kubernetes reads it: false when
-// it is absent, 0, or "false" in any case; true when it is 1, "true" in any case, or
-// has no value. Kubernetes takes everything else as true; it is refused here with
-// status 400, since other readers do not.
-func (p *Parameters) Bool(name string) (bool, error) {
-	if !p.Has(name) {
-		return false, nil
-	}
-	switch value := p.Get(name); {
+// boolean is the value of a Boolean parameter as Kubernetes reads it: false is 0, or
+// "false" in any case; true is 1, "true" in any case, or no value. Kubernetes takes
+// everything else as true; it is refused here with status 400, since other readers
+// do not.
+func boolean(name, value string) (bool, error) {
+	switch {
 	case value == "", value == "1", strings.EqualFold(value, "true"):
 		return true, nil
 	case value == "0", strings.EqualFold(value, "false"):
 		return false, nil
-	default:
-		return false, status.BadRequest("%s must be true or false, not %q", name, value)
 	}
+	return false, status.BadRequest("%s must be true or false, not %q", name, value)
 }
