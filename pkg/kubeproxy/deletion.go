@@ -27,6 +27,8 @@ func guardsDeletion(info *request.Info) bool {
 	switch resource {
 	case schema.GroupResource{Resource: "resourcequotas"}:
 		return true
+	case schema.GroupResource{Group: groupQuota, Resource: "resourcequotas"}:
+		return false // it limits nothing any more
 	case schema.GroupResource{Resource: "namespaces"}, schema.GroupResource{Group: groupIAM, Resource: "users"},
 		schema.GroupResource{Group: groupTenant, Resource: "workspaces"}, schema.GroupResource{Group: groupTenant, Resource: "workspacetemplates"}:
 		return false // what goes with them is decided by the right to delete them

@@ -89,7 +89,6 @@ func TestWithoutPlatform(t *testing.T) {
 		"/api/v1/configmaps?watch=1":                                           hidden,
 		"/api/v1/watch/secrets":                                                hidden,
 		"/api/v1/secrets?fieldSelector=type%3Da":                               "type=a," + hidden,
-		"/api/v1/secrets?fieldSelector=&fieldSelector=type%3Da":                hidden,
 		"/api/v1/secrets?fieldSelector=metadata.namespace%3Dkubesphere-system": "metadata.namespace=kubesphere-system," + hidden,
 		"/api/v1/namespaces/default/secrets?fieldSelector=a%3Db":               "a=b",
 		"/api/v1/pods": "", "/api/v1/namespaces": "",
