@@ -85,10 +85,10 @@ func TestWithoutPlatform(t *testing.T) {
 	const hidden = "metadata.namespace!=kubesphere-controls-system,metadata.namespace!=kubesphere-system"
 	p := &Proxy{rights: hiding{}}
 	for target, want := range map[string]string{
-		"/api/v1/secrets":                                                      hidden,
-		"/api/v1/configmaps?watch=1":                                           hidden,
-		"/api/v1/watch/secrets":                                                hidden,
-		"/api/v1/secrets?fieldSelector=type%3Da":                               "type=a," + hidden,
+		"/api/v1/secrets":                        hidden,
+		"/api/v1/configmaps?watch=1":             hidden,
+		"/api/v1/watch/secrets":                  hidden,
+		"/api/v1/secrets?fieldSelector=type%3Da": "type=a," + hidden,
 		"/api/v1/secrets?fieldSelector=metadata.namespace%3Dkubesphere-system": "metadata.namespace=kubesphere-system," + hidden,
 		"/api/v1/namespaces/default/secrets?fieldSelector=a%3Db":               "a=b",
 		"/api/v1/pods": "", "/api/v1/namespaces": "",
