@@ -39,7 +39,7 @@ func racing(times int64) http.HandlerFunc {
 			_, _ = io.WriteString(w, `{"kind":"Status","status":"Failure","reason":"Conflict","code":409}`)
 		case writes && r.Method == http.MethodPatch && strings.Contains(string(body), "/metadata/resourceVersion") && !strings.Contains(string(body), fmt.Sprintf(`"value":"%d"`, version.Load())):
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			_, _ = io.WriteString(w, `{"kind":"Status","status":"Failure","code":422,"message":"testing value /metadata/resourceVersion failed"}`)
+			_, _ = io.WriteString(w, `{"kind":"Status","status":"Failure","code":422,"message":"the server rejected our request due to an error in our request"}`)
 		default:
 			_, _ = io.WriteString(w, role())
 		}
