@@ -2,6 +2,7 @@ package iam
 
 import (
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -115,6 +116,7 @@ func (h *Handler) linkIdentity(w http.ResponseWriter, r *http.Request) error {
 		case errors.Is(err, identity.ErrIncorrect):
 			return status.BadRequest("the identity provider does not confirm that")
 		case errors.Is(err, identity.ErrUnavailable):
+			slog.WarnContext(r.Context(), "identity provider failed", "id", request.ID(r.Context()), "provider", provider.Name, "error", err)
 			return status.Unavailable(5, "the identity provider does not answer at the moment")
 		case err != nil:
 			return err
