@@ -46,13 +46,16 @@ var (
 // take a container without an ID for one that was never created, and offer no log
 // of it.
 func completeStatuses(stage *internalversion.Stage) {
-	template := stage.Spec.Next.StatusTemplate
-	template = firstLine.ReplaceAllString(template, "$0\n"+
-		"  containerID: {{ ContainerID $$.metadata.uid .name | Quote }}\n"+
-		"  imageID: {{ ImageID .image | Quote }}")
-	template = notYetStarted.ReplaceAllString(template, "  restartCount: 0\n  started: true\n  state:")
-	template = initHasStopped.ReplaceAllString(template, "  {{ else }}\n  started: false\n  state:")
-	stage.Spec.Next.StatusTemplate = template
+	for _, step := range stage.Spec.Steps {
+		if step.Patch == nil {
+			continue
+		}
+		template := firstLine.ReplaceAllString(step.Patch.Template, "$0\n"+
+			"  containerID: {{ ContainerID $$.metadata.uid .name | Quote }}\n"+
+			"  imageID: {{ ImageID .image | Quote }}")
+		template = notYetStarted.ReplaceAllString(template, "  restartCount: 0\n  started: true\n  state:")
+		step.Patch.Template = initHasStopped.ReplaceAllString(template, "  {{ else }}\n  started: false\n  state:")
+	}
 }
 
 // stageFunctions are the functions the templates of stages have beside KWOK's own.

@@ -39,7 +39,7 @@ func TestContainerStatusesAreComplete(t *testing.T) {
 		{"pod-complete", map[string]bool{"main": false, "side": false}},
 	} {
 		t.Run(test.stage, func(t *testing.T) {
-			text, err := renderer.ToJSON(stageNamed(t, all, test.stage).Spec.Next.StatusTemplate, pod)
+			text, err := renderer.ToJSON(stageNamed(t, all, test.stage).Spec.Steps[0].Patch.Template, pod)
 			if err != nil {
 				t.Fatal(err)
 			}
