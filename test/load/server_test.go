@@ -165,6 +165,19 @@ func (p *process) do(ctx context.Context, method, path, token, body string, head
 	return response.StatusCode, size, err
 }
 
+// processor is the time of processors the process has used.
+func (p *process) processor(t testing.TB) time.Duration {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.pid))
+	if err != nil {
+		t.Skip("there is no /proc")
+	}
+	values := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	user, _ := strconv.Atoi(values[11])
+	system, _ := strconv.Atoi(values[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // percentile99 asks for a path again and again from a few clients and returns the
 // 99th percentile of how long it took.
 func (p *process) percentile99(t testing.TB, path, token string, requests int) time.Duration {
