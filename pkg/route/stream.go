@@ -52,7 +52,7 @@ func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	compress := r != nil && !pretty && acceptsGzip(r)
-	if r != nil && !pretty && s.Count > 0 {
+	if r != nil && !pretty {
 		header.Add("Vary", "Accept-Encoding")
 	}
 	out := &streamWriter{w: w, pretty: pretty, compress: compress}
