@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 )
 
@@ -39,7 +40,7 @@ func TestPatchBombs(t *testing.T) {
 	t.Cleanup(func() {
 		c := kubernetes(t, "")
 		_ = c.Delete(context.Background(), &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "costs-bomber"}})
-		shared.do(t, "DELETE", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces/costs-bombs", nil, bearer(admin.token))
+		_ = c.Delete(context.Background(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "costs-bombs"}})
 	})
 	admin.must(t, 200, "POST", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces/costs-bombs/namespaces", newNamespace("costs-bombs-p"))
 	admin.must(t, 200, "POST", "/kapis/iam.kubesphere.io/v1alpha2/workspaces/costs-bombs/groups", fields{"metadata": fields{"name": "costs-bombs-g"}})
