@@ -365,9 +365,14 @@ func TestIsolationNamesTaken(t *testing.T) {
 	create(t, c, namespace)
 	open := networkingv1.NetworkPolicySpec{Ingress: []networkingv1.NetworkPolicyIngressRule{{}}}
 	for _, name := range []string{"network-isolate", "nsnp-mine"} {
-		create(t, c, &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: name}, Spec: open})
+		// They go with the namespace: the server takes the name when it is free.
+		if err := c.Create(t.Context(), &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: name}, Spec: open}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	create(t, c, &networkv1alpha1.NamespaceNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "mine"}})
+	if err := c.Create(t.Context(), &networkv1alpha1.NamespaceNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: namespace.Name, Name: "mine"}}); err != nil {
+		t.Fatal(err)
+	}
 	if err := c.Patch(t.Context(), namespace, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"kubesphere.io/network-isolate":"enabled"}}}`))); err != nil {
 		t.Fatal(err)
 	}
@@ -403,7 +408,7 @@ func TestIPPools(t *testing.T) {
 	of := viewer + "/namespaces/" + x.project + "/ippools"
 	eventually(t, 20*time.Second, func() error {
 		got := names(decode[list](t, x.viewer.must(t, 200, "GET", of+"?sortBy=name&ascending=true&limit=-1", nil)))
-		if !slices.Equal(got, []string{"pool-default", "pool-ours"}) {
+		if !slices.Equal(got, []string{"/pool-default", "/pool-ours"}) {
 			return fmt.Errorf("the namespace has %v", got)
 		}
 		return nil
