@@ -21,6 +21,7 @@ func TestContainerStatusesAreComplete(t *testing.T) {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "8c1d6a4e"},
 		Spec: corev1.PodSpec{
+			NodeName:       "node-1",
 			InitContainers: []corev1.Container{{Name: "prepare", Image: "busybox:1"}, {Name: "proxy", Image: "envoy:1", RestartPolicy: &always}},
 			Containers:     []corev1.Container{{Name: "main", Image: "registry.example.com:5000/web:2"}, {Name: "side", Image: "side"}},
 		},
