@@ -2,10 +2,12 @@ package objects
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"testing"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // TestExcept: a list of all but some namespaces has no object of these, whatever
@@ -36,7 +38,11 @@ func TestExcept(t *testing.T) {
 		"of a namespace":  {nil, "c", 3},
 		"of the left out": {nil, "b", 0},
 	} {
-		q, _, err := query.Parse(test.parameters, kind.Filters)
+		parameters, err := request.ParseParameters(url.Values(test.parameters).Encode())
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		q, _, err := query.Parse(parameters, kind.Filters)
 		if err != nil {
 			t.Fatal(name, err)
 		}
