@@ -293,6 +293,15 @@ type IntstrIntOrString struct {
 	Type   int64  `json:"Type"`
 }
 
+// IppoolsList defines model for ippools.List.
+type IppoolsList struct {
+	// Items The pools of the page.
+	Items []RouteObject `json:"items"`
+
+	// TotalItems The number of pools that match, on all pages.
+	TotalItems int32 `json:"totalItems"`
+}
+
 // NodesDrained defines model for nodes.Drained.
 type NodesDrained struct {
 	// Evicted The pods that are gone, as NAMESPACE/NAME.
@@ -336,6 +345,7 @@ type OauthDiscovery struct {
 	IntrospectionEndpointAuthMethodsSupported  []string `json:"introspection_endpoint_auth_methods_supported"`
 	Issuer                                     string   `json:"issuer"`
 	JwksUri                                    string   `json:"jwks_uri"`
+	KsHttpsAddress                             *string  `json:"ks_https_address,omitempty"`
 	PromptValuesSupported                      []string `json:"prompt_values_supported"`
 	RequestParameterSupported                  bool     `json:"request_parameter_supported"`
 	RequestUriParameterSupported               bool     `json:"request_uri_parameter_supported"`
@@ -682,16 +692,19 @@ type RuntimeRawExtension map[string]interface{}
 // StatisticsData defines model for statistics.Data.
 type StatisticsData struct {
 	// Result One value.
-	Result []StatisticsValue `json:"result"`
+	Result *[]StatisticsValue `json:"result,omitempty"`
 
 	// ResultType vector
-	ResultType string `json:"resultType"`
+	ResultType *string `json:"resultType,omitempty"`
 }
 
 // StatisticsMetric defines model for statistics.Metric.
 type StatisticsMetric struct {
-	// Data The number now.
+	// Data The number now; empty when there is none.
 	Data StatisticsData `json:"data"`
+
+	// Error Why there is no number.
+	Error *string `json:"error,omitempty"`
 
 	// MetricName Name of the number.
 	MetricName string `json:"metric_name"`
@@ -4014,6 +4027,7 @@ type V1alpha2SessionSpec struct {
 	PreviousTokenHash     *string              `json:"previousTokenHash,omitempty"`
 	Provider              *string              `json:"provider,omitempty"`
 	RefreshTokenHash      *string              `json:"refreshTokenHash,omitempty"`
+	RefreshTokenKey       *string              `json:"refreshTokenKey,omitempty"`
 	Revoked               *bool                `json:"revoked,omitempty"`
 	RevokedReason         *string              `json:"revokedReason,omitempty"`
 	RotationNonce         *string              `json:"rotationNonce,omitempty"`
@@ -4372,6 +4386,12 @@ type ListUsersParams struct {
 	Notingroup *string `form:"notingroup,omitempty" json:"notingroup,omitempty"`
 }
 
+// CreateUserParams defines parameters for CreateUser.
+type CreateUserParams struct {
+	// ConfirmBindings Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.
+	ConfirmBindings *bool `form:"confirmBindings,omitempty" json:"confirmBindings,omitempty"`
+}
+
 // ListLoginRecordsParams defines parameters for ListLoginRecords.
 type ListLoginRecordsParams struct {
 	// Page Number of the page, from 1.
@@ -4498,6 +4518,12 @@ type ListGroupsParams struct {
 	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
 }
 
+// CreateGroupParams defines parameters for CreateGroup.
+type CreateGroupParams struct {
+	// ConfirmBindings Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.
+	ConfirmBindings *bool `form:"confirmBindings,omitempty" json:"confirmBindings,omitempty"`
+}
+
 // ListWorkspaceNamespacesRoleBindingsParams defines parameters for ListWorkspaceNamespacesRoleBindings.
 type ListWorkspaceNamespacesRoleBindingsParams struct {
 	// Page Number of the page, from 1.
@@ -4617,8 +4643,8 @@ type GetPlatformStatisticsParams struct {
 
 // GetWorkspaceStatisticsParams defines parameters for GetWorkspaceStatistics.
 type GetWorkspaceStatisticsParams struct {
-	// Type What is asked for.
-	Type string `form:"type" json:"type"`
+	// Type statistics for the counts; all else are measurements.
+	Type *string `form:"type,omitempty" json:"type,omitempty"`
 
 	// MetricsFilter Regular expression for the names of the numbers; all when it is missing.
 	MetricsFilter *string `form:"metrics_filter,omitempty" json:"metrics_filter,omitempty"`
@@ -4702,6 +4728,18 @@ type GetImageConfigParams struct {
 	Secret *string `form:"secret,omitempty" json:"secret,omitempty"`
 }
 
+// ListNamespaceIPPoolsParams defines parameters for ListNamespaceIPPools.
+type ListNamespaceIPPoolsParams struct {
+	// LabelSelector Selects pools by their labels.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Pools per page; 10 when it is missing, all with -1.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
 // ListRepositoryTagsParams defines parameters for ListRepositoryTags.
 type ListRepositoryTagsParams struct {
 	// Repository The repository, such as docker.io/library/nginx.
@@ -4725,8 +4763,11 @@ type ListNamespacedResourcesParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// Limit Objects per page; -1, the default, for all; 0 for the total only.
+	// Limit Objects per page; -1, the default, for all; 0 for the total only, in a form of Kubernetes for all.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue In a form of Kubernetes: the token of the page before, for the next page of the same state; 410 when it is not kept any more.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 
 	// SortBy Sort key: name, createTime (the default) or a column of the type. Several keys are separated by commas; then, and with a sign, each key has its own direction: -restarts,name.
 	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
@@ -5031,8 +5072,11 @@ type ListResourcesParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// Limit Objects per page; -1, the default, for all; 0 for the total only.
+	// Limit Objects per page; -1, the default, for all; 0 for the total only, in a form of Kubernetes for all.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue In a form of Kubernetes: the token of the page before, for the next page of the same state; 410 when it is not kept any more.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 
 	// SortBy Sort key: name, createTime (the default) or a column of the type. Several keys are separated by commas; then, and with a sign, each key has its own direction: -restarts,name.
 	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
@@ -5682,8 +5726,11 @@ type ListNamespacedObjectsParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// Limit Objects per page; -1, the default, for all; 0 for the total only.
+	// Limit Objects per page; -1, the default, for all; 0 for the total only, in a form of Kubernetes for all.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue In a form of Kubernetes: the token of the page before, for the next page of the same state; 410 when it is not kept any more.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 
 	// SortBy Sort key: name, createTime (the default) or a column of the type. Several keys are separated by commas; then, and with a sign, each key has its own direction: -restarts,name.
 	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
@@ -5913,8 +5960,11 @@ type ListWorkspacedObjectsParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// Limit Objects per page; -1, the default, for all; 0 for the total only.
+	// Limit Objects per page; -1, the default, for all; 0 for the total only, in a form of Kubernetes for all.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue In a form of Kubernetes: the token of the page before, for the next page of the same state; 410 when it is not kept any more.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 
 	// SortBy Sort key: name, createTime (the default) or a column of the type. Several keys are separated by commas; then, and with a sign, each key has its own direction: -restarts,name.
 	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
@@ -6144,8 +6194,11 @@ type ListClusterObjectsParams struct {
 	// Page Number of the page, from 1.
 	Page *int `form:"page,omitempty" json:"page,omitempty"`
 
-	// Limit Objects per page; -1, the default, for all; 0 for the total only.
+	// Limit Objects per page; -1, the default, for all; 0 for the total only, in a form of Kubernetes for all.
 	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Continue In a form of Kubernetes: the token of the page before, for the next page of the same state; 410 when it is not kept any more.
+	Continue *string `form:"continue,omitempty" json:"continue,omitempty"`
 
 	// SortBy Sort key: name, createTime (the default) or a column of the type. Several keys are separated by commas; then, and with a sign, each key has its own direction: -restarts,name.
 	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
@@ -7741,7 +7794,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-	CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateUserWithBody(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateUser Create a user
 	//
@@ -7750,7 +7803,7 @@ type ClientInterface interface {
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-	CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateUser(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteUser Delete a user
 	//
@@ -7926,21 +7979,21 @@ type ClientInterface interface {
 
 	// CreateGroupWithBody Create a group in a workspace
 	//
-	// The label iam.kubesphere.io/group-parent names the group it is below.
+	// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-	CreateGroupWithBody(ctx context.Context, workspace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateGroupWithBody(ctx context.Context, workspace string, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateGroup Create a group in a workspace
 	//
-	// The label iam.kubesphere.io/group-parent names the group it is below.
+	// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 	//
 	// Takes a body of the `application/json` content type.
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-	CreateGroup(ctx context.Context, workspace string, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+	CreateGroup(ctx context.Context, workspace string, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteGroup Delete a group of a workspace
 	//
@@ -8179,6 +8232,8 @@ type ClientInterface interface {
 
 	// GetWorkspaceStatistics Count projects, members and roles of a workspace
 	//
+	// With type=statistics. Without it the names of the measurements are answered, each with the reason why there is no value: measurements need Prometheus.
+	//
 	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
 	GetWorkspaceStatistics(ctx context.Context, workspace string, params *GetWorkspaceStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -8330,7 +8385,7 @@ type ClientInterface interface {
 
 	// GetKubeconfig Get a kubeconfig for this server
 	//
-	// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials.
+	// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials. The server is the configured public address; a comment and a Warning header say so when there is none.
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 	GetKubeconfig(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -8366,6 +8421,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
 	GetImageConfig(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNamespaceIPPools List the address pools of a namespace
+	//
+	// The default pools, and those of the workspace of the namespace.
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/ippools (the `ListNamespaceIPPools` operationId).
+	ListNamespaceIPPools(ctx context.Context, namespace string, params *ListNamespaceIPPoolsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// VerifyRegistrySecretWithBody Check a secret for pulling images
 	//
@@ -10987,8 +11049,8 @@ func (c *Client) ListUsers(ctx context.Context, params *ListUsersParams, reqEdit
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequestWithBody(c.Server, contentType, body)
+func (c *Client) CreateUserWithBody(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11006,8 +11068,8 @@ func (c *Client) CreateUserWithBody(ctx context.Context, contentType string, bod
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-func (c *Client) CreateUser(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateUserRequest(c.Server, body)
+func (c *Client) CreateUser(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateUserRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11432,13 +11494,13 @@ func (c *Client) ListGroups(ctx context.Context, workspace string, params *ListG
 
 // CreateGroupWithBody Create a group in a workspace
 //
-// The label iam.kubesphere.io/group-parent names the group it is below.
+// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-func (c *Client) CreateGroupWithBody(ctx context.Context, workspace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateGroupRequestWithBody(c.Server, workspace, contentType, body)
+func (c *Client) CreateGroupWithBody(ctx context.Context, workspace string, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGroupRequestWithBody(c.Server, workspace, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11451,13 +11513,13 @@ func (c *Client) CreateGroupWithBody(ctx context.Context, workspace string, cont
 
 // CreateGroup Create a group in a workspace
 //
-// The label iam.kubesphere.io/group-parent names the group it is below.
+// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 //
 // Takes a body of the `application/json` content type.
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-func (c *Client) CreateGroup(ctx context.Context, workspace string, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewCreateGroupRequest(c.Server, workspace, body)
+func (c *Client) CreateGroup(ctx context.Context, workspace string, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateGroupRequest(c.Server, workspace, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -12035,6 +12097,8 @@ func (c *Client) GetPlatformStatistics(ctx context.Context, params *GetPlatformS
 
 // GetWorkspaceStatistics Count projects, members and roles of a workspace
 //
+// With type=statistics. Without it the names of the measurements are answered, each with the reason why there is no value: measurements need Prometheus.
+//
 // Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
 func (c *Client) GetWorkspaceStatistics(ctx context.Context, workspace string, params *GetWorkspaceStatisticsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetWorkspaceStatisticsRequest(c.Server, workspace, params)
@@ -12436,7 +12500,7 @@ func (c *Client) VerifyRegistry(ctx context.Context, body VerifyRegistryJSONRequ
 
 // GetKubeconfig Get a kubeconfig for this server
 //
-// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials.
+// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials. The server is the configured public address; a comment and a Warning header say so when there is none.
 //
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha2/users/{user}/kubeconfig (the `GetKubeconfig` operationId).
 func (c *Client) GetKubeconfig(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -12533,6 +12597,23 @@ func (c *Client) GetComponent(ctx context.Context, component string, reqEditors 
 // Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
 func (c *Client) GetImageConfig(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetImageConfigRequest(c.Server, namespace, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNamespaceIPPools List the address pools of a namespace
+//
+// The default pools, and those of the workspace of the namespace.
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/ippools (the `ListNamespaceIPPools` operationId).
+func (c *Client) ListNamespaceIPPools(ctx context.Context, namespace string, params *ListNamespaceIPPoolsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNamespaceIPPoolsRequest(c.Server, namespace, params)
 	if err != nil {
 		return nil, err
 	}
@@ -18298,18 +18379,18 @@ func NewListUsersRequest(server string, params *ListUsersParams) (*http.Request,
 }
 
 // NewCreateUserRequest calls the generic CreateUser builder with application/json body
-func NewCreateUserRequest(server string, body CreateUserJSONRequestBody) (*http.Request, error) {
+func NewCreateUserRequest(server string, params *CreateUserParams, body CreateUserJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateUserRequestWithBody(server, "application/json", bodyReader)
+	return NewCreateUserRequestWithBody(server, params, "application/json", bodyReader)
 }
 
 // NewCreateUserRequestWithBody constructs an http.Request for the CreateUser method, with any body, and a specified content type
-func NewCreateUserRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateUserRequestWithBody(server string, params *CreateUserParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -18325,6 +18406,33 @@ func NewCreateUserRequestWithBody(server string, contentType string, body io.Rea
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ConfirmBindings != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "confirmBindings", *params.ConfirmBindings, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -19584,18 +19692,18 @@ func NewListGroupsRequest(server string, workspace string, params *ListGroupsPar
 }
 
 // NewCreateGroupRequest calls the generic CreateGroup builder with application/json body
-func NewCreateGroupRequest(server string, workspace string, body CreateGroupJSONRequestBody) (*http.Request, error) {
+func NewCreateGroupRequest(server string, workspace string, params *CreateGroupParams, body CreateGroupJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
 	buf, err := json.Marshal(body)
 	if err != nil {
 		return nil, err
 	}
 	bodyReader = bytes.NewReader(buf)
-	return NewCreateGroupRequestWithBody(server, workspace, "application/json", bodyReader)
+	return NewCreateGroupRequestWithBody(server, workspace, params, "application/json", bodyReader)
 }
 
 // NewCreateGroupRequestWithBody constructs an http.Request for the CreateGroup method, with any body, and a specified content type
-func NewCreateGroupRequestWithBody(server string, workspace string, contentType string, body io.Reader) (*http.Request, error) {
+func NewCreateGroupRequestWithBody(server string, workspace string, params *CreateGroupParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -19618,6 +19726,33 @@ func NewCreateGroupRequestWithBody(server string, workspace string, contentType 
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.ConfirmBindings != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "confirmBindings", *params.ConfirmBindings, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -21070,12 +21205,16 @@ func NewGetWorkspaceStatisticsRequest(server string, workspace string, params *G
 		// per the OpenAPI spec (e.g. "color=blue,black,brown").
 		var rawQueryFragments []string
 
-		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-			return nil, err
-		} else {
-			for _, qp := range strings.Split(queryFrag, "&") {
-				rawQueryFragments = append(rawQueryFragments, qp)
+		if params.Type != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "type", *params.Type, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
 			}
+
 		}
 
 		if params.MetricsFilter != nil {
@@ -22385,6 +22524,91 @@ func NewGetImageConfigRequest(server string, namespace string, params *GetImageC
 	return req, nil
 }
 
+// NewListNamespaceIPPoolsRequest constructs an http.Request for the ListNamespaceIPPools method
+func NewListNamespaceIPPoolsRequest(server string, namespace string, params *ListNamespaceIPPoolsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "namespace", namespace, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/resources.kubesphere.io/v1alpha3/namespaces/%s/ippools", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewVerifyRegistrySecretRequest calls the generic VerifyRegistrySecret builder with application/json body
 func NewVerifyRegistrySecretRequest(server string, namespace string, secret string, body VerifyRegistrySecretJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -22601,6 +22825,18 @@ func NewListNamespacedResourcesRequest(server string, namespace string, resource
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -23957,6 +24193,18 @@ func NewListResourcesRequest(server string, resources string, params *ListResour
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -28285,6 +28533,18 @@ func NewListNamespacedObjectsRequest(server string, group string, version string
 
 		}
 
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.SortBy != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -29646,6 +29906,18 @@ func NewListWorkspacedObjectsRequest(server string, group string, version string
 
 		}
 
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.SortBy != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -30991,6 +31263,18 @@ func NewListClusterObjectsRequest(server string, group string, version string, r
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Continue != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "continue", *params.Continue, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -34215,7 +34499,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-	CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+	CreateUserWithBodyWithResponse(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
 
 	// CreateUserWithResponse Create a user
 	//
@@ -34224,7 +34508,7 @@ type ClientWithResponsesInterface interface {
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-	CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
+	CreateUserWithResponse(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error)
 
 	// DeleteUserWithResponse Delete a user
 	//
@@ -34428,21 +34712,21 @@ type ClientWithResponsesInterface interface {
 
 	// CreateGroupWithBodyWithResponse Create a group in a workspace
 	//
-	// The label iam.kubesphere.io/group-parent names the group it is below.
+	// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-	CreateGroupWithBodyWithResponse(ctx context.Context, workspace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
+	CreateGroupWithBodyWithResponse(ctx context.Context, workspace string, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
 
 	// CreateGroupWithResponse Create a group in a workspace
 	//
-	// The label iam.kubesphere.io/group-parent names the group it is below.
+	// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-	CreateGroupWithResponse(ctx context.Context, workspace string, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
+	CreateGroupWithResponse(ctx context.Context, workspace string, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error)
 
 	// DeleteGroupWithResponse Delete a group of a workspace
 	//
@@ -34707,6 +34991,8 @@ type ClientWithResponsesInterface interface {
 
 	// GetWorkspaceStatisticsWithResponse Count projects, members and roles of a workspace
 	//
+	// With type=statistics. Without it the names of the measurements are answered, each with the reason why there is no value: measurements need Prometheus.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
@@ -34892,7 +35178,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetKubeconfigWithResponse Get a kubeconfig for this server
 	//
-	// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials.
+	// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials. The server is the configured public address; a comment and a Warning header say so when there is none.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -34942,6 +35228,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/imageconfig (the `GetImageConfig` operationId).
 	GetImageConfigWithResponse(ctx context.Context, namespace string, params *GetImageConfigParams, reqEditors ...RequestEditorFn) (*GetImageConfigResponse, error)
+
+	// ListNamespaceIPPoolsWithResponse List the address pools of a namespace
+	//
+	// The default pools, and those of the workspace of the namespace.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/ippools (the `ListNamespaceIPPools` operationId).
+	ListNamespaceIPPoolsWithResponse(ctx context.Context, namespace string, params *ListNamespaceIPPoolsParams, reqEditors ...RequestEditorFn) (*ListNamespaceIPPoolsResponse, error)
 
 	// VerifyRegistrySecretWithBodyWithResponse Check a secret for pulling images
 	//
@@ -43213,6 +43508,61 @@ func (r GetImageConfigResponse) ContentType() string {
 	return ""
 }
 
+type ListNamespaceIPPoolsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IppoolsList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNamespaceIPPoolsResponse) GetJSON200() *IppoolsList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListNamespaceIPPoolsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListNamespaceIPPoolsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNamespaceIPPoolsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNamespaceIPPoolsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNamespaceIPPoolsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNamespaceIPPoolsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type VerifyRegistrySecretResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -49283,8 +49633,8 @@ func (c *ClientWithResponses) ListUsersWithResponse(ctx context.Context, params 
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
-	rsp, err := c.CreateUserWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context, params *CreateUserParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
+	rsp, err := c.CreateUserWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -49298,8 +49648,8 @@ func (c *ClientWithResponses) CreateUserWithBodyWithResponse(ctx context.Context
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/users (the `CreateUser` operationId).
-func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
-	rsp, err := c.CreateUser(ctx, body, reqEditors...)
+func (c *ClientWithResponses) CreateUserWithResponse(ctx context.Context, params *CreateUserParams, body CreateUserJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateUserResponse, error) {
+	rsp, err := c.CreateUser(ctx, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -49652,13 +50002,13 @@ func (c *ClientWithResponses) ListGroupsWithResponse(ctx context.Context, worksp
 
 // CreateGroupWithBodyWithResponse Create a group in a workspace
 //
-// The label iam.kubesphere.io/group-parent names the group it is below.
+// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-func (c *ClientWithResponses) CreateGroupWithBodyWithResponse(ctx context.Context, workspace string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
-	rsp, err := c.CreateGroupWithBody(ctx, workspace, contentType, body, reqEditors...)
+func (c *ClientWithResponses) CreateGroupWithBodyWithResponse(ctx context.Context, workspace string, params *CreateGroupParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
+	rsp, err := c.CreateGroupWithBody(ctx, workspace, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -49667,13 +50017,13 @@ func (c *ClientWithResponses) CreateGroupWithBodyWithResponse(ctx context.Contex
 
 // CreateGroupWithResponse Create a group in a workspace
 //
-// The label iam.kubesphere.io/group-parent names the group it is below.
+// The label iam.kubesphere.io/group-parent names the group it is below; root is none.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/groups (the `CreateGroup` operationId).
-func (c *ClientWithResponses) CreateGroupWithResponse(ctx context.Context, workspace string, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
-	rsp, err := c.CreateGroup(ctx, workspace, body, reqEditors...)
+func (c *ClientWithResponses) CreateGroupWithResponse(ctx context.Context, workspace string, params *CreateGroupParams, body CreateGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateGroupResponse, error) {
+	rsp, err := c.CreateGroup(ctx, workspace, params, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -50141,6 +50491,8 @@ func (c *ClientWithResponses) GetPlatformStatisticsWithResponse(ctx context.Cont
 
 // GetWorkspaceStatisticsWithResponse Count projects, members and roles of a workspace
 //
+// With type=statistics. Without it the names of the measurements are answered, each with the reason why there is no value: measurements need Prometheus.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/workspaces/{workspace} (the `GetWorkspaceStatistics` operationId).
@@ -50476,7 +50828,7 @@ func (c *ClientWithResponses) VerifyRegistryWithResponse(ctx context.Context, bo
 
 // GetKubeconfigWithResponse Get a kubeconfig for this server
 //
-// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials.
+// One's own holds an access token, whose session ends when the password is changed. That of another user holds no credentials. The server is the configured public address; a comment and a Warning header say so when there is none.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -50567,6 +50919,21 @@ func (c *ClientWithResponses) GetImageConfigWithResponse(ctx context.Context, na
 		return nil, err
 	}
 	return ParseGetImageConfigResponse(rsp)
+}
+
+// ListNamespaceIPPoolsWithResponse List the address pools of a namespace
+//
+// The default pools, and those of the workspace of the namespace.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/resources.kubesphere.io/v1alpha3/namespaces/{namespace}/ippools (the `ListNamespaceIPPools` operationId).
+func (c *ClientWithResponses) ListNamespaceIPPoolsWithResponse(ctx context.Context, namespace string, params *ListNamespaceIPPoolsParams, reqEditors ...RequestEditorFn) (*ListNamespaceIPPoolsResponse, error) {
+	rsp, err := c.ListNamespaceIPPools(ctx, namespace, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNamespaceIPPoolsResponse(rsp)
 }
 
 // VerifyRegistrySecretWithBodyWithResponse Check a secret for pulling images
@@ -57665,6 +58032,46 @@ func ParseGetImageConfigResponse(rsp *http.Response) (*GetImageConfigResponse, e
 
 	case rsp.StatusCode == 404:
 		break // No content-type
+
+	}
+
+	return response, nil
+}
+
+// ParseListNamespaceIPPoolsResponse parses an HTTP response from a ListNamespaceIPPoolsWithResponse call
+func ParseListNamespaceIPPoolsResponse(rsp *http.Response) (*ListNamespaceIPPoolsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNamespaceIPPoolsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IppoolsList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
 
 	}
 
