@@ -51,6 +51,16 @@ func TestSecondStartChangesNothing(t *testing.T) {
 	if err := c.Update(t.Context(), role); err != nil {
 		t.Fatal(err)
 	}
+	wait.For(t, "the user admin to be reconciled", func() error {
+		admin := &iamv1alpha2.User{}
+		if err := c.Get(t.Context(), clientKey("admin"), admin); err != nil {
+			return err
+		}
+		if len(admin.Finalizers) == 0 || admin.Status.State != iamv1alpha2.UserActive {
+			return fmt.Errorf("finalizers %v, state %q", admin.Finalizers, admin.Status.State)
+		}
+		return nil
+	})
 	before := settledVersions(t, c)
 	second := run(t, func(c *config.Config) {
 		c.Kubernetes.KubeConfig = first.kubeconfig
@@ -76,15 +86,15 @@ func TestSecondStartChangesNothing(t *testing.T) {
 }
 
 // settledVersions are the versions of everything setup makes when nothing has
-// changed for a second: the reconcilers of a first start take a moment.
+// changed for five seconds: the reconcilers of a first start take a moment.
 func settledVersions(t *testing.T, c client.Client) map[string]string {
 	t.Helper()
 	last, since := versions(t, c), time.Now()
-	wait.For(t, "nothing to change for a second", func() error {
+	wait.For(t, "nothing to change for five seconds", func() error {
 		if now := versions(t, c); !maps.Equal(now, last) {
 			last, since = now, time.Now()
 		}
-		if quiet := time.Since(since); quiet < time.Second {
+		if quiet := time.Since(since); quiet < 5*time.Second {
 			return fmt.Errorf("something changed %s ago", quiet)
 		}
 		return nil
