@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,7 @@ func run(in io.Reader, out io.Writer) error {
 		kept: map[string]map[string]any{"definitions": {}, "parameters": {}},
 	}
 	k.keep(paths)
+	dropUndefinedRequired(k.kept["definitions"])
 	document["paths"], document["definitions"], document["parameters"] = paths, k.kept["definitions"], k.kept["parameters"]
 	delete(document, "security")
 	delete(document, "securityDefinitions")
@@ -69,6 +71,33 @@ func (k keeper) keep(value any) {
 	case []any:
 		for _, inner := range value {
 			k.keep(inner)
+		}
+	}
+}
+
+// dropUndefinedRequired takes names out of "required" that "properties" does not
+// define. Kubernetes leaves out the properties of what has a nullable field, but
+// not their names, which makes the document invalid.
+func dropUndefinedRequired(value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		if required, isList := value["required"].([]any); isList {
+			properties, _ := value["properties"].(map[string]any)
+			required = slices.DeleteFunc(required, func(name any) bool {
+				text, isText := name.(string)
+				return isText && properties[text] == nil
+			})
+			value["required"] = required
+			if len(required) == 0 {
+				delete(value, "required")
+			}
+		}
+		for _, inner := range value {
+			dropUndefinedRequired(inner)
+		}
+	case []any:
+		for _, inner := range value {
+			dropUndefinedRequired(inner)
 		}
 	}
 }
