@@ -14,9 +14,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	"k8s.io/client-go/discovery"
 	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
@@ -33,14 +30,12 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/resources"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
-	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
@@ -357,31 +352,6 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	a.server, err = server.New(ctx, options)
 	return err
-}
-
-// authorizer decides about all requests that are not public.
-func (a *app) authorizer(mode string, rights *authz.RBAC, reserved sets.Set[string]) authorizer.UnconditionalAuthorizer {
-	if mode == config.ModeAlwaysDeny {
-		return authorizerfactory.NewAlwaysDenyAuthorizer()
-	}
-	decide := decider(a.types, rights, a.kubectl.Own, reserved, a.extensions.ServesPath)
-	if a.config.Authentication.PasswordPolicy.EnforceFirstChange {
-		decide = authz.AnyOf{authz.FirstChange{Waits: a.directory.Waits}, decide}
-	}
-	return decide
-}
-
-func decider(types *objects.Resolver, rights *authz.RBAC, kubectl func(user, namespace, pod string) bool, reserved sets.Set[string], delegated func(path string) bool) authorizer.UnconditionalAuthorizer {
-	return authz.ClusterTypes{
-		Served: reserved, Delegated: delegated,
-		Next: authz.AnyOf{authz.Scoped{}, authz.Own{Filtered: resources.Filtered(types), Rights: rights, Kubectl: kubectl}, rights},
-	}
-}
-
-// Authorizer decides about all requests for the routes, by rights alone: it
-// needs no Kubernetes.
-func Authorizer(groups []route.Group, rights *authz.RBAC) authorizer.UnconditionalAuthorizer {
-	return authz.AnyOf{publicPaths(groups), decider(&objects.Resolver{Catalog: objects.NewCatalog()}, rights, nil, served(groups), nil)}
 }
 
 // checks are the conditions for being ready.
