@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -29,8 +30,7 @@ func guardsDeletion(info *request.Info) bool {
 		return true
 	case schema.GroupResource{Group: groupQuota, Resource: "resourcequotas"}:
 		return false // it limits nothing any more
-	case schema.GroupResource{Resource: "namespaces"}, schema.GroupResource{Group: groupIAM, Resource: "users"},
-		schema.GroupResource{Group: groupTenant, Resource: "workspaces"}, schema.GroupResource{Group: groupTenant, Resource: "workspacetemplates"}:
+	case schema.GroupResource{Resource: "namespaces"}, schema.GroupResource{Group: groupIAM, Resource: "users"}:
 		return false // what goes with them is decided by the right to delete them
 	}
 	return guarded[resource] || interceptors[resource]
@@ -39,6 +39,9 @@ func guardsDeletion(info *request.Info) bool {
 // guardDeletion returns a deletion the caller may make, or why not.
 func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
+	if resource.Group == groupTenant {
+		return r, checkWorkspaceDeletion(info, resource)
+	}
 	if info.Verb == "deletecollection" {
 		return p.guardCollection(r, info, who, resource)
 	}
@@ -92,6 +95,8 @@ func (p *Proxy) permitDeletion(ctx context.Context, who user.Info, resource sche
 		return p.rights.MayNarrow(ctx, who, scopeOf(object), resource, object.GetName(), rules)
 	case "rolebindings", "clusterrolebindings", "globalrolebindings", "workspacerolebindings":
 		return p.permitRevocation(ctx, who, object)
+	case "clustertrustbundles":
+		return nil // to trust a signer no longer takes no power
 	case "resourcequotas":
 		if !ofWorkspaceQuota(object) {
 			return nil
@@ -104,6 +109,24 @@ func (p *Proxy) permitDeletion(ctx context.Context, who user.Info, resource sche
 	}
 	if interceptors[resource] {
 		return p.permitInterceptor(ctx, who, resource, object)
+	}
+	// Members of a group lose its roles, roles their templates: the APIs below
+	// /kapis check what exactly, here it takes everything.
+	missing, err := p.rights.Covers(ctx, who, authz.Scope{}, authz.Everything())
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	return status.Forbidden(resource, object.GetName(), "user %q may do this at the API of the platform below /kapis only", who.GetName())
+}
+
+// checkWorkspaceDeletion refuses to delete the workspace of the platform's own
+// namespaces: no user could create it again.
+func checkWorkspaceDeletion(info *request.Info, resource schema.GroupResource) error {
+	if info.Verb == "deletecollection" {
+		return status.Forbidden(resource, "", "workspaces are deleted one by one")
+	}
+	if info.Name == tenantv1alpha2.SystemWorkspace {
+		return status.Forbidden(resource, info.Name, "the namespaces of the platform are in it")
 	}
 	return nil
 }

@@ -109,6 +109,8 @@ func TestGuardsDeletion(t *testing.T) {
 	for target, want := range map[string]bool{
 		"DELETE /api/v1/namespaces/n/resourcequotas/q": true, "DELETE /api/v1/namespaces/n/resourcequotas": true, "DELETE /api/v1/namespaces/n": false,
 		"DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/n/rolebindings/b": true, "DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/n/roles": true,
+		"DELETE /apis/iam.kubesphere.io/v1alpha2/groups/g": true, "DELETE /apis/iam.kubesphere.io/v1alpha2/groupbindings/b": true, "DELETE /apis/iam.kubesphere.io/v1alpha2/rolebases/b": true,
+		"DELETE /apis/tenant.kubesphere.io/v1alpha2/workspacetemplates/w": true, "DELETE /apis/tenant.kubesphere.io/v1alpha1/workspaces": true,
 		"DELETE /apis/iam.kubesphere.io/v1alpha2/globalrolebindings/b": true, "DELETE /apis/iam.kubesphere.io/v1alpha2/users/u": false,
 		"DELETE /apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/p": true, "DELETE /api/v1/namespaces/n/pods/p": false,
 		"GET /apis/rbac.authorization.k8s.io/v1/clusterroles/r": false, "DELETE /kapis/rbac.authorization.k8s.io/v1/namespaces/n/roles/r": true,
@@ -116,6 +118,39 @@ func TestGuardsDeletion(t *testing.T) {
 		method, path, _ := strings.Cut(target, " ")
 		if got := guardsDeletion(parsed(t, method, path)); got != want {
 			t.Errorf("%s: %v", target, got)
+		}
+	}
+}
+
+// TestDeletionOfOthersRights: deleting what gives rights takes these rights, and the
+// platform's own workspace stays.
+func TestDeletionOfOthersRights(t *testing.T) {
+	for _, test := range []struct {
+		method, path, object string
+		byCluster            bool // by a user with all rights in the cluster only
+	}{
+		{"DELETE", "/apis/iam.kubesphere.io/v1alpha2/groups/g", `{"kind":"Group","metadata":{"name":"g"}}`, false},
+		{"DELETE", "/apis/iam.kubesphere.io/v1alpha2/groupbindings/b", `{"kind":"GroupBinding","metadata":{"name":"b"},"users":["zoe"]}`, false},
+		{"DELETE", "/apis/iam.kubesphere.io/v1alpha2/rolebases/b", `{"kind":"RoleBase","metadata":{"name":"b"}}`, false},
+		{"DELETE", "/apis/certificates.k8s.io/v1beta1/clustertrustbundles/b", `{"kind":"ClusterTrustBundle","metadata":{"name":"b"}}`, true},
+		{"DELETE", "/api/v1/namespaces/n/resourcequotas/q", `{"kind":"ResourceQuota","metadata":{"name":"q","labels":{"quota.kubesphere.io/resourcequota":"w"}}}`, true},
+	} {
+		info := parsed(t, test.method, test.path)
+		resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
+		for rights, want := range map[Rights]bool{clusterRights{}: test.byCluster, &authz.RBAC{All: true}: true} {
+			err := (&Proxy{rights: rights}).permitDeletion(t.Context(), &user.DefaultInfo{Name: "jane"}, resource, parse(t, test.object))
+			if (err == nil) != want {
+				t.Errorf("%s by %T: %v", test.path, rights, err)
+			}
+		}
+	}
+	for path, want := range map[string]bool{
+		"/apis/tenant.kubesphere.io/v1alpha2/workspacetemplates/w": true, "/apis/tenant.kubesphere.io/v1alpha2/workspacetemplates/system-workspace": false,
+		"/apis/tenant.kubesphere.io/v1alpha1/workspaces/system-workspace": false, "/apis/tenant.kubesphere.io/v1alpha1/workspaces": false,
+	} {
+		_, err := (&Proxy{rights: &authz.RBAC{All: true}}).guardDeletion(httptest.NewRequest("DELETE", path, nil), parsed(t, "DELETE", path), &user.DefaultInfo{Name: "admin"})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
 		}
 	}
 }

@@ -137,9 +137,6 @@ var fields = map[schema.GroupResource][]Field{
 	}, lifetime(Platform)...),
 }
 
-// HasFields reports whether a resource has reserved fields.
-func HasFields(resource schema.GroupResource) bool { return len(fields[resource]) > 0 }
-
 // Changed returns the reserved fields of a resource that differ between two
 // states of an object; before is nil for a new one.
 func Changed(resource schema.GroupResource, before, after metav1.Object) []Field {
