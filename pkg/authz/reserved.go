@@ -81,10 +81,10 @@ type Excess struct {
 	Missing rbacv1.PolicyRule
 }
 
-// FindExcess returns a role a subject was given, in any scope, by name or by
-// its groups, whose rules who does not hold in that scope; nil when there is
-// none. Whoever changes the credentials of the subject gets these roles.
-func (r *RBAC) FindExcess(ctx context.Context, who, subject user.Info) (*Excess, error) {
+// FindExcess returns a role of subject, in any scope and by name or by groups,
+// whose rules actor does not hold in that scope; nil when there is none. An actor
+// who changes the credentials of the subject gets the roles of the subject.
+func (r *RBAC) FindExcess(ctx context.Context, actor, subject user.Info) (*Excess, error) {
 	if r.All {
 		return nil, nil
 	}
@@ -93,12 +93,12 @@ func (r *RBAC) FindExcess(ctx context.Context, who, subject user.Info) (*Excess,
 		return nil, err
 	}
 	all := append(Everything(), rbacv1.PolicyRule{Verbs: []string{rbacv1.VerbAll}, NonResourceURLs: []string{rbacv1.NonResourceAll}})
-	if missing, err := r.Covers(ctx, who, Scope{}, all); err != nil || len(missing) == 0 {
+	if missing, err := r.Covers(ctx, actor, Scope{}, all); err != nil || len(missing) == 0 {
 		return nil, err
 	}
 	check := func(grants []grant, scope Scope) (*Excess, error) {
 		for _, g := range grants {
-			missing, err := r.Covers(ctx, who, scope, current.rules(g))
+			missing, err := r.Covers(ctx, actor, scope, current.rules(g))
 			if err != nil {
 				return nil, err
 			}

@@ -13,9 +13,10 @@ import (
 
 // AuthorizeRewritten parses a request whose path, query or method was changed and
 // authorizes the result for the user in its context. It returns the request with the
-// new description in its context, or the error to answer with. Every handler that
-// hands a changed request on does so through it: what is served is what was decided
-// last. place, unless nil, says where the request takes place if its path does not.
+// new description in its context, or the error to answer with. Handlers that
+// change the path, the method or the scope of a request forward what it returns, so
+// that the last decision is about the request that is sent; the proxy by itself only
+// narrows selectors. place, unless nil, says where the request takes place if its path does not.
 func AuthorizeRewritten(r *http.Request, decide authorizer.UnconditionalAuthorizer, place func(*request.Info)) (*http.Request, error) {
 	info, err := request.Parse(r)
 	if err != nil {

@@ -38,7 +38,7 @@ func (Scoped) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.
 	switch {
 	case !limited:
 		return authorizer.DecisionNoOpinion, "", nil
-	case credentials(a):
+	case isCredentialRequest(a):
 		return authorizer.DecisionDeny, "a personal access token is no way to further credentials", nil
 	case discovery(a), slices.ContainsFunc(scopes, func(scope string) bool { return includes(scope, a) }):
 		return authorizer.DecisionNoOpinion, "", nil
@@ -88,9 +88,9 @@ func resourceName(name string) bool {
 	return scopeName(resource) && (!found || scopeName(sub))
 }
 
-// credentials are what somebody logs in with, and what makes more of it. What
-// secrets hold is looked at by who writes them.
-func credentials(a authorizer.Attributes) bool {
+// isCredentialRequest reports whether a request reads or creates credentials. The
+// contents of Secrets are checked where they are written.
+func isCredentialRequest(a authorizer.Attributes) bool {
 	if !a.IsResourceRequest() {
 		return false
 	}

@@ -19,8 +19,8 @@ import (
 )
 
 // BoundError says that a name has bindings before there is a user or group of
-// that name, who would have their roles at once. Its status is a conflict that
-// tells how many there are; which is for those who may see them.
+// that name, who would have their roles at once. Its status is a conflict with
+// their number; WithNames adds their names for callers who may see them.
 type BoundError struct {
 	// Kind is User or Group.
 	Kind, Name string
@@ -50,9 +50,9 @@ func (e *BoundError) Status() metav1.Status {
 // maxShown bounds how many bindings are named.
 const maxShown = 20
 
-// Shown is the conflict with the names of the bindings, for users who may
+// WithNames is the conflict with the names of the bindings, for users who may
 // confirm them with the query parameter.
-func (e *BoundError) Shown(parameter string) error {
+func (e *BoundError) WithNames(parameter string) error {
 	shown := e.Bindings[:min(len(e.Bindings), maxShown)]
 	err := status.New(http.StatusConflict, metav1.StatusReasonConflict, "%s: %s; delete them, or confirm them with %s=true", e.Error(), strings.Join(shown, ", "), parameter)
 	err.ErrStatus.Details = &metav1.StatusDetails{Name: e.Name, Kind: e.Kind}

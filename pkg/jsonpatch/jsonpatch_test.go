@@ -60,7 +60,7 @@ func TestApply(t *testing.T) {
 }
 
 func TestMerge(t *testing.T) {
-	for _, test := range []struct{ document, patch, want string }{ // RFC 7386, appendix A
+	for _, test := range []struct{ document, patch, want string }{ // RFC 7396, appendix A
 		{`{"a":"b"}`, `{"a":"c"}`, `{"a":"c"}`},
 		{`{"a":"b"}`, `{"b":"c"}`, `{"a":"b","b":"c"}`},
 		{`{"a":"b","b":"c"}`, `{"a":null}`, `{"b":"c"}`},

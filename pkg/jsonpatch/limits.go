@@ -26,9 +26,9 @@ const (
 )
 
 var (
-	// ErrTooLarge is a patch that is beyond a limit.
+	// ErrTooLarge is returned for a patch beyond a limit.
 	ErrTooLarge = errors.New("the patch is too large")
-	// ErrMalformed is a patch that is no patch.
+	// ErrMalformed is returned for a body that is not a valid patch.
 	ErrMalformed = errors.New("malformed patch")
 )
 

@@ -2,7 +2,7 @@ package jsonpatch
 
 import "fmt"
 
-// Merge applies a merge patch (RFC 7386) to a JSON document. It fails with
+// Merge applies a merge patch (RFC 7396) to a JSON document. It fails with
 // ErrMalformed for what is no JSON object, and with ErrTooLarge.
 func Merge(document, patch []byte) ([]byte, error) {
 	var changes any

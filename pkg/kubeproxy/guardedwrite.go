@@ -133,7 +133,7 @@ func (c *conflictRecorder) replay() {
 	_, _ = c.ResponseWriter.Write(c.body.Bytes())
 }
 
-// mayReplace reports whether the caller may bring about what a written object gives,
+// mayReplace reports whether the caller holds all rights that the new object grants,
 // whatever the object was before. Then the write need not be bound to a version, which
 // protects what another client takes away meanwhile. outcome decides about the new
 // object alone.

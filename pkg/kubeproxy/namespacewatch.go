@@ -41,8 +41,8 @@ type namespaceEvent struct {
 }
 
 // namespaceWatch passes on the events of a watch about the namespaces the caller sees,
-// and about none. Whoever was told of a namespace is told of its end: a project's roles
-// are gone before the project is, and a member may be removed without any event.
+// and no other. A client that received ADDED for a namespace also receives DELETED: the
+// roles of a project go before the project, and members are removed without an event.
 type namespaceWatch struct {
 	upstream io.ReadCloser
 	visible  func() (authz.Visible, error)

@@ -22,7 +22,7 @@ const (
 	Role          Kind = "Role"
 )
 
-// Right is what writing something reserved takes.
+// Right is the right needed to write a reserved name or field.
 type Right int
 
 // The rights, each wider than the ones before.

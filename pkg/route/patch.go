@@ -52,9 +52,8 @@ func Patched(r *http.Request, present, into any) error {
 
 // ApplyPatch applies a patch of a media type to an object in JSON: a JSON patch
 // (RFC 6902) when the media type says so or the patch is an array, else a merge patch
-// (RFC 7386). What a
-// patch costs is bounded by pkg/jsonpatch. Errors are statuses: 400 for what is no
-// patch, 413 beyond a limit, 415 for another media type and 422 for a patch that
+// (RFC 7396). pkg/jsonpatch bounds what a patch costs. Errors are statuses: 400 for a
+// malformed patch, 413 beyond a limit, 415 for another media type and 422 for a patch that
 // cannot be applied to this object.
 func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 	media, _, _ := mime.ParseMediaType(contentType)

@@ -33,7 +33,7 @@ const (
 	retryLater = 10 * time.Second
 )
 
-// caller is who a request counts for: a user, or the address of a client that
+// caller is what a request is accounted to: a user, or the address of a client that
 // has not authenticated.
 type caller struct {
 	name          string

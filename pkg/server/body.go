@@ -49,7 +49,7 @@ func newBodyReader(c *config.Server) *bodyReader {
 }
 
 // awaitedBodies are the bodies that are being read, the oldest first. When there
-// are too many the oldest is given up: a client that sends at once is never it.
+// are too many the oldest is given up; bodies that arrive at once are never the oldest.
 type awaitedBodies struct {
 	mu    sync.Mutex
 	queue list.List // of func() that ends the read

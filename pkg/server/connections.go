@@ -106,8 +106,8 @@ func (c *connections) evict() {
 	}
 }
 
-// closeNow closes a connection without a word: over TLS a goodbye may wait for the
-// client to read it.
+// closeNow closes the TCP connection without the close_notify of TLS, which blocks
+// until the client reads.
 func closeNow(conn net.Conn) {
 	if encrypted, ok := conn.(*tls.Conn); ok {
 		conn = encrypted.NetConn()

@@ -62,7 +62,7 @@ func (d deadlines) setRead(end time.Time) {
 // before.
 func (d deadlines) clear() {
 	if d.connection != nil {
-		d.connection.writesUntil = time.Time{} // who serves it may set others
+		d.connection.writesUntil = time.Time{} // the handler may set other deadlines
 	}
 	_ = d.control.SetWriteDeadline(time.Time{})
 }

@@ -71,8 +71,8 @@ func (b *Bound) surplus(ctx context.Context, user string, now time.Time) ([]stri
 	return names, nil
 }
 
-// makeRoom ends the sessions of a user that have to go for another one. That it
-// does not work keeps nobody from logging in.
+// makeRoom ends the sessions of a user that have to go for another one. Errors
+// are logged; the login continues.
 func (s *Sessions) makeRoom(ctx context.Context, user string) {
 	if s.Bound == nil || s.Bound.PerUser == 0 {
 		return

@@ -200,7 +200,7 @@ func (h *Handler) bound(r *http.Request, err error, subject user.Info) error {
 	if failed != nil || excess != nil {
 		return errors.Join(failed, err)
 	}
-	return bound.Shown(confirmBindings)
+	return bound.WithNames(confirmBindings)
 }
 
 // listed reads the query of a list of a type and warns of parameters that have

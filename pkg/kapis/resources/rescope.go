@@ -41,7 +41,7 @@ func (s *stream) rescope(ctx context.Context) error {
 }
 
 // withTerminating adds the objects the watch has shown and that are being deleted: their
-// roles go first, and their end is still to be told.
+// roles go first, and their DELETED event is still pending.
 func (s *stream) withTerminating(visible *objects.Only) *objects.Only {
 	view, found := s.handler.Cache.Present(s.form.kind)
 	if !found {
