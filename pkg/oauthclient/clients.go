@@ -82,9 +82,11 @@ type Clients struct {
 	touched  bool
 }
 
-// Clients are believed for a while, and Kubernetes has so long to say which there are.
+// Clients are believed for a while, that there is none of a name for a shorter one,
+// and Kubernetes has so long to say which there are.
 const (
 	clientsFor = 5 * time.Second
+	unknownFor = 500 * time.Millisecond
 	readWithin = 5 * time.Second
 )
 
@@ -95,8 +97,14 @@ func (c *Clients) Find(ctx context.Context, name string) (*Client, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.refresh(ctx); err != nil {
+	if err := c.refresh(ctx, clientsFor); err != nil {
 		return nil, err
+	}
+	if c.stored[name] == nil {
+		// It may be one that was just made, such as by the first start of this server.
+		if err := c.refresh(ctx, unknownFor); err != nil {
+			return nil, err
+		}
 	}
 	return c.stored[name], nil
 }
@@ -106,13 +114,13 @@ func (c *Clients) Find(ctx context.Context, name string) (*Client, error) {
 func (c *Clients) Problems(ctx context.Context) ([]config.Problem, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	err := c.refresh(ctx)
+	err := c.refresh(ctx, clientsFor)
 	return c.problems, err
 }
 
-// refresh reads the clients that may have changed.
-func (c *Clients) refresh(ctx context.Context) error {
-	if !c.touched || c.Now().Sub(c.readAt) > clientsFor {
+// refresh reads the clients if they were read longer ago than maxAge.
+func (c *Clients) refresh(ctx context.Context, maxAge time.Duration) error {
+	if !c.touched || c.Now().Sub(c.readAt) > maxAge {
 		err := c.read(ctx)
 		if err != nil && !c.touched {
 			return err

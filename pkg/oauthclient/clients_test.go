@@ -128,7 +128,7 @@ func TestReadAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(false, 2, "within five seconds")
-	now = now.Add(clientsFor + time.Millisecond)
+	now = now.Add(unknownFor + time.Millisecond)
 	expect(true, 3, "created")
 	now, away = now.Add(time.Hour), true
 	expect(true, 4, "Kubernetes is away")

@@ -342,7 +342,7 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 	default:
 		release, err := f.admit(w, r, info, c)
 		if err != nil {
-			status.Write(w, r, err)
+			writeRefusal(w, r, err)
 			return
 		}
 		defer release()

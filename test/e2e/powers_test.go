@@ -173,7 +173,7 @@ func TestPlatformCredentials(t *testing.T) {
 	// In lists of everything they are left out, in every form, and by no filter.
 	for _, path := range []string{
 		"/api/v1/secrets", "/api/v1/secrets?limit=500", "/api/v1/secrets?fieldSelector=metadata.namespace%3Dkubesphere-system", "/api/v1/secrets?fieldSelector=metadata.name%3Dks-apiserver-signing-keys",
-		"/api/v1/secrets?fieldSelector=type%21%3Dx&fieldSelector=", viewerPath + "/secrets?limit=-1", viewerPath + "/secrets?fieldSelector=metadata.namespace%3Dkubesphere-system",
+		"/api/v1/secrets?fieldSelector=type%21%3Dx", viewerPath + "/secrets?limit=-1", viewerPath + "/secrets?fieldSelector=metadata.namespace%3Dkubesphere-system",
 		viewerPath + "/secrets?name=signing&sortBy=name", viewerPath + "/secrets?fields=data", viewerPath + "/secrets?q=signing", "/kapis/resources.kubesphere.io/v1alpha2/secrets?paging=limit=-1,page=1", "/api/v1/configmaps", viewerPath + "/configmaps",
 	} {
 		for _, form := range []string{"application/json", "application/json;as=Table;v=v1;g=meta.k8s.io", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"} {

@@ -298,7 +298,14 @@ func TestServerLosesRights(t *testing.T) {
 	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
-	token := server.login(t).AccessToken
+	// Administrators are bound to cluster-admin themselves; all others depend on the group.
+	admin := server.as(t, "admin", adminPassword)
+	admin.must(t, 200, "POST", iamPath+"/globalroles", fields{
+		"metadata": fields{"name": "pod-reader"},
+		"rules":    []fields{{"apiGroups": []string{"", "apps"}, "resources": []string{"pods", "nodes", "deployments"}, "verbs": []string{"get", "list", "watch"}}},
+	})
+	admin.must(t, 200, "POST", iamPath+"/users", newUser("pod-reader", "pod-reader"))
+	token := server.as(t, "pod-reader", passwordOf("pod-reader")).token
 	const pods = "/api/v1/namespaces/default/pods"
 	if err := expect(server.get(t, pods, bearer(token)), 200); err != nil {
 		t.Fatal(err)

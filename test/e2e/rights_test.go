@@ -182,7 +182,7 @@ func TestRoles(t *testing.T) {
 			send("PUT", one, `{"metadata":{"name":"other"}}`, 400)
 			send("POST", place, `{"kind":"Secret","metadata":{"name":"x"}}`, 400)
 			send("POST", place, `[]`, 400)
-			send("POST", place, `{}`, 400)
+			send("POST", place, `{}`, 422)
 		})
 	}
 	t.Run("templates of users", func(t *testing.T) {

@@ -96,6 +96,7 @@ var varying = []struct {
 	{regexp.MustCompile(`\b(\d+[dhms])+\b|<(unknown|invalid)>`), "AGE"},
 	{regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+`), "TOKEN"},
 	{regexp.MustCompile(`/(tmp|var)/\S+`), "FILE"},
+	{regexp.MustCompile(`containerd://[0-9a-f]{64}`), "CONTAINER"},
 	{regexp.MustCompile(`node-[12]`), "NODE"},
 	{regexp.MustCompile(`zone-[a-z]\b`), "ZONE"}, // that of the node
 	{regexp.MustCompile(`kube-api-access-\w{5}`), "VOLUME"},
@@ -213,7 +214,7 @@ func tour() []stop {
 		{args: "create secret generic secret --from-literal=a=b"},
 		{args: "get secret secret -o jsonpath={.data.a}"},
 		{args: "create serviceaccount robot"},
-		{args: "create token robot"},
+		{args: "create token robot", member: denied},
 		{args: "create role reader --verb=get --resource=pods", member: denied},
 		{args: "create rolebinding reader --role=reader --serviceaccount={ns}:robot", member: denied},
 		{args: "apply -f -", stdin: bench},
@@ -253,8 +254,8 @@ func tour() []stop {
 		{args: "create configmap settings"},
 		{args: "apply -f -", stdin: "apiVersion: v1\nkind: Pod\nmetadata: {name: UPPER}\nspec: {containers: [{name: a, image: b}]}\n"},
 		{args: "apply -f -", stdin: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: odd}\nunknown: 1\n"},
-		{args: "apply -f -", stdin: limits},
-		{args: "create service clusterip more --tcp=80"},
+		{args: "apply -f -", stdin: limits, member: denied},
+		{args: "create service clusterip more --tcp=80", member: "service/more created"}, // without the quota
 		{args: "get configmaps --watch --request-timeout=1s -o name"},
 		{args: "delete pod once --now"},
 		{args: "delete deployment,service,configmap web settings --ignore-not-found"},
