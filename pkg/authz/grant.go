@@ -84,6 +84,33 @@ func (r *RBAC) MayRevoke(ctx context.Context, who user.Info, scope Scope, ref rb
 	return r.MayNarrow(ctx, who, scope, roleResources[ref.Kind], ref.Name, role.Rules)
 }
 
+// Revoker decides which users may take a role from its subjects. *RBAC does.
+type Revoker interface {
+	MayRevoke(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error
+}
+
+// CheckRevoke returns nil when a user may take the role of a reference from the
+// subjects in a scope, otherwise the error of the revoker. Users may always give
+// up their own roles.
+func CheckRevoke(ctx context.Context, revoker Revoker, requester user.Info, scope Scope, ref rbacv1.RoleRef, subjects []rbacv1.Subject) error {
+	isOther := func(subject rbacv1.Subject) bool {
+		return subject.Kind != rbacv1.UserKind || subject.Name != requester.GetName()
+	}
+	if !slices.ContainsFunc(subjects, isOther) {
+		return nil
+	}
+	return revoker.MayRevoke(ctx, requester, scope, ref)
+}
+
+// UserSubjects returns the users with the names as subjects of a binding.
+func UserSubjects(names ...string) []rbacv1.Subject {
+	subjects := make([]rbacv1.Subject, 0, len(names))
+	for _, name := range names {
+		subjects = append(subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name})
+	}
+	return subjects
+}
+
 // MayNarrow returns nil when a user may delete or narrow a role with the rules in
 // a scope: who holds them there.
 func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
