@@ -141,3 +141,47 @@ func TestOrphaned(t *testing.T) {
 		t.Errorf("the system's workspace: %v", err)
 	}
 }
+
+// TestDeletionPropagation: what becomes of the namespaces of a workspace is
+// decided with its deletion, by neither creation nor update.
+func TestDeletionPropagation(t *testing.T) {
+	const key = tenantv1alpha2.AnnotationDeletionPropagation
+	decided := func(value string) map[string]string { return map[string]string{key: value, "a": "b"} }
+	manager := &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "jane"}}
+	c := cluster(t, manager)
+	created, err := (&Workspaces{Client: c}).Create(t.Context(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w", Annotations: decided("Orphan")}}, "jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if value, has := created.Annotations[key]; has || created.Annotations["a"] != "b" {
+		t.Errorf("created with %q: %v", value, created.Annotations)
+	}
+	deleting := &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{
+		Name: "w", UID: "1", Annotations: decided("Orphan"), Finalizers: []string{tenantv1alpha2.FinalizerWorkspaceTemplate}, DeletionTimestamp: new(metav1.Now()),
+	}}
+	stale := &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w", UID: "1", Annotations: decided("Orphan")}}
+	for _, test := range []struct {
+		name          string
+		stored        *tenantv1alpha2.WorkspaceTemplate
+		annotations   map[string]string
+		want          string
+		wantsDecision bool
+	}{
+		{"set by an update", &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w", UID: "1"}}, decided("Orphan"), "", false},
+		{"left by a deletion that was interrupted", stale, decided("Orphan"), "", false},
+		{"kept during the deletion", deleting, decided("Orphan"), "Orphan", true},
+		{"changed during the deletion", deleting, decided("Background"), "Orphan", true},
+		{"removed during the deletion", deleting, nil, "Orphan", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := cluster(t, manager, test.stored.DeepCopy())
+			updated, err := (&Workspaces{Client: c}).Update(t.Context(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w", Annotations: test.annotations}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value, has := updated.Annotations[key]; has != test.wantsDecision || value != test.want {
+				t.Errorf("updated with %v", updated.Annotations)
+			}
+		})
+	}
+}

@@ -46,6 +46,9 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 		},
 		Spec: wanted.Spec,
 	}
+	// The annotation says what becomes of the namespaces, which is decided with
+	// the deletion.
+	delete(created.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
 	if problems := validation.IsDNS1123Label(created.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
 	}
@@ -93,8 +96,13 @@ func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.Workspac
 				return err
 			}
 		}
+		propagation, decided := updated.Annotations[tenantv1alpha2.AnnotationDeletionPropagation]
 		updated.Labels, updated.Annotations, updated.Spec = wanted.Labels, wanted.Annotations, wanted.Spec
 		delete(updated.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
+		// An update during the deletion does not change what becomes of the namespaces.
+		if decided && updated.DeletionTimestamp != nil {
+			updated.Annotations = merged(updated.Annotations, map[string]string{tenantv1alpha2.AnnotationDeletionPropagation: propagation})
+		}
 		return w.Client.Update(ctx, updated)
 	}
 	err := change()
