@@ -74,15 +74,34 @@ func membership(workspace, user, group string) *iamv1alpha2.GroupBinding {
 	}
 }
 
-// Leave deletes a membership in a workspace.
-func (g *Groups) Leave(ctx context.Context, workspace, name string) error {
+// Membership returns a membership in a workspace, or a not-found error.
+func (g *Groups) Membership(ctx context.Context, workspace, name string) (*iamv1alpha2.GroupBinding, error) {
 	binding := &iamv1alpha2.GroupBinding{}
 	if err := g.Client.Get(ctx, client.ObjectKey{Name: name}, binding); err != nil {
-		return err
+		return nil, err
 	}
 	if binding.Labels[iamv1alpha2.LabelWorkspace] != workspace {
-		return apierrors.NewNotFound(iamv1alpha2.Resource("groupbindings"), name)
+		return nil, apierrors.NewNotFound(iamv1alpha2.Resource("groupbindings"), name)
 	}
+	return binding, nil
+}
+
+// GroupNames returns the names of the groups of a workspace a user is bound to.
+func (g *Groups) GroupNames(ctx context.Context, workspace, user string) ([]string, error) {
+	bound, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool { return slices.Contains(b.Users, user) },
+		client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace})
+	if err != nil {
+		return nil, err
+	}
+	groups := make([]string, 0, len(bound))
+	for n := range bound {
+		groups = append(groups, bound[n].GroupRef.Name)
+	}
+	return groups, nil
+}
+
+// Leave deletes a membership.
+func (g *Groups) Leave(ctx context.Context, binding *iamv1alpha2.GroupBinding) error {
 	if err := deleteReleased(ctx, g.Client, binding); err != nil {
 		return err
 	}

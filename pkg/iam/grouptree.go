@@ -156,7 +156,7 @@ func (g *Groups) mark(ctx context.Context, group *iamv1alpha2.Group) error {
 // below it, then lets them go. It can be called again after any interruption,
 // and ends whatever the parents of groups say.
 func (g *Groups) Finish(ctx context.Context, group *iamv1alpha2.Group) error {
-	below, err := g.below(ctx, group)
+	below, err := g.Descendants(ctx, group)
 	if err != nil {
 		return err
 	}
@@ -172,8 +172,9 @@ func (g *Groups) Finish(ctx context.Context, group *iamv1alpha2.Group) error {
 	return errors.Join(problems...)
 }
 
-// below are the groups of the same workspace below a group, each once.
-func (g *Groups) below(ctx context.Context, group *iamv1alpha2.Group) ([]*iamv1alpha2.Group, error) {
+// Descendants returns the groups of the same workspace below a group, each once.
+// They are deleted with it.
+func (g *Groups) Descendants(ctx context.Context, group *iamv1alpha2.Group) ([]*iamv1alpha2.Group, error) {
 	all := &iamv1alpha2.GroupList{}
 	workspace := group.Labels[iamv1alpha2.LabelWorkspace]
 	if err := g.Client.List(ctx, all, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace}); err != nil {

@@ -1,14 +1,17 @@
 package iam
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/util/retry"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -106,14 +109,22 @@ func (h *Handler) patchGroupOnce(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) deleteGroup(w http.ResponseWriter, r *http.Request) error {
-	workspace, group := r.PathValue("workspace"), r.PathValue("group")
-	if _, err := h.Groups.Get(r.Context(), workspace, group); err != nil {
+	workspace, name := r.PathValue("workspace"), r.PathValue("group")
+	group, err := h.Groups.Get(r.Context(), workspace, name)
+	if err != nil {
 		return err
 	}
-	if err := h.mayJoin(r, group); err != nil { // its members lose its roles
+	below, err := h.Groups.Descendants(r.Context(), group)
+	if err != nil {
 		return err
 	}
-	if err := h.Groups.Delete(r.Context(), workspace, group); err != nil {
+	// Their members lose their roles.
+	for _, deleted := range append(below, group) {
+		if err := h.mayJoin(r, deleted.Name); err != nil {
+			return err
+		}
+	}
+	if err := h.Groups.Delete(r.Context(), workspace, name); err != nil {
 		return err
 	}
 	route.WriteSuccess(w)
@@ -162,19 +173,35 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 }
 
 func (h *Handler) deleteGroupBinding(w http.ResponseWriter, r *http.Request) error {
-	view, err := h.Directory.Cache.View(r.Context(), h.Types.Type("groupbindings"))
+	binding, err := h.Groups.Membership(r.Context(), r.PathValue("workspace"), r.PathValue("groupbinding"))
 	if err != nil {
 		return err
 	}
-	binding := view.Get("", r.PathValue("groupbinding"))
-	if binding != nil && binding.Field("users").Raw != `["`+caller(r).GetName()+`"]` {
-		if err := h.mayJoin(r, binding.Field("groupRef.name").String()); err != nil { // who leaves loses its roles
-			return err
-		}
+	if err := h.checkGroupRemoval(r, binding.GroupRef.Name, binding.Users...); err != nil {
+		return err
 	}
-	if err := h.Groups.Leave(r.Context(), r.PathValue("workspace"), r.PathValue("groupbinding")); err != nil {
+	if err := h.Groups.Leave(r.Context(), binding); err != nil {
 		return err
 	}
 	route.WriteSuccess(w)
 	return nil
+}
+
+// checkGroupRemoval returns a forbidden error when the caller may not take users
+// out of a group: they lose its roles.
+func (h *Handler) checkGroupRemoval(r *http.Request, group string, users ...string) error {
+	ref := rbacv1.RoleRef{APIGroup: iamv1alpha2.GroupName, Kind: "Group", Name: group}
+	return authz.CheckRevoke(r.Context(), groupRevoker{h, r}, caller(r), authz.Scope{}, ref, authz.UserSubjects(users...))
+}
+
+// groupRevoker decides about all roles of a group: it takes the rights of each of
+// them to take users out of the group.
+type groupRevoker struct {
+	handler *Handler
+	request *http.Request
+}
+
+// MayRevoke returns nil when the caller holds all roles of the group.
+func (g groupRevoker) MayRevoke(_ context.Context, _ user.Info, _ authz.Scope, group rbacv1.RoleRef) error {
+	return g.handler.mayJoin(g.request, group.Name)
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -123,17 +124,14 @@ func (m *members) check(r *http.Request, one Member) error {
 	if err := m.mayGive(r, m.place(r), one.RoleRef); err != nil {
 		return err
 	}
-	return m.mayTake(r, one.Username, one.RoleRef)
+	return m.mayTake(r, m.place(r), one.Username, one.RoleRef)
 }
 
-// mayTake refuses to let the caller take roles from another user that give more
-// than the caller has: who manages members does not demote an administrator.
-// The role that is kept is none of them.
-func (m *members) mayTake(r *http.Request, name, kept string) error {
-	if caller(r).GetName() == name {
-		return nil
-	}
-	refs, err := m.Bindings.Refs(r.Context(), m.place(r), name)
+// mayTake refuses to let the caller take roles of a place from another user that
+// give more than the caller has: who manages members does not demote an
+// administrator. The role that is kept is none of them.
+func (m *members) mayTake(r *http.Request, place iam.Place, name, kept string) error {
+	refs, err := m.Bindings.Refs(r.Context(), place, name)
 	if err != nil {
 		return err
 	}
@@ -141,7 +139,7 @@ func (m *members) mayTake(r *http.Request, name, kept string) error {
 		if ref.Name == kept {
 			continue
 		}
-		if err := m.Roles.MayRevoke(r.Context(), caller(r), scopeOf(m.place(r)), ref); err != nil {
+		if err := authz.CheckRevoke(r.Context(), m.Roles, caller(r), scopeOf(place), ref, authz.UserSubjects(name)); err != nil {
 			return err
 		}
 	}
@@ -171,7 +169,7 @@ func (m *members) remove(w http.ResponseWriter, r *http.Request) error {
 	if len(roles) == 0 {
 		return m.notFound(name)
 	}
-	if err := m.mayTake(r, name, ""); err != nil {
+	if err := m.mayTake(r, place, name, ""); err != nil {
 		return err
 	}
 	if place.Workspace != "" {
@@ -186,12 +184,28 @@ func (m *members) remove(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// leaveWorkspace takes what a member has in a workspace beside its roles. All of
+// it is checked before the first is taken.
 func (m *members) leaveWorkspace(r *http.Request, workspace, name string) error {
-	if err := m.Managers.Dismiss(r.Context(), workspace, name); err != nil {
-		return err
-	}
 	namespaces, err := m.Managers.Namespaces(r.Context(), workspace)
 	if err != nil {
+		return err
+	}
+	for _, namespace := range namespaces {
+		if err := m.mayTake(r, iam.Place{Namespace: namespace}, name, ""); err != nil {
+			return err
+		}
+	}
+	groups, err := m.Groups.GroupNames(r.Context(), workspace, name)
+	if err != nil {
+		return err
+	}
+	for _, group := range groups {
+		if err := m.checkGroupRemoval(r, group, name); err != nil {
+			return err
+		}
+	}
+	if err := m.Managers.Dismiss(r.Context(), workspace, name); err != nil {
 		return err
 	}
 	var problems []error
