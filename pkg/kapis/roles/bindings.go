@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
-	"slices"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -20,9 +21,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
-
-// labelGroup names the group a binding is for.
-const labelGroup = "iam.kubesphere.io/group-ref"
 
 // binding is what a client says of a binding it wants.
 type binding struct {
@@ -55,6 +53,7 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 		}
 		at := placeOf(r)
 		// All are checked before the first is written.
+		objects := make([]*unstructured.Unstructured, 0, len(wanted))
 		for n := range wanted {
 			if err := complete(&k, at, &wanted[n]); err != nil {
 				return err
@@ -62,13 +61,19 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := h.Rights.MayBind(r.Context(), who, k.scope(at), wanted[n].RoleRef); err != nil {
 				return err
 			}
-		}
-		created := make([]map[string]any, 0, len(wanted))
-		for n := range wanted {
 			object, err := k.binding(at, &wanted[n])
 			if err != nil {
 				return err
 			}
+			// The labels that the server sets are not the client's choice.
+			server := &metav1.ObjectMeta{Labels: serverLabels(at, &wanted[n])}
+			if err := authz.CheckFields(r.Context(), h.Rights, who, k.bindingGroupResource(), server, object); err != nil {
+				return err
+			}
+			objects = append(objects, object)
+		}
+		created := make([]map[string]any, 0, len(wanted))
+		for _, object := range objects {
 			if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 				return err
 			}
@@ -101,22 +106,32 @@ func complete(k *kind, at place, b *binding) error {
 			b.Subjects[n].APIGroup = rbacv1.GroupName
 		}
 	}
-	if b.Metadata.Labels == nil {
-		b.Metadata.Labels = make(map[string]string)
-	}
-	switch first := b.Subjects[0]; first.Kind {
-	case rbacv1.GroupKind:
-		b.Metadata.Labels[labelGroup] = first.Name
-	case rbacv1.UserKind:
-		b.Metadata.Labels[iamv1alpha2.LabelUserReference] = first.Name
-	}
 	if b.Metadata.Name == "" && b.Metadata.GenerateName == "" {
 		b.Metadata.GenerateName = b.Subjects[0].Name + "-" + b.RoleRef.Name + "-"
 	}
 	return nil
 }
 
+// serverLabels returns the labels that say what a binding in a place belongs to.
+func serverLabels(at place, b *binding) map[string]string {
+	labels := make(map[string]string)
+	switch first := b.Subjects[0]; first.Kind {
+	case rbacv1.GroupKind:
+		labels[iamv1alpha2.LabelGroupReference] = first.Name
+	case rbacv1.UserKind:
+		labels[iamv1alpha2.LabelUserReference] = first.Name
+	}
+	if at.workspace != "" {
+		labels[iamv1alpha2.LabelWorkspace] = at.workspace
+	}
+	return labels
+}
+
 func (k *kind) bindingResource() string { return strings.TrimSuffix(k.resource, "s") + "bindings" }
+
+func (k *kind) bindingGroupResource() schema.GroupResource {
+	return schema.GroupResource{Group: k.Group, Resource: k.bindingResource()}
+}
 
 // binding is the object of a binding in a place.
 func (k *kind) binding(at place, b *binding) (*unstructured.Unstructured, error) {
@@ -132,10 +147,10 @@ func (k *kind) binding(at place, b *binding) (*unstructured.Unstructured, error)
 	object.SetName(b.Metadata.Name)
 	object.SetGenerateName(b.Metadata.GenerateName)
 	object.SetNamespace(at.namespace)
-	if at.workspace != "" {
-		b.Metadata.Labels[iamv1alpha2.LabelWorkspace] = at.workspace
-	}
-	object.SetLabels(b.Metadata.Labels)
+	labels := make(map[string]string)
+	maps.Copy(labels, b.Metadata.Labels)
+	maps.Copy(labels, serverLabels(at, b))
+	object.SetLabels(labels)
 	object.SetAnnotations(b.Metadata.Annotations)
 	return object, nil
 }
@@ -144,9 +159,7 @@ func (k *kind) binding(at place, b *binding) (*unstructured.Unstructured, error)
 func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		at, name := placeOf(r), r.PathValue("rolebinding")
-		resource := k.groupResource()
-		resource.Resource = k.bindingResource()
-		object, err := h.read(r.Context(), k.GroupVersion().WithKind(k.Kind+"Binding"), resource, at, name)
+		object, err := h.read(r.Context(), k.GroupVersion().WithKind(k.Kind+"Binding"), k.bindingGroupResource(), at, name)
 		if err != nil {
 			return err
 		}
@@ -177,10 +190,7 @@ func (h *Handler) mayRevoke(r *http.Request, k *kind, object *unstructured.Unstr
 	if err := json.Unmarshal(text, &stored); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(stored.Subjects, func(s rbacv1.Subject) bool { return s.Kind != rbacv1.UserKind || s.Name != who.GetName() }) {
-		return nil
-	}
-	return h.Rights.MayRevoke(r.Context(), who, k.scope(placeOf(r)), stored.RoleRef)
+	return authz.CheckRevoke(r.Context(), h.Rights, who, k.scope(placeOf(r)), stored.RoleRef, stored.Subjects)
 }
 
 // listBindings serves the bindings of roles in a workspace: those of workspace

@@ -12,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -170,10 +171,12 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 		labels[iamv1alpha2.LabelWorkspace] = at.workspace
 		object.SetLabels(labels)
 	}
+	var stored metav1.Object // stays nil for a new role
 	if before != nil {
-		if err := authz.CheckFields(r.Context(), h.Rights, who, k.groupResource(), before, object); err != nil {
-			return err
-		}
+		stored = before
+	}
+	if err := authz.CheckFields(r.Context(), h.Rights, who, k.groupResource(), stored, object); err != nil {
+		return err
 	}
 	missing, err := h.aggregate(r.Context(), k, at, object)
 	if err != nil {
