@@ -23,6 +23,7 @@ const (
 	groupAggregation   = "apiregistration.k8s.io"
 	groupDefinitions   = "apiextensions.k8s.io"
 	reasonInterception = "to change what sees or changes requests for the platform's objects"
+	reasonParameters   = "to let an admission policy read other objects as its parameters"
 )
 
 // interceptors are the resources whose objects see, change or serve requests for
@@ -36,6 +37,22 @@ var interceptors = map[schema.GroupResource]bool{
 	{Group: groupAdmission, Resource: "validatingadmissionpolicybindings"}: true,
 	{Group: groupAggregation, Resource: "apiservices"}:                     true,
 	{Group: groupDefinitions, Resource: "customresourcedefinitions"}:       true,
+}
+
+// permitParameters returns nil unless an admission policy or its binding reads
+// other objects as parameters and the caller is no administrator. Kubernetes checks
+// the right to read them for this server, not for the caller, and the messages of
+// a policy show them to whoever it refuses.
+func (p *Proxy) permitParameters(ctx context.Context, who user.Info, resource schema.GroupResource, after *unstructured.Unstructured) error {
+	if resource.Group != groupAdmission {
+		return nil
+	}
+	for _, field := range []string{"paramKind", "paramRef"} {
+		if value, _, err := unstructured.NestedFieldNoCopy(after.Object, "spec", field); err != nil || value != nil {
+			return p.requireAdministrator(ctx, who, resource, after.GetName(), reasonParameters)
+		}
+	}
+	return nil
 }
 
 // permitInterceptor returns nil when a user may write or delete an interceptor in

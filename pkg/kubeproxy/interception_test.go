@@ -80,6 +80,48 @@ func TestReachesPlatform(t *testing.T) {
 	}
 }
 
+// TestPolicyParameters: policies read parameters with the rights of this server.
+func TestPolicyParameters(t *testing.T) {
+	const constraints = `"matchConstraints":{"resourceRules":[{"apiGroups":["example.com"]}]}`
+	token := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{authz.ExtraScopes: {"all"}}}
+	for _, test := range []struct {
+		name, resource, after string
+		may                   bool // who is no administrator
+	}{
+		{"a policy without parameters", "validatingadmissionpolicies", `{"metadata":{"name":"a"},"spec":{` + constraints + `}}`, true},
+		{"a policy of secrets", "validatingadmissionpolicies", `{"metadata":{"name":"a"},"spec":{"paramKind":{"apiVersion":"v1","kind":"Secret"},` + constraints + `}}`, false},
+		{"a mutating policy of sessions", "mutatingadmissionpolicies", `{"metadata":{"name":"a"},"spec":{"paramKind":{"apiVersion":"iam.kubesphere.io/v1alpha2","kind":"Session"},` + constraints + `}}`, false},
+		{"a binding to a secret", "validatingadmissionpolicybindings", `{"metadata":{"name":"a"},"spec":{"policyName":"p","paramRef":{"name":"s","namespace":"n"}}}`, false},
+		{"a mutating binding to a selector", "mutatingadmissionpolicybindings", `{"metadata":{"name":"a"},"spec":{"policyName":"p","paramRef":{"selector":{}}}}`, false},
+	} {
+		for _, version := range []string{"v1", "v1beta1"} {
+			info := parsed(t, "PATCH", "/apis/admissionregistration.k8s.io/"+version+"/"+test.resource+"/a")
+			after := parse(t, test.after)
+			for _, before := range []*unstructured.Unstructured{nil, parse(t, `{"metadata":{"name":"a"},"spec":{`+constraints+`,"policyName":""}}`)} {
+				if before != nil && strings.HasSuffix(test.resource, "bindings") {
+					before = after
+				}
+				if err := (&Proxy{rights: hiding{}}).permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, before, after); (err == nil) != test.may {
+					t.Errorf("%s in %s: %v", test.name, version, err)
+				}
+				if err := (&Proxy{rights: &authz.RBAC{All: true}}).permit(t.Context(), &user.DefaultInfo{Name: "admin"}, info, before, after); err != nil {
+					t.Errorf("%s in %s by an administrator: %v", test.name, version, err)
+				}
+				if err := (&Proxy{rights: unhidden{}}).permit(t.Context(), token, info, before, after); (err == nil) != test.may {
+					t.Errorf("%s in %s where nothing is hidden: %v", test.name, version, err)
+				}
+			}
+		}
+	}
+}
+
+// unhidden are the rights of a user of a server that hides no namespaces.
+type unhidden struct{ nothing }
+
+func (unhidden) HiddenNamespaces(context.Context, user.Info, authz.Action) ([]string, error) {
+	return nil, nil
+}
+
 // TestWithoutPlatform: Kubernetes is asked for lists without the platform's objects.
 func TestWithoutPlatform(t *testing.T) {
 	const hidden = "metadata.namespace!=kubesphere-controls-system,metadata.namespace!=kubesphere-system"

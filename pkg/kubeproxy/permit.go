@@ -97,6 +97,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		return p.permitSigner(ctx, who, info, before, after)
 	default:
 		if interceptors[resource] {
+			if err := p.permitParameters(ctx, who, resource, after); err != nil {
+				return err
+			}
 			return p.permitInterceptor(ctx, who, resource, before, after)
 		}
 		return nil
