@@ -86,3 +86,14 @@ func Given(role *unstructured.Unstructured) ([]rbacv1.PolicyRule, error) {
 	}
 	return rules, nil
 }
+
+// SameAggregation reports whether two states of a role take part in Kubernetes'
+// aggregation alike: they select the same cluster roles, and are selected by the
+// same. Labels of a ClusterRole say which others get its rules, and any label can
+// be one that another role selects.
+func SameAggregation(before, after *unstructured.Unstructured) bool {
+	if !equality.Semantic.DeepEqual(before.Object["aggregationRule"], after.Object["aggregationRule"]) {
+		return false
+	}
+	return after.GetKind() != "ClusterRole" || equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels())
+}

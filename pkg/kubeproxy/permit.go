@@ -144,7 +144,7 @@ func (p *Proxy) permitRole(ctx context.Context, who user.Info, resource schema.G
 	if before != nil {
 		was, err := iam.Given(before)
 		had, failed := iam.Templates(before)
-		if err == nil && failed == nil && sameWorkspace(before, after) && equality.Semantic.DeepEqual(was, rules) && equality.Semantic.DeepEqual(had, names) {
+		if err == nil && failed == nil && sameWorkspace(before, after) && equality.Semantic.DeepEqual(was, rules) && equality.Semantic.DeepEqual(had, names) && iam.SameAggregation(before, after) {
 			return nil
 		}
 		// Who has the role loses what is left out.
