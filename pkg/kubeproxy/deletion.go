@@ -88,6 +88,12 @@ func (p *Proxy) guardCollection(r *http.Request, info *request.Info, who user.In
 func (p *Proxy) permitDeletion(ctx context.Context, who user.Info, resource schema.GroupResource, object *unstructured.Unstructured) error {
 	switch resource.Resource {
 	case "roles", "clusterroles", "globalroles", "workspaceroles":
+		// The platform counts on the roles with reserved names, also those without rules.
+		if kind, found := reservedKinds[resource]; found {
+			if err := authz.CheckName(ctx, p.rights, who, kind, resource, object.GetName()); err != nil {
+				return err
+			}
+		}
 		rules, err := iam.Given(object)
 		if err != nil {
 			return err

@@ -197,6 +197,25 @@ func TestDeletionOfOthersRights(t *testing.T) {
 	}
 }
 
+// TestDeletionOfReservedRoles: roles of the platform are deleted by who may make
+// them, those without rules as well.
+func TestDeletionOfReservedRoles(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/apis/iam.kubesphere.io/v1alpha2/globalroles/platform-regular": false, "/apis/iam.kubesphere.io/v1alpha2/globalroles/authenticated": false,
+		"/apis/iam.kubesphere.io/v1alpha2/workspaceroles/role-template-view-basic": false, "/apis/iam.kubesphere.io/v1alpha2/globalroles/own": true,
+		"/apis/rbac.authorization.k8s.io/v1/clusterroles/system:basic-user": false, "/apis/rbac.authorization.k8s.io/v1/namespaces/n/roles/role-template-a": false,
+		"/apis/rbac.authorization.k8s.io/v1/namespaces/n/roles/own": true,
+	} {
+		info := parsed(t, "DELETE", path)
+		resource, object := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}, parse(t, `{"metadata":{"name":"`+info.Name+`"}}`)
+		for rights, want := range map[Rights]bool{roleless{}: want, &authz.RBAC{All: true}: true} {
+			if err := (&Proxy{rights: rights}).permitDeletion(t.Context(), &user.DefaultInfo{Name: "jane"}, resource, object); (err == nil) != want {
+				t.Errorf("%s by %T: %v", path, rights, err)
+			}
+		}
+	}
+}
+
 // TestSecretsByPersonalTokens: which secrets a personal access token does not write.
 func TestSecretsByPersonalTokens(t *testing.T) {
 	limited := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{authz.ExtraScopes: {"all"}}}
