@@ -135,8 +135,16 @@ func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found
 
 func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		who, err := caller(r)
+		if err != nil {
+			return err
+		}
 		object, err := h.read(r.Context(), k.GroupVersionKind, k.groupResource(), placeOf(r), r.PathValue(k.name))
 		if err != nil {
+			return err
+		}
+		// The platform counts on the roles with reserved names, also those without rules.
+		if err := authz.CheckName(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), object.GetName()); err != nil {
 			return err
 		}
 		// Who has the role loses it.
@@ -200,7 +208,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	if before != nil {
 		// As in Kubernetes, a role that stays as wide as it was may be renamed by
 		// who could not have made it.
-		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(was, rules) {
+		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(was, rules) && iam.SameAggregation(before, object) {
 			return nil
 		}
 		if err := h.mayNarrow(r, k, before); err != nil {
