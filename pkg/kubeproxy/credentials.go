@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -20,17 +21,39 @@ const groupCertificates = "certificates.k8s.io"
 // secretTypeBootstrapToken is the type of the secrets nodes join a cluster with.
 const secretTypeBootstrapToken corev1.SecretType = "bootstrap.kubernetes.io/token"
 
-// permitSecret returns nil unless a secret is a credential of Kubernetes and who
-// writes it came with a personal access token.
-func permitSecret(who user.Info, after *unstructured.Unstructured) error {
+// permitSecret returns nil when a user may write a secret. One of a service
+// account's token is the token that serviceaccounts/token issues and takes the
+// same power; one that nodes join with takes everything in the cluster.
+func (p *Proxy) permitSecret(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error {
+	resource := corev1.Resource("secrets")
 	kind, _, _ := unstructured.NestedString(after.Object, "type")
 	switch corev1.SecretType(kind) {
 	case corev1.SecretTypeServiceAccountToken, secretTypeBootstrapToken:
-		if authz.IsLimited(who) {
-			return status.Forbidden(corev1.Resource("secrets"), after.GetName(), "a personal access token is no way to further credentials")
-		}
+	default:
+		return nil
 	}
-	return nil
+	if authz.IsLimited(who) {
+		return status.Forbidden(resource, after.GetName(), "a personal access token is no way to further credentials")
+	}
+	if corev1.SecretType(kind) == secretTypeBootstrapToken {
+		missing, err := p.rights.Covers(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		return status.Forbidden(resource, after.GetName(), "user %q needs all rights in the cluster to write a token that nodes join it with", who.GetName())
+	}
+	account := after.GetAnnotations()[corev1.ServiceAccountNameKey]
+	if before != nil && before.GetAnnotations()[corev1.ServiceAccountNameKey] == account {
+		return nil // it is of the account it was of
+	}
+	held, err := p.holds(ctx, who, authz.Scope{Namespace: after.GetNamespace()}, rbacv1.PolicyRule{
+		Verbs: []string{"create"}, APIGroups: []string{corev1.GroupName}, Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{account},
+	})
+	if err != nil || held {
+		return err
+	}
+	return status.Forbidden(resource, after.GetName(), "user %q cannot create serviceaccounts/token of %q in namespace %q, which a secret of its token takes",
+		who.GetName(), account, after.GetNamespace())
 }
 
 // issues reports whether a request has a certificate issued: the approval or the

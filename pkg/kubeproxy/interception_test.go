@@ -6,7 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -216,21 +217,58 @@ func TestDeletionOfReservedRoles(t *testing.T) {
 	}
 }
 
-// TestSecretsByPersonalTokens: which secrets a personal access token does not write.
-func TestSecretsByPersonalTokens(t *testing.T) {
+// issuer are the rights of a user who may issue tokens of the service account "a",
+// by name, in the namespace "n", and nothing else.
+type issuer struct{ nothing }
+
+func (issuer) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	held := rbacv1.PolicyRule{Verbs: []string{"create"}, APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, ResourceNames: []string{"a"}}
+	if scope.Namespace == "n" && len(rules) == 1 && equality.Semantic.DeepEqual(rules[0], held) {
+		return nil, nil
+	}
+	return rules, nil
+}
+
+// TestCredentialSecrets: a secret that is a credential of Kubernetes takes the right
+// to issue it, and no personal access token writes one.
+func TestCredentialSecrets(t *testing.T) {
+	secret := func(kind, account string) *unstructured.Unstructured {
+		return parse(t, `{"metadata":{"name":"s","namespace":"n","annotations":{"kubernetes.io/service-account.name":"`+account+`"}},"type":"`+kind+`"}`)
+	}
+	person := &user.DefaultInfo{Name: "jane"}
 	limited := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{authz.ExtraScopes: {"all"}}}
-	for kind, want := range map[corev1.SecretType]bool{corev1.SecretTypeServiceAccountToken: false, "bootstrap.kubernetes.io/token": false, corev1.SecretTypeOpaque: true, corev1.SecretTypeTLS: true} {
-		object := &unstructured.Unstructured{Object: map[string]any{"metadata": map[string]any{"name": "a"}, "type": string(kind)}}
-		if err := permitSecret(limited, object); (err == nil) != want {
-			t.Errorf("%s: %v", kind, err)
-		}
-		if err := permitSecret(&user.DefaultInfo{Name: "admin"}, object); err != nil {
-			t.Errorf("%s by a person: %v", kind, err)
+	const token, bootstrap = "kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"
+	administrator := &authz.RBAC{All: true}
+	for _, test := range []struct {
+		name          string
+		who           user.Info
+		rights        Rights
+		before, after *unstructured.Unstructured
+		may           bool
+	}{
+		{"another type", person, nothing{}, nil, secret("Opaque", "a"), true},
+		{"another type by a token", limited, administrator, nil, secret("kubernetes.io/tls", "a"), true},
+		{"a token", person, nothing{}, nil, secret(token, "a"), false},
+		{"a token with the power", person, issuer{}, nil, secret(token, "a"), true},
+		{"a token of another account", person, issuer{}, nil, secret(token, "b"), false},
+		{"a token that becomes another account's", person, issuer{}, secret(token, "a"), secret(token, "b"), false},
+		{"a token that stays", person, nothing{}, secret(token, "a"), secret(token, "a"), true},
+		{"a token by an administrator", person, administrator, nil, secret(token, "a"), true},
+		{"a token by a personal access token", limited, administrator, nil, secret(token, "a"), false},
+		{"a token of nodes", person, issuer{}, nil, secret(bootstrap, ""), false},
+		{"a token of nodes with the cluster", person, clusterRights{}, nil, secret(bootstrap, ""), true},
+		{"a token of nodes by a personal access token", limited, administrator, nil, secret(bootstrap, ""), false},
+	} {
+		info := parsed(t, "POST", "/api/v1/namespaces/n/secrets")
+		if err := (&Proxy{rights: test.rights}).permit(t.Context(), test.who, info, test.before, test.after); (err == nil) != test.may {
+			t.Errorf("%s: %v", test.name, err)
 		}
 	}
-	info := parsed(t, "POST", "/api/v1/namespaces/n/secrets")
-	if !guardsFor(info, limited) || guardsFor(info, &user.DefaultInfo{Name: "admin"}) || guardsFor(parsed(t, "GET", "/api/v1/namespaces/n/secrets"), limited) {
-		t.Error("secrets are looked into for personal access tokens alone")
+	for target, want := range map[string]bool{"POST /secrets": true, "PUT /secrets/s": true, "PATCH /secrets/s": true, "GET /secrets/s": false, "DELETE /secrets/s": false} {
+		method, path, _ := strings.Cut(target, " ")
+		if guards(parsed(t, method, "/api/v1/namespaces/n"+path)) != want {
+			t.Errorf("%s is looked into: %v", target, !want)
+		}
 	}
 }
 

@@ -92,7 +92,7 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 			return nil
 		}
 	case "secrets":
-		return permitSecret(who, after)
+		return p.permitSecret(ctx, who, before, after)
 	case "certificatesigningrequests", "clustertrustbundles":
 		return p.permitSigner(ctx, who, info, before, after)
 	default:

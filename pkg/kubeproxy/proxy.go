@@ -131,7 +131,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	if guardsFor(info, who) {
+	if guards(info) {
 		p.forwardGuarded(w, r, info, who)
 		return
 	}

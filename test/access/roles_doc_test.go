@@ -233,7 +233,7 @@ No built-in role but that one names any, except where the tables say so.
 | ` + "`approve`, `sign`, `attest`" + `; ` + "`certificatesigningrequests/approval`, `/status`" + ` | have certificates issued and trusted, by the signers the rule names |
 | ` + "`use`" + ` | security policies of pods |
 | ` + "`namespaces/finalize`, `namespaces/status`" + ` | delete a namespace and leave its content |
-| ` + "`serviceaccounts/token`" + ` | issue tokens |
+| ` + "`serviceaccounts/token`" + ` | issue tokens, also by a Secret of type ` + "`kubernetes.io/service-account-token`" + ` |
 | ` + "`pods/ephemeralcontainers`, `pods/binding`, `bindings`" + ` | add containers to running pods, place pods on nodes |
 | ` + "`nodes/proxy`" + ` | the kubelet's API, with every pod of the node |
 | writing ` + "`pods/status`, `services/status`, `ingresses/status`, `resourcequotas/status`, `persistentvolumes/status`, `persistentvolumeclaims/status`, `resourceclaims/status`" + ` | what components of the cluster act on: addresses, what quotas have left, devices |
