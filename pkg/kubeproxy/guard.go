@@ -74,6 +74,7 @@ var guarded = map[schema.GroupResource]bool{
 	{Resource: "namespaces"}:                                    true,
 	{Resource: "resourcequotas"}:                                true,
 	{Group: groupCertificates, Resource: "clustertrustbundles"}: true,
+	gateways: true, // of all projects in one namespace, with one service account
 	// Its selector says whose namespaces it limits.
 	{Group: groupQuota, Resource: "resourcequotas"}: true,
 }

@@ -30,6 +30,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 	if err := p.permitLifetime(ctx, who, info, before, after); err != nil {
 		return err
 	}
+	if err := p.permitWithinProject(ctx, who, resource, before, after); err != nil {
+		return err
+	}
 	switch info.Resource {
 	case "roles", "clusterroles", "globalroles", "workspaceroles":
 		return p.permitRole(ctx, who, resource, before, after)

@@ -1,0 +1,65 @@
+package kubeproxy
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// clusterAdmin has all rights in the cluster, or none.
+type clusterAdmin struct {
+	Rights
+	all bool
+}
+
+func (c clusterAdmin) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	if c.all && scope.Cluster == authz.ThisCluster {
+		return nil, nil
+	}
+	return rules, nil
+}
+
+func (c clusterAdmin) Administers(context.Context, user.Info) (bool, error) { return c.all, nil }
+
+// TestPermitWithinProject: what has an effect outside of a project takes all rights
+// in the cluster, also at the API of Kubernetes.
+func TestPermitWithinProject(t *testing.T) {
+	const (
+		gatewaysAt = "/apis/gateway.kubesphere.io/v1alpha1/namespaces/p1/gateways"
+		plain      = `{"metadata":{"name":"g"},"spec":{"controller":{"config":{"hsts":"false"}}}}`
+		snippet    = `{"metadata":{"name":"g"},"spec":{"controller":{"config":{"http-snippet":"x"}}}}`
+		volume     = `{"metadata":{"name":"g"},"spec":{"deployment":{"annotations":{"sidecar.istio.io/userVolume":"[]"}}}}`
+	)
+	for _, test := range []struct {
+		name, target, before, after string
+		allowed                     bool
+	}{
+		{"a plain setting", "POST " + gatewaysAt, "", plain, true},
+		{"a snippet", "POST " + gatewaysAt, "", snippet, false},
+		{"a snippet by an update", "PUT " + gatewaysAt + "/g", plain, snippet, false},
+		{"a snippet by a patch", "PATCH " + gatewaysAt + "/g", plain, snippet, false},
+		{"a snippet that was there", "PATCH " + gatewaysAt + "/g", snippet, snippet, true},
+		{"an annotation of the pods", "POST " + gatewaysAt, "", volume, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			method, path, _ := strings.Cut(test.target, " ")
+			info := parsed(t, method, path)
+			if !guards(info) {
+				t.Fatal("the write is not checked")
+			}
+			for _, all := range []bool{false, true} {
+				p := &Proxy{rights: clusterAdmin{all: all}}
+				err := p.permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, decoded(t, test.before), decoded(t, test.after))
+				if (err == nil) != (test.allowed || all) || err != nil && status.Of(err).Code != 403 {
+					t.Errorf("all rights %v: %v", all, err)
+				}
+			}
+		})
+	}
+}
