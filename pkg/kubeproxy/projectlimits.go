@@ -14,19 +14,43 @@ import (
 
 var gateways = schema.GroupResource{Group: "gateway.kubesphere.io", Resource: "gateways"}
 
+// countsOfServer are the object counts of quotas for the types whose objects this
+// server writes into projects: roles and bindings of members, the NetworkPolicies of
+// isolation, and the share of the workspace's quota. A quota of few of them keeps
+// it from enforcing these.
+var countsOfServer = []string{
+	"resourcequotas", "count/resourcequotas", "count/networkpolicies.networking.k8s.io",
+	"count/roles.rbac.authorization.k8s.io", "count/rolebindings.rbac.authorization.k8s.io",
+}
+
 // permitWithinProject refuses objects of a project whose content has an effect
-// outside of it, unless the caller has all rights in the cluster.
+// outside of it or on what the server enforces in it, unless the caller has all
+// rights in the cluster.
 func (p *Proxy) permitWithinProject(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
-	if resource != gateways {
-		return nil
+	reason := ""
+	switch resource {
+	case gateways:
+		setting, err := tenant.GatewaySettingBeyondProject(before, after)
+		if err != nil {
+			return err
+		}
+		if setting != "" {
+			reason = setting + " reaches beyond the project"
+		}
+	case schema.GroupResource{Resource: "resourcequotas"}:
+		for _, count := range countsOfServer {
+			if _, limited, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "hard", count); limited && !unchanged(before, after, "spec", "hard", count) {
+				reason = "spec.hard[" + count + "] limits objects that the platform keeps in the project"
+				break
+			}
+		}
 	}
-	setting, err := tenant.GatewaySettingBeyondProject(before, after)
-	if err != nil || setting == "" {
-		return err
+	if reason == "" {
+		return nil
 	}
 	missing, err := p.rights.Covers(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return status.Forbidden(resource, after.GetName(), "%s reaches beyond the project, which takes all rights in the cluster", setting)
+	return status.Forbidden(resource, after.GetName(), "%s, which takes all rights in the cluster", reason)
 }

@@ -35,7 +35,11 @@ func TestPermitWithinProject(t *testing.T) {
 		plain      = `{"metadata":{"name":"g"},"spec":{"controller":{"config":{"hsts":"false"}}}}`
 		snippet    = `{"metadata":{"name":"g"},"spec":{"controller":{"config":{"http-snippet":"x"}}}}`
 		volume     = `{"metadata":{"name":"g"},"spec":{"deployment":{"annotations":{"sidecar.istio.io/userVolume":"[]"}}}}`
+		quotas     = "/api/v1/namespaces/p1/resourcequotas"
 	)
+	hard := func(count, value string) string {
+		return `{"metadata":{"name":"q"},"spec":{"hard":{"` + count + `":"` + value + `"}}}`
+	}
 	for _, test := range []struct {
 		name, target, before, after string
 		allowed                     bool
@@ -46,6 +50,16 @@ func TestPermitWithinProject(t *testing.T) {
 		{"a snippet by a patch", "PATCH " + gatewaysAt + "/g", plain, snippet, false},
 		{"a snippet that was there", "PATCH " + gatewaysAt + "/g", snippet, snippet, true},
 		{"an annotation of the pods", "POST " + gatewaysAt, "", volume, false},
+		{"a quota of CPU", "POST " + quotas, "", hard("requests.cpu", "1"), true},
+		{"a quota of Pods", "POST " + quotas, "", hard("count/pods", "1"), true},
+		{"a quota of NetworkPolicies", "POST " + quotas, "", hard("count/networkpolicies.networking.k8s.io", "0"), false},
+		{"a quota of quotas", "POST " + quotas, "", hard("count/resourcequotas", "1"), false},
+		{"a quota of quotas by its older name", "POST " + quotas, "", hard("resourcequotas", "1"), false},
+		{"a quota of roles", "POST " + quotas, "", hard("count/roles.rbac.authorization.k8s.io", "1"), false},
+		{"a quota of bindings by a patch", "PATCH " + quotas + "/q", hard("count/pods", "1"), hard("count/rolebindings.rbac.authorization.k8s.io", "1"), false},
+		{"a lower quota of bindings", "PUT " + quotas + "/q", hard("count/rolebindings.rbac.authorization.k8s.io", "9"), hard("count/rolebindings.rbac.authorization.k8s.io", "1"), false},
+		{"a quota of bindings that was there", "PUT " + quotas + "/q", hard("count/rolebindings.rbac.authorization.k8s.io", "9"), hard("count/rolebindings.rbac.authorization.k8s.io", "9"), true},
+		{"no quota of bindings any more", "PUT " + quotas + "/q", hard("count/rolebindings.rbac.authorization.k8s.io", "9"), hard("count/pods", "9"), true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			method, path, _ := strings.Cut(test.target, " ")
