@@ -15,6 +15,8 @@ const (
 	historyPart    = 64
 	historyChanges = 8192
 	keptSnapshots  = 64
+	keptBytes      = 8 << 20 // of former objects that kept snapshots hold, or a part of the store
+	keptPart       = 16
 	keptAge        = 2 * time.Minute // also how often older changes are let go
 )
 
@@ -84,6 +86,7 @@ func (h *history) measure(items []*Item) {
 // record notes a change. An object that was deleted and made anew while
 // nobody looked went and came.
 func (s *Store) record(old, item *Item, version uint64) {
+	s.holdKept(old)
 	if old != nil {
 		s.history.store -= len(old.text)
 	}
@@ -127,6 +130,9 @@ func (s *Store) recordReplace(old *tree, items []*Item, version uint64) {
 	})
 	if len(changed) > historyChanges/2 {
 		// Too much to tell: whoever watches has to start over.
+		for _, c := range changed {
+			s.holdKept(c.old)
+		}
 		s.history.drop(len(s.history.changes))
 		s.history.first++
 		s.history.since = s.advance(version)
@@ -154,32 +160,6 @@ func (h *history) after(version uint64) (uint64, bool) {
 	return h.first + uint64(n), true //nolint:gosec // an index
 }
 
-// kept is a snapshot further pages are served from.
-type kept struct {
-	*Snapshot
-	asked time.Time
-}
-
-// keep keeps a snapshot for some time, so that the further pages of a list can
-// be asked for at its version.
-func (s *Store) keep(snapshot *Snapshot, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for n := range s.kept {
-		if s.kept[n].Snapshot == snapshot {
-			s.kept[n].asked = now
-			return
-		}
-	}
-	for _, k := range s.kept { // what they remember is of use to few, and can be found again
-		k.forget()
-	}
-	s.kept = append(s.kept, kept{snapshot, now})
-	if len(s.kept) > keptSnapshots {
-		s.kept = slices.Delete(s.kept, 0, 1)
-	}
-}
-
 // at returns the kept snapshot that was the state at a version, nil when there
 // is none.
 func (s *Store) at(version uint64, now time.Time) *Snapshot {
@@ -201,8 +181,7 @@ func (s *Store) at(version uint64, now time.Time) *Snapshot {
 func (s *Store) trim(now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	// A kept snapshot costs what has changed since.
-	s.kept = slices.DeleteFunc(s.kept, func(k kept) bool { return now.Sub(k.asked) > keptAge })
+	s.dropKept(func(k *kept) bool { return now.Sub(k.asked) > keptAge })
 	// Called once per keptAge: what was there the last time is old enough.
 	if s.history.trimmed > s.history.first {
 		s.history.drop(int(min(s.history.trimmed-s.history.first, uint64(len(s.history.changes))))) //nolint:gosec // at most the length
