@@ -56,9 +56,10 @@ func Apply(document, patch []byte) ([]byte, error) {
 
 // target is the document while it is patched, and what that has cost.
 type target struct {
-	root    any
-	copied  int
-	shifted int
+	root     any
+	copied   int
+	shifted  int
+	compared int
 }
 
 func (t *target) apply(o *operation) error {
@@ -178,45 +179,83 @@ func (t *target) test(path pointer, want any) error {
 	if err != nil && want != nil { // a test for null is one for what is not there
 		return err
 	}
-	if !equal(found, want) {
+	same, err := t.equal(found, want)
+	if err != nil {
+		return err
+	}
+	if !same {
 		return fmt.Errorf("testing %q: the value is another", path)
 	}
 	return nil
 }
 
-func equal(a, b any) bool {
+// equal compares two values; it stops as soon as more than maxComparedBytes have
+// been compared.
+func (t *target) equal(a, b any) (bool, error) {
+	if err := t.compare(bytesPerValue); err != nil {
+		return false, err
+	}
 	switch a := a.(type) {
 	case map[string]any:
 		b, same := b.(map[string]any)
 		if !same || len(a) != len(b) {
-			return false
+			return false, nil
 		}
 		for key, one := range a {
 			other, found := b[key]
-			if !found || !equal(one, other) {
-				return false
+			if !found {
+				return false, nil
+			}
+			if same, err := t.equal(one, other); !same || err != nil {
+				return false, err
 			}
 		}
-		return true
+		return true, nil
 	case []any:
 		b, same := b.([]any)
 		if !same || len(a) != len(b) {
-			return false
+			return false, nil
 		}
 		for n := range a {
-			if !equal(a[n], b[n]) {
-				return false
+			if same, err := t.equal(a[n], b[n]); !same || err != nil {
+				return false, err
 			}
 		}
-		return true
+		return true, nil
+	case string:
+		b, same := b.(string)
+		if !same || len(a) != len(b) {
+			return false, nil
+		}
+		return a == b, t.compare(len(a))
 	case json.Number:
 		b, same := b.(json.Number)
 		if !same {
-			return false
+			return false, nil
 		}
-		x, errX := a.Float64()
-		y, errY := b.Float64()
-		return a == b || errX == nil && errY == nil && x == y
+		return equalNumbers(a, b), t.compare(min(len(a), maxNumberBytes) + min(len(b), maxNumberBytes))
 	}
-	return a == b
+	return a == b, nil
+}
+
+// compare counts bytes that are compared.
+func (t *target) compare(bytes int) error {
+	if t.compared += bytes; t.compared > maxComparedBytes {
+		return tooLarge("it compares more than %d bytes", maxComparedBytes)
+	}
+	return nil
+}
+
+// equalNumbers compares numbers by their values, and those that are too long to be
+// converted, which no patch contains, by their text.
+func equalNumbers(a, b json.Number) bool {
+	if a == b {
+		return true
+	}
+	if len(a) > maxNumberBytes || len(b) > maxNumberBytes {
+		return false
+	}
+	x, errX := a.Float64()
+	y, errY := b.Float64()
+	return errX == nil && errY == nil && x == y
 }

@@ -132,6 +132,28 @@ func TestBombs(t *testing.T) {
 			t.Logf("%d bytes: %s, %d KiB", size, took, (after.TotalAlloc-before.TotalAlloc)>>10)
 		})
 	}
+	for name, bomb := range map[string][2]string{ // each is beyond a limit, however fast it is
+		"tests of a long number":      {`{}`, `[{"op":"add","path":"/x","value":` + strings.Repeat("1", 690000) + `}` + strings.Repeat(`,{"op":"test","path":"/x","value":1}`, 2500) + "]"},
+		"a long number with exponent": {`{}`, `[{"op":"add","path":"/x","value":-1.` + strings.Repeat("1", maxNumberBytes) + `e+5}]`},
+		"tests of many numbers":       {`{"x":` + strings.Repeat("1", maxNumberBytes-1) + `}`, "[" + strings.TrimPrefix(strings.Repeat(`,{"op":"test","path":"/x","value":`+strings.Repeat("1", maxNumberBytes-1)+`}`, 5000), ",") + "]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Apply([]byte(bomb[0]), []byte(bomb[1])); !errors.Is(err, ErrTooLarge) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	t.Run("a merge patch with a long number", func(t *testing.T) {
+		if _, err := Merge([]byte(`{}`), []byte(`{"a":`+strings.Repeat("1", 690000)+`}`)); !errors.Is(err, ErrTooLarge) {
+			t.Errorf("%v", err)
+		}
+	})
+	t.Run("a long number of the document", func(t *testing.T) {
+		number := strings.Repeat("1", 690000)
+		if _, err := Apply([]byte(`{"x":`+number+`}`), []byte(`[{"op":"test","path":"/x","value":1}]`)); err == nil || errors.Is(err, ErrTooLarge) {
+			t.Errorf("%v", err)
+		}
+	})
 	t.Run("a deep merge patch", func(t *testing.T) {
 		patch := strings.Repeat(`{"a":`, 9000) + `"` + strings.Repeat("a", 2<<20) + `"` + strings.Repeat("}", 9000)
 		if _, err := Merge([]byte(`{}`), []byte(patch)); !errors.Is(err, ErrTooLarge) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // The limits of a patch. The number of operations is kube-apiserver's.
@@ -23,6 +24,12 @@ const (
 	// maxShiftedElements bounds the elements of arrays that are moved to insert
 	// or remove others.
 	maxShiftedElements = 1 << 20
+	// maxNumberBytes bounds the text of a number: to convert one costs far more
+	// than to read it. All digits of a float64 are fewer.
+	maxNumberBytes = 1024
+	// maxComparedBytes bounds what the test operations of a patch compare. A patch
+	// has to contain nearly all of it.
+	maxComparedBytes = 8 << 20
 )
 
 var (
@@ -56,8 +63,8 @@ func decodeTrusted(text []byte, into any) error {
 	return nil
 }
 
-// measure counts the values of a JSON text, and how deep they are nested,
-// without decoding it. What is no JSON is left to the decoder.
+// measure counts the values of a JSON text, how deep they are nested and how long
+// its numbers are, without decoding it. What is no JSON is left to the decoder.
 func measure(text []byte) error {
 	values, depth := 1, 0
 	for n := 0; n < len(text); n++ {
@@ -67,6 +74,14 @@ func measure(text []byte) error {
 				if text[n] == '\\' {
 					n++
 				}
+			}
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			start := n
+			for n+1 < len(text) && strings.IndexByte("+-.eE0123456789", text[n+1]) >= 0 {
+				n++
+			}
+			if n-start >= maxNumberBytes {
+				return tooLarge("it has a number of more than %d bytes", maxNumberBytes)
 			}
 		case '{', '[':
 			values++
