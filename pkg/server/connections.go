@@ -32,8 +32,9 @@ type connections struct {
 // connection is what is known of an open connection.
 type connection struct {
 	conn net.Conn
-	// waiting is since when it waits for a request, or for the body of a client
-	// that has not authenticated, in nanoseconds; 0 while a request is served.
+	// waiting is since when it waits for a request, for the body of a client that
+	// has not authenticated, or for one that nobody reads, in nanoseconds; 0 while a
+	// request is served.
 	waiting atomic.Int64
 	// writesUntil is the deadline of its answers. Only the request that is served
 	// looks at it.
@@ -52,7 +53,7 @@ func (c *connections) context(ctx context.Context, conn net.Conn) context.Contex
 	known.waiting.Store(c.now().UnixNano())
 	c.all.Store(conn, known)
 	if c.count.Add(1) > c.max && c.max > 0 {
-		c.evict()
+		c.evict(known)
 	}
 	return context.WithValue(ctx, connectionKey{}, known)
 }
@@ -76,9 +77,9 @@ func (c *connections) state(conn net.Conn, state http.ConnState) {
 	}
 }
 
-// evict closes the connections that wait for the longest time. One that is new
-// is not closed for another: its request is on its way.
-func (c *connections) evict() {
+// evict closes the connections that wait for the longest time, and the newest only
+// when no other waits: its request is on its way.
+func (c *connections) evict(newest *connection) {
 	c.evicting.Lock()
 	defer c.evicting.Unlock()
 	over := c.count.Load() - c.max
@@ -92,11 +93,14 @@ func (c *connections) evict() {
 	var waiting []candidate
 	c.all.Range(func(_, value any) bool {
 		known := value.(*connection)
-		if since := known.waiting.Load(); since != 0 {
+		if since := known.waiting.Load(); since != 0 && known != newest {
 			waiting = append(waiting, candidate{known, since})
 		}
 		return true
 	})
+	if len(waiting) == 0 {
+		waiting = append(waiting, candidate{newest, newest.waiting.Load()})
+	}
 	slices.SortFunc(waiting, func(a, b candidate) int { return int(min(max(a.since-b.since, -1), 1)) })
 	for _, one := range waiting[:min(len(waiting), int(over)+evictedAtOnce)] {
 		if one.waiting.CompareAndSwap(one.since, 0) { // no request came meanwhile

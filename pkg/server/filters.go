@@ -70,11 +70,12 @@ type filters struct {
 func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	r.RemoteAddr = f.proxies.client(r)
-	answer := &recorder{ResponseWriter: w}
+	body := followBody(r)
+	answer := &recorder{ResponseWriter: w, body: body}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
 	r = r.WithContext(request.WithID(r.Context(), id))
-	call := &call{}
+	call := &call{body: body}
 	defer func() { //nolint:contextcheck // it is the request's
 		panicked := recover()
 		aborted := panicked == http.ErrAbortHandler //nolint:errorlint // the sentinel of net/http, by identity
@@ -85,6 +86,9 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			} else {
 				aborted = true // half an answer must not look like a whole one
 			}
+		}
+		if answer.code != http.StatusSwitchingProtocols {
+			body.leave(w, r)
 		}
 		f.finish(r, call, answer, id, time.Since(started))
 		if aborted {
@@ -108,7 +112,8 @@ type call struct {
 	delegated bool
 	caller    caller
 	deadlines deadlines
-	pattern   string // of the route, so that metrics have no label made of a path
+	body      *arrivingBody // nil for none
+	pattern   string        // of the route, so that metrics have no label made of a path
 	next      http.Handler
 }
 
@@ -346,6 +351,9 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 			return
 		}
 		defer release()
+		if !exempt(info.Path) { // nobody reads the bodies of those
+			c.body.pass()
+		}
 		c.next.ServeHTTP(w, r)
 		c.pattern = r.Pattern
 	}

@@ -11,11 +11,13 @@ type recorder struct {
 	http.ResponseWriter
 	code  int
 	bytes int64
+	body  *arrivingBody // of the request, nil for none
 }
 
 func (r *recorder) WriteHeader(code int) {
 	if r.code == 0 && code >= http.StatusOK {
 		r.code = code
+		r.body.answer(r.Header())
 	}
 	r.ResponseWriter.WriteHeader(code)
 }
@@ -23,6 +25,7 @@ func (r *recorder) WriteHeader(code int) {
 func (r *recorder) Write(data []byte) (int, error) {
 	if r.code == 0 {
 		r.code = http.StatusOK
+		r.body.answer(r.Header())
 	}
 	n, err := r.ResponseWriter.Write(data)
 	r.bytes += int64(n)
