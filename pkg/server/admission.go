@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -42,10 +43,14 @@ type caller struct {
 
 // callerOf returns the caller of a request; who is nil where nobody is
 // authenticated by the filters. Visitors without an account are as good as
-// anonymous.
+// anonymous. The service accounts of a namespace are one: whoever may use the
+// namespace can make any number of them.
 func callerOf(r *http.Request, who user.Info) caller {
 	if authz.IsAnonymous(who) || who.GetName() == identity.PreRegistration {
 		return caller{name: identity.Network(request.ClientAddress(r))}
+	}
+	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
+		return caller{name: serviceaccount.MakeNamespaceGroupName(namespace), authenticated: true}
 	}
 	return caller{name: who.GetName(), authenticated: true}
 }

@@ -76,9 +76,36 @@ func requestTimedOut() error {
 	return status.New(http.StatusRequestTimeout, metav1.StatusReasonTimeout, "the body of the request did not arrive in time")
 }
 
-// readBody reads the body of a request that is served by this process. Its memory
-// is given back when release is called, which is never nil.
+// errGoesOn is returned for a body that is larger than what is read ahead.
+var errGoesOn = errors.New("the body goes on")
+
+// readBody reads the body of a request. Its memory is given back when release is
+// called, which is never nil.
 func (a *admission) readBody(w http.ResponseWriter, r *http.Request, who caller, d deadlines) (release func(), err error) {
+	return a.read(w, r, who, d, false)
+}
+
+// readAhead reads the body of a request that a service behind this server gets, as
+// far as its memory goes. Of a larger one the rest is passed on as it comes.
+func (a *admission) readAhead(w http.ResponseWriter, r *http.Request, c *call) (release func(), whole bool, err error) {
+	if c.long {
+		c.deadlines.setRead(time.Now().Add(requestTimeout))
+	}
+	release, err = a.read(w, r, c.caller, c.deadlines, true)
+	switch {
+	case err != nil && !errors.Is(err, errGoesOn):
+		return release, false, err
+	case err == nil && c.long:
+		c.deadlines.setRead(time.Time{}) // reads only notice that the client goes away
+	default:
+		c.deadlines.setRead(time.Now().Add(delegatedTimeout))
+	}
+	return release, err == nil, nil
+}
+
+// read reads a body up to a limit. Beyond it, it fails with errGoesOn if the body
+// may be passed on as it comes.
+func (a *admission) read(w http.ResponseWriter, r *http.Request, who caller, d deadlines, passesOn bool) (release func(), err error) {
 	awaited, limit := &a.bodies.users, a.bodies.limit
 	if !who.authenticated {
 		awaited, limit = &a.bodies.unauthenticated, min(limit, maxUnauthenticatedBody)
@@ -92,12 +119,23 @@ func (a *admission) readBody(w http.ResponseWriter, r *http.Request, who caller,
 			a.bodies.memory.Release(who.name, reserved)
 		}
 	}
-	if r.ContentLength > limit {
+	rest := r.Body
+	var source io.Reader = rest
+	switch {
+	case r.ContentLength > limit && passesOn:
+		r.Body = streamedBody{rest}
+		return release, errGoesOn
+	case r.ContentLength > limit:
 		return release, status.TooLarge(limit)
+	case !passesOn:
+		source = http.MaxBytesReader(w, rest, limit)
 	}
-	source := http.MaxBytesReader(w, r.Body, limit)
 	var content []byte
 	for {
+		if int64(len(content)) > limit {
+			r.Body = streamedBody{joinedBody{io.MultiReader(bytes.NewReader(content), rest), rest}}
+			return release, errGoesOn
+		}
 		if len(content) == cap(content) {
 			size := min(max(bodyStep, 2*int64(cap(content))), limit+1)
 			if r.ContentLength >= 0 {
@@ -135,6 +173,12 @@ func bodyError(err error) error {
 		return err
 	}
 	return status.BadRequest("the body of the request cannot be read")
+}
+
+// joinedBody is what was read of a body, and the rest of it.
+type joinedBody struct {
+	io.Reader
+	io.Closer
 }
 
 // streamedBody is a body that is passed on as it comes.

@@ -87,9 +87,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				aborted = true // half an answer must not look like a whole one
 			}
 		}
-		if answer.code != http.StatusSwitchingProtocols {
-			body.leave(w, r)
-		}
+		body.leave(w, r, answer.code)
 		f.finish(r, call, answer, id, time.Since(started))
 		if aborted {
 			panic(http.ErrAbortHandler)
@@ -174,27 +172,32 @@ func (f *filters) parse(r *http.Request) (*request.Info, error) {
 	return request.ParseOpaque(r)
 }
 
-// admit takes a place for a request, and reads its body before that if this
-// process serves it: a client that sends slowly holds no place. What goes to
-// kube-apiserver or elsewhere is streamed, and bounded there.
+// admit takes a place for a request, and reads its body before that: a client that
+// sends slowly holds no place. What lasts has places of its own, and so have bodies
+// for services behind this server that are too large to be read.
 func (f *filters) admit(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) (release func(), err error) {
+	enter := f.admission.admit
+	if c.long {
+		enter = f.admission.admitLongRunning
+	}
+	free := func() {}
 	switch {
 	case exempt(info.Path):
-		return func() {}, nil
-	case c.long:
-		return f.admission.admitLongRunning(c.caller)
+		return free, nil
 	case !c.deadlines.reads:
-		return f.admission.admit(c.caller)
-	case info.Kubernetes, c.delegated:
-		r.Body = streamedBody{r.Body}
-		return f.admission.admit(c.caller)
+	case c.delegated:
+		var whole bool
+		if free, whole, err = f.admission.readAhead(w, r, c); err == nil && !whole {
+			enter = f.admission.admitLongRunning
+		}
+	case !c.long:
+		free, err = f.admission.readBody(w, r, c.caller, c.deadlines)
 	}
-	free, err := f.admission.readBody(w, r, c.caller, c.deadlines)
 	if err != nil {
 		free()
 		return nil, err
 	}
-	leave, err := f.admission.admit(c.caller)
+	leave, err := enter(c.caller)
 	if err != nil {
 		free()
 		return nil, err
@@ -207,7 +210,9 @@ func (f *filters) admit(w http.ResponseWriter, r *http.Request, info *request.In
 // parameter would lift the limits.
 func (f *filters) long(r *http.Request, info *request.Info, delegated bool) (long, file bool) {
 	if delegated { // how long an answer takes is agreed with whoever gives it
-		return info.Verb == "watch" || r.Header.Get("Upgrade") != "" || strings.Contains(r.Header.Get("Accept"), "text/event-stream"), false
+		events := r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/event-stream")
+		upgrades := r.Header.Get("Upgrade") != "" && (r.Body == nil || r.Body == http.NoBody)
+		return info.Verb == "watch" || events || upgrades, false
 	}
 	if !info.Kubernetes {
 		if info.Verb != "watch" && info.Subresource != "exec" && r.Header.Get("Upgrade") == "" {

@@ -58,7 +58,7 @@ type Options struct {
 // Elsewhere are services that serve a part of the API behind this server.
 type Elsewhere interface {
 	// For returns what serves a request, nil for nothing. Bodies of such requests
-	// are streamed, and bounded where they go.
+	// beyond the limit of others are streamed, and bounded where they go.
 	For(r *http.Request) http.Handler
 }
 

@@ -58,8 +58,8 @@ func (b *arrivingBody) answer(header http.Header) {
 
 // leave runs when a request is answered: what is left of its body has little time,
 // and its connection is closed before others when there are too many.
-func (b *arrivingBody) leave(w http.ResponseWriter, r *http.Request) {
-	if b == nil || b.ended.Load() {
+func (b *arrivingBody) leave(w http.ResponseWriter, r *http.Request, code int) {
+	if b == nil || b.ended.Load() || code == http.StatusSwitchingProtocols {
 		return
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTimeout))
