@@ -158,9 +158,9 @@ func Parse(p *request.Parameters, known func(key string) bool) (q Query, ignored
 				q.SortBy, err = sortKeys(value)
 			}
 		case Ascending:
-			q.Ascending, err = boolean(key, value)
+			q.Ascending, err = request.ParseBool(key, value)
 		case Pretty:
-			q.Pretty, err = boolean(key, value)
+			q.Pretty, err = request.ParseBool(key, value)
 		case Watch:
 			if p.WatchIgnored {
 				ignored = append(ignored, key)
@@ -174,7 +174,7 @@ func Parse(p *request.Parameters, known func(key string) bool) (q Query, ignored
 		case Fields:
 			q.Projection, err = ParseProjection(value)
 		case Stable:
-			q.Stable, err = boolean(key, value)
+			q.Stable, err = request.ParseBool(key, value)
 		case ResourceVersion:
 			q.ResourceVersion, err = version(value)
 		case Continue:
@@ -221,7 +221,7 @@ func ParseObject(r *http.Request) (Query, error) {
 	}
 	q := Query{}
 	if parameters.Has(Pretty) {
-		if q.Pretty, err = boolean(Pretty, parameters.Get(Pretty)); err != nil {
+		if q.Pretty, err = request.ParseBool(Pretty, parameters.Get(Pretty)); err != nil {
 			return Query{}, err
 		}
 	}
@@ -296,17 +296,6 @@ func integer(key, value string, least int) (int, error) {
 		return 0, status.BadRequest("%s must be %d or more, not %d", key, least, n)
 	}
 	return n, nil
-}
-
-func boolean(key, value string) (bool, error) {
-	if value == "" { // ?pretty
-		return true, nil
-	}
-	b, err := strconv.ParseBool(value)
-	if err != nil {
-		return false, status.BadRequest("%s must be true or false, not %q", key, value)
-	}
-	return b, nil
 }
 
 // checkFields returns the field selector if every object can be compared with it

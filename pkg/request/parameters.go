@@ -11,7 +11,7 @@ import (
 )
 
 // Names of the parameters that decide what a request does, how long it lasts or
-// which objects it is about. The names are those of Kubernetes.
+// which objects it is about. The names are those of Kubernetes, but for ParameterConfirmBindings.
 const (
 	ParameterWatch                = "watch"
 	ParameterFieldSelector        = "fieldSelector"
@@ -25,6 +25,9 @@ const (
 	ParameterTimeoutSeconds       = "timeoutSeconds"
 	ParameterFollow               = "follow"
 	ParameterDryRun               = "dryRun"
+	ParameterPropagationPolicy    = "propagationPolicy"
+	// ParameterConfirmBindings accepts the bindings that name a new user or group already.
+	ParameterConfirmBindings = "confirmBindings"
 )
 
 // Parameters are the query parameters of a request, parsed once: the authorizer,
@@ -36,10 +39,12 @@ type Parameters struct {
 	AllowWatchBookmarks, SendInitialEvents bool
 	// Follow asks for a log as it is written.
 	Follow bool
+	// ConfirmBindings accepts the bindings that name a new user or group already.
+	ConfirmBindings bool
 	// Fields is the parsed field selector, nil when there is none.
 	Fields fields.Selector
 	// The following parameters are as the client sent them, "" when absent.
-	FieldSelector, LabelSelector, ResourceVersion, ResourceVersionMatch, Limit, Continue, TimeoutSeconds, DryRun string
+	FieldSelector, LabelSelector, ResourceVersion, ResourceVersionMatch, Limit, Continue, TimeoutSeconds, DryRun, PropagationPolicy string
 	// WatchIgnored is true when the client asked for a watch of what cannot be
 	// watched, see Info.IgnoreWatch.
 	WatchIgnored bool
@@ -78,13 +83,15 @@ func (p *Parameters) read(name string, all []string) (err error) {
 	value := all[len(all)-1]
 	switch name {
 	case ParameterWatch:
-		p.Watch, err = boolean(name, value)
+		p.Watch, err = ParseBool(name, value)
 	case ParameterAllowWatchBookmarks:
-		p.AllowWatchBookmarks, err = boolean(name, value)
+		p.AllowWatchBookmarks, err = ParseBool(name, value)
 	case ParameterSendInitialEvents:
-		p.SendInitialEvents, err = boolean(name, value)
+		p.SendInitialEvents, err = ParseBool(name, value)
 	case ParameterFollow:
-		p.Follow, err = boolean(name, value)
+		p.Follow, err = ParseBool(name, value)
+	case ParameterConfirmBindings:
+		p.ConfirmBindings, err = ParseBool(name, value)
 	case ParameterFieldSelector:
 		p.FieldSelector = value
 		if value != "" {
@@ -106,13 +113,23 @@ func (p *Parameters) read(name string, all []string) (err error) {
 		p.TimeoutSeconds = value
 	case ParameterDryRun:
 		p.DryRun = value
+	case ParameterPropagationPolicy:
+		p.PropagationPolicy = value
 	default:
 		return nil
 	}
+	if single := checkSingle(name, all); single != nil {
+		return single
+	}
+	return err
+}
+
+// checkSingle returns status 400 for a parameter that is repeated.
+func checkSingle(name string, all []string) error {
 	if len(all) > 1 {
 		return status.BadRequest("the parameter %s is given %d times, at most one is accepted", name, len(all))
 	}
-	return err
+	return nil
 }
 
 // ParametersOf returns the parameters of a request: those its description was
@@ -139,11 +156,28 @@ func (p *Parameters) Get(name string) string {
 	return ""
 }
 
-// boolean is the value of a Boolean parameter as Kubernetes reads it: false is 0, or
+// Single returns the value of a parameter of one operation that decides what the
+// operation does, "" when it is absent. It fails with status 400 when the parameter is
+// repeated.
+func (p *Parameters) Single(name string) (string, error) {
+	return p.Get(name), checkSingle(name, p.values[name])
+}
+
+// SingleBool is Single for a Boolean. It is false when the parameter is absent or has
+// no value: forms send such a parameter for an option that is not set.
+func (p *Parameters) SingleBool(name string) (bool, error) {
+	value, err := p.Single(name)
+	if err != nil || value == "" {
+		return false, err
+	}
+	return ParseBool(name, value)
+}
+
+// ParseBool returns the value of a Boolean parameter as Kubernetes reads it: false is 0, or
 // "false" in any case; true is 1, "true" in any case, or no value. Kubernetes takes
 // everything else as true; it is refused here with status 400, since other readers
 // do not.
-func boolean(name, value string) (bool, error) {
+func ParseBool(name, value string) (bool, error) {
 	switch {
 	case value == "", value == "1", strings.EqualFold(value, "true"):
 		return true, nil

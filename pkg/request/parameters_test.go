@@ -24,6 +24,8 @@ func TestParameters(t *testing.T) {
 		{"fieldSelector=metadata.name%3Da", "metadata.name=a", false, false},
 		{"fieldSelector=metadata.name%3Da&fieldSelector=", "", false, true}, {"fieldSelector=a", "", false, true},
 		{"limit=1&limit=1", "", false, true}, {"dryRun=All&dryRun=", "", false, true}, {"continue=a&continue=b", "", false, true},
+		{"propagationPolicy=Orphan&propagationPolicy=Background", "", false, true}, {"propagationPolicy=Orphan", "", false, false},
+		{"confirmBindings=true&confirmBindings=false", "", false, true}, {"confirmBindings=yes", "", false, true}, {"confirmBindings=1", "", false, false},
 		{"a=1;watch=true", "", false, true}, {"watch=true&a=%zz", "", false, true}, {"watch%=1", "", false, true},
 		{"container=a&command=b&command=c", "", false, false}, // what decides nothing may be repeated
 	} {
@@ -34,6 +36,29 @@ func TestParameters(t *testing.T) {
 		}
 		if err == nil && (p.Watch != test.watch || (p.Fields != nil) != (test.selector != "") || p.Fields != nil && p.Fields.String() != test.selector) {
 			t.Errorf("%q: %+v", test.query, p)
+		}
+	}
+}
+
+// TestSingle: parameters of one operation that may be given once.
+func TestSingle(t *testing.T) {
+	for _, test := range []struct {
+		query, value        string
+		enabled             bool
+		repeated, noBoolean bool
+	}{
+		{"", "", false, false, false}, {"p=", "", false, false, false}, {"p", "", false, false, false}, {"p=True", "True", true, false, false}, {"p=0", "0", false, false, false},
+		{"p=x", "x", false, false, true}, {"p=t", "t", false, false, true}, {"p=1&p=1", "1", false, true, true}, {"p=0&p=1", "1", false, true, true},
+	} {
+		parameters, err := ParseParameters(test.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value, err := parameters.Single("p"); apierrors.IsBadRequest(err) != test.repeated || value != test.value {
+			t.Errorf("%q: %q %v", test.query, value, err)
+		}
+		if enabled, err := parameters.SingleBool("p"); apierrors.IsBadRequest(err) != test.noBoolean || enabled != test.enabled {
+			t.Errorf("%q: %v %v", test.query, enabled, err)
 		}
 	}
 }

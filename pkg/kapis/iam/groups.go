@@ -58,7 +58,10 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	subject := &user.DefaultInfo{Groups: []string{wanted.Name}}
-	confirmed := confirmed(r)
+	confirmed, err := confirmed(r)
+	if err != nil {
+		return err
+	}
 	if confirmed {
 		if err := h.mayJoin(r, wanted.Name); err != nil {
 			return err

@@ -175,19 +175,22 @@ func (h *Handler) holdsAll(r *http.Request, subject user.Info, resource schema.G
 	return status.Forbidden(resource, name, "it has the role %s %s, whose rights user %q does not have there", excess.Role, excess.Scope, caller(r).GetName())
 }
 
-// confirmBindings is the query parameter by which a caller accepts that a new
-// user or group has the roles its name was given before.
-const confirmBindings = "confirmBindings"
-
 func confirmation() route.Parameter {
 	return route.Parameter{
-		In: route.InQuery, Name: confirmBindings, Type: "boolean",
+		In: route.InQuery, Name: request.ParameterConfirmBindings, Type: "boolean",
 		Description: "Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.",
 	}
 }
 
-// confirmed reports whether a request accepts the bindings of a new name.
-func confirmed(r *http.Request) bool { return r.URL.Query().Get(confirmBindings) == "true" }
+// confirmed reports whether a request accepts the bindings of a new name: that it has
+// the roles its name was given before.
+func confirmed(r *http.Request) (bool, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return false, err
+	}
+	return parameters.ConfirmBindings, nil
+}
 
 // bound is the answer to a *iam.BoundError: callers who hold all rights of the
 // bindings are told which they are.
@@ -200,7 +203,7 @@ func (h *Handler) bound(r *http.Request, err error, subject user.Info) error {
 	if failed != nil || excess != nil {
 		return errors.Join(failed, err)
 	}
-	return bound.WithNames(confirmBindings)
+	return bound.WithNames(request.ParameterConfirmBindings)
 }
 
 // listed reads the query of a list of a type and warns of parameters that have

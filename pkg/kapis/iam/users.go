@@ -164,7 +164,11 @@ func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	create, subject := h.Users.Create, &user.DefaultInfo{Name: wanted.Name}
-	if confirmed(r) {
+	confirmed, err := confirmed(r)
+	if err != nil {
+		return err
+	}
+	if confirmed {
 		if err := h.holdsAll(r, subject, iamv1alpha2.Resource("users"), wanted.Name); err != nil {
 			return err
 		}

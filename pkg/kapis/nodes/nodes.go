@@ -3,7 +3,6 @@ package nodes
 import (
 	"context"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -82,24 +82,25 @@ type options struct {
 	timeout           time.Duration
 }
 
-func optionsOf(values url.Values) (options, error) {
+func optionsOf(p *request.Parameters) (options, error) {
 	o := options{timeout: defaultTimeout}
+	grace, err := p.Single("gracePeriodSeconds")
+	if err != nil {
+		return o, err
+	}
 	for name, into := range map[string]*bool{"force": &o.force, "deleteEmptyDirData": &o.deleteData} {
-		if text := values.Get(name); text != "" {
-			var err error
-			if *into, err = strconv.ParseBool(text); err != nil {
-				return o, status.BadRequest("%s must be true or false, not %q", name, text)
-			}
+		if *into, err = p.SingleBool(name); err != nil {
+			return o, err
 		}
 	}
-	if text := values.Get("gracePeriodSeconds"); text != "" {
+	if text := grace; text != "" {
 		seconds, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || seconds < 0 {
 			return o, status.BadRequest("gracePeriodSeconds must be a number of seconds, not %q", text)
 		}
 		o.grace = &seconds
 	}
-	if text := values.Get("timeoutSeconds"); text != "" {
+	if text := p.TimeoutSeconds; text != "" {
 		seconds, err := strconv.ParseInt(text, 10, 32)
 		if err != nil || seconds < 1 || time.Duration(seconds)*time.Second > longestTimeout {
 			return o, status.BadRequest("timeoutSeconds must be a number from 1 to %d, not %q", longestTimeout/time.Second, text)
@@ -110,7 +111,11 @@ func optionsOf(values url.Values) (options, error) {
 }
 
 func (h *Handler) drain(w http.ResponseWriter, r *http.Request) error {
-	o, err := optionsOf(r.URL.Query())
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return err
+	}
+	o, err := optionsOf(parameters)
 	if err != nil {
 		return err
 	}

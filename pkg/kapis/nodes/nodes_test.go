@@ -1,12 +1,13 @@
 package nodes
 
 import (
-	"net/url"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // TestJudge: which pods go, by the rules of kubectl drain.
@@ -48,10 +49,13 @@ func TestJudge(t *testing.T) {
 func TestOptions(t *testing.T) {
 	for query, good := range map[string]bool{
 		"": true, "force=true&deleteEmptyDirData=1&gracePeriodSeconds=0&timeoutSeconds=50": true, "force=maybe": false, "gracePeriodSeconds=-1": false,
-		"gracePeriodSeconds=x": false, "timeoutSeconds=51": false, "timeoutSeconds=0": false,
+		"gracePeriodSeconds=x": false, "timeoutSeconds=51": false, "force=": true, "force=true&force=false": false, "gracePeriodSeconds=1&gracePeriodSeconds=2": false, "timeoutSeconds=1&timeoutSeconds=2": false, "timeoutSeconds=0": false,
 	} {
-		values, _ := url.ParseQuery(query)
-		if _, err := optionsOf(values); (err == nil) != good {
+		parameters, err := request.ParseParameters(query)
+		if err == nil {
+			_, err = optionsOf(parameters)
+		}
+		if (err == nil) != good {
 			t.Errorf("%s: %v", query, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -32,15 +33,43 @@ type Tags struct {
 	Total      int      `json:"total" description:"The number of tags on all pages."`
 }
 
+// singles returns parameters of a request that may be given once.
+func singles(r *http.Request, names ...string) (map[string]string, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return nil, err
+	}
+	values := make(map[string]string, len(names))
+	for _, name := range names {
+		if values[name], err = parameters.Single(name); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+// boolOf returns a Boolean parameter of a request that may be given once.
+func boolOf(r *http.Request, name string) (bool, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return false, err
+	}
+	return parameters.SingleBool(name)
+}
+
 // config answers with the configuration of an image.
 func (h *Handler) config(w http.ResponseWriter, r *http.Request) error {
-	with, err := h.credentials(r.Context(), r.PathValue("namespace"), r.URL.Query().Get("secret"))
+	values, err := singles(r, "secret", "image")
+	if err != nil {
+		return err
+	}
+	with, err := h.credentials(r.Context(), r.PathValue("namespace"), values["secret"])
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
 	defer cancel()
-	_, image, err := h.image(ctx, r.URL.Query().Get("image"), with)
+	_, image, err := h.image(ctx, values["image"], with)
 	if err != nil {
 		return err
 	}
@@ -78,17 +107,22 @@ func (h *Handler) image(ctx context.Context, text string, with *credentials) (na
 
 // blob answers with an image, manifest and all.
 func (h *Handler) blob(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	with, err := h.credentials(r.Context(), query.Get("namespace"), query.Get("secret"))
+	values, err := singles(r, "namespace", "secret", "image")
 	if err != nil {
 		return err
 	}
-	if insecure, err := strconv.ParseBool(query.Get("insecure")); err == nil && insecure {
-		with.insecure = true
+	insecure, err := boolOf(r, "insecure")
+	if err != nil {
+		return err
 	}
+	with, err := h.credentials(r.Context(), values["namespace"], values["secret"])
+	if err != nil {
+		return err
+	}
+	with.insecure = with.insecure || insecure
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
 	defer cancel()
-	reference, image, err := h.image(ctx, query.Get("image"), with)
+	reference, image, err := h.image(ctx, values["image"], with)
 	if err != nil {
 		return err
 	}
@@ -114,12 +148,19 @@ const mostTags = 20_000
 
 // tags answers with tags of a repository, the last in the alphabet first.
 func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
-	text := query.Get("repository")
+	values, err := singles(r, "repository", "secret", "limit", "page")
+	if err != nil {
+		return err
+	}
+	ascending, err := boolOf(r, "ascending")
+	if err != nil {
+		return err
+	}
+	text := values["repository"]
 	if text == "" {
 		return status.BadRequest("empty repository name")
 	}
-	with, err := h.credentials(r.Context(), r.PathValue("namespace"), query.Get("secret"))
+	with, err := h.credentials(r.Context(), r.PathValue("namespace"), values["secret"])
 	if err != nil {
 		return err
 	}
@@ -137,10 +178,10 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
 		return failed(err)
 	}
 	slices.Sort(all)
-	if ascending, err := strconv.ParseBool(query.Get("ascending")); err != nil || !ascending {
+	if !ascending {
 		slices.Reverse(all)
 	}
-	status.WriteJSON(w, http.StatusOK, Tags{Registry: repository.RegistryStr(), Repository: repository.RepositoryStr(), Tags: page(all, query.Get("limit"), query.Get("page")), Total: len(all)})
+	status.WriteJSON(w, http.StatusOK, Tags{Registry: repository.RegistryStr(), Repository: repository.RepositoryStr(), Tags: page(all, values["limit"], values["page"]), Total: len(all)})
 	return nil
 }
 

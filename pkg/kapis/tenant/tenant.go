@@ -126,6 +126,10 @@ func write(w http.ResponseWriter, object client.Object, apiVersion, kind string)
 // orphans reports whether a deletion lets the namespaces go: by its options in
 // the body or in the query, as Kubernetes takes them.
 func orphans(r *http.Request) (bool, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return false, err
+	}
 	options := metav1.DeleteOptions{}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -136,7 +140,7 @@ func orphans(r *http.Request) (bool, error) {
 			return false, route.DecodeError("the body, DeleteOptions,", err, options)
 		}
 	}
-	propagation := metav1.DeletionPropagation(r.URL.Query().Get("propagationPolicy"))
+	propagation := metav1.DeletionPropagation(parameters.PropagationPolicy)
 	if propagation == "" && options.PropagationPolicy != nil {
 		propagation = *options.PropagationPolicy
 	}

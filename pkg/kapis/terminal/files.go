@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -42,7 +43,18 @@ type transfer struct {
 // transfer checks a request to move a file. What it returns has to be released.
 func (h *Handler) transfer(r *http.Request) (transfer, func(), error) {
 	who, _ := kuberequest.UserFrom(r.Context())
-	t := transfer{who: who, path: r.URL.Query().Get("path")}
+	t := transfer{who: who}
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return t, nil, err
+	}
+	if t.path, err = parameters.Single("path"); err != nil {
+		return t, nil, err
+	}
+	container, err := parameters.Single("container")
+	if err != nil {
+		return t, nil, err
+	}
 	key := client.ObjectKey{Namespace: r.PathValue("namespace"), Name: r.PathValue("pod")}
 	may := h.mayExec
 	if h.Kubectl.own(who, key) {
@@ -57,8 +69,7 @@ func (h *Handler) transfer(r *http.Request) (transfer, func(), error) {
 	if err := checkPath(t.path); err != nil {
 		return t, nil, err
 	}
-	var err error
-	if t.where, err = h.container(r.Context(), key, r.URL.Query().Get("container")); err != nil {
+	if t.where, err = h.container(r.Context(), key, container); err != nil {
 		return t, nil, kube.Err(err)
 	}
 	release, err := h.Limits.take(who.GetName())

@@ -196,7 +196,7 @@ func (h *Handler) kubectlPod(w http.ResponseWriter, r *http.Request) error {
 
 // kubectl opens a terminal with kubectl.
 func (h *Handler) kubectl(w http.ResponseWriter, r *http.Request) error {
-	shells, err := shellsOf(r.URL.Query().Get("shell"))
+	shells, err := shellsOf(r)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ const (
 
 // node opens a terminal on a node, in a pod of its own that sees all of it.
 func (h *Handler) node(w http.ResponseWriter, r *http.Request) error {
-	shells, err := shellsOf(r.URL.Query().Get("shell"))
+	shells, err := shellsOf(r)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	utilexec "k8s.io/client-go/util/exec"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -283,7 +284,15 @@ const longestReason = 120
 
 // shellsOf are the shells to try: the one that was asked for if it is one, or
 // those most images have.
-func shellsOf(asked string) ([]string, error) {
+func shellsOf(r *http.Request) ([]string, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return nil, err
+	}
+	asked, err := parameters.Single("shell")
+	if err != nil {
+		return nil, err
+	}
 	switch {
 	case asked == "":
 		return []string{"bash", "sh"}, nil

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -51,7 +52,11 @@ func inPath(name, description string) route.Parameter {
 // pod opens a terminal in a container.
 func (h *Handler) pod(w http.ResponseWriter, r *http.Request) error {
 	key := client.ObjectKey{Namespace: r.PathValue("namespace"), Name: r.PathValue("pod")}
-	shells, err := shellsOf(r.URL.Query().Get("shell"))
+	shells, err := shellsOf(r)
+	if err != nil {
+		return err
+	}
+	container, err := containerOf(r)
 	if err != nil {
 		return err
 	}
@@ -64,11 +69,20 @@ func (h *Handler) pod(w http.ResponseWriter, r *http.Request) error {
 		shells: shells,
 		check:  func(ctx context.Context, who user.Info) error { return h.mayExec(ctx, who, key) },
 		find: func(ctx context.Context) (err error) {
-			where, err = h.container(ctx, key, r.URL.Query().Get("container"))
+			where, err = h.container(ctx, key, container)
 			return err
 		},
 		prepare: func(context.Context, user.Info) (target, error) { return where, nil },
 	})
+}
+
+// containerOf returns the name of the container a request is for, "" for the default one.
+func containerOf(r *http.Request) (string, error) {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return "", err
+	}
+	return parameters.Single("container")
 }
 
 // container returns a container of a pod.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -61,7 +62,15 @@ func (h *Handler) Groups() []route.Group {
 }
 
 func (h *Handler) rerun(w http.ResponseWriter, r *http.Request) error {
-	if action := r.URL.Query().Get("action"); action != actionRerun {
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return err
+	}
+	action, err := parameters.Single("action")
+	if err != nil {
+		return err
+	}
+	if action != actionRerun {
 		return status.BadRequest("invalid operation %q: the action must be %s", action, actionRerun)
 	}
 	key := client.ObjectKey{Namespace: r.PathValue("namespace"), Name: r.PathValue("job")}
@@ -75,7 +84,7 @@ func (h *Handler) rerun(w http.ResponseWriter, r *http.Request) error {
 	if len(missing) > 0 {
 		return status.Forbidden(batchv1.Resource("jobs"), key.Name, "running a job again takes the rights to get, delete and create jobs")
 	}
-	if err := h.replace(r.Context(), key, r.URL.Query().Get("resourceVersion")); err != nil {
+	if err := h.replace(r.Context(), key, parameters.ResourceVersion); err != nil {
 		return kube.Err(err)
 	}
 	route.WriteSuccess(w)

@@ -2,9 +2,11 @@ package workloads
 
 import (
 	"context"
+	"net/http/httptest"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubescheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,5 +29,15 @@ func TestClientGone(t *testing.T) {
 	fresh := &batchv1.Job{}
 	if err := c.Get(t.Context(), key, fresh); err != nil || fresh.UID == "old" || fresh.Labels["mine"] != "1" {
 		t.Errorf("afterwards: %+v %v", fresh.ObjectMeta, err)
+	}
+}
+
+// TestRerunParameters: what is done, and with which version of the job, is said once.
+func TestRerunParameters(t *testing.T) {
+	for _, query := range []string{"", "?action=stop", "?action=rerun&action=stop", "?action=stop&action=rerun", "?action=rerun&resourceVersion=1&resourceVersion=2"} {
+		err := (&Handler{}).rerun(httptest.NewRecorder(), httptest.NewRequest("POST", "/"+query, nil))
+		if !apierrors.IsBadRequest(err) {
+			t.Errorf("%q: %v", query, err)
+		}
 	}
 }
