@@ -3,6 +3,7 @@ package oauthclient
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -39,6 +40,9 @@ func permitted(registered []string, wanted string, plain bool) bool {
 		return true
 	}
 	if uri.Scheme != "http" || !loopback(uri) || uri.Port() == "" {
+		return false
+	}
+	if port, err := strconv.ParseUint(uri.Port(), 10, 16); err != nil || port == 0 {
 		return false
 	}
 	bare := withoutPort(wanted)
