@@ -39,6 +39,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
@@ -291,6 +292,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
 		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
 		Isolation: a.isolation(c.Network),
+		Remains:   func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
 	})
 	if err != nil {
 		return err

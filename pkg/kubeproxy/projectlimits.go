@@ -25,10 +25,15 @@ var countsOfServer = []string{
 
 // permitWithinProject refuses objects of a project whose content has an effect
 // outside of it or on what the server enforces in it, unless the caller has all
-// rights in the cluster.
+// rights in the cluster. Nobody creates a namespace over what is left of an earlier
+// one of its name, whose members would have their roles in the new one.
 func (p *Proxy) permitWithinProject(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
 	reason := ""
 	switch resource {
+	case schema.GroupResource{Resource: "namespaces"}:
+		if before == nil && p.options.Remains != nil {
+			return p.options.Remains(ctx, after.GetName())
+		}
 	case gateways:
 		setting, err := tenant.GatewaySettingBeyondProject(before, after)
 		if err != nil {

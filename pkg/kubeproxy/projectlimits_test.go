@@ -77,3 +77,30 @@ func TestPermitWithinProject(t *testing.T) {
 		})
 	}
 }
+
+// TestPermitNamespaceOverRemains: bindings that are left of an earlier namespace would
+// give rights in the new one.
+func TestPermitNamespaceOverRemains(t *testing.T) {
+	const plain = `{"metadata":{"name":"n"}}`
+	for _, test := range []struct {
+		target, before string
+		left, allowed  bool
+	}{
+		{"POST /api/v1/namespaces", "", true, false},
+		{"PATCH /api/v1/namespaces/n", "", true, false}, // by server-side apply
+		{"POST /api/v1/namespaces", "", false, true},
+		{"PATCH /api/v1/namespaces/n", plain, true, true},
+	} {
+		method, path, _ := strings.Cut(test.target, " ")
+		p := &Proxy{rights: clusterAdmin{all: true}, options: Options{Remains: func(_ context.Context, name string) error {
+			if name == "n" && test.left {
+				return status.New(409, "Conflict", "RoleBinding is left")
+			}
+			return nil
+		}}}
+		err := p.permit(t.Context(), &user.DefaultInfo{Name: "jane"}, parsed(t, method, path), decoded(t, test.before), decoded(t, plain))
+		if (err == nil) != test.allowed || err != nil && status.Of(err).Code != 409 {
+			t.Errorf("%s, objects left %v: %v", test.target, test.left, err)
+		}
+	}
+}

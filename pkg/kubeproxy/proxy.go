@@ -51,6 +51,9 @@ type Options struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Isolation returns the network isolation of namespaces; nil without any.
 	Isolation IsolationReader
+	// Remains returns a conflict when objects of an earlier namespace of a name are
+	// still stored; nil where that is not checked.
+	Remains func(ctx context.Context, namespace string) error
 }
 
 // Sizes of buffers: a thousand watches that wait hold a thousand of theirs.

@@ -120,10 +120,16 @@ func (p *Projects) namespaceNameFree(ctx context.Context, name string) error {
 	} else if !apierrors.IsNotFound(err) {
 		return err
 	}
+	return NamespaceRemains(ctx, p.Client, name)
+}
+
+// NamespaceRemains returns a conflict when objects of an earlier namespace of a name
+// are still stored.
+func NamespaceRemains(ctx context.Context, reader client.Reader, name string) error {
 	for _, kind := range remains {
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))
-		if err := p.Client.List(ctx, list, client.InNamespace(name), client.Limit(1)); err != nil {
+		if err := reader.List(ctx, list, client.InNamespace(name), client.Limit(1)); err != nil {
 			return err
 		}
 		if len(list.Items) > 0 {
