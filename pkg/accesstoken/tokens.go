@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/time/rate"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/lru"
@@ -41,11 +40,6 @@ const (
 const (
 	// remembered bounds the tokens whose hash was compared before.
 	remembered = 4096
-	// Tokens the cache does not know may have been made by another replica just
-	// now. Whoever makes them up must not make this server ask Kubernetes
-	// without end.
-	asksPerSecond = 20
-	asksAtOnce    = 50
 	// creatingAtOnce bounds by how many tokens users at several replicas get past
 	// the bound.
 	creatingAtOnce = 4
@@ -80,7 +74,8 @@ type Tokens struct {
 
 	creating *quota.Quota // by user
 	known    *lru.Cache   // of checked by the hash of a token
-	asks     *rate.Limiter
+	// Tokens that nobody made do not use up the asks of those that exist.
+	asksOfKnown, asksOfOthers *asks
 }
 
 // checked is a token whose hash was compared with that of an object.
@@ -88,7 +83,7 @@ type checked struct{ name, uid string }
 
 // New returns tokens over a cache and a client.
 func New(cache *objects.Cache, kind *objects.Type, c client.Client, now func() time.Time, random io.Reader) *Tokens {
-	return &Tokens{Cache: cache, Kind: kind, Client: c, Now: now, Random: random, creating: quota.New(0, creatingAtOnce), known: lru.New(remembered), asks: rate.NewLimiter(asksPerSecond, asksAtOnce)}
+	return &Tokens{Cache: cache, Kind: kind, Client: c, Now: now, Random: random, creating: quota.New(0, creatingAtOnce), known: lru.New(remembered), asksOfKnown: newAsks(), asksOfOthers: newAsks()}
 }
 
 // Create makes a token for a user. It is returned here and nowhere else. It fails
@@ -145,7 +140,8 @@ func (t *Tokens) hasRoom(ctx context.Context, user string) error {
 	return nil
 }
 
-// Verify returns what a token gives, or ErrInvalid.
+// Verify returns what a token gives, or ErrInvalid. It fails with 429 for a token
+// that cannot be checked now.
 func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 	name, found := nameOf(text)
 	if !found {
@@ -156,7 +152,9 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
+	limit := t.asksOfOthers
 	if item := view.Get("", name); item != nil {
+		limit = t.asksOfKnown
 		if known, found := t.known.Get(digest); found && known == (checked{name, item.UID()}) {
 			grant := &Grant{Name: name, User: item.Field("spec.user").String()}
 			for _, scope := range item.Field("spec.scopes").Array() {
@@ -165,8 +163,8 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 			return grant, t.alive(item.Field("spec.expirationTime").Time(), item.Field("metadata.deletionTimestamp").Exists())
 		}
 	}
-	if !t.asks.Allow() {
-		return nil, ErrInvalid
+	if err := limit.allow(ctx); err != nil {
+		return nil, err
 	}
 	stored := &iamv1alpha2.PersonalAccessToken{}
 	if err := t.Client.Get(ctx, client.ObjectKey{Name: name}, stored); err != nil {

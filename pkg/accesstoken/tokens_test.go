@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -143,17 +145,39 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 }
 
-// TestGuessing: who makes tokens up does not make Kubernetes be asked for each.
+// TestGuessing: who makes tokens up does not make Kubernetes be asked for each, and
+// does not keep others from having valid tokens checked, or make those invalid.
 func TestGuessing(t *testing.T) {
 	w := newWorld(t)
+	_, valid := w.create(t, "jane")
+	guess := func(n int, address string) error {
+		id := fmt.Sprintf("%032x", n+1)
+		_, err := w.Verify(request.WithAddress(t.Context(), address), Prefix+id+strings.Repeat("A", 43))
+		return err
+	}
+	refused := 0
 	for n := range 1000 {
-		id := strings.Repeat("0", 32-4) + string("0123456789abcdef"[n>>8&15]) + string("0123456789abcdef"[n>>4&15]) + string("0123456789abcdef"[n&15]) + "0"
-		if _, err := w.Verify(t.Context(), Prefix+id+strings.Repeat("A", 43)); !errors.Is(err, ErrInvalid) {
+		switch err := guess(n, "198.51.100.7"); {
+		case apierrors.IsTooManyRequests(err):
+			refused++
+		case !errors.Is(err, ErrInvalid):
 			t.Fatal(err)
 		}
 	}
-	if w.reads > 2*asksAtOnce {
-		t.Errorf("Kubernetes was asked %d times", w.reads)
+	if w.reads > 2*asksAtOnceOfAddress || refused == 0 {
+		t.Errorf("Kubernetes was asked %d times, %d requests were refused", w.reads, refused)
+	}
+	if err := guess(1000, "198.51.100.8"); !errors.Is(err, ErrInvalid) {
+		t.Errorf("another address: %v", err)
+	}
+	for n := range 1000 {
+		_ = guess(n, fmt.Sprintf("203.0.113.%d", n%200))
+	}
+	if w.reads > 3*asksAtOnce {
+		t.Errorf("Kubernetes was asked %d times by many addresses", w.reads)
+	}
+	if grant, err := w.Verify(request.WithAddress(t.Context(), "198.51.100.8"), valid); err != nil && !apierrors.IsTooManyRequests(err) {
+		t.Errorf("a valid token: %v, %v", grant, err)
 	}
 }
 

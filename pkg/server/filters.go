@@ -74,7 +74,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &recorder{ResponseWriter: w, body: body}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
-	r = r.WithContext(request.WithID(r.Context(), id))
+	r = r.WithContext(request.WithAddress(request.WithID(r.Context(), id), request.ClientAddress(r)))
 	call := &call{body: body}
 	defer func() { //nolint:contextcheck // it is the request's
 		panicked := recover()
@@ -290,7 +290,7 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var throttled *identity.Throttled
 	code, description := "invalid_token", ""
 	switch {
-	case errors.As(err, &carried) && carried.Status().Code >= http.StatusInternalServerError:
+	case errors.As(err, &carried) && (carried.Status().Code >= http.StatusInternalServerError || carried.Status().Code == http.StatusTooManyRequests):
 		status.Write(w, r, err)
 		return
 	case errors.Is(err, token.ErrNotReady):

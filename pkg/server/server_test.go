@@ -44,7 +44,7 @@ func asHeader(r *http.Request) (*authenticator.Response, bool, error) {
 	if err := map[string]error{
 		"expired": token.ErrExpired, "invalid": token.ErrInvalid, "starting": token.ErrNotReady, "busy": identity.ErrBusy, "incorrect": identity.ErrIncorrect,
 		"over": authn.ErrSessionEnded, "inactive": authn.ErrNotActive, "unsupported": authn.ErrUnsupported, "odd": errors.New("secret detail"),
-		"away": status.Unavailable(5, "users cannot be read"), "canceled": context.Canceled,
+		"away": status.Unavailable(5, "users cannot be read"), "throttled": status.TooManyRequests(1, "too many tokens"), "canceled": context.Canceled,
 	}[name]; err != nil {
 		return nil, false, err
 	}
@@ -130,6 +130,7 @@ func TestCredentials(t *testing.T) {
 		{"starting", "starting", 503, ""},
 		{"too many logins", "busy", 429, ""},
 		{"users cannot be read", "away", 503, ""},
+		{"a token that cannot be checked now", "throttled", 429, ""},
 		{"the client went away", "canceled", 499, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
