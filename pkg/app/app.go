@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -91,7 +92,9 @@ type app struct {
 	extensions *extensions.Registry
 	documents  *extensions.Documents
 	problems   *problemReporter
-	server     *server.Server
+	// revisions counts the calls of revision for service accounts.
+	revisions atomic.Uint64
+	server    *server.Server
 }
 
 // Run serves until the context ends. Kubernetes may come and go meanwhile.
@@ -347,7 +350,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: authenticator,
-		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, Elsewhere: a.extensions,
+		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody,
 	}
 	if a.certificate != nil {
 		options.Certificate = a.certificate.Certificate

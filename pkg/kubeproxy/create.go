@@ -28,40 +28,43 @@ func createsMissing(r *http.Request, info *request.Info) bool {
 	return info.Verb == "update" || info.Verb == "patch" && (media == string(types.ApplyYAMLPatchType) || media == string(types.ApplyCBORPatchType))
 }
 
-// withoutCreation returns a write that creates nothing, unless the caller may create
-// the object: Kubernetes asks for the verb create as well, but of a member of the
-// authorized group. The object has to exist, and the write is bound to its UID, so that
-// it does not create the object anew when that is deleted meanwhile.
-func (p *Proxy) withoutCreation(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
+// creationDenied returns why the caller may not create the object that a write would
+// create if it were missing. It is nil when the caller may, and when the write creates
+// nothing. Kubernetes asks for the verb create as well, but of a member of the
+// authorized group.
+func (p *Proxy) creationDenied(r *http.Request, info *request.Info, who user.Info) (denied, err error) {
 	if p.options.Authorizer == nil || !createsMissing(r, info) {
-		return r, nil
+		return nil, nil
 	}
 	attributes := authz.AttributesOf(info)
 	attributes.User, attributes.Verb = who, "create"
 	decision, reason, err := p.options.Authorizer.Authorize(r.Context(), attributes)
 	if err != nil || decision == authorizer.DecisionAllow {
-		return r, err
+		return nil, err
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return r, err
-	}
+	return authz.Forbidden(attributes, reason), nil
+}
+
+// withoutCreation returns the body of a write that creates nothing. The object has to
+// exist, and the write is bound to its UID, so that it does not create the object anew
+// when that is deleted meanwhile. For an object that is missing the error is denied.
+func (p *Proxy) withoutCreation(r *http.Request, info *request.Info, body []byte, denied error) ([]byte, error) {
 	existing, err := p.before(r, info)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
 	if existing == nil {
 		if _, err := p.dryRun(r, body); err != nil {
-			return r, err // most types are not created by replacing
+			return nil, err // most types are not created by replacing
 		}
-		return r, authz.Forbidden(attributes, reason)
+		return nil, denied
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch media {
 	case "", "application/json", "application/yaml", string(types.ApplyYAMLPatchType):
 		var object map[string]any
 		if err := yaml.Unmarshal(body, &object); err != nil || object == nil {
-			return r, status.BadRequest("the body is not an object")
+			return nil, status.BadRequest("the body is not an object")
 		}
 		metadata, _ := object["metadata"].(map[string]any)
 		if metadata == nil {
@@ -71,13 +74,11 @@ func (p *Proxy) withoutCreation(w http.ResponseWriter, r *http.Request, info *re
 		if uid, _ := metadata["uid"].(string); uid == "" { // another one is refused by Kubernetes
 			metadata["uid"] = string(existing.GetUID())
 		}
-		if body, err = json.Marshal(object); err != nil {
-			return r, err
-		}
+		return json.Marshal(object)
 	case string(types.ApplyCBORPatchType):
-		return r, status.UnsupportedMediaType(media, string(types.ApplyYAMLPatchType))
+		return nil, status.UnsupportedMediaType(media, string(types.ApplyYAMLPatchType))
 	}
-	return withBody(r, body), nil
+	return body, nil
 }
 
 // withBody returns a request with another body.

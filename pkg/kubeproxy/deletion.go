@@ -45,6 +45,11 @@ func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info
 	if info.Verb == "deletecollection" {
 		return p.guardCollection(r, info, who, resource)
 	}
+	release, err := p.inspections.acquire(r.Context(), who)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	before, err := p.before(r, info)
 	if err != nil || before == nil {
 		return r, err

@@ -138,11 +138,7 @@ func guards(info *request.Info) bool {
 // guard returns a write whose outcome the caller may bring about, or why not.
 // What the outcome is only Kubernetes knows, since a patch may be of any kind:
 // it is asked for by a dry run.
-func (p *Proxy) guard(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		return nil, err
-	}
+func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (*http.Request, error) {
 	before, err := p.before(r, info)
 	if err != nil {
 		return nil, err

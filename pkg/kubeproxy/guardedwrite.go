@@ -3,7 +3,6 @@ package kubeproxy
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"maps"
 	"mime"
 	"net/http"
@@ -21,26 +20,55 @@ import (
 // retryWithin bounds how long a guarded write is tried again on a fresh object.
 const retryWithin = 30 * time.Second
 
+// forwardInspected forwards a write that is inspected: one that is guarded, or that must
+// not create the object, which is denied then.
+func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, denied error) {
+	body, err := readBody(w, r)
+	if err == nil && denied != nil {
+		body, err = p.inspectCreation(r, info, who, body, denied)
+	}
+	switch {
+	case err != nil:
+		status.Write(w, r, err)
+	case guards(info):
+		p.forwardGuarded(w, withBody(r, body), info, who, body)
+	default:
+		p.forward(w, withBody(r, body), info)
+	}
+}
+
+// inspectCreation is withoutCreation as an inspection.
+func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, who user.Info, body []byte, denied error) ([]byte, error) {
+	release, err := p.inspections.acquire(r.Context(), who)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return p.withoutCreation(r, info, body, denied)
+}
+
 // forwardGuarded forwards a write whose outcome the caller may bring about. The outcome
 // that was checked is bound to a version of the object; when another client was faster,
 // and the client named no version itself, the write is checked and tried again, as
 // kube-apiserver does with such writes.
-func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		status.Write(w, r, err)
-		return
-	}
+func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte) {
 	until := time.Now().Add(retryWithin)
 	retries := retriesConflicts(r, info, body)
 	for {
-		checked, err := p.guard(w, withBody(r, body), info, who)
+		release, err := p.inspections.acquire(r.Context(), who)
 		if err != nil {
 			status.Write(w, r, err)
 			return
 		}
-		answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retries && time.Now().Before(until)}
+		checked, err := p.guard(r, info, who, body)
+		if err != nil {
+			release()
+			status.Write(w, r, err)
+			return
+		}
+		answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retries && time.Now().Before(until), answered: release}
 		p.forward(answer, checked, info)
+		release()
 		if !answer.conflicted() || r.Context().Err() != nil {
 			answer.replay()
 			return
@@ -83,9 +111,12 @@ type conflictRecorder struct {
 	http.ResponseWriter
 	method string
 	retry  bool
-	header http.Header
-	code   int // of an answer that is kept
-	body   bytes.Buffer
+	// answered is called when an answer begins: a client that reads it slowly holds
+	// nothing meanwhile.
+	answered func()
+	header   http.Header
+	code     int // of an answer that is kept
+	body     bytes.Buffer
 }
 
 // Header implements http.ResponseWriter. The headers are sent with the answer that
@@ -99,6 +130,7 @@ func (c *conflictRecorder) Header() http.Header {
 
 // WriteHeader implements http.ResponseWriter.
 func (c *conflictRecorder) WriteHeader(code int) {
+	c.answered()
 	if c.retry && (code == http.StatusConflict || code == http.StatusUnprocessableEntity && c.method == http.MethodPatch) {
 		c.code = code
 		return

@@ -21,18 +21,19 @@ import (
 
 // Proxy forwards requests to kube-apiserver.
 type Proxy struct {
-	target     *url.URL
-	options    Options
-	recheck    time.Duration // how often a request that lasts is looked at again
-	rights     Rights
-	transport  http.RoundTripper // for requests that are answered at once
-	lasting    http.RoundTripper // for those that last
-	standing   *standing
-	requests   *httputil.ReverseProxy // what is answered at once
-	watches    *httputil.ReverseProxy // passed on as they come, and mostly silent
-	streams    *httputil.ReverseProxy // all else that lasts
-	upgrades   *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
-	namespaces *httputil.ReverseProxy // for lists that show the caller's namespaces
+	target      *url.URL
+	options     Options
+	recheck     time.Duration // how often a request that lasts is looked at again
+	rights      Rights
+	inspections *inspections
+	transport   http.RoundTripper // for requests that are answered at once
+	lasting     http.RoundTripper // for those that last
+	standing    *standing
+	requests    *httputil.ReverseProxy // what is answered at once
+	watches     *httputil.ReverseProxy // passed on as they come, and mostly silent
+	streams     *httputil.ReverseProxy // all else that lasts
+	upgrades    *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
+	namespaces  *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
 // Options are what a proxy is made of.
@@ -68,7 +69,8 @@ func New(options Options) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval}
+	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval,
+		inspections: newInspections(maxInspections, maxInspectionsPerUser, inspectionWait)}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
@@ -129,13 +131,13 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	r, err := p.withoutCreation(w, r, info, who)
+	denied, err := p.creationDenied(r, info, who)
 	if err != nil {
 		status.Write(w, r, err)
 		return
 	}
-	if guards(info) {
-		p.forwardGuarded(w, r, info, who)
+	if denied != nil || guards(info) {
+		p.forwardInspected(w, r, info, who, denied)
 		return
 	}
 	if guardsDeletion(info) {

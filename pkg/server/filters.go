@@ -60,7 +60,9 @@ type filters struct {
 	// last, else nil.
 	lasting func(*http.Request) *route.Route
 	// elsewhere returns what serves a request instead of next, nil for next.
-	elsewhere   func(*http.Request) http.Handler
+	elsewhere func(*http.Request) http.Handler
+	// readsBody reports whether a request to Kubernetes is read whole; nil for none.
+	readsBody   func(*http.Request, *request.Info) bool
 	crossOrigin crossOrigin
 	// watches ends when the server stops, and all watches with it.
 	watches context.Context //nolint:containedctx // of the server, not of a request
@@ -170,39 +172,6 @@ func (f *filters) parse(r *http.Request) (*request.Info, error) {
 		return info, err
 	}
 	return request.ParseOpaque(r)
-}
-
-// admit takes a place for a request, and reads its body before that: a client that
-// sends slowly holds no place. What lasts has places of its own, and so have bodies
-// for services behind this server that are too large to be read.
-func (f *filters) admit(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) (release func(), err error) {
-	enter := f.admission.admit
-	if c.long {
-		enter = f.admission.admitLongRunning
-	}
-	free := func() {}
-	switch {
-	case exempt(info.Path):
-		return free, nil
-	case !c.deadlines.reads:
-	case c.delegated:
-		var whole bool
-		if free, whole, err = f.admission.readAhead(w, r, c); err == nil && !whole {
-			enter = f.admission.admitLongRunning
-		}
-	case !c.long:
-		free, err = f.admission.readBody(w, r, c.caller, c.deadlines)
-	}
-	if err != nil {
-		free()
-		return nil, err
-	}
-	leave, err := enter(c.caller)
-	if err != nil {
-		free()
-		return nil, err
-	}
-	return func() { leave(); free() }, nil
 }
 
 // long are the watches, logs and connections of Kubernetes, our own watches and

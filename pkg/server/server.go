@@ -36,7 +36,7 @@ const (
 	pingTimeout    = 15 * time.Second
 )
 
-// Options are what a server is made of. All fields are mandatory but the last two.
+// Options are what a server is made of. All fields are mandatory but the last three.
 type Options struct {
 	Config        config.Server
 	Groups        []route.Group
@@ -51,6 +51,10 @@ type Options struct {
 	Handlers map[string]http.Handler
 	// Elsewhere serves what neither the groups nor the handlers do; nil for nobody.
 	Elsewhere Elsewhere
+	// ReadsBody reports whether the handler of a request to Kubernetes reads the whole
+	// body, which is then read and bounded as those of the groups; nil for none. The
+	// context has the user.
+	ReadsBody func(*http.Request, *request.Info) bool
 	// Certificate returns the one to show when the configuration names none.
 	Certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
@@ -98,7 +102,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		proxies: proxies,
 		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, admission: admission,
-		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options),
+		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options), readsBody: options.ReadsBody,
 		crossOrigin: newCrossOrigin(options.Groups),
 	}
 	if err := s.listen(ctx); err != nil {
