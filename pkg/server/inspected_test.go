@@ -53,7 +53,8 @@ func TestInspectedBodies(t *testing.T) {
 	}{
 		{"one too many", "mallory", "roles", size, 429, ""},
 		{"another user", "jane", "roles", size, 200, ""},
-		{"what is streamed", "mallory", "others", size, 200, "true"},
+		{"one too many of another resource", "mallory", "others", size, 429, ""},
+		{"another resource of another user", "jane", "others", size, 200, ""},
 		{"one that is too large", "jane", "roles", 65 << 10, 413, ""},
 		{"one that lasts by its name only", "mallory", "roles/r/log", size, 429, ""},
 	} {
