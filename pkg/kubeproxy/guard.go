@@ -151,7 +151,8 @@ func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body [
 		return nil, err
 	}
 	r = r.Clone(r.Context())
-	if before != nil && !p.mayReplace(r, info, who, body, func() error { return p.permit(r.Context(), who, info, nil, outcome) }) {
+	asNew := func() error { return p.permit(r.Context(), who, info, nil, outcome) } //nolint:contextcheck // the request's
+	if before != nil && !p.mayReplace(r, info, who, body, asNew) {
 		if body, err = pinned(r, body, before, outcome); err != nil {
 			return nil, err
 		}

@@ -160,7 +160,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if info.Lasts() {
 		var stop context.CancelFunc
-		r, stop = p.whileAllowed(r, func() error {
+		r, stop = p.whileAllowed(r, func() error { //nolint:contextcheck // the request's
 			if unfiltered {
 				return p.seesAll(r.Context(), who, info)
 			}

@@ -50,7 +50,7 @@ func TestReserved(t *testing.T) {
 	const (
 		platform = "platform"
 		cluster  = "cluster"
-		any      = "any"
+		anyone   = "any"
 		never    = "never"
 	)
 	const project = `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{"finalizers":["kubernetes"]}}`
@@ -59,18 +59,18 @@ func TestReserved(t *testing.T) {
 		name, group, resource, subresource, before, after string
 		want                                              string // who may
 	}{
-		{"another annotation", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe","a":"b"}},"spec":{"finalizers":["kubernetes"]}}`, any},
+		{"another annotation", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe","a":"b"}},"spec":{"finalizers":["kubernetes"]}}`, anyone},
 		{"the creator", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w"},"annotations":{"kubesphere.io/creator":"jane"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
 		{"the creator by status", "", "namespaces", "status", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"jane"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
 		{"that the creator had a turn", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
 		{"finalizing by force", "", "namespaces", "finalize", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{}}`, cluster},
 		{"what pods may do", "", "namespaces", "", project, `{"metadata":{"name":"p","labels":{"kubesphere.io/workspace":"w","kubesphere.io/namespace":"p","pod-security.kubernetes.io/enforce":"privileged"},"annotations":{"kubesphere.io/creator":"zoe"}},"spec":{"finalizers":["kubernetes"]}}`, cluster},
-		{"a new namespace of one's own", "", "namespaces", "", "", `{"metadata":{"name":"n","annotations":{"kubesphere.io/creator":"jane"}}}`, any},
+		{"a new namespace of one's own", "", "namespaces", "", "", `{"metadata":{"name":"n","annotations":{"kubesphere.io/creator":"jane"}}}`, anyone},
 		{"a new namespace of another", "", "namespaces", "", "", `{"metadata":{"name":"n","annotations":{"kubesphere.io/creator":"zoe"}}}`, cluster},
 		{"a namespace of Kubernetes", "", "namespaces", "", "", `{"metadata":{"name":"kube-x"}}`, cluster},
 		{"a namespace of the platform", "", "namespaces", "", "", `{"metadata":{"name":"kubesphere-terminals"}}`, platform},
 		{"a namespace of the platform into a workspace", "", "namespaces", "", `{"metadata":{"name":"kubesphere-system"}}`, `{"metadata":{"name":"kubesphere-system","labels":{"kubesphere.io/workspace":"w"}}}`, platform},
-		{"a quota", "", "resourcequotas", "", `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"1"}}}`, `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"2"}}}`, any},
+		{"a quota", "", "resourcequotas", "", `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"1"}}}`, `{"metadata":{"name":"q"},"spec":{"hard":{"pods":"2"}}}`, anyone},
 		{"a part of a quota", "", "resourcequotas", "", part, `{"metadata":{"name":"workspace-q","labels":{"quota.kubesphere.io/resourcequota":"q"}},"spec":{"hard":{"pods":"9"}},"status":{"used":{"pods":"1"}}}`, cluster},
 		{"what of it is used", "", "resourcequotas", "status", part, `{"metadata":{"name":"workspace-q","labels":{"quota.kubesphere.io/resourcequota":"q"}},"spec":{"hard":{"pods":"1"}},"status":{"used":{"pods":"0"}}}`, cluster},
 		{"that it is one", "", "resourcequotas", "", part, `{"metadata":{"name":"workspace-q"},"spec":{"hard":{"pods":"1"}},"status":{"used":{"pods":"1"}}}`, cluster},
@@ -78,12 +78,12 @@ func TestReserved(t *testing.T) {
 		{"a group", groupIAM, "groups", "", "", `{"metadata":{"name":"ops"}}`, platform},
 		{"a group of everybody", groupIAM, "groups", "", "", `{"metadata":{"name":"pre-registration"}}`, never},
 		{"a group's parent", groupIAM, "groups", "", `{"metadata":{"name":"a"}}`, `{"metadata":{"name":"a","labels":{"iam.kubesphere.io/group-parent":"a"}}}`, platform},
-		{"a group's description", groupIAM, "groups", "", `{"metadata":{"name":"a"}}`, `{"metadata":{"name":"a","annotations":{"b":"c"}}}`, any},
+		{"a group's description", groupIAM, "groups", "", `{"metadata":{"name":"a"}}`, `{"metadata":{"name":"a","annotations":{"b":"c"}}}`, anyone},
 		{"a workspace of the platform", groupTenant, "workspacetemplates", "", "", `{"metadata":{"name":"system-workspace"}}`, never},
 		{"what becomes of namespaces", groupTenant, "workspacetemplates", "", `{"metadata":{"name":"w"}}`, `{"metadata":{"name":"w","annotations":{"kubesphere.io/deletion-propagation":"Orphan"}}}`, platform},
 		{"a template in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"role-template-x","namespace":"p"}}`, cluster},
 		{"a role of the platform in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"r","namespace":"p","annotations":{"kubesphere.io/creator":"system"}}}`, platform},
-		{"a role in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p","finalizers":["a/b"]}}`, any},
+		{"a role in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p","finalizers":["a/b"]}}`, anyone},
 		{"a finalizer of a workspace role", groupIAM, "workspaceroles", "", `{"kind":"WorkspaceRole","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRole","metadata":{"name":"r","finalizers":["a/b"]}}`, platform},
 		{"an owner of a binding", groupIAM, "workspacerolebindings", "", `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r","ownerReferences":[{"apiVersion":"v1","kind":"X","name":"x","uid":"1"}]}}`, platform},
 		{"the user a binding goes with", groupIAM, "globalrolebindings", "", `{"kind":"GlobalRoleBinding","metadata":{"name":"r"}}`, `{"kind":"GlobalRoleBinding","metadata":{"name":"r","labels":{"iam.kubesphere.io/user-ref":"nobody"}}}`, platform},
@@ -91,8 +91,8 @@ func TestReserved(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			info := &request.Info{APIGroup: test.group, Resource: test.resource, Subresource: test.subresource}
 			before := parse(t, test.before)
-			for name, rights := range map[string]Rights{any: nothing{}, cluster: clusterRights{}, platform: &authz.RBAC{All: true}} {
-				want := test.want == any || test.want == cluster && name != any || test.want == platform && name == platform
+			for name, rights := range map[string]Rights{anyone: nothing{}, cluster: clusterRights{}, platform: &authz.RBAC{All: true}} {
+				want := test.want == anyone || test.want == cluster && name != anyone || test.want == platform && name == platform
 				err := (&Proxy{rights: rights}).permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, before, parse(t, test.after))
 				if (err == nil) != want {
 					t.Errorf("with rights of %s: %v, want %v", name, err, want)

@@ -36,7 +36,12 @@ func serve(t testing.TB, s *Server) {
 	ctx, stop := context.WithCancel(context.Background())
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.Run(ctx) }()
-	t.Cleanup(func() { stop(); <-stopped })
+	t.Cleanup(func() {
+		stop()
+		if err := <-stopped; err != nil {
+			t.Logf("the server ended with %v", err)
+		}
+	})
 }
 
 func eventually(t testing.TB, problem string, condition func() bool) {
@@ -135,7 +140,9 @@ func TestBodyDeadline(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if body, _ := io.ReadAll(response.Body); response.StatusCode != http.StatusOK || string(body) != "hello" {
+		body, _ := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK || string(body) != "hello" {
 			t.Fatalf("%d %s", response.StatusCode, body)
 		}
 		time.Sleep(150 * time.Millisecond)
@@ -145,6 +152,7 @@ func TestBodyDeadline(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusRequestTimeout {
 		t.Errorf("a slow body: %d", response.StatusCode)
 	}

@@ -22,7 +22,7 @@ func TestRefusalsAreLogged(t *testing.T) {
 	id := ""
 	s := newServer(t, func(o *Options) {
 		o.Authorizer = authorize(func(a authorizer.Attributes) (bool, error) { return a.GetUser().GetName() == "admin", nil })
-	}, map[string]route.Handler{"a": func(w http.ResponseWriter, r *http.Request) error {
+	}, map[string]route.Handler{"a": func(_ http.ResponseWriter, r *http.Request) error {
 		id = request.ID(r.Context())
 		return nil
 	}})

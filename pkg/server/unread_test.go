@@ -49,6 +49,7 @@ func TestUnreadBodies(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() { _ = response.Body.Close() }()
 			if response.StatusCode != test.code || !response.Close {
 				t.Errorf("got %d, the connection ends: %t", response.StatusCode, response.Close)
 			}

@@ -311,10 +311,3 @@ func (h *Handler) listLoginRecords(w http.ResponseWriter, r *http.Request) error
 	}
 	return h.page(w, r, "loginrecords", with(q, query.Filter{Key: "user", Value: r.PathValue("user")}))
 }
-
-func ignoreNotFound(err error) error {
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
