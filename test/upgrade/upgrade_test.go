@@ -96,13 +96,16 @@ func watchConfigMaps(t *testing.T, s *server, token string) <-chan string {
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := http.DefaultClient.Do(request)
-	if err != nil || response.StatusCode != http.StatusOK {
-		t.Fatalf("watch: %v", err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = response.Body.Close() })
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("watch: %d", response.StatusCode)
 	}
 	names := make(chan string, 100)
 	go func() {
 		defer close(names)
-		defer func() { _ = response.Body.Close() }()
 		lines := bufio.NewScanner(response.Body)
 		lines.Buffer(nil, 1<<20)
 		for lines.Scan() {
