@@ -12,6 +12,9 @@ import (
 // reads it after the answer, so that the client sees the answer.
 const unreadTimeout = 2 * time.Second
 
+// maxUnread is how many bytes of a refused body are read and thrown away.
+const maxUnread = 16 << 20
+
 // arrivingBody is the body of a request, and whether it was read to its end. A
 // refused request whose body is not there must not hold its connection.
 type arrivingBody struct {
@@ -64,4 +67,9 @@ func (b *arrivingBody) leave(w http.ResponseWriter, r *http.Request, code int) {
 	}
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTimeout))
 	_ = awaitBody(r) // until the state of the connection changes
+	if b.http1 && !b.passed.Load() {
+		// A client that still sends sees a reset instead of the answer unless it is read.
+		_ = http.NewResponseController(w).Flush()
+		_, _ = io.CopyN(io.Discard, b.ReadCloser, maxUnread)
+	}
 }
