@@ -31,15 +31,17 @@ all: build
 
 build: bin/ks-apiserver bin/kubectl-ks
 
+# Without -trimpath, which only the image has: so that what tests, vet and the
+# embedded Kubernetes compile is the same, and compiled once.
 bin/ks-apiserver:
 	@mkdir -p bin
 	@echo "building $@"
-	@go build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
+	@go build -ldflags '$(LDFLAGS)' -o $@ ./cmd/ks-apiserver
 
 bin/kubectl-ks:
 	@mkdir -p bin
 	@echo "building $@"
-	@go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/kubectl-ks
+	@go build -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/kubectl-ks
 
 # devcluster is the embedded Kubernetes; kubectl comes with it.
 bin/devcluster:

@@ -6,4 +6,4 @@ case $out in /*) ;; *) out=$(pwd)/$out ;; esac
 tree=$(mktemp -d)
 trap 'git worktree remove --force "$tree"' EXIT
 git worktree add --quiet --detach "$tree" "$commit"
-CGO_ENABLED=0 go build -C "$tree" -trimpath -o "$out" ./cmd/ks-apiserver
+CGO_ENABLED=0 go build -C "$tree" -o "$out" ./cmd/ks-apiserver
