@@ -94,7 +94,7 @@ func restart(t *testing.T, c client.WithWatch) {
 		list client.ObjectList
 		reconcile.Reconciler
 	}{
-		{&iamv1alpha2.UserList{}, &users{client: c, users: accounts, now: later}},
+		{&iamv1alpha2.UserList{}, &users{client: c, live: c, users: accounts, now: later}},
 		{&iamv1alpha2.GlobalRoleBindingList{}, &leftovers{client: c, live: c, now: later}},
 		{&iamv1alpha2.GroupList{}, &groups{client: c, groups: &iam.Groups{Client: c, Bindings: accounts.Bindings}}},
 		{&tenantv1alpha2.WorkspaceTemplateList{}, &workspaces{client: c, ensure: spaces, finish: spaces}},

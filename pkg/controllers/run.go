@@ -154,7 +154,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 	}
 	bindings, cached := &iam.Bindings{Client: c.Client}, run.GetClient()
 	for _, add := range []interface{ setup(ctrl.Manager) error }{
-		&users{client: cached, users: &iam.Users{Client: c.Client, Bindings: bindings, Sessions: c.Sessions, Passwords: c.Passwords, Now: c.Now}, now: c.Now},
+		&users{client: cached, live: c.Client, users: &iam.Users{Client: c.Client, Bindings: bindings, Sessions: c.Sessions, Passwords: c.Passwords, Now: c.Now}, now: c.Now},
 		&records{client: cached, now: c.Now, maximum: c.MaximumRecords, retention: c.RecordRetention},
 		&groups{client: cached, groups: &iam.Groups{Client: c.Client, Bindings: bindings}},
 		&administrators{client: cached},

@@ -19,6 +19,7 @@ import (
 // the disabled, and finishes deletions.
 type users struct {
 	client client.Client
+	live   client.Reader
 	users  *iam.Users
 	now    func() time.Time
 }
@@ -63,21 +64,64 @@ func (u *users) Reconcile(ctx context.Context, request reconcile.Request) (recon
 	return reconcile.Result{}, err
 }
 
+// memberships returns the groups a user should be in. The caches of users and
+// of bindings are not in step: a user who was put into a group can be here before
+// the binding is, and one who was taken out while the binding still is. A change
+// is therefore decided on what Kubernetes has.
 func (u *users) memberships(ctx context.Context, user *iamv1alpha2.User) ([]string, error) {
-	bound := &iamv1alpha2.GroupBindingList{}
-	if err := u.client.List(ctx, bound, client.MatchingFields{byUser: user.Name}); err != nil {
+	cached := &iamv1alpha2.GroupBindingList{}
+	if err := u.client.List(ctx, cached, client.MatchingFields{byUser: user.Name}); err != nil {
 		return nil, err
 	}
+	wanted, err := memberships(ctx, u.client, user, cached.Items)
+	if err != nil || slices.Equal(wanted, user.Spec.Groups) {
+		return wanted, err
+	}
+	current, err := u.currentBindings(ctx, user.Name, cached.Items)
+	if err != nil {
+		return nil, err
+	}
+	return memberships(ctx, u.live, user, current)
+}
+
+// currentBindings returns the bindings of a user that Kubernetes has: those
+// labelled with the user, which are all that this server makes, and those of the
+// cache that still exist.
+func (u *users) currentBindings(ctx context.Context, user string, cached []iamv1alpha2.GroupBinding) ([]iamv1alpha2.GroupBinding, error) {
+	labelled := &iamv1alpha2.GroupBindingList{}
+	if err := u.live.List(ctx, labelled, client.MatchingLabels{iamv1alpha2.LabelUserReference: user}); err != nil {
+		return nil, err
+	}
+	current := labelled.Items
+	for n := range cached {
+		if slices.ContainsFunc(labelled.Items, func(b iamv1alpha2.GroupBinding) bool { return b.UID == cached[n].UID }) {
+			continue
+		}
+		binding := iamv1alpha2.GroupBinding{}
+		err := u.live.Get(ctx, client.ObjectKeyFromObject(&cached[n]), &binding)
+		if client.IgnoreNotFound(err) != nil {
+			return nil, err
+		}
+		if err == nil {
+			current = append(current, binding)
+		}
+	}
+	return slices.DeleteFunc(current, func(b iamv1alpha2.GroupBinding) bool { return !slices.Contains(b.Users, user) }), nil
+}
+
+// memberships returns the groups a user should be in by the bindings given and
+// the groups a reader has.
+func memberships(ctx context.Context, reader client.Reader, user *iamv1alpha2.User, bound []iamv1alpha2.GroupBinding) ([]string, error) {
 	var problem error
 	exists := func(name string) bool {
 		group := &iamv1alpha2.Group{}
-		err := u.client.Get(ctx, client.ObjectKey{Name: name}, group)
+		err := reader.Get(ctx, client.ObjectKey{Name: name}, group)
 		if client.IgnoreNotFound(err) != nil {
 			problem = err
 		}
 		return err == nil && group.DeletionTimestamp == nil
 	}
-	return iam.Memberships(user.Spec.Groups, exists, bound.Items), problem
+	return iam.Memberships(user.Spec.Groups, exists, bound), problem
 }
 
 // ignoreConflict leaves an object that changed meanwhile to the event of that
