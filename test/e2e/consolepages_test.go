@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // The pages of the console of KubeSphere 3.4, with the requests it sends.
@@ -188,7 +189,7 @@ func TestConsoleKubeconfig(t *testing.T) {
 // of users.
 func TestConsoleSystemWorkspace(t *testing.T) {
 	root := shared.as(t, "admin", adminPassword)
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "system-workspace to have the namespaces of the cluster", func() error {
 		r := root.call(t, "GET", tenant3+"/workspacetemplates/system-workspace", nil)
 		if err := expect(r, 200); err != nil {
 			return err

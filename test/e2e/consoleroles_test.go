@@ -7,12 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestWorkspaceNames: the name of a workspace takes nothing from others.
@@ -31,7 +31,7 @@ func TestWorkspaceNames(t *testing.T) {
 	admin.must(t, 201, "POST", "/apis/tenant.kubesphere.io/v1alpha2/workspacetemplates", newWorkspace("nm-crew", prov.name))
 	t.Cleanup(func() { dropped(t, tenantPath+"/workspaces/nm-crew") })
 	c, role := kubernetes(t, ""), &iamv1alpha2.WorkspaceRole{}
-	eventually(t, 20*time.Second, func() error { // the reconciler has been there
+	wait.For(t, "the workspace to be made", func() error { // the reconciler has been there
 		return c.Get(t.Context(), clientKey("nm-crew"), &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "tenant.kubesphere.io/v1alpha1", Kind: "Workspace"}})
 	})
 	admin.must(t, 200, "DELETE", tenantPath+"/workspaces/nm-crew", nil)
@@ -92,7 +92,7 @@ func TestConsoleRoles(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "nm-role-template", Labels: map[string]string{"iam.kubesphere.io/role-template": "true"}},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"nm.example.com"}, Resources: []string{"things"}, Verbs: []string{"get"}}},
 	})
-	eventually(t, 30*time.Second, func() error {
+	wait.For(t, "the role to follow its templates", func() error {
 		role := &iamv1alpha2.WorkspaceRole{}
 		if err := c.Get(t.Context(), clientKey("nm-role-later"), role); err != nil {
 			return err

@@ -29,6 +29,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestPatchBombs: a JSON patch that copies a value into itself costs next to
@@ -147,7 +148,7 @@ func TestSharesOfUsers(t *testing.T) {
 			t.Fatalf("kubeconfig: %d %s", r.code, r.body)
 		}
 	}
-	eventually(t, 30*time.Second, func() error {
+	wait.For(t, "the sessions of the user to be at most their number", func() error {
 		sessions := &iamv1alpha2.SessionList{}
 		if err := kubernetes(t, "").List(t.Context(), sessions, client.MatchingLabels{iamv1alpha2.LabelUserReference: "costs-many"}); err != nil {
 			return err
@@ -257,7 +258,7 @@ func TestKubernetesPaging(t *testing.T) {
 		}
 		return decode[page](t, r)
 	}
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "all deployments to be listed", func() error {
 		if got := len(get(t, "", "application/json").Items); got != many {
 			return fmt.Errorf("%d deployments", got)
 		}

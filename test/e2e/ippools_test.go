@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestIPPools: the pools of the cluster, and those of a namespace.
@@ -27,11 +27,11 @@ func TestIPPools(t *testing.T) {
 		root.must(t, 200, "GET", viewer+"/"+resource+"?sortBy=createTime&limit=10", nil)
 		x.viewer.must(t, 403, "GET", viewer+"/"+resource, nil)
 	}
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the pools to be listed", func() error {
 		return expectItems(root.must(t, 200, "GET", viewer+"/ippools?name=pool-&limit=10", nil), 4)
 	})
 	of := viewer + "/namespaces/" + x.project + "/ippools"
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the namespace to have its pools", func() error {
 		got := names(decode[list](t, x.viewer.must(t, 200, "GET", of+"?sortBy=name&ascending=true&limit=-1", nil)))
 		if !slices.Equal(got, []string{"/pool-default", "/pool-ours"}) {
 			return fmt.Errorf("the namespace has %v", got)

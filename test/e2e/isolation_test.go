@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"slices"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const (
@@ -93,7 +93,7 @@ func isolateProject(t *testing.T, who person, code int, project, value string) {
 func policy(t *testing.T, namespace, name string, right func(*networkingv1.NetworkPolicy) error) {
 	t.Helper()
 	c := kubernetes(t, "")
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the NetworkPolicy "+name+" to be as wanted", func() error {
 		found := &networkingv1.NetworkPolicy{}
 		if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, found); err != nil {
 			return err
@@ -105,7 +105,7 @@ func policy(t *testing.T, namespace, name string, right func(*networkingv1.Netwo
 func noPolicy(t *testing.T, namespace, name string) {
 	t.Helper()
 	c := kubernetes(t, "")
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the NetworkPolicy "+name+" to be deleted", func() error {
 		if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &networkingv1.NetworkPolicy{}); !apierrors.IsNotFound(err) {
 			return fmt.Errorf("policy %s is still there: %v", name, err)
 		}
@@ -345,7 +345,7 @@ func TestProjectIsolation(t *testing.T) {
 func condition(t *testing.T, namespace, name string, status metav1.ConditionStatus, reason string) {
 	t.Helper()
 	c := kubernetes(t, "")
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the condition of the policy "+name, func() error {
 		found := &networkv1alpha1.NamespaceNetworkPolicy{}
 		if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, found); err != nil {
 			return err

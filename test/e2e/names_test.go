@@ -20,6 +20,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // newPerson creates a user with a global role and logs in.
@@ -96,7 +97,7 @@ func (p person) answersPatch(t *testing.T, code int, path, body string) {
 func isKnown(t *testing.T, binding string) {
 	t.Helper()
 	admin := shared.as(t, "admin", adminPassword)
-	eventually(t, time.Second, func() error {
+	wait.For(t, "the ClusterRoleBinding to be in the cache", func() error {
 		return expectItems(admin.call(t, "GET", viewer+"/clusterrolebindings?name="+binding, nil), 1)
 	})
 }
@@ -211,7 +212,7 @@ func TestReusedNamespace(t *testing.T) {
 	if err := c.SubResource("finalize").Update(t.Context(), namespace); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the namespace to be gone", func() error {
 		if err := c.Delete(t.Context(), namespace); client.IgnoreNotFound(err) != nil {
 			return err
 		}
@@ -231,7 +232,7 @@ func TestReusedNamespace(t *testing.T) {
 		t.Errorf("with what is left: %d %s", r.code, r.body)
 	}
 	clear(t.Context())
-	eventually(t, 20*time.Second, func() error {
+	wait.For(t, "the name of the namespace to be free", func() error {
 		return expect(otherw.call(t, "POST", tenantPath+"/workspaces/nm-old-w2/namespaces", newNamespace("nm-old-py1")), 200)
 	})
 	wadmin.must(t, 403, "GET", "/api/v1/namespaces/nm-old-py1/secrets", nil)
@@ -294,7 +295,7 @@ func TestGroupNames(t *testing.T) {
 	if err := c.Delete(t.Context(), &generated); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 30*time.Second, func() error {
+	wait.For(t, "the groups to be gone", func() error {
 		for _, name := range []string{"nm-grp-a", "nm-grp-b", generated.Name} {
 			if err := c.Get(t.Context(), clientKey(name), &iamv1alpha2.Group{}); !apierrors.IsNotFound(err) {
 				return fmt.Errorf("%s: %w", name, err)

@@ -14,7 +14,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -28,6 +27,7 @@ import (
 
 	extensionsv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // made creates objects and deletes them in the end.
@@ -86,7 +86,7 @@ func TestServiceAccountTokens(t *testing.T) {
 	})
 	// Role view is about Kubernetes' groups: the lists of resources.kubesphere.io take a
 	// rule of their own, as for people.
-	eventually(t, time.Minute, func() error { return expect(shared.get(t, proxied, bearer(token)), 200) })
+	wait.For(t, "the binding to be honoured", func() error { return expect(shared.get(t, proxied, bearer(token)), 200) })
 	if r := shared.get(t, pods, bearer(token)); r.code != 403 {
 		t.Errorf("another group: %d %s", r.code, r.body)
 	}
@@ -106,7 +106,7 @@ func TestServiceAccountTokens(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "system:node-proxier"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: "system:serviceaccounts:oauthclients-robots"}},
 	})
-	eventually(t, time.Minute, func() error { return expect(shared.get(t, "/api/v1/nodes", bearer(token)), 200) })
+	wait.For(t, "the token to be accepted", func() error { return expect(shared.get(t, "/api/v1/nodes", bearer(token)), 200) })
 	// What kube-apiserver does not accept is not accepted here.
 	if r := shared.get(t, pods, bearer(token[:len(token)-6]+"AAAAAA")); r.code != 401 {
 		t.Errorf("another signature: %d %s", r.code, r.body)
@@ -114,7 +114,7 @@ func TestServiceAccountTokens(t *testing.T) {
 	if err := c.Delete(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "oauthclients-robots", Name: "robot"}}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, func() error { return expect(shared.get(t, pods, bearer(token)), 401) })
+	wait.For(t, "the token to be refused", func() error { return expect(shared.get(t, pods, bearer(token)), 401) })
 }
 
 // TestWebSocketTokens: a page has no other way to send its token.
@@ -187,7 +187,7 @@ func TestPathsOfBackends(t *testing.T) {
 	admin.must(t, 200, "POST", users, newUser("oauthclients-ida", "oauthclients-images"))
 	ida := shared.as(t, "oauthclients-ida", passwordOf("oauthclients-ida"))
 	const api = "/kapis/oauthclients.example.io/v1"
-	eventually(t, time.Minute, func() error { return expect(ida.call(t, "GET", api+"/repositories/library", nil), 200) })
+	wait.For(t, "the registry to answer", func() error { return expect(ida.call(t, "GET", api+"/repositories/library", nil), 200) })
 	for path, code := range map[string]int{
 		api + "/repositories/library%2Fnginx":               200,
 		api + "/repositories//library%2fnginx":              200,
@@ -230,7 +230,7 @@ func TestExampleClient(t *testing.T) {
 	c := kubernetes(t, "")
 	made(t, c, secret)
 	const redirect = "https://grafana.example.com/login/generic_oauth"
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the client to be known", func() error {
 		r := shared.get(t, "/oauth/authorize?"+url.Values{"client_id": {"grafana"}, "response_type": {"code"}, "redirect_uri": {redirect}, "scope": {"openid email"}, "prompt": {"none"}}.Encode())
 		if location := r.header.Get("Location"); !strings.HasPrefix(location, redirect+"?error=login_required") {
 			return fmt.Errorf("%d %s %s", r.code, location, r.body)
@@ -248,7 +248,7 @@ func TestExampleClient(t *testing.T) {
 		StringData: map[string]string{"configuration.yaml": "name: oauthclients-ldap\ntype: LdapProvider\nprovider: {managerPassword: our-secret}\n"},
 	}
 	made(t, c, broken, ldap)
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the mistakes to be reported", func() error {
 		for object, want := range map[*corev1.Secret]string{broken: "grantMethod must be auto, prompt or deny", ldap: "type is unknown"} {
 			if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
 				return err

@@ -20,6 +20,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // inCluster gives a user a cluster role.
@@ -120,7 +121,7 @@ func TestPowersAreNotInStars(t *testing.T) {
 	// What names a power has it.
 	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "pw-stars-project", Name: "pw-tokens"}, Rules: []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"serviceaccounts/token"}, Verbs: every}}})
 	inNamespace(t, "pw-operator", "pw-stars-project", "pw-tokens")
-	eventually(t, 5*time.Second, func() error {
+	wait.For(t, "the right to create tokens", func() error {
 		return expect(shared.send(t, "POST", project+"/serviceaccounts/default/token", operator, tokenRequest), 201)
 	})
 }

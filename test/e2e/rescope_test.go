@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // asJSONPatch is a patch of labels in JSON patch form.
@@ -96,7 +97,7 @@ func TestScopeOfForwarded(t *testing.T) {
 		written.Spec.Quota.Hard = corev1.ResourceList{}
 		create(t, c, written)
 	}
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the quota to be distributed", func() error {
 		return c.Get(t.Context(), client.ObjectKey{Namespace: "rescope-w1-project", Name: "workspace-rescope-q1"}, &corev1.ResourceQuota{})
 	})
 	for name, namespace := range map[string]string{"rescope-foreign": "rescope-w2-project", "rescope-all": "default"} {
@@ -172,7 +173,7 @@ func TestParametersReadOnce(t *testing.T) {
 		NodeSelector: map[string]string{"no": "where"}, Containers: []corev1.Container{{Name: "c", Image: "i"}},
 	}})
 	for selector, total := range map[string]int{"spec.nodeName%3D": 1, "spec.nodeName!%3D": 0} {
-		eventually(t, 10*time.Second, func() error {
+		wait.For(t, "the pods of the node to be listed", func() error {
 			r := shared.send(t, "GET", pods+"?fieldSelector="+selector, admin, "")
 			if want := fmt.Sprintf(`"totalItems":%d`, total); r.code != 200 || !strings.Contains(string(r.body), want) {
 				return fmt.Errorf("%s: %d %.300s, want %s", selector, r.code, r.body, want)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -17,6 +16,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestLimitsOfProjects: operators change neither the project itself nor its limits,
@@ -43,7 +43,7 @@ func TestLimitsOfProjects(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "pw-limits", Labels: map[string]string{"kubesphere.io/workspace": "pw-limits"}},
 		Spec:       quotav1alpha2.ResourceQuotaSpec{LabelSelector: map[string]string{"kubesphere.io/workspace": "pw-limits"}, Quota: corev1.ResourceQuotaSpec{Hard: atMost}},
 	})
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the quota to be distributed", func() error {
 		return expect(shared.get(t, project+"/resourcequotas/workspace-pw-limits", bearer(owner)), 200)
 	})
 	create(t, c, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Namespace: "pw-limits-project", Name: "pw-range"}})
@@ -210,7 +210,7 @@ func TestUnknownRoles(t *testing.T) {
 	workspace(t, "pw-unknown")
 	admin := shared.login(t).AccessToken
 	user(t, "pw-newcomer")
-	eventually(t, 5*time.Second, func() error {
+	wait.For(t, "the right answer for an unknown role", func() error {
 		for path, names := range map[string]string{
 			"/namespaces/pw-unknown-project/members":  "admin, operator, viewer",
 			"/workspaces/pw-unknown/workspacemembers": "pw-unknown-admin, pw-unknown-regular, pw-unknown-self-provisioner, pw-unknown-viewer",

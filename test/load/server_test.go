@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const (
@@ -62,18 +63,24 @@ func start(t *testing.T) *process {
 		_ = command.Wait()
 	})
 	p := &process{pid: command.Process.Pid, address: "127.0.0.1:" + port, url: "http://127.0.0.1:" + port}
-	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		if response, err := http.Get(p.url + "/readyz"); err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return p
-			}
-		}
-		if time.Now().After(end) {
-			text, _ := os.ReadFile(log.Name())
-			t.Fatalf("the server is not ready: %s", text)
-		}
+	if err := wait.Poll(2*time.Minute, p.ready); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		t.Fatalf("the server is not ready: %v: %s", err, text)
 	}
+	return p
+}
+
+// ready returns nil once the server says that it is.
+func (p *process) ready() error {
+	response, err := http.Get(p.url + "/readyz")
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("/readyz: %s", response.Status)
+	}
+	return nil
 }
 
 func freePort(t *testing.T) string {
