@@ -19,7 +19,9 @@ SHUFFLE ?= on
 # beside it does not need to.
 TESTED := env KUBE_CACHE_MUTATION_DETECTOR=true
 RACED := $(TESTED) $(if $(RACE),CGO_ENABLED=1)
-GOTEST := go test -shuffle=$(SHUFFLE)
+# Vet runs by itself, without the race detector: within "go test -race" it goes
+# through all dependencies a second time.
+GOTEST := go test -vet=off -shuffle=$(SHUFFLE)
 CLUSTER := bin/devcluster up --quiet --unsafe-no-fsync --nodes 3
 PORT ?= 9090
 SECURE_PORT ?= 9443
@@ -62,6 +64,7 @@ run: bin/ks-apiserver bin/kubectl-ks bin/devcluster
 test: test-unit test-identity test-e2e test-devcluster test-deploy test-browser test-oidc test-upgrade
 
 test-unit:
+	go vet ./...
 	$(RACED) $(GOTEST) $(RACE) ./...
 
 # Identity providers others wrote, with dependencies of their own.
