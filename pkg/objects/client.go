@@ -12,8 +12,9 @@ import (
 )
 
 // Client is a client whose writes are in the cache when they return, so that
-// who writes reads it back from the same replica at once; and what it finds to be
-// gone is not in the cache either. A cache that is behind, since Kubernetes is
+// who writes reads it back from the same replica at once; and what it reads, or
+// finds to be gone, is so in the cache, too: a writer that finds its work done by
+// another replica or a reconciler returns with the same effect. A cache that is behind, since Kubernetes is
 // busy, is waited for a bounded time only: the write has happened.
 type Client struct {
 	client.Client
@@ -33,8 +34,12 @@ const (
 // Get implements client.Reader.
 func (c *Client) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	err := c.Client.Get(ctx, key, object, options...)
-	c.awaitGone(ctx, object, key, err)
-	return err
+	if err != nil {
+		c.awaitGone(ctx, object, key, err)
+		return err
+	}
+	c.awaitVersion(ctx, object)
+	return nil
 }
 
 // Create implements client.Writer.
