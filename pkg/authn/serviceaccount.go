@@ -3,6 +3,7 @@ package authn
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -10,15 +11,18 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilcache "k8s.io/apimachinery/pkg/util/cache"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
-	"k8s.io/apiserver/pkg/authentication/token/cache"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
 
@@ -34,8 +38,16 @@ const (
 	serviceAccountTTL = 10 * time.Second
 	reviewTimeout     = 10 * time.Second
 	// concurrentReviews bounds how many tokens Kubernetes is asked about at once:
-	// anybody can make up tokens that have to be reviewed.
+	// anybody can make up tokens that have to be reviewed. The tokens that Kubernetes
+	// accepted before have as many reviews of their own.
 	concurrentReviews = 16
+	// Each client address has a share of the reviews.
+	reviewsPerAddress      = concurrentReviews / 4
+	knownReviewsPerAddress = concurrentReviews / 2
+	// reviewedTokens bounds how many tokens are remembered, accepted or refused.
+	reviewedTokens = 4096
+	// acceptedFor is how long a token counts as one that Kubernetes accepted before.
+	acceptedFor = time.Hour
 	// maxServiceAccountToken bounds the tokens that are looked at, in bytes.
 	maxServiceAccountToken = 16 << 10
 	// extraOfKubernetes begins the keys Kubernetes sets: pod, node and ID of the
@@ -46,36 +58,74 @@ const (
 // serviceAccounts implements authenticator.Token for tokens of the cluster's
 // service accounts.
 type serviceAccounts struct {
+	issuer   string
 	reviewer TokenReviewer
-	slots    chan struct{}
+	// knownReviews are of tokens that Kubernetes accepted before, reviews of others,
+	// both by the network of the client.
+	knownReviews, reviews *quota.Quota
+	// responses holds the latest reviews of tokens; made-up tokens fill refused and
+	// leave responses alone.
+	responses, refused, accepted *utilcache.LRUExpireCache
+	lookups                      singleflight.Group
 }
 
 // NewServiceAccounts returns an authenticator of service account tokens. It has no
 // opinion about other tokens, those of an issuer, this server, included.
 func NewServiceAccounts(reviewer TokenReviewer, issuer string) authenticator.Token {
-	reviewed := &serviceAccounts{reviewer: reviewer, slots: make(chan struct{}, concurrentReviews)}
-	return &claimedServiceAccounts{issuer: issuer, reviewed: cache.New(reviewed, false, serviceAccountTTL, serviceAccountTTL)}
+	return &serviceAccounts{
+		issuer: issuer, reviewer: reviewer,
+		knownReviews: quota.New(concurrentReviews, knownReviewsPerAddress), reviews: quota.New(concurrentReviews, reviewsPerAddress),
+		responses: utilcache.NewLRUExpireCache(reviewedTokens), refused: utilcache.NewLRUExpireCache(reviewedTokens), accepted: utilcache.NewLRUExpireCache(reviewedTokens),
+	}
 }
 
-// claimedServiceAccounts passes on the tokens that claim to be of a service account.
-type claimedServiceAccounts struct {
-	issuer   string
-	reviewed authenticator.Token
-}
-
-// AuthenticateToken implements authenticator.Token.
-func (c *claimedServiceAccounts) AuthenticateToken(ctx context.Context, text string) (*authenticator.Response, bool, error) {
-	if !claimsServiceAccount(text, c.issuer) {
+// AuthenticateToken implements authenticator.Token. It fails with token.ErrInvalid
+// for a token that Kubernetes refuses, and with identity.ErrBusy when the client's
+// address has its share of the reviews that are being made.
+func (s *serviceAccounts) AuthenticateToken(ctx context.Context, text string) (*authenticator.Response, bool, error) {
+	if !claimsServiceAccount(text, s.issuer) {
 		return nil, false, nil
 	}
-	found, ok, err := c.reviewed.AuthenticateToken(ctx, text)
-	if err == nil && !ok {
-		err = token.ErrInvalid
+	digest := sha256.Sum256([]byte(text))
+	if response, found := s.responses.Get(digest); found {
+		return response.(*authenticator.Response), true, nil
 	}
+	if _, found := s.refused.Get(digest); found {
+		return nil, false, token.ErrInvalid
+	}
+	// Requests with the same token share a review. Those of another address do not:
+	// their share may not be used up.
+	network := identity.Network(request.Address(ctx))
+	response, err, _ := s.lookups.Do(string(digest[:])+network, func() (any, error) {
+		return s.lookup(context.WithoutCancel(ctx), text, digest, network)
+	})
 	if err != nil {
 		return nil, false, err
 	}
-	return found, true, nil
+	return response.(*authenticator.Response), true, nil
+}
+
+// lookup reviews a token within the share of an address, and remembers the outcome.
+func (s *serviceAccounts) lookup(ctx context.Context, text string, digest [sha256.Size]byte, network string) (*authenticator.Response, error) {
+	reviews := s.reviews
+	if _, known := s.accepted.Get(digest); known {
+		reviews = s.knownReviews
+	}
+	if reviews.Take(network, 1) != nil {
+		return nil, identity.ErrBusy
+	}
+	defer reviews.Release(network, 1)
+	response, err := s.review(ctx, text)
+	switch {
+	case err != nil:
+		return nil, err
+	case response == nil:
+		s.refused.Add(digest, true, serviceAccountTTL)
+		return nil, token.ErrInvalid
+	}
+	s.responses.Add(digest, response, serviceAccountTTL)
+	s.accepted.Add(digest, true, acceptedFor)
+	return response, nil
 }
 
 // claimsServiceAccount reports whether a text is a JWT whose subject is a service
@@ -101,30 +151,25 @@ func claimsServiceAccount(text, issuer string) bool {
 	return err == nil
 }
 
-// AuthenticateToken implements authenticator.Token. Errors are those of asking.
-func (s *serviceAccounts) AuthenticateToken(ctx context.Context, text string) (*authenticator.Response, bool, error) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		return nil, false, identity.ErrBusy
-	}
+// review asks Kubernetes whose a token is. The response is nil for a token of no
+// service account.
+func (s *serviceAccounts) review(ctx context.Context, text string) (*authenticator.Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
 	review, err := s.reviewer.Create(ctx, &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: text}}, metav1.CreateOptions{})
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return nil, false, kube.Err(err)
+		return nil, kube.Err(err)
 	case err != nil:
-		return nil, false, kube.Err(fmt.Errorf("reviewing a token: %w", err))
+		return nil, kube.Err(fmt.Errorf("reviewing a token: %w", err))
 	case !review.Status.Authenticated:
-		return nil, false, nil
+		return nil, nil
 	}
 	// Whatever else Kubernetes may know tokens of is no business of this server.
 	reviewed := review.Status.User
 	namespace, _, err := serviceaccount.SplitUsername(reviewed.Username)
 	if err != nil {
-		return nil, false, nil //nolint:nilerr // it is no service account
+		return nil, nil //nolint:nilerr // it is no service account
 	}
 	extra := make(map[string][]string)
 	for key, values := range reviewed.Extra {
@@ -136,5 +181,5 @@ func (s *serviceAccounts) AuthenticateToken(ctx context.Context, text string) (*
 	// is in no others, such as system:masters.
 	return &authenticator.Response{User: &user.DefaultInfo{
 		Name: reviewed.Username, UID: reviewed.UID, Groups: serviceaccount.MakeGroupNames(namespace), Extra: extra,
-	}}, true, nil
+	}}, nil
 }

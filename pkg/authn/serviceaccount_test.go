@@ -18,6 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
@@ -102,28 +103,89 @@ func TestServiceAccounts(t *testing.T) {
 	}
 }
 
-// TestManyServiceAccountTokens: whoever makes tokens up keeps Kubernetes no busier
-// than its bound.
+// TestManyServiceAccountTokens: a client that makes tokens up has its share of the
+// reviews. It keeps neither another address from having tokens reviewed, nor a
+// token that was reviewed from being accepted at its own address.
 func TestManyServiceAccountTokens(t *testing.T) {
-	r := &reviews{wait: make(chan struct{})}
+	r := &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
 	a := NewServiceAccounts(r, "https://ks.example.com")
+	from := func(address string) context.Context { return request.WithAddress(t.Context(), address) }
+	numbered := func(n int) string {
+		return jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": n})
+	}
+	const reviewed = -1
+	if _, ok, err := a.AuthenticateToken(from("192.0.2.1"), numbered(reviewed)); !ok {
+		t.Fatal(err)
+	}
+	r.wait = make(chan struct{})
+	flood := func(address string, first int) chan error {
+		outcomes := make(chan error, 4*concurrentReviews)
+		for n := range cap(outcomes) {
+			text := numbered(first + n)
+			go func() {
+				_, _, err := a.AuthenticateToken(from(address), text)
+				outcomes <- err
+			}()
+		}
+		for range cap(outcomes) - reviewsPerAddress {
+			if err := <-outcomes; !errors.Is(err, identity.ErrBusy) {
+				t.Errorf("one too many: %v", err)
+			}
+		}
+		return outcomes
+	}
+	first := flood("192.0.2.1", 0)
+	if _, ok, err := a.AuthenticateToken(from("192.0.2.1"), numbered(reviewed)); !ok {
+		t.Errorf("a token that was reviewed a moment ago: %v", err)
+	}
+	second := flood("192.0.2.2", 1000)
+	close(r.wait)
+	for _, outcomes := range []chan error{first, second} {
+		for range reviewsPerAddress {
+			if err := <-outcomes; err != nil {
+				t.Errorf("one within the share: %v", err)
+			}
+		}
+	}
+}
+
+// TestKnownServiceAccountToken: a token that Kubernetes accepted before is reviewed
+// again while made-up ones from its address wait for their reviews.
+func TestKnownServiceAccountToken(t *testing.T) {
+	r := &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
+	a := NewServiceAccounts(r, "https://ks.example.com").(*serviceAccounts)
+	known := jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s"})
+	if _, ok, err := a.AuthenticateToken(t.Context(), known); !ok {
+		t.Fatal(err)
+	}
+	a.responses.RemoveAll(func(any) bool { return true }) // as after the time a review is believed
+	if err := a.reviews.Take(identity.Network(""), reviewsPerAddress); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := a.AuthenticateToken(t.Context(), known); !ok {
+		t.Errorf("the known token: %v", err)
+	}
+	if _, _, err := a.AuthenticateToken(t.Context(), jwtOf(t, map[string]any{"iss": "y", "sub": "system:serviceaccount:n:s"})); !errors.Is(err, identity.ErrBusy) {
+		t.Errorf("another token: %v", err)
+	}
+}
+
+// TestSameServiceAccountToken: requests with one token share a review.
+func TestSameServiceAccountToken(t *testing.T) {
+	r := &reviews{wait: make(chan struct{}), status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
+	a := NewServiceAccounts(r, "https://ks.example.com")
+	text := jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s"})
 	outcomes := make(chan error, 4*concurrentReviews)
-	for n := range cap(outcomes) {
-		text := jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": n})
+	for range cap(outcomes) {
 		go func() {
 			_, _, err := a.AuthenticateToken(t.Context(), text)
 			outcomes <- err
 		}()
 	}
-	for range cap(outcomes) - concurrentReviews {
-		if err := <-outcomes; !errors.Is(err, identity.ErrBusy) {
-			t.Errorf("one too many: %v", err)
-		}
-	}
 	close(r.wait)
-	for range concurrentReviews {
-		if err := <-outcomes; !errors.Is(err, token.ErrInvalid) {
-			t.Errorf("one that was asked about: %v", err)
+	for range cap(outcomes) {
+		if err := <-outcomes; err != nil {
+			t.Errorf("a request with the token of others: %v", err)
 		}
 	}
 }

@@ -12,7 +12,7 @@ type Attempts struct {
 	backoff *Backoff
 
 	mu    sync.Mutex
-	turns map[string]turns // by provider, so that one that hangs holds up itself only
+	turns map[string]*turns // by provider, so that one that hangs holds up itself only
 }
 
 // Of the attempts at a provider so many are made at once, and wait for their turn.
@@ -21,32 +21,9 @@ const (
 	attemptsWaiting = 256
 )
 
-// turns bounds what is done at once.
-type turns struct{ running, waiting chan struct{} }
-
-func newTurns(running, waiting int) turns {
-	return turns{make(chan struct{}, running), make(chan struct{}, waiting)}
-}
-
-// take waits for a turn, which lasts until release is called.
-func (t turns) take(ctx context.Context) (release func(), err error) {
-	select {
-	case t.waiting <- struct{}{}:
-		defer func() { <-t.waiting }()
-	default:
-		return nil, ErrBusy
-	}
-	select {
-	case t.running <- struct{}{}:
-		return func() { <-t.running }, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
 // NewAttempts returns attempts that count with a back-off.
 func NewAttempts(backoff *Backoff) *Attempts {
-	return &Attempts{backoff: backoff, turns: make(map[string]turns)}
+	return &Attempts{backoff: backoff, turns: make(map[string]*turns)}
 }
 
 // Authenticate returns who attempts to log in at a provider. Errors are those of
@@ -59,7 +36,7 @@ func (a *Attempts) Authenticate(ctx context.Context, provider *Provider, attempt
 	if err := a.backoff.Wait(ctx, counted, attempt.Address); err != nil {
 		return External{}, err
 	}
-	release, err := a.at(provider.Name).take(ctx)
+	release, err := a.at(provider.Name).take(ctx, attempt.Address)
 	if err != nil {
 		return External{}, err
 	}
@@ -78,7 +55,7 @@ func (a *Attempts) Authenticate(ctx context.Context, provider *Provider, attempt
 	return who, err
 }
 
-func (a *Attempts) at(provider string) turns {
+func (a *Attempts) at(provider string) *turns {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	found, known := a.turns[provider]

@@ -179,7 +179,7 @@ func TestThrottled(t *testing.T) {
 		})
 	}
 	running.Wait()
-	if most := 5 + cap(passwords.running) - 1; incorrect < 5 || incorrect > most || incorrect+waited != waitingPerCheck/2 {
+	if most := 5 + passwords.turns.running - 1; incorrect < 5 || incorrect > most || incorrect+waited != waitingPerCheck/2 {
 		t.Errorf("%d passwords were checked at once, %d had to wait", incorrect, waited)
 	}
 	var throttled *Throttled

@@ -11,6 +11,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // ErrIncorrect is the only answer to a failed login: it does not tell an
@@ -39,8 +40,8 @@ type Passwords struct {
 	users   Users
 	hasher  passwordhash.Hasher
 	backoff *Backoff
-	turns
-	dummy string
+	turns   *turns
+	dummy   string
 }
 
 // waitingPerCheck bounds the queue: beyond it a client would wait so long that
@@ -62,8 +63,11 @@ func NewPasswords(users Users, hasher passwordhash.Hasher, backoff *Backoff) (*P
 }
 
 // Turn waits for a turn among the checks of passwords, for another hash that is
-// compared; it lasts until release is called. Errors are ErrBusy and the context's.
-func (p *Passwords) Turn(ctx context.Context) (release func(), err error) { return p.take(ctx) }
+// compared; it lasts until release is called. It counts for the address in the
+// context. Errors are ErrBusy and the context's.
+func (p *Passwords) Turn(ctx context.Context) (release func(), err error) {
+	return p.turns.take(ctx, request.Address(ctx))
+}
 
 // Authenticate returns the user who attempts to log in. The work is the same
 // whatever is wrong, so that neither an answer nor the time it takes tells which
@@ -79,7 +83,7 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
 		return nil, err
 	}
-	release, err := p.take(ctx) // logins must not starve everything else
+	release, err := p.turns.take(ctx, attempt.Address) // logins must not starve everything else
 	if err != nil {
 		return nil, err
 	}

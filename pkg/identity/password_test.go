@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"runtime"
 	"strings"
 	"sync"
@@ -169,22 +170,28 @@ func TestBusy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if checks := cap(passwords.running); checks > max(1, runtime.GOMAXPROCS(0)/2) || checks < 1 {
+	if checks := passwords.turns.running; checks > max(1, runtime.GOMAXPROCS(0)/2) || checks < 1 {
 		t.Errorf("%d checks at once", checks)
 	}
-	for range cap(passwords.running) { // somebody is being checked
-		passwords.running <- struct{}{}
+	address := func(n int) string { return fmt.Sprintf("192.0.2.%d", n) }
+	var releases []func()
+	for n := range passwords.turns.running { // somebody is being checked
+		release, err := passwords.turns.take(t.Context(), address(n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		releases = append(releases, release)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	outcomes := make(chan error, cap(passwords.waiting))
+	outcomes := make(chan error, passwords.turns.waiting)
 	var waiting sync.WaitGroup
-	for range cap(passwords.waiting) {
+	for n := range passwords.turns.waiting {
 		waiting.Go(func() {
-			_, err := passwords.Authenticate(ctx, Attempt{Name: "nobody", Password: password})
+			_, err := passwords.Authenticate(ctx, Attempt{Name: "nobody", Password: password, Address: address(n % 4)})
 			outcomes <- err
 		})
 	}
-	wait.Until(t, "all to wait", func() bool { return len(passwords.waiting) == cap(passwords.waiting) })
+	wait.Until(t, "all to wait", func() bool { return passwords.turns.length() == passwords.turns.waiting })
 	// Kubernetes was asked for the user of each, though most were turned away then.
 	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "broken", Password: password}); !errors.Is(err, ErrBusy) {
 		t.Errorf("one too many: %v", err)
@@ -197,8 +204,8 @@ func TestBusy(t *testing.T) {
 			t.Errorf("one whose client went away: %v", err)
 		}
 	}
-	for range cap(passwords.running) {
-		<-passwords.running
+	for _, release := range releases {
+		release()
 	}
 	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "nobody", Password: password}); !errors.Is(err, ErrIncorrect) {
 		t.Errorf("after the rush: %v", err)
