@@ -60,9 +60,13 @@ func callerOf(r *http.Request, who user.Info) caller {
 type admission struct {
 	inFlight        *quota.Quota // by user; all unauthenticated clients are one
 	unauthenticated *quota.Quota // by address
-	longRunning     *quota.Quota // by user
-	bodies          *bodyReader
-	metrics         *metrics
+	longRunning     *quota.Quota // by user; all unauthenticated clients are one
+	// unauthenticatedLongRunning are the long-running requests of unauthenticated
+	// clients, by address.
+	unauthenticatedLongRunning *quota.Quota
+	bodies                     *bodyReader
+	drains                     *quota.Quota // of refused bodies, by address
+	metrics                    *metrics
 }
 
 // unauthenticatedHolder is no name of a user.
@@ -70,11 +74,14 @@ const unauthenticatedHolder = ""
 
 func newAdmission(c *config.Server) *admission { // metrics follow, which show its numbers
 	share := c.MaxUnauthenticatedInFlight
+	longShare := int64(c.MaxLongRunningPerUser)
 	return &admission{
-		inFlight:        quota.New(int64(c.MaxRequestsInFlight), int64(c.MaxRequestsInFlightPerUser)),
-		unauthenticated: quota.New(int64(share), int64((share+1)/2)),
-		longRunning:     quota.New(int64(c.MaxLongRunning), int64(c.MaxLongRunningPerUser)),
-		bodies:          newBodyReader(c),
+		inFlight:                   quota.New(int64(c.MaxRequestsInFlight), int64(c.MaxRequestsInFlightPerUser)),
+		unauthenticated:            quota.New(int64(share), int64((share+1)/2)),
+		longRunning:                quota.New(int64(c.MaxLongRunning), longShare),
+		unauthenticatedLongRunning: quota.New(longShare, (longShare+1)/2),
+		bodies:                     newBodyReader(c),
+		drains:                     newDrains(),
 	}
 }
 
@@ -102,14 +109,23 @@ func (a *admission) admit(who caller) (release func(), err error) {
 
 // admitLongRunning takes a place for a watch, a log or an upgraded connection.
 func (a *admission) admitLongRunning(who caller) (release func(), err error) {
-	holder := who.name
-	if !who.authenticated {
-		holder = unauthenticatedHolder
+	if who.authenticated {
+		if err := a.longRunning.Take(who.name, 1); err != nil {
+			return nil, a.reject(err, reasonUserLongRunning, reasonLongRunning, retryLater)
+		}
+		return func() { a.longRunning.Release(who.name, 1) }, nil
 	}
-	if err := a.longRunning.Take(holder, 1); err != nil {
+	if err := a.unauthenticatedLongRunning.Take(who.name, 1); err != nil {
 		return nil, a.reject(err, reasonUserLongRunning, reasonLongRunning, retryLater)
 	}
-	return func() { a.longRunning.Release(holder, 1) }, nil
+	if err := a.longRunning.Take(unauthenticatedHolder, 1); err != nil {
+		a.unauthenticatedLongRunning.Release(who.name, 1)
+		return nil, a.reject(err, reasonUserLongRunning, reasonLongRunning, retryLater)
+	}
+	return func() {
+		a.longRunning.Release(unauthenticatedHolder, 1)
+		a.unauthenticatedLongRunning.Release(who.name, 1)
+	}, nil
 }
 
 // reject counts a rejection and returns its status.

@@ -72,7 +72,7 @@ type filters struct {
 func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	r.RemoteAddr = f.proxies.client(r)
-	body := followBody(r)
+	body := followBody(r, f.admission.drains)
 	answer := &recorder{ResponseWriter: w, body: body}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)

@@ -6,31 +6,46 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // unreadTimeout is how long the rest of a body may take that nobody reads: net/http
 // reads it after the answer, so that the client sees the answer.
 const unreadTimeout = 2 * time.Second
 
-// maxUnread is how many bytes of a refused body are read and thrown away.
-const maxUnread = 16 << 20
+const (
+	// maxUnread is how many bytes of a refused body are read and thrown away.
+	maxUnread = 16 << 20
+	// concurrentDrains bounds how many refused bodies are read at once, and
+	// drainsPerAddress those of a client address. The clients of others may see their
+	// connection end instead of the answer.
+	concurrentDrains = 32
+	drainsPerAddress = 8
+)
+
+// newDrains returns the quota of refused bodies that are read, by client address.
+func newDrains() *quota.Quota { return quota.New(concurrentDrains, drainsPerAddress) }
 
 // arrivingBody is the body of a request, and whether it was read to its end. A
 // refused request whose body is not there must not hold its connection.
 type arrivingBody struct {
 	io.ReadCloser
+	drains *quota.Quota
 	http1  bool
 	ended  atomic.Bool
 	passed atomic.Bool // to a handler, which says what becomes of the connection
 }
 
 // followBody replaces the body of a request by one that knows whether it was read;
-// nil when there is none.
-func followBody(r *http.Request) *arrivingBody {
+// nil when there is none. drains bounds how many refused bodies are read at once.
+func followBody(r *http.Request, drains *quota.Quota) *arrivingBody {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
-	b := &arrivingBody{ReadCloser: r.Body, http1: r.ProtoMajor == 1}
+	b := &arrivingBody{ReadCloser: r.Body, drains: drains, http1: r.ProtoMajor == 1}
 	r.Body = b
 	return b
 }
@@ -68,8 +83,17 @@ func (b *arrivingBody) leave(w http.ResponseWriter, r *http.Request, code int) {
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadTimeout))
 	_ = awaitBody(r) // until the state of the connection changes
 	if b.http1 && !b.passed.Load() {
-		// A client that still sends sees a reset instead of the answer unless it is read.
-		_ = http.NewResponseController(w).Flush()
-		_, _ = io.CopyN(io.Discard, b.ReadCloser, maxUnread)
+		b.drain(w, identity.Network(request.ClientAddress(r)))
 	}
+}
+
+// drain reads what is left of a refused body, within the share of the client's
+// network: a client that still sends sees a reset instead of the answer otherwise.
+func (b *arrivingBody) drain(w http.ResponseWriter, network string) {
+	_ = http.NewResponseController(w).Flush()
+	if b.drains.Take(network, 1) != nil {
+		return
+	}
+	defer b.drains.Release(network, 1)
+	_, _ = io.CopyN(io.Discard, b.ReadCloser, maxUnread)
 }
