@@ -39,6 +39,10 @@ var (
 // ExtraSession is the key of user.Info's extra that holds the session ID.
 const ExtraSession = "ks-apiserver.kubesphere.io/session"
 
+// ExtraTokenScopes is the key of user.Info's extra that holds the OAuth scopes of the
+// access token: what applications learn of the user. They limit no operation.
+const ExtraTokenScopes = "ks-apiserver.kubesphere.io/oauth-scopes"
+
 // ExtraPersonalToken is the key of user.Info's extra that holds the name of the
 // personal access token; authz.ExtraScopes is the one of its scopes.
 const ExtraPersonalToken = "ks-apiserver.kubesphere.io/personal-access-token"
@@ -128,12 +132,21 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if !active {
 		return nil, false, ErrSessionEnded
 	}
-	extra := make(map[string][]string, len(claims.Extra)+1)
+	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extraOf(claims)}}, true, nil
+}
+
+// extraOf is what an access token says of its user, its session and its scopes.
+func extraOf(claims *token.Claims) map[string][]string {
+	extra := make(map[string][]string, len(claims.Extra)+2)
 	for key, values := range claims.Extra {
 		extra[key] = values
 	}
 	extra[ExtraSession] = []string{claims.Session}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extra}}, true, nil
+	delete(extra, ExtraTokenScopes)
+	if scopes := strings.Fields(claims.Scope); len(scopes) > 0 {
+		extra[ExtraTokenScopes] = scopes
+	}
+	return extra
 }
 
 func (b *bearer) authenticatePersonal(ctx context.Context, text string) (*authenticator.Response, bool, error) {

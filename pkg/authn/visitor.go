@@ -25,13 +25,8 @@ func (b *bearer) authenticateVisitor(ctx context.Context, claims *token.Claims) 
 	if !active {
 		return nil, false, ErrSessionEnded
 	}
-	extra := make(map[string][]string, len(claims.Extra)+1)
-	for key, values := range claims.Extra {
-		extra[key] = values
-	}
-	extra[ExtraSession] = []string{claims.Session}
 	return &authenticator.Response{User: &user.DefaultInfo{
-		Name: identity.PreRegistration, Extra: extra,
+		Name: identity.PreRegistration, Extra: extraOf(claims),
 		// The second one keeps them out of system:authenticated.
 		Groups: []string{iamv1alpha2.GroupPreRegistration, user.AllUnauthenticated},
 	}}, true, nil

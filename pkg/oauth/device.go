@@ -9,6 +9,7 @@ import (
 
 	utilcache "k8s.io/apimachinery/pkg/util/cache"
 
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -98,7 +99,8 @@ func (h deviceGrant) run(r *http.Request, form url.Values, c *oauthclient.Client
 	if h.Polls.tooEarly(code) {
 		return issued{}, &Error{Code: "slow_down", Description: "ask every 5 seconds", Status: http.StatusBadRequest}
 	}
-	created, refreshToken, err := h.Sessions.RedeemDevice(r.Context(), code, h.login(r, c, nil))
+	var user *iamv1alpha2.User
+	created, refreshToken, err := h.Sessions.RedeemDevice(r.Context(), code, h.login(r, c, nil), h.readUser(r.Context(), &user))
 	switch {
 	case errors.Is(err, session.ErrEnded):
 		return issued{}, &Error{Code: "expired_token", Description: "the device code is expired", Status: http.StatusBadRequest}
@@ -107,7 +109,7 @@ func (h deviceGrant) run(r *http.Request, form url.Values, c *oauthclient.Client
 	case err != nil:
 		return issued{}, err
 	}
-	given, err := h.active(r.Context(), created, refreshToken)
+	given, err := h.active(r.Context(), created, refreshToken, user)
 	if err != nil {
 		return issued{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
@@ -67,7 +68,7 @@ func (h *Handler) start(ctx context.Context, login session.Login, who *person) (
 	if who.user != nil {
 		extra = extraOf(who.user)
 	} else {
-		login.Extra, login.Scopes = who.extra, nil
+		login.Extra = who.extra
 	}
 	created, refreshToken, err := h.Sessions.Start(ctx, login)
 	if err != nil {
@@ -108,63 +109,83 @@ func (refreshGrant) public() bool { return true }
 
 func (h refreshGrant) run(r *http.Request, form url.Values, c *oauthclient.Client) (issued, error) {
 	ctx := r.Context()
-	refreshed, refreshToken, err := h.Sessions.Refresh(ctx, form.Get("refresh_token"), c.Name)
-	if err != nil {
-		return issued{}, err
-	}
-	if refreshed.Spec.User == identity.PreRegistration {
-		return h.registered(r, refreshed, c)
-	}
-	account, found, err := h.Accounts.Account(ctx, refreshed.Spec.User)
-	if err != nil {
-		return issued{}, err
-	}
-	if !found || account.State == iamv1alpha2.UserDisabled {
-		return issued{}, session.ErrEnded
-	}
-	// A client may ask for less than it was granted, for one access token.
-	scopes, err := scopesOf(form.Get("scope"), c)
-	if err != nil {
-		return issued{}, err
-	}
-	if len(scopes) > 0 {
-		for _, scope := range scopes {
-			if !slices.Contains(refreshed.Spec.Scopes, scope) {
-				return issued{}, invalidScope("the scope was not granted")
-			}
+	var scopes []string
+	var registered *iamv1alpha2.User
+	// What is refused leaves the refresh token as it was.
+	refreshed, refreshToken, err := h.Sessions.Refresh(ctx, form.Get("refresh_token"), c.Name, func(s *iamv1alpha2.Session) (err error) {
+		if s.Spec.User == identity.PreRegistration {
+			registered, err = h.registered(ctx, s)
+			return err
 		}
-		refreshed = refreshed.DeepCopy()
-		refreshed.Spec.Scopes = scopes
+		account, found, err := h.Accounts.Account(ctx, s.Spec.User)
+		if err != nil {
+			return err
+		}
+		if !found || account.State == iamv1alpha2.UserDisabled {
+			return session.ErrEnded
+		}
+		scopes, err = refreshedScopes(form.Get("scope"), s, c)
+		return err
+	})
+	if err != nil {
+		return issued{}, err
 	}
-	if refreshed.Spec.Code != nil { // the nonce is for the first ID token
-		refreshed = refreshed.DeepCopy()
-		refreshed.Spec.Code = nil
+	if registered != nil {
+		return h.startRegistered(r, refreshed, registered, c)
 	}
+	refreshed = refreshed.DeepCopy()
+	// They are for one access token, and the nonce is for the first ID token.
+	refreshed.Spec.Scopes, refreshed.Spec.Code = scopes, nil
 	return issued{session: refreshed, refreshToken: refreshToken}, nil
 }
 
-// registered gives tokens to somebody of an identity provider who has got an
-// account since he came: so the console ends a registration.
-func (h refreshGrant) registered(r *http.Request, before *iamv1alpha2.Session, c *oauthclient.Client) (issued, error) {
-	ctx := r.Context()
+// refreshedScopes are those of the next access token of a session: all the session
+// was granted, unless the client asks for less (RFC 6749 §6).
+func refreshedScopes(text string, s *iamv1alpha2.Session, c *oauthclient.Client) ([]string, error) {
+	if len(strings.Fields(text)) == 0 {
+		return sessionScopes(s, c), nil
+	}
+	scopes, err := scopesOf(text, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(s.Spec.Scopes, scope) {
+			return nil, invalidScope("the scope was not granted")
+		}
+	}
+	return scopes, nil
+}
+
+// registered is the user of somebody of an identity provider who has got an account
+// since he came.
+func (h refreshGrant) registered(ctx context.Context, before *iamv1alpha2.Session) (*iamv1alpha2.User, error) {
 	name, found, err := h.Accounts.NameByOrigin(ctx, first(before.Spec.Extra["idp"]), first(before.Spec.Extra["uid"]))
 	if err != nil {
-		return issued{}, err
+		return nil, err
 	}
 	if !found {
-		return issued{}, session.ErrEnded
+		return nil, session.ErrEnded
 	}
 	user, err := h.Accounts.Get(ctx, name)
 	if err != nil {
-		return issued{}, err
+		return nil, err
 	}
 	if user.Status.State != iamv1alpha2.UserActive {
-		return issued{}, session.ErrEnded
+		return nil, session.ErrEnded
 	}
-	if err := h.Sessions.End(ctx, before.Name, "the account was registered"); err != nil {
+	return user, nil
+}
+
+// startRegistered replaces the session of a visitor by one of the account that was
+// registered: so the console ends a registration.
+func (h refreshGrant) startRegistered(r *http.Request, before *iamv1alpha2.Session, user *iamv1alpha2.User, c *oauthclient.Client) (issued, error) {
+	login := h.login(r, c, sessionScopes(before, c))
+	given, err := h.start(r.Context(), login, &person{user: user, provider: before.Spec.Provider, methods: before.Spec.AuthenticationMethods})
+	if err != nil {
 		return issued{}, err
 	}
-	return h.start(ctx, h.login(r, c, nil), &person{user: user, provider: before.Spec.Provider, methods: before.Spec.AuthenticationMethods})
+	return given, h.Sessions.End(r.Context(), before.Name, "the account was registered")
 }
 
 func first(values []string) string {
@@ -180,23 +201,29 @@ type codeGrant struct{ *Handler }
 func (codeGrant) public() bool { return true }
 
 func (h codeGrant) run(r *http.Request, form url.Values, c *oauthclient.Client) (issued, error) {
-	created, refreshToken, err := h.Sessions.Exchange(r.Context(), form.Get("code"), c.Name, form.Get("redirect_uri"), form.Get("code_verifier"))
+	var user *iamv1alpha2.User
+	created, refreshToken, err := h.Sessions.Exchange(r.Context(), form.Get("code"), c.Name, form.Get("redirect_uri"), form.Get("code_verifier"), h.readUser(r.Context(), &user))
 	if err != nil {
 		if errors.Is(err, session.ErrInvalid) || errors.Is(err, session.ErrEnded) || errors.Is(err, session.ErrReused) {
 			return issued{}, invalidGrant("the authorization code is invalid or expired")
 		}
 		return issued{}, err
 	}
-	return h.active(r.Context(), created, refreshToken)
+	return h.active(r.Context(), created, refreshToken, user)
+}
+
+// readUser reads the user of a session before its code is used: while the user
+// cannot be read, the code stays valid.
+func (h *Handler) readUser(ctx context.Context, into **iamv1alpha2.User) session.Accept {
+	return func(s *iamv1alpha2.Session) (err error) {
+		*into, err = h.Accounts.Get(ctx, s.Spec.User)
+		return err
+	}
 }
 
 // active gives tokens for a session that began in a browser, if its user may
 // still log in.
-func (h *Handler) active(ctx context.Context, created *iamv1alpha2.Session, refreshToken string) (issued, error) {
-	user, err := h.Accounts.Get(ctx, created.Spec.User)
-	if err != nil {
-		return issued{}, err
-	}
+func (h *Handler) active(ctx context.Context, created *iamv1alpha2.Session, refreshToken string, user *iamv1alpha2.User) (issued, error) {
 	if user.Status.State == iamv1alpha2.UserDisabled || user.DeletionTimestamp != nil {
 		return issued{}, errors.Join(session.ErrEnded, h.Sessions.End(ctx, created.Name, "the user is not active"))
 	}
@@ -224,9 +251,25 @@ func (h clientGrant) run(r *http.Request, form url.Values, c *oauthclient.Client
 	if !found || account.State != iamv1alpha2.UserActive {
 		return issued{}, unauthorizedClient("the user the client acts for is not active")
 	}
-	// Nobody is there whom an ID token could be about.
-	login := h.login(r, c, slices.DeleteFunc(scopes, func(scope string) bool { return scope == scopeOpenID || scope == scopeOffline }))
+	if scopes, err = clientScopes(scopes); err != nil {
+		return issued{}, err
+	}
+	login := h.login(r, c, scopes)
 	login.User, login.AccessToken = c.User, h.lifetime(c)
 	created, err := h.Sessions.StartUnrefreshed(r.Context(), login)
-	return issued{session: created}, err
+	return issued{session: created, withoutID: true}, err
+}
+
+// clientScopes are those of a token a client gets for itself. There is no login that
+// an ID token or a longer session could be about. A token without scopes would tell
+// more than one with openid alone.
+func clientScopes(requested []string) ([]string, error) {
+	scopes := slices.DeleteFunc(slices.Clone(requested), func(scope string) bool { return scope == scopeOpenID || scope == scopeOffline })
+	switch {
+	case len(scopes) > 0 || len(requested) == 0:
+		return scopes, nil
+	case slices.Contains(requested, scopeOpenID):
+		return []string{scopeOpenID}, nil
+	}
+	return nil, invalidScope("the scope " + scopeOffline + " is for users who log in")
 }

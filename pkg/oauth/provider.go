@@ -208,11 +208,15 @@ func (h *Handler) callbackOfConsole(w http.ResponseWriter, r *http.Request) (*To
 	if err != nil {
 		return nil, err
 	}
+	scopes, err := scopesOf("", c)
+	if err != nil {
+		return nil, err
+	}
 	who, err := h.comeBack(r, visit{Provider: r.PathValue("provider"), State: values.Get("state")}, values)
 	if err != nil {
 		return nil, err
 	}
-	given, err := h.start(r.Context(), h.login(r, c, nil), who)
+	given, err := h.start(r.Context(), h.login(r, c, scopes), who)
 	if err != nil {
 		return nil, err
 	}

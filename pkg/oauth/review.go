@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
@@ -54,7 +55,9 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) error {
 		if extra := who.GetExtra(); len(extra) > 0 {
 			result.Status.User.Extra = make(map[string]authenticationv1.ExtraValue, len(extra))
 			for key, values := range extra {
-				result.Status.User.Extra[key] = values
+				if key != authn.ExtraTokenScopes { // says nothing of what the user may do
+					result.Status.User.Extra[key] = values
+				}
 			}
 		}
 	}

@@ -27,12 +27,29 @@ func supportedScopes() []string {
 	return []string{scopeOpenID, scopeProfile, scopeEmail, scopeGroups, scopeOffline}
 }
 
-// scopesOf reads the scopes a client asks for, and refuses those it may not
-// have. Unknown ones are ignored (OpenID Connect Core §3.1.2.1), unless no other is
-// asked for: without any a client would get what it did not ask for. They are
-// returned in our order, each once.
+// defaultScopes are the scopes of a client that names none (RFC 6749 §3.3): those it
+// is restricted to. offline_access has to be named (OpenID Connect Core §11). A client
+// without restrictions has none, and its tokens tell everything, as clients of
+// KubeSphere 3.x expect.
+func defaultScopes(c *oauthclient.Client) []string {
+	var scopes []string
+	for _, scope := range supportedScopes() {
+		if scope != scopeOffline && slices.Contains(c.ScopeRestrictions, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	return scopes
+}
+
+// scopesOf reads the scopes a client asks for, its default if it names none, and
+// refuses those it may not have. Unknown ones are ignored (OpenID Connect Core
+// §3.1.2.1), unless no other is asked for: without any a client would get what it did
+// not ask for. They are returned in our order, each once.
 func scopesOf(text string, c *oauthclient.Client) ([]string, error) {
 	requested := strings.Fields(text)
+	if len(requested) == 0 {
+		return defaultScopes(c), nil
+	}
 	var scopes []string
 	for _, scope := range supportedScopes() {
 		if !slices.Contains(requested, scope) {
@@ -43,10 +60,21 @@ func scopesOf(text string, c *oauthclient.Client) ([]string, error) {
 		}
 		scopes = append(scopes, scope)
 	}
-	if len(requested) > 0 && len(scopes) == 0 {
+	if len(scopes) == 0 {
 		return nil, invalidScope("no scope is known, known are " + strings.Join(supportedScopes(), " "))
 	}
 	return scopes, nil
+}
+
+// sessionScopes are the scopes a session was granted and its client may still have,
+// the default of the client if it has none: it was started by an earlier version.
+func sessionScopes(s *iamv1alpha2.Session, c *oauthclient.Client) []string {
+	if len(s.Spec.Scopes) == 0 {
+		return defaultScopes(c)
+	}
+	return slices.DeleteFunc(slices.Clone(s.Spec.Scopes), func(scope string) bool {
+		return len(c.ScopeRestrictions) > 0 && !slices.Contains(c.ScopeRestrictions, scope)
+	})
 }
 
 func invalidScope(description string) *Error {

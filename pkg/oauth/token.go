@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
@@ -40,6 +41,8 @@ type issued struct {
 	// refreshToken is empty where there is none.
 	refreshToken string
 	extra        map[string][]string
+	// withoutID keeps an ID token from being issued, whatever the scopes.
+	withoutID bool
 }
 
 // The grant types. KubeSphere 3.x calls the second one code.
@@ -125,7 +128,7 @@ func (h *Handler) reply(r *http.Request, c *oauthclient.Client, given issued) (*
 	reply := &TokenReply{
 		AccessToken: access, TokenType: "Bearer", RefreshToken: given.refreshToken, ExpiresIn: int64(lifetime.Seconds()), Scope: strings.Join(spec.Scopes, " "),
 	}
-	if !slices.Contains(spec.Scopes, scopeOpenID) {
+	if !slices.Contains(spec.Scopes, scopeOpenID) || given.withoutID || spec.User == identity.PreRegistration {
 		return reply, nil
 	}
 	user, err := h.Accounts.Get(r.Context(), spec.User)

@@ -48,9 +48,14 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, r, UserInfo{Subject: known.Name, Profile: profileOf(known, scopes)}, nil)
 }
 
-// grantedScopes are those of the session a token was issued in. Tokens that
-// were got without naming scopes, as clients of KubeSphere 3.x do, tell all.
+// grantedScopes are those of the access token, which may be fewer than those of its
+// session. Tokens that were got without naming scopes, as clients of KubeSphere 3.x
+// do, tell what their session or client is restricted to, and all without a
+// restriction.
 func (h *Handler) grantedScopes(r *http.Request, who user.Info) ([]string, error) {
+	if scopes := who.GetExtra()[authn.ExtraTokenScopes]; len(scopes) > 0 {
+		return scopes, nil
+	}
 	for _, id := range who.GetExtra()[authn.ExtraSession] {
 		found, err := h.Sessions.Get(r.Context(), id)
 		if apierrors.IsNotFound(err) {
@@ -61,6 +66,13 @@ func (h *Handler) grantedScopes(r *http.Request, who user.Info) ([]string, error
 		}
 		if len(found.Spec.Scopes) > 0 {
 			return found.Spec.Scopes, nil
+		}
+		c, err := h.Clients.Find(r.Context(), found.Spec.Client)
+		if err != nil {
+			return nil, err
+		}
+		if c != nil && len(c.ScopeRestrictions) > 0 {
+			return defaultScopes(c), nil
 		}
 	}
 	return supportedScopes(), nil

@@ -46,9 +46,9 @@ func (s *Sessions) StartWithCode(ctx context.Context, login Login, to Binding) (
 }
 
 // Exchange ends the life of an authorization code and begins that of the
-// session: it returns the session with its first refresh token. A code that
-// comes a second time ends the session.
-func (s *Sessions) Exchange(ctx context.Context, code, oauthClient, redirectURI, verifier string) (*iamv1alpha2.Session, string, error) {
+// session, if that is accepted: it returns the session with its first refresh token.
+// A code that comes a second time ends the session.
+func (s *Sessions) Exchange(ctx context.Context, code, oauthClient, redirectURI, verifier string, accept Accept) (*iamv1alpha2.Session, string, error) {
 	name, secret, err := decode(code)
 	if err != nil {
 		return nil, "", err
@@ -71,6 +71,9 @@ func (s *Sessions) Exchange(ctx context.Context, code, oauthClient, redirectURI,
 	case now.After(spec.Code.ExpirationTime.Time), spec.Code.RedirectURI != redirectURI, !proves(verifier, spec.Code.Challenge):
 		// Whoever has the code and cannot use it shall not try again.
 		return nil, "", errors.Join(ErrInvalid, s.end(ctx, session, "an authorization code was not used as it was meant to be"))
+	}
+	if err := accept(session); err != nil {
+		return nil, "", err
 	}
 	random := make([]byte, randomPart)
 	if _, err := io.ReadFull(s.Random, random); err != nil {

@@ -131,8 +131,8 @@ func (s *Sessions) Decide(ctx context.Context, device *iamv1alpha2.DeviceAuthori
 }
 
 // RedeemDevice exchanges the code of a device whose user approved it for a
-// session, once.
-func (s *Sessions) RedeemDevice(ctx context.Context, deviceCode string, login Login) (*iamv1alpha2.Session, string, error) {
+// session, once, if the browser session it was approved in is accepted.
+func (s *Sessions) RedeemDevice(ctx context.Context, deviceCode string, login Login, accept Accept) (*iamv1alpha2.Session, string, error) {
 	name, secret, err := decode(deviceCode)
 	if err != nil {
 		return nil, "", err
@@ -162,6 +162,9 @@ func (s *Sessions) RedeemDevice(ctx context.Context, deviceCode string, login Lo
 		return nil, "", err
 	case err != nil, browser.Spec.Revoked, browser.Spec.User != spec.User:
 		return nil, "", ErrEnded
+	}
+	if err := accept(browser); err != nil {
+		return nil, "", err
 	}
 	// Deleting it is what only one of two can do.
 	if err := s.Client.Delete(ctx, device, client.Preconditions{UID: &device.UID, ResourceVersion: &device.ResourceVersion}); err != nil {

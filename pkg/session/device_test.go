@@ -40,11 +40,15 @@ func TestRedeemWhileAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	away = true
-	if _, _, err := w.RedeemDevice(t.Context(), code, Login{Client: "native"}); !apierrors.IsServiceUnavailable(err) || errors.Is(err, ErrEnded) {
+	if _, _, err := w.RedeemDevice(t.Context(), code, Login{Client: "native"}, accepted); !apierrors.IsServiceUnavailable(err) || errors.Is(err, ErrEnded) {
 		t.Errorf("away: %v", err)
 	}
 	away = false
-	if _, _, err := w.RedeemDevice(t.Context(), code, Login{Client: "native"}); err != nil {
+	refusal := errors.New("not now")
+	if _, _, err := w.RedeemDevice(t.Context(), code, Login{Client: "native"}, func(*iamv1alpha2.Session) error { return refusal }); !errors.Is(err, refusal) {
+		t.Errorf("refused: %v", err)
+	}
+	if _, _, err := w.RedeemDevice(t.Context(), code, Login{Client: "native"}, accepted); err != nil {
 		t.Errorf("back: %v", err)
 	}
 }

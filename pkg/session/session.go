@@ -47,10 +47,14 @@ type Sessions struct {
 // namePrefix begins the names of Session objects.
 const namePrefix = "session-"
 
-// Refresh exchanges a refresh token of a client for the next one. A token that
-// was used before ends the session, except within the grace time, when it
-// answers with the same next token again.
-func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string) (*iamv1alpha2.Session, string, error) {
+// Accept decides whether a session continues, before its token or code is used. An
+// error refuses the request, and the token or code stays valid.
+type Accept func(session *iamv1alpha2.Session) error
+
+// Refresh exchanges a refresh token of a client for the next one, if the session is
+// accepted. A token that was used before ends the session, except within the grace
+// time, when it answers with the same next token again.
+func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string, accept Accept) (*iamv1alpha2.Session, string, error) {
 	name, secret, err := decode(refreshToken)
 	if err != nil {
 		return nil, "", err
@@ -58,7 +62,7 @@ func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string
 	// Another replica may rotate at the same time; its write makes ours
 	// conflict, and the second look finds our token in its grace time.
 	for range 5 {
-		session, next, err := s.refresh(ctx, name, secret, oauthClient)
+		session, next, err := s.refresh(ctx, name, secret, oauthClient, accept)
 		if !apierrors.IsConflict(err) {
 			return session, next, err
 		}
@@ -66,7 +70,7 @@ func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string
 	return nil, "", fmt.Errorf("refreshing session %s: too many writers", name)
 }
 
-func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oauthClient string) (*iamv1alpha2.Session, string, error) {
+func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oauthClient string, accept Accept) (*iamv1alpha2.Session, string, error) {
 	session := &iamv1alpha2.Session{}
 	if err := s.Client.Get(ctx, client.ObjectKey{Name: name}, session); err != nil {
 		if apierrors.IsNotFound(err) {
@@ -84,6 +88,9 @@ func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oaut
 	case spec.Revoked || s.over(spec, now):
 		return nil, "", ErrEnded
 	case previous && now.Sub(spec.LastUseTime.Time) <= s.Grace:
+		if err := accept(session); err != nil {
+			return nil, "", err
+		}
 		nonce, err := base64.RawURLEncoding.DecodeString(spec.RotationNonce)
 		if err != nil {
 			return nil, "", ErrInvalid
@@ -100,6 +107,9 @@ func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oaut
 			return nil, "", ErrInvalid
 		}
 		return nil, "", errors.Join(ErrReused, s.end(ctx, session, "a refresh token was used twice"))
+	}
+	if err := accept(session); err != nil {
+		return nil, "", err
 	}
 	random := make([]byte, 2*sha256.Size)
 	if _, err := io.ReadFull(s.Random, random); err != nil {

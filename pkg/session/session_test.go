@@ -64,6 +64,9 @@ func (w *world) get(t testing.TB, name string) *iamv1alpha2.Session {
 	return stored
 }
 
+// accepted accepts all sessions.
+func accepted(*iamv1alpha2.Session) error { return nil }
+
 // TestP8P9Rotation plays series of refreshes; use names the token presented by
 // the refresh that returned it, 0 being the first.
 func TestP8P9Rotation(t *testing.T) {
@@ -106,7 +109,7 @@ func TestP8P9Rotation(t *testing.T) {
 				if step.client == "" {
 					step.client = "kubesphere"
 				}
-				session, next, err := w.Refresh(t.Context(), tokens[step.use], step.client)
+				session, next, err := w.Refresh(t.Context(), tokens[step.use], step.client, accepted)
 				if !errors.Is(err, step.want) {
 					t.Fatalf("step %d: %v, want %v", n+1, err, step.want)
 				}
@@ -154,13 +157,13 @@ func TestP7NoSecretIsStored(t *testing.T) {
 			}
 		}
 		w.now = w.now.Add(time.Minute)
-		if _, refreshToken, err = w.Refresh(t.Context(), refreshToken, "kubesphere"); err != nil {
+		if _, refreshToken, err = w.Refresh(t.Context(), refreshToken, "kubesphere", accepted); err != nil {
 			t.Fatal(err)
 		}
 	}
 	spec := w.get(t, created.Name).Spec
 	for _, hash := range []string{spec.RefreshTokenHash, spec.PreviousTokenHash, spec.RotationNonce} {
-		if _, _, err := w.Refresh(t.Context(), strings.TrimPrefix(created.Name, namePrefix)+"."+hash, "kubesphere"); err == nil {
+		if _, _, err := w.Refresh(t.Context(), strings.TrimPrefix(created.Name, namePrefix)+"."+hash, "kubesphere", accepted); err == nil {
 			t.Error("a stored value was accepted as a token")
 		}
 	}
@@ -186,7 +189,7 @@ func TestRefreshRefuses(t *testing.T) {
 		{"an access token", "a.b.c"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			if _, _, err := w.Refresh(t.Context(), test.token, "kubesphere"); !errors.Is(err, ErrInvalid) {
+			if _, _, err := w.Refresh(t.Context(), test.token, "kubesphere", accepted); !errors.Is(err, ErrInvalid) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -196,14 +199,14 @@ func TestRefreshRefuses(t *testing.T) {
 	}
 	// The ID is in access tokens and lists: with a made-up secret it ends nothing.
 	for _, made := range [][]byte{make([]byte, 32), hmacOf([]byte(id), nil), []byte(created.Spec.RefreshTokenHash)[:32], []byte(created.Spec.RefreshTokenKey)[:32], seal("", make([]byte, 32))} {
-		if _, _, err := w.Refresh(t.Context(), id+"."+encodeBytes(made), "kubesphere"); !errors.Is(err, ErrInvalid) || w.get(t, created.Name).Spec.Revoked {
+		if _, _, err := w.Refresh(t.Context(), id+"."+encodeBytes(made), "kubesphere", accepted); !errors.Is(err, ErrInvalid) || w.get(t, created.Name).Spec.Revoked {
 			t.Errorf("a made-up secret of a known session: %v", err)
 		}
 	}
 	if err := w.Client.Delete(t.Context(), created); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := w.Refresh(t.Context(), refreshToken, "kubesphere"); !errors.Is(err, ErrInvalid) {
+	if _, _, err := w.Refresh(t.Context(), refreshToken, "kubesphere", accepted); !errors.Is(err, ErrInvalid) {
 		t.Errorf("deleted: %v", err)
 	}
 }
@@ -218,7 +221,7 @@ func TestRefreshInParallel(t *testing.T) {
 	for n := range got {
 		running.Go(func() {
 			var err error
-			if _, got[n], err = w.Refresh(context.WithoutCancel(t.Context()), refreshToken, "kubesphere"); err != nil {
+			if _, got[n], err = w.Refresh(context.WithoutCancel(t.Context()), refreshToken, "kubesphere", accepted); err != nil {
 				t.Error(err)
 			}
 		})
@@ -232,7 +235,7 @@ func TestRefreshInParallel(t *testing.T) {
 	if w.get(t, created.Name).Spec.Revoked {
 		t.Error("the session was ended")
 	}
-	if _, _, err := w.Refresh(t.Context(), got[0], "kubesphere"); err != nil {
+	if _, _, err := w.Refresh(t.Context(), got[0], "kubesphere", accepted); err != nil {
 		t.Errorf("the token they got: %v", err)
 	}
 }
@@ -246,7 +249,7 @@ func TestRefreshGivesUp(t *testing.T) {
 		}})
 	})
 	_, refreshToken := w.mustCreate(t, "admin")
-	if _, next, err := w.Refresh(t.Context(), refreshToken, "kubesphere"); err == nil || next != "" || updates != 5 {
+	if _, next, err := w.Refresh(t.Context(), refreshToken, "kubesphere", accepted); err == nil || next != "" || updates != 5 {
 		t.Errorf("%v after %d updates", err, updates)
 	}
 }
@@ -265,7 +268,7 @@ func TestEnd(t *testing.T) {
 		session     *iamv1alpha2.Session
 		revoked     bool
 	}{{"the one that stays", tokenOne, one, false}, {"another of the user", tokenTwo, two, true}, {"one of a user with a similar name", tokenSimilar, similar, false}} {
-		_, _, err := w.Refresh(t.Context(), test.token, "kubesphere")
+		_, _, err := w.Refresh(t.Context(), test.token, "kubesphere", accepted)
 		if revoked := errors.Is(err, ErrEnded); revoked != test.revoked || !revoked && err != nil {
 			t.Errorf("%s: %v", test.name, err)
 		}
@@ -331,7 +334,7 @@ func TestSweep(t *testing.T) {
 		created, refreshToken := w.mustCreate(t, "admin")
 		refresh = func() {
 			w.now = epoch
-			if _, _, err := w.Refresh(t.Context(), refreshToken, "kubesphere"); err != nil {
+			if _, _, err := w.Refresh(t.Context(), refreshToken, "kubesphere", accepted); err != nil {
 				t.Error(err)
 			}
 		}
@@ -354,20 +357,60 @@ func TestRefreshEarlierVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	made := encode(created.Name, append(secret[1:31:31], 1, 2))
-	if _, _, err := w.Refresh(t.Context(), made, "kubesphere"); !errors.Is(err, ErrInvalid) || w.get(t, created.Name).Spec.Revoked {
+	if _, _, err := w.Refresh(t.Context(), made, "kubesphere", accepted); !errors.Is(err, ErrInvalid) || w.get(t, created.Name).Spec.Revoked {
 		t.Errorf("a made-up secret: %v", err)
 	}
-	_, next, err := w.Refresh(t.Context(), encode(created.Name, secret), "kubesphere")
+	_, next, err := w.Refresh(t.Context(), encode(created.Name, secret), "kubesphere", accepted)
 	if err != nil || w.get(t, created.Name).Spec.RefreshTokenKey == "" {
 		t.Fatalf("the first refresh: %v", err)
 	}
-	if _, same, err := w.Refresh(t.Context(), encode(created.Name, secret), "kubesphere"); err != nil || same != next {
+	if _, same, err := w.Refresh(t.Context(), encode(created.Name, secret), "kubesphere", accepted); err != nil || same != next {
 		t.Errorf("a lost answer: %q %v", same, err)
 	}
-	if _, _, err := w.Refresh(t.Context(), next, "kubesphere"); err != nil {
+	if _, _, err := w.Refresh(t.Context(), next, "kubesphere", accepted); err != nil {
 		t.Error(err)
 	}
-	if _, _, err := w.Refresh(t.Context(), next, "kubesphere"); err != nil {
+	if _, _, err := w.Refresh(t.Context(), next, "kubesphere", accepted); err != nil {
 		t.Errorf("within the grace time: %v", err)
+	}
+}
+
+// TestRefusedRefresh: what is refused leaves the refresh token as it was, the present
+// one and one in its grace time.
+func TestRefusedRefresh(t *testing.T) {
+	w := newWorld(t, nil)
+	created, first := w.mustCreate(t, "admin")
+	refusal := errors.New("not now")
+	refuse := func(*iamv1alpha2.Session) error { return refusal }
+	for _, token := range []string{first, first} { // the second time within the grace time
+		before := w.get(t, created.Name)
+		if session, next, err := w.Refresh(t.Context(), token, "kubesphere", refuse); !errors.Is(err, refusal) || session != nil || next != "" {
+			t.Fatalf("got %v, %q, %v", session, next, err)
+		}
+		if after := w.get(t, created.Name); after.ResourceVersion != before.ResourceVersion {
+			t.Errorf("the session changed: %+v", after.Spec)
+		}
+		if _, _, err := w.Refresh(t.Context(), token, "kubesphere", accepted); err != nil {
+			t.Errorf("the token afterwards: %v", err)
+		}
+	}
+}
+
+// TestRefusedCode: what is refused leaves an authorization code as it was.
+func TestRefusedCode(t *testing.T) {
+	w := newWorld(t, nil)
+	code, err := w.StartWithCode(t.Context(), Login{User: "admin", Client: "kubesphere"}, Binding{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refusal := errors.New("not now")
+	if _, _, err := w.Exchange(t.Context(), code, "kubesphere", "", "", func(*iamv1alpha2.Session) error { return refusal }); !errors.Is(err, refusal) {
+		t.Fatal(err)
+	}
+	if _, _, err := w.Exchange(t.Context(), code, "kubesphere", "", "", accepted); err != nil {
+		t.Errorf("the code afterwards: %v", err)
+	}
+	if _, _, err := w.Exchange(t.Context(), code, "kubesphere", "", "", accepted); !errors.Is(err, ErrReused) {
+		t.Errorf("the code once more: %v", err)
 	}
 }
