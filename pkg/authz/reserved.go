@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -54,6 +55,26 @@ func CheckFields(ctx context.Context, rights Coverer, who user.Info, resource sc
 		}
 	}
 	return nil
+}
+
+// CheckWorkspaceTemplate is CheckFields for the template of a workspace and for the
+// workspace that is made of it.
+func CheckWorkspaceTemplate(ctx context.Context, rights Coverer, who user.Info, before, after *tenantv1alpha2.WorkspaceTemplate) error {
+	if before == nil {
+		if err := CheckFields(ctx, rights, who, tenantv1alpha2.Resource("workspacetemplates"), nil, after); err != nil {
+			return err
+		}
+		return CheckFields(ctx, rights, who, tenantv1alpha2.Resource("workspaces"), nil, workspaceOf(after))
+	}
+	if err := CheckFields(ctx, rights, who, tenantv1alpha2.Resource("workspacetemplates"), before, after); err != nil {
+		return err
+	}
+	return CheckFields(ctx, rights, who, tenantv1alpha2.Resource("workspaces"), workspaceOf(before), workspaceOf(after))
+}
+
+// workspaceOf is the metadata of the workspace that is made of a template.
+func workspaceOf(template *tenantv1alpha2.WorkspaceTemplate) *metav1.ObjectMeta {
+	return &metav1.ObjectMeta{Name: template.Name, Labels: template.Spec.Template.Labels, Annotations: template.Spec.Template.Annotations}
 }
 
 // holds reports whether a user holds a right of the register.

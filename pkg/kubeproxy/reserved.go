@@ -7,9 +7,13 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
+
+// workspaceTemplates are the templates of workspaces.
+var workspaceTemplates = tenantv1alpha2.Resource("workspacetemplates")
 
 // reservedKinds are the kinds of the register of names by resource.
 var reservedKinds = map[schema.GroupResource]reserved.Kind{
@@ -24,6 +28,23 @@ var reservedKinds = map[schema.GroupResource]reserved.Kind{
 	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:        reserved.Role,
 }
 
+// permitWorkspaceTemplate returns nil when a user may change what reconcilers act on
+// in the template of a workspace and in the workspace that is made of it.
+func (p *Proxy) permitWorkspaceTemplate(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error {
+	var was *tenantv1alpha2.WorkspaceTemplate
+	if before != nil {
+		was = &tenantv1alpha2.WorkspaceTemplate{}
+		if err := convert(before.Object, was); err != nil {
+			return err
+		}
+	}
+	is := &tenantv1alpha2.WorkspaceTemplate{}
+	if err := convert(after.Object, is); err != nil {
+		return err
+	}
+	return authz.CheckWorkspaceTemplate(ctx, p.rights, who, was, is)
+}
+
 // permitReserved returns nil when a user may give an object its name, if it is
 // new, and change what reconcilers act on.
 func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
@@ -33,7 +54,13 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 				return err
 			}
 		}
+		if resource == workspaceTemplates {
+			return p.permitWorkspaceTemplate(ctx, who, nil, after)
+		}
 		return authz.CheckFields(ctx, p.rights, who, resource, nil, after)
+	}
+	if resource == workspaceTemplates {
+		return p.permitWorkspaceTemplate(ctx, who, before, after)
 	}
 	if err := authz.CheckFields(ctx, p.rights, who, resource, before, after); err != nil {
 		return err

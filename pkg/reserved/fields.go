@@ -75,6 +75,12 @@ var roles = []Field{
 	{place: annotation, key: serverPrefix, Right: Platform},
 }
 
+// serverMarks say that this server made an object, and what it keeps there.
+var serverMarks = []Field{
+	{place: label, key: managedBy, value: "ks-apiserver", Right: Platform},
+	{place: annotation, key: serverPrefix, Right: Platform},
+}
+
 // memberships are the fields of bindings that say whose they are.
 var memberships = []Field{
 	{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
@@ -120,21 +126,26 @@ var fields = map[schema.GroupResource][]Field{
 	{Group: groupIAM, Resource: "globalrolebindings"}:    append(slices.Clone(memberships), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "workspacerolebindings"}: append(slices.Clone(memberships), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "groupbindings"}:         append(slices.Clone(memberships), lifetime(Platform)...),
-	{Group: groupIAM, Resource: "groups"}: append([]Field{
+	{Group: groupIAM, Resource: "groups"}: append(append([]Field{
 		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
 		{place: label, key: iamv1alpha2.LabelGroupParent, Right: Platform},
-	}, lifetime(Platform)...),
-	{Group: groupIAM, Resource: "users"}: append([]Field{
+	}, serverMarks...), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "users"}: append(append([]Field{
 		{place: label, key: iamv1alpha2.LabelIdentityProvider, Right: Platform},
 		{place: label, key: iamv1alpha2.LabelOriginUID, Right: Platform},
 		{place: annotation, key: iamv1alpha2.AnnotationIdentity + "*", Right: Platform},
 		{place: annotation, key: iamv1alpha2.AnnotationUninitialized, Right: Platform},
 		{place: annotation, key: iamv1alpha2.AnnotationLastPasswordChange, Right: Platform},
-	}, lifetime(Platform)...),
-	{Group: groupTenant, Resource: "workspaces"}: lifetime(Platform),
-	{Group: groupTenant, Resource: "workspacetemplates"}: append([]Field{
+	}, serverMarks...), lifetime(Platform)...),
+	{Group: groupTenant, Resource: "workspaces"}: append(append([]Field{
+		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
+	}, serverMarks...), lifetime(Platform)...),
+	{Group: groupTenant, Resource: "workspacetemplates"}: append(append([]Field{
+		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
 		{place: annotation, key: tenantv1alpha2.AnnotationDeletionPropagation, Right: Platform},
-	}, lifetime(Platform)...),
+		// The number of workspaces of a creator is bounded.
+		{place: annotation, key: iamv1alpha2.AnnotationCreator, Right: OwnName},
+	}, serverMarks...), lifetime(Platform)...),
 }
 
 // Changed returns the reserved fields of a resource that differ between two
@@ -158,6 +169,91 @@ func Changed(resource schema.GroupResource, before, after metav1.Object) []Field
 		}
 	}
 	return changed
+}
+
+// Written is the metadata that a handler writes which keeps the finalizers and the
+// owner references of present, nil for a new object, where wanted names none.
+func Written(present, wanted metav1.Object) *metav1.ObjectMeta {
+	written := &metav1.ObjectMeta{
+		Name: wanted.GetName(), Labels: maps.Clone(wanted.GetLabels()), Annotations: maps.Clone(wanted.GetAnnotations()),
+		Finalizers: wanted.GetFinalizers(), OwnerReferences: wanted.GetOwnerReferences(),
+	}
+	if present != nil && len(written.Finalizers) == 0 {
+		written.Finalizers = present.GetFinalizers()
+	}
+	if present != nil && len(written.OwnerReferences) == 0 {
+		written.OwnerReferences = present.GetOwnerReferences()
+	}
+	return written
+}
+
+// Keep gives the labels and annotations that are reserved for a resource and match
+// one of the keys the values they have in present, nil for a new object. A key that
+// ends in '*' is a prefix.
+func Keep(resource schema.GroupResource, present metav1.Object, written *metav1.ObjectMeta, keys ...string) {
+	for _, field := range fields[resource] {
+		if !slices.Contains(keys, field.key) {
+			continue
+		}
+		switch field.place {
+		case label:
+			written.Labels = field.keep(labelsOf(present), written.Labels)
+		case annotation:
+			written.Annotations = field.keep(annotationsOf(present), written.Annotations)
+		case finalizers, ownerReferences:
+		}
+	}
+}
+
+// KeepOmitted is Keep for the labels and annotations that written leaves out.
+func KeepOmitted(resource schema.GroupResource, present metav1.Object, written *metav1.ObjectMeta, keys ...string) {
+	kept := written.DeepCopy()
+	Keep(resource, present, kept, keys...)
+	written.Labels, written.Annotations = added(written.Labels, kept.Labels), added(written.Annotations, kept.Annotations)
+}
+
+// added returns values with those of others whose keys they have no value for.
+func added(values, others map[string]string) map[string]string {
+	for key, value := range others {
+		if values[key] == "" {
+			if values == nil {
+				values = make(map[string]string)
+			}
+			values[key] = value
+		}
+	}
+	return values
+}
+
+// keep returns values with the keys of a field as they are in present.
+func (f Field) keep(present, values map[string]string) map[string]string {
+	maps.DeleteFunc(values, func(key, _ string) bool { return f.matches(key) })
+	for key, value := range present {
+		if f.matches(key) {
+			if values == nil {
+				values = make(map[string]string)
+			}
+			values[key] = value
+		}
+	}
+	return values
+}
+
+// Unreserved returns the labels and annotations without those that are reserved for
+// a resource.
+func Unreserved(resource schema.GroupResource, labels, annotations map[string]string) (map[string]string, map[string]string) {
+	labels, annotations = maps.Clone(labels), maps.Clone(annotations)
+	for _, field := range fields[resource] {
+		reserved := func(key, value string) bool { return field.matches(key) && (field.value == "" || field.value == value) }
+		switch field.place {
+		case label:
+			maps.DeleteFunc(labels, reserved)
+		case annotation:
+			maps.DeleteFunc(annotations, reserved)
+		case finalizers, ownerReferences:
+		}
+	}
+	return labels, annotations
 }
 
 // changedKeys returns the field once for each key that differs.

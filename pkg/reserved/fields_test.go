@@ -16,6 +16,9 @@ func TestChanged(t *testing.T) {
 	namespaces := schema.GroupResource{Resource: "namespaces"}
 	roles := schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "roles"}
 	groups := schema.GroupResource{Group: "iam.kubesphere.io", Resource: "groups"}
+	users := schema.GroupResource{Group: "iam.kubesphere.io", Resource: "users"}
+	workspaces := schema.GroupResource{Group: "tenant.kubesphere.io", Resource: "workspaces"}
+	templates := schema.GroupResource{Group: "tenant.kubesphere.io", Resource: "workspacetemplates"}
 	quotas := schema.GroupResource{Resource: "resourcequotas"}
 	type values = map[string]string
 	before := object(values{"kubesphere.io/workspace": "w", "kubesphere.io/namespace": "o", "a": "b"}, values{"kubesphere.io/creator": "c"})
@@ -43,6 +46,13 @@ func TestChanged(t *testing.T) {
 		{"no role of the platform any more", roles, object(nil, values{"kubesphere.io/creator": "system"}), object(nil, nil), []string{"the annotation kubesphere.io/creator"}},
 		{"a role of a user", roles, nil, object(nil, values{"kubesphere.io/creator": "jane"}), nil},
 		{"a part of a quota", quotas, nil, object(values{"quota.kubesphere.io/resourcequota": "q"}, nil), []string{"the label quota.kubesphere.io/resourcequota"}},
+		{"a user of an identity provider", users, nil, object(values{"iam.kubesphere.io/identify-provider": "ldap", "iam.kubesphere.io/origin-uid": "jane"}, nil), []string{"the label iam.kubesphere.io/identify-provider", "the label iam.kubesphere.io/origin-uid"}},
+		{"a user of this server", users, nil, object(values{"app.kubernetes.io/managed-by": "ks-apiserver"}, nil), []string{"the label app.kubernetes.io/managed-by"}},
+		{"a user of another tool", users, nil, object(values{"app.kubernetes.io/managed-by": "helm"}, nil), nil},
+		{"a group of this server", groups, nil, object(values{"app.kubernetes.io/managed-by": "ks-apiserver"}, nil), []string{"the label app.kubernetes.io/managed-by"}},
+		{"what this server keeps at a workspace", workspaces, nil, object(nil, values{"ks-apiserver.kubesphere.io/applied": "x"}), []string{"the annotation ks-apiserver.kubesphere.io/applied"}},
+		{"a workspace of this server", workspaces, nil, object(values{"app.kubernetes.io/managed-by": "ks-apiserver", "a": "b"}, nil), []string{"the label app.kubernetes.io/managed-by"}},
+		{"another creator of a workspace", templates, object(nil, values{"kubesphere.io/creator": "c"}), object(nil, nil), []string{"the annotation kubesphere.io/creator"}},
 		{"another resource", schema.GroupResource{Resource: "pods"}, nil, owned, nil},
 	} {
 		var got []string
@@ -53,5 +63,56 @@ func TestChanged(t *testing.T) {
 		if !slices.Equal(got, test.want) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+// TestWritten: what a client leaves out of the metadata that a handler keeps is no
+// change of it, and what it names is.
+func TestWritten(t *testing.T) {
+	users := schema.GroupResource{Group: "iam.kubesphere.io", Resource: "users"}
+	type values = map[string]string
+	present := object(values{"iam.kubesphere.io/identify-provider": "ldap", "a": "b"}, values{"iam.kubesphere.io/identity-provider.oidc": "4711"})
+	present.Finalizers = []string{"finalizers.kubesphere.io/users"}
+	finalized := object(nil, nil)
+	finalized.Finalizers = []string{"example.com/never"}
+	keys := []string{"iam.kubesphere.io/identify-provider", "iam.kubesphere.io/identity-provider.*"}
+	for _, test := range []struct {
+		name   string
+		wanted *metav1.ObjectMeta
+		want   []string
+	}{
+		{"all left out", object(nil, nil), nil},
+		{"the same", present, nil},
+		{"another label", object(values{"a": "c"}, nil), nil},
+		{"another provider", object(values{"iam.kubesphere.io/identify-provider": "oidc"}, nil), []string{"the label iam.kubesphere.io/identify-provider"}},
+		{"one more provider", object(nil, values{"iam.kubesphere.io/identity-provider.github": "1"}), []string{"the annotation iam.kubesphere.io/identity-provider.github"}},
+		{"a finalizer", finalized, []string{"metadata.finalizers"}},
+	} {
+		after := Written(present, test.wanted)
+		KeepOmitted(users, present, after, keys...)
+		var got []string
+		for _, field := range Changed(users, present, after) {
+			got = append(got, field.String())
+		}
+		if !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+		if Keep(users, present, after, keys...); test.name != "a finalizer" && len(Changed(users, present, after)) > 0 {
+			t.Errorf("%s: kept %+v", test.name, after)
+		}
+	}
+}
+
+// TestUnreserved: what a template says of an object that is made of it does not
+// include what is reserved there.
+func TestUnreserved(t *testing.T) {
+	type values = map[string]string
+	labels, annotations := Unreserved(schema.GroupResource{Group: "tenant.kubesphere.io", Resource: "workspaces"},
+		values{"app.kubernetes.io/managed-by": "ks-apiserver", "kubesphere.io/workspace": "w", "a": "b"}, values{"ks-apiserver.kubesphere.io/applied": "x", "c": "d"})
+	if len(labels) != 1 || labels["a"] != "b" || len(annotations) != 1 || annotations["c"] != "d" {
+		t.Errorf("left %v, %v", labels, annotations)
+	}
+	if labels, _ := Unreserved(schema.GroupResource{Group: "tenant.kubesphere.io", Resource: "workspaces"}, values{"app.kubernetes.io/managed-by": "helm"}, nil); len(labels) != 1 {
+		t.Errorf("left %v", labels)
 	}
 }

@@ -97,7 +97,12 @@ func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.Workspac
 			}
 		}
 		propagation, decided := updated.Annotations[tenantv1alpha2.AnnotationDeletionPropagation]
-		updated.Labels, updated.Annotations, updated.Spec = wanted.Labels, wanted.Annotations, wanted.Spec
+		creator, created := updated.Annotations[iamv1alpha2.AnnotationCreator]
+		updated.Labels, updated.Annotations, updated.Spec = wanted.Labels, maps.Clone(wanted.Annotations), wanted.Spec
+		// Whose workspace it is does not change by being left out.
+		if created && updated.Annotations[iamv1alpha2.AnnotationCreator] == "" {
+			updated.Annotations = merged(updated.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
+		}
 		delete(updated.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
 		// An update during the deletion does not change what becomes of the namespaces.
 		if decided && updated.DeletionTimestamp != nil {
@@ -173,12 +178,14 @@ func (w *Workspaces) Ensure(ctx context.Context, template *tenantv1alpha2.Worksp
 
 func (w *Workspaces) ensureWorkspace(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate, owner metav1.OwnerReference) error {
 	spec := template.Spec.Template
+	// Whoever may write the template may not mark the workspace as this server's.
+	spec.Labels, spec.Annotations = reserved.Unreserved(tenantv1alpha2.Resource("workspaces"), spec.Labels, spec.Annotations)
 	found := &tenantv1alpha1.Workspace{}
 	err := w.Client.Get(ctx, client.ObjectKey{Name: template.Name}, found)
 	if apierrors.IsNotFound(err) {
 		return ignoreExists(w.Client.Create(ctx, &tenantv1alpha1.Workspace{
 			ObjectMeta: metav1.ObjectMeta{
-				Name: template.Name, Labels: maps.Clone(spec.Labels), Annotations: maps.Clone(spec.Annotations), OwnerReferences: []metav1.OwnerReference{owner},
+				Name: template.Name, Labels: spec.Labels, Annotations: spec.Annotations, OwnerReferences: []metav1.OwnerReference{owner},
 			},
 			Spec: tenantv1alpha1.WorkspaceSpec{Manager: spec.Spec.Manager, NetworkIsolation: spec.Spec.NetworkIsolation},
 		}))

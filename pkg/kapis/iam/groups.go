@@ -7,12 +7,14 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/util/retry"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -57,6 +59,9 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
+	if err := h.checkGroupFields(r, nil, wanted); err != nil {
+		return err
+	}
 	subject := &user.DefaultInfo{Groups: []string{wanted.Name}}
 	confirmed, err := confirmed(r)
 	if err != nil {
@@ -82,11 +87,36 @@ func (h *Handler) updateGroup(w http.ResponseWriter, r *http.Request) error {
 	if name := r.PathValue("group"); wanted.Name != name {
 		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
 	}
+	present, err := h.Groups.Get(r.Context(), r.PathValue("workspace"), wanted.Name)
+	if err != nil {
+		return err
+	}
+	return h.replaceGroup(w, r, present, wanted)
+}
+
+func (h *Handler) replaceGroup(w http.ResponseWriter, r *http.Request, present, wanted *iamv1alpha2.Group) error {
+	if err := h.checkGroupFields(r, present, wanted); err != nil {
+		return err
+	}
 	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted)
 	if err != nil {
 		return err
 	}
 	return writeGroup(w, updated)
+}
+
+// checkGroupFields refuses to let the caller change the metadata of a group that
+// this server acts on. The workspace is the one of the path, and the parent is
+// checked when it is written. present is nil for a new group.
+func (h *Handler) checkGroupFields(r *http.Request, present, wanted *iamv1alpha2.Group) error {
+	resource := iamv1alpha2.Resource("groups")
+	var before metav1.Object
+	if present != nil {
+		before = present
+	}
+	after := reserved.Written(before, wanted)
+	reserved.Keep(resource, before, after, iamv1alpha2.LabelWorkspace, iamv1alpha2.LabelGroupParent)
+	return authz.CheckFields(r.Context(), h.Rights, caller(r), resource, before, after)
 }
 
 // patchGroup merges labels and annotations (RFC 7396).
@@ -104,11 +134,7 @@ func (h *Handler) patchGroupOnce(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	wanted.Name = present.Name
-	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted)
-	if err != nil {
-		return err
-	}
-	return writeGroup(w, updated)
+	return h.replaceGroup(w, r, present, wanted)
 }
 
 func (h *Handler) deleteGroup(w http.ResponseWriter, r *http.Request) error {

@@ -68,6 +68,11 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	keepUninitialized(present, wanted)
+	if manages {
+		if err := h.checkUserFields(r, present, wanted); err != nil {
+			return err
+		}
+	}
 	if _, err := h.Users.Update(r.Context(), wanted, !manages); err != nil {
 		return err
 	}

@@ -163,6 +163,9 @@ func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
 	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.User, iamv1alpha2.Resource("users"), wanted.Name); err != nil {
 		return err
 	}
+	if err := h.checkUserFields(r, nil, wanted); err != nil {
+		return err
+	}
 	create, subject := h.Users.Create, &user.DefaultInfo{Name: wanted.Name}
 	confirmed, err := confirmed(r)
 	if err != nil {
@@ -211,12 +214,17 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if manages && name == caller(r).GetName() {
+	if manages {
 		present, err := h.Directory.Get(r.Context(), name)
 		if err != nil {
 			return err
 		}
-		keepUninitialized(present, wanted)
+		if name == caller(r).GetName() {
+			keepUninitialized(present, wanted)
+		}
+		if err := h.checkUserFields(r, present, wanted); err != nil {
+			return err
+		}
 	}
 	updated, err := h.Users.Update(r.Context(), wanted, !manages)
 	if err != nil {
@@ -229,6 +237,25 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 		has = role
 	}
 	return writeWritten(w, updated, has)
+}
+
+// checkUserFields refuses to let the caller change the metadata of a user that this
+// server acts on, such as who the user is at an identity provider. What the server
+// keeps by itself is no change when it is left out. present is nil for a new user,
+// whom anybody who may create one may tell to choose a password.
+func (h *Handler) checkUserFields(r *http.Request, present, wanted *iamv1alpha2.User) error {
+	resource := iamv1alpha2.Resource("users")
+	if present == nil {
+		after := reserved.Written(nil, wanted)
+		reserved.Keep(resource, nil, after, iamv1alpha2.AnnotationUninitialized)
+		return authz.CheckFields(r.Context(), h.Rights, caller(r), resource, nil, after)
+	}
+	after := reserved.Written(present, wanted)
+	if present.Annotations[iamv1alpha2.AnnotationLastPasswordChange] != "" {
+		reserved.Keep(resource, present, after, iamv1alpha2.AnnotationLastPasswordChange)
+	}
+	reserved.KeepOmitted(resource, present, after, iamv1alpha2.LabelIdentityProvider, iamv1alpha2.LabelOriginUID, iamv1alpha2.AnnotationIdentity+"*")
+	return authz.CheckFields(r.Context(), h.Rights, caller(r), resource, present, after)
 }
 
 // writeWritten answers with a user as it was written, without the password.

@@ -41,6 +41,9 @@ func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error 
 	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Workspace, tenantv1alpha2.Resource("workspacetemplates"), wanted.Name); err != nil {
 		return err
 	}
+	if err := h.checkReserved(r, nil, wanted); err != nil {
+		return err
+	}
 	created, err := h.Workspaces.Create(r.Context(), wanted, caller(r).GetName())
 	if err != nil {
 		return err
@@ -86,11 +89,29 @@ func (h *Handler) replaceWorkspace(w http.ResponseWriter, r *http.Request, prese
 			return err
 		}
 	}
+	if err := h.checkReserved(r, present, wanted); err != nil {
+		return err
+	}
 	updated, err := h.Workspaces.Update(r.Context(), wanted)
 	if err != nil {
 		return err
 	}
 	return writeTemplate(w, updated)
+}
+
+// checkReserved refuses to let the caller change what reconcilers act on, in the
+// template and in the workspace that is made of it. present is nil for a new one.
+func (h *Handler) checkReserved(r *http.Request, present, wanted *tenantv1alpha2.WorkspaceTemplate) error {
+	resource := tenantv1alpha2.Resource("workspacetemplates")
+	after := wanted.DeepCopy()
+	if present == nil {
+		after.ObjectMeta = *reserved.Written(nil, wanted)
+		reserved.Keep(resource, nil, &after.ObjectMeta, iamv1alpha2.AnnotationCreator) // it is the caller
+		return authz.CheckWorkspaceTemplate(r.Context(), h.Rights, caller(r), nil, after)
+	}
+	after.ObjectMeta = *reserved.Written(present, wanted)
+	reserved.KeepOmitted(resource, present, &after.ObjectMeta, iamv1alpha2.AnnotationCreator, tenantv1alpha2.AnnotationDeletionPropagation)
+	return authz.CheckWorkspaceTemplate(r.Context(), h.Rights, caller(r), present, after)
 }
 
 func writeTemplate(w http.ResponseWriter, template *tenantv1alpha2.WorkspaceTemplate) error {
