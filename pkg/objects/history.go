@@ -15,7 +15,8 @@ const (
 	historyPart    = 64
 	historyChanges = 8192
 	keptSnapshots  = 64
-	keptBytes      = 8 << 20 // of former objects that kept snapshots hold, or a part of the store
+	keptPerHolder  = keptSnapshots / 4 // of one user
+	keptBytes      = 8 << 20           // of former objects that kept snapshots hold, or a part of the store
 	keptPart       = 16
 	keptAge        = 2 * time.Minute // also how often older changes are let go
 )

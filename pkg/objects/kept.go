@@ -1,58 +1,110 @@
 package objects
 
 import (
+	"cmp"
+	"context"
+	"maps"
 	"slices"
 	"time"
+
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // kept is a snapshot further pages are served from.
 type kept struct {
 	*Snapshot
 	asked time.Time
-	// bytes of objects of this snapshot that were replaced while it was the latest
-	// kept one. No later kept snapshot has them; earlier ones may.
-	bytes int
+	// holders are the users who asked for it. It goes with the last of them.
+	holders map[string]bool
+	// replaced are the objects of this snapshot that the store has no more, and no
+	// later kept snapshot has. Earlier ones may have them.
+	replaced []*Item
+	bytes    int // of replaced
+}
+
+func (k *kept) add(items ...*Item) {
+	k.replaced = append(k.replaced, items...)
+	for _, item := range items {
+		k.bytes += len(item.text)
+	}
+}
+
+// move removes the replaced objects that another snapshot has, and returns them.
+func (k *kept) move(other *Snapshot) []*Item {
+	var moved []*Item
+	k.replaced = slices.DeleteFunc(k.replaced, func(item *Item) bool {
+		if !other.has(item) {
+			return false
+		}
+		moved = append(moved, item)
+		k.bytes -= len(item.text)
+		return true
+	})
+	return moved
+}
+
+// holderOf is the user whose share a request for a kept snapshot counts for: a
+// name, the namespace of a service account, or the address of a client that has not
+// authenticated.
+func holderOf(ctx context.Context) string {
+	who, found := kuberequest.UserFrom(ctx)
+	if !found || who == nil || who.GetName() == user.Anonymous {
+		return "address " + request.Address(ctx)
+	}
+	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
+		return serviceaccount.MakeNamespaceGroupName(namespace)
+	}
+	return "user " + who.GetName()
 }
 
 // keep keeps a snapshot for some time, so that the further pages of a list can
 // be asked for at its version.
-func (s *Store) keep(snapshot *Snapshot, now time.Time) {
+func (s *Store) keep(snapshot *Snapshot, holder string, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := range s.kept {
 		if s.kept[n].Snapshot == snapshot {
 			s.kept[n].asked = now
+			s.kept[n].holders[holder] = true
+			s.limitKept(holder)
 			return
 		}
 	}
 	for _, k := range s.kept { // what they remember is of use to few, and can be found again
 		k.forget()
 	}
-	added := kept{Snapshot: snapshot, asked: now}
-	if s.snapshot.Load() != snapshot { // objects were replaced since it was taken
-		added.bytes = s.replacedOf(snapshot)
-	}
 	at := len(s.kept)
 	for at > 0 && s.kept[at-1].revision > snapshot.revision {
 		at--
 	}
-	s.kept = slices.Insert(s.kept, at, added)
-	if len(s.kept) > keptSnapshots {
-		s.kept = slices.Delete(s.kept, 0, 1)
+	added := kept{Snapshot: snapshot, asked: now, holders: map[string]bool{holder: true}}
+	if s.snapshot.Load() != snapshot { // objects were replaced since it was taken
+		added.add(s.replacedOf(snapshot, at)...)
 	}
-	s.limitKept()
+	s.kept = slices.Insert(s.kept, at, added)
+	s.limitKept(holder)
 }
 
-// replacedOf is the size of the objects of a snapshot that the store has no more,
-// as far as the history tells.
-func (s *Store) replacedOf(snapshot *Snapshot) int {
-	bytes := 0
+// replacedOf are the objects of a snapshot that the store has no more, as far as the
+// history and the kept snapshot before it tell, without those that the kept snapshot
+// after it has.
+func (s *Store) replacedOf(snapshot *Snapshot, at int) []*Item {
+	replaced := make(map[*Item]bool)
 	for _, c := range s.history.changes {
-		if snapshot.has(c.old) {
-			bytes += c.weight()
+		if snapshot.has(c.old) && (at == len(s.kept) || !s.kept[at].has(c.old)) {
+			replaced[c.old] = true
 		}
 	}
-	return bytes
+	if at > 0 {
+		for _, item := range s.kept[at-1].move(snapshot) {
+			replaced[item] = true
+		}
+	}
+	return slices.Collect(maps.Keys(replaced))
 }
 
 // has reports whether a snapshot is of a state with just this item.
@@ -72,35 +124,95 @@ func (s *Store) holdKept(old *Item) {
 		return
 	}
 	if latest := &s.kept[len(s.kept)-1]; latest.has(old) {
-		latest.bytes += len(old.text)
-		s.limitKept()
+		latest.add(old)
+		s.limitKeptBytes()
 	}
 }
 
-// limitKept drops the oldest kept snapshots while these hold more than they may
-// of what the store has no more. Further pages of theirs are answered with 410.
-func (s *Store) limitKept() {
-	bytes, n := 0, 0
-	for _, k := range s.kept {
-		bytes += k.bytes
+// limitKept takes the oldest kept snapshots from a holder with more than a share,
+// and from the holder with the most while there are too many. Further pages of a
+// snapshot that nobody holds are answered with 410.
+func (s *Store) limitKept(holder string) {
+	for s.heldBy(holder) > keptPerHolder {
+		s.release(holder)
 	}
-	for limit := max(keptBytes, s.history.store/keptPart); bytes > limit && n < len(s.kept); n++ {
-		bytes -= s.kept[n].bytes
+	for len(s.kept) > keptSnapshots {
+		s.release(s.largestHolder(func(*kept) int { return 1 }))
 	}
-	s.kept = slices.Delete(s.kept, 0, n)
+	s.limitKeptBytes()
 }
 
-// dropKept drops kept snapshots. What one holds an earlier one may hold as well,
-// which then counts it.
-func (s *Store) dropKept(drop func(*kept) bool) {
-	var left []kept
+// limitKeptBytes takes the oldest kept snapshots from the holder with the most bytes
+// while all of them hold more than they may of what the store has no more.
+func (s *Store) limitKeptBytes() {
+	for limit := max(keptBytes, s.history.store/keptPart); len(s.kept) > 0; {
+		bytes := 0
+		for n := range s.kept {
+			bytes += s.kept[n].bytes
+		}
+		if bytes <= limit {
+			return
+		}
+		s.release(s.largestHolder(func(k *kept) int { return k.bytes }))
+	}
+}
+
+// heldBy is how many kept snapshots a holder has.
+func (s *Store) heldBy(holder string) int {
+	count := 0
 	for n := range s.kept {
-		switch k := &s.kept[n]; {
-		case !drop(k):
-			left = append(left, *k)
-		case len(left) > 0:
-			left[len(left)-1].bytes += k.bytes
+		if s.kept[n].holders[holder] {
+			count++
 		}
 	}
-	s.kept = left
+	return count
+}
+
+// largestHolder is the holder whose snapshots weigh the most, of two equals the one
+// with the older snapshot.
+func (s *Store) largestHolder(weight func(*kept) int) string {
+	var order []string
+	weights := make(map[string]int)
+	for n := range s.kept {
+		for _, holder := range slices.Sorted(maps.Keys(s.kept[n].holders)) {
+			if _, known := weights[holder]; !known {
+				order = append(order, holder)
+			}
+			weights[holder] += weight(&s.kept[n])
+		}
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(weights[b], weights[a]) })
+	return order[0]
+}
+
+// release takes the oldest of its kept snapshots from a holder.
+func (s *Store) release(holder string) {
+	for n := range s.kept {
+		if !s.kept[n].holders[holder] {
+			continue
+		}
+		if delete(s.kept[n].holders, holder); len(s.kept[n].holders) == 0 {
+			s.removeKept(n)
+		}
+		return
+	}
+}
+
+// removeKept drops a kept snapshot. What it holds the one before it may hold as
+// well, which then counts it.
+func (s *Store) removeKept(n int) {
+	if n > 0 {
+		before := &s.kept[n-1]
+		before.add(s.kept[n].move(before.Snapshot)...)
+	}
+	s.kept = slices.Delete(s.kept, n, n+1)
+}
+
+// dropKept drops kept snapshots.
+func (s *Store) dropKept(drop func(*kept) bool) {
+	for n := len(s.kept) - 1; n >= 0; n-- {
+		if drop(&s.kept[n]) {
+			s.removeKept(n)
+		}
+	}
 }

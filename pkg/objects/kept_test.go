@@ -1,10 +1,16 @@
 package objects
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // TestKeptBytes: snapshots for further pages hold a bounded part of the past.
@@ -28,10 +34,10 @@ func TestKeptBytes(t *testing.T) {
 	}
 	t.Run("a page after each write", func(t *testing.T) {
 		store := fill()
-		store.keep(store.Snapshot(), now)
+		store.keep(store.Snapshot(), "jane", now)
 		for n := range 40 {
 			store.put(large("a", 10+n))
-			store.keep(store.Snapshot(), now)
+			store.keep(store.Snapshot(), "jane", now)
 			if bytes := held(store); bytes > keptBytes {
 				t.Fatalf("%d bytes are held after %d writes", bytes, n)
 			}
@@ -45,7 +51,7 @@ func TestKeptBytes(t *testing.T) {
 	})
 	t.Run("what no page has costs nothing", func(t *testing.T) {
 		store := fill()
-		store.keep(store.Snapshot(), now)
+		store.keep(store.Snapshot(), "jane", now)
 		for n := range 40 {
 			store.put(large("a", 10+n))
 		}
@@ -57,18 +63,18 @@ func TestKeptBytes(t *testing.T) {
 		store := fill()
 		earlier := store.Snapshot()
 		store.put(large("a", 10))
-		store.keep(store.Snapshot(), now)
+		store.keep(store.Snapshot(), "jane", now)
 		store.put(large("a", 11))
-		store.keep(earlier, now)
+		store.keep(earlier, "jane", now)
 		if bytes := held(store); bytes < 2*size || store.kept[0].Snapshot != earlier {
 			t.Errorf("%d bytes are held", bytes)
 		}
 	})
 	t.Run("what an earlier page holds as well still counts", func(t *testing.T) {
 		store := fill()
-		store.keep(store.Snapshot(), now)
+		store.keep(store.Snapshot(), "jane", now)
 		store.put(large("a", 10))
-		store.keep(store.Snapshot(), now.Add(-2*keptAge))
+		store.keep(store.Snapshot(), "jane", now.Add(-2*keptAge))
 		store.remove(large("b", 11))
 		store.trim(now)
 		if bytes := held(store); len(store.kept) != 1 || bytes < 2*size {
@@ -88,10 +94,111 @@ func TestKeptBytes(t *testing.T) {
 			before, after = append(before, item(pods, fmt.Sprintf(text, name, name, 1))), append(after, item(pods, fmt.Sprintf(text, name, name, 2)))
 		}
 		store.replace(before, 1)
-		store.keep(store.Snapshot(), now)
+		store.keep(store.Snapshot(), "jane", now)
 		store.replace(after, 2)
 		if len(store.kept) != 0 {
 			t.Errorf("a former state of %d bytes is kept", held(store))
 		}
 	})
+}
+
+// TestKeptShares: whatever one user asks for, the snapshots of another stay.
+func TestKeptShares(t *testing.T) {
+	const size = 1 << 20
+	large := func(version int) *Item {
+		return item(pods, fmt.Sprintf(`{"metadata":{"name":"a","namespace":"n","uid":"a","resourceVersion":"%d","annotations":{"x":%q}}}`, version, strings.Repeat("x", size)))
+	}
+	small := func(version int) *Item {
+		return item(pods, fmt.Sprintf(`{"metadata":{"name":"a","namespace":"n","uid":"a","resourceVersion":"%d"}}`, version))
+	}
+	now := time.Now()
+	for _, test := range []struct {
+		name    string
+		next    func(version int) *Item
+		holders int // who ask for a page after each write
+		most    int // snapshots they have in the end
+	}{
+		{"by their number", small, 1, keptPerHolder},
+		{"by their number, of many users", small, 10, keptSnapshots - 1},
+		{"by their size", large, 1, keptBytes / size},
+		{"by their size, of many users", large, 10, keptBytes / size},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store := newStore(pods)
+			store.replace([]*Item{test.next(1)}, 1)
+			store.keep(store.Snapshot(), "victim", now)
+			for n := range 3 * keptSnapshots {
+				store.put(test.next(10 + n))
+				store.keep(store.Snapshot(), fmt.Sprint("user ", n%test.holders), now)
+				if store.at(1, now) == nil {
+					t.Fatalf("after %d writes the snapshot of another user is gone", n+1)
+				}
+			}
+			if got := len(store.kept) - 1; got > test.most || got < test.most/2 {
+				t.Errorf("%d snapshots are kept for the others", got)
+			}
+			for n := range store.kept {
+				bytes := 0
+				for _, item := range store.kept[n].replaced {
+					if !store.kept[n].has(item) || n+1 < len(store.kept) && store.kept[n+1].has(item) {
+						t.Errorf("snapshot %d counts what it does not hold, or another does", n)
+					}
+					bytes += len(item.text)
+				}
+				if bytes != store.kept[n].bytes {
+					t.Errorf("snapshot %d counts %d bytes of %d", n, store.kept[n].bytes, bytes)
+				}
+			}
+		})
+	}
+}
+
+// TestKeptForSeveral: a snapshot stays as long as one of those who asked for it has
+// it in a share.
+func TestKeptForSeveral(t *testing.T) {
+	store := newStore(pods)
+	put := func(version int) {
+		store.put(item(pods, fmt.Sprintf(`{"metadata":{"name":"a","namespace":"n","uid":"a","resourceVersion":"%d"}}`, version)))
+	}
+	store.replace(nil, 1)
+	put(2)
+	now := time.Now()
+	store.keep(store.Snapshot(), "jane", now)
+	store.keep(store.Snapshot(), "john", now)
+	for n := range 2 * keptPerHolder {
+		put(10 + n)
+		store.keep(store.Snapshot(), "jane", now)
+	}
+	if store.at(2, now) == nil {
+		t.Error("the snapshot of john went with the share of jane")
+	}
+	for n := range keptPerHolder {
+		put(100 + n)
+		store.keep(store.Snapshot(), "john", now)
+	}
+	if store.at(2, now) != nil {
+		t.Error("the snapshot is kept for nobody")
+	}
+}
+
+// TestHolderOf: whose share a page counts for.
+func TestHolderOf(t *testing.T) {
+	named := func(name string) context.Context {
+		return kuberequest.WithUser(request.WithAddress(t.Context(), "192.0.2.1"), &user.DefaultInfo{Name: name})
+	}
+	for _, test := range []struct {
+		name string
+		ctx  context.Context
+		want string
+	}{
+		{"a user", named("jane"), "user jane"},
+		{"a service account", named("system:serviceaccount:n:a"), "system:serviceaccounts:n"},
+		{"another one of the namespace", named("system:serviceaccount:n:b"), "system:serviceaccounts:n"},
+		{"nobody", named(user.Anonymous), "address 192.0.2.1"},
+		{"no request", t.Context(), "address "},
+	} {
+		if got := holderOf(test.ctx); got != test.want {
+			t.Errorf("%s: %q", test.name, got)
+		}
+	}
 }

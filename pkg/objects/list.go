@@ -50,14 +50,17 @@ func (c *Cache) State(ctx context.Context, kind *Type, q *query.Query) (Listed, 
 		return Listed{}, err
 	}
 	if q.Stable { // for further pages, whether this one is sent or the client has it
-		c.Keep(view)
+		c.Keep(ctx, view)
 	}
 	return Listed{View: view, Changing: kind.Related() || kind.relates(q)}, nil
 }
 
 // Keep keeps a state for some time, so that further pages of a list can be asked
-// for at its version.
-func (c *Cache) Keep(view View) { view.store.keep(view.Snapshot, c.options.Now()) }
+// for at its version. It counts for the user in the context, who has a share of all
+// states that are kept.
+func (c *Cache) Keep(ctx context.Context, view View) {
+	view.store.keep(view.Snapshot, holderOf(ctx), c.options.Now())
+}
 
 // Fill adds the page to the state it is of, and how the annotations that are
 // derived from other types are added to its objects.

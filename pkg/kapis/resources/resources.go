@@ -87,7 +87,7 @@ func (h *Handler) answer(w http.ResponseWriter, r *http.Request, kind *objects.T
 		route.WriteWarning(w, "%s", listed.Stale)
 	}
 	if f.kubernetesList() && f.listMeta(listed, &q).Continue != "" {
-		h.Cache.Keep(listed.View) // for the next page
+		h.Cache.Keep(r.Context(), listed.View) // for the next page
 	}
 	return f.writeList(w, r, listed, &q)
 }
