@@ -52,7 +52,7 @@ func (d doors) accountGroups() []route.Group {
 	a, catalog, users := d.accounts, d.types.Catalog, d.users()
 	workspaces := &kapistenant.Handler{
 		Cache: d.cache, Types: d.types, Directory: a.directory, Bindings: a.bindings,
-		Workspaces: a.workspaces, Projects: a.projects, Quotas: a.quotas, Rights: d.rights,
+		Workspaces: a.workspaces, Projects: a.projects, Quotas: a.quotas, Rights: d.rights, Limits: d.limits,
 		Prices: d.config.Metering,
 	}
 	counts := &usage.Handler{Cache: d.cache, Catalog: catalog, Client: a.client}
@@ -65,7 +65,7 @@ func (d doors) users() *kapisiam.Handler {
 	return &kapisiam.Handler{
 		Directory: a.directory, Types: d.types.Catalog, Users: a.users, Groups: a.groups, Bindings: a.bindings,
 		Managers: a.workspaces, Passwords: a.passwords, Rights: d.rights, Roles: d.rights, Tokens: a.tokens, Sessions: a.sessions,
-		Providers: d.people.providers, Callback: d.people.callback, Attempts: d.people.attempts,
+		Limits: d.limits, Providers: d.people.providers, Callback: d.people.callback, Attempts: d.people.attempts,
 	}
 }
 

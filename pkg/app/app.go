@@ -198,6 +198,7 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 		Client: a.client, Now: time.Now, Random: rand.Reader, Grace: refreshGrace, Lifetime: options.SessionMaxAge.Duration,
 		IdleTimeout: options.AccessTokenMaxAge.Duration + options.AccessTokenInactivityTimeout.Duration,
 	}
+	a.sessions.MaxConsents = c.Limits.ConsentsPerUser
 	a.sessions.Bound = &session.Bound{Cache: a.cache, Kind: a.catalog.Type("sessions"), PerUser: options.MaxSessionsPerUser}
 	a.tokens = accesstoken.New(a.cache, a.catalog.Type("personalaccesstokens"), a.client, time.Now, rand.Reader)
 	a.tokens.PerUser = c.Authentication.MaxTokensPerUser
@@ -303,12 +304,14 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	proxy := a.proxy
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
 	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
+	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	d = doors{
-		proxy: proxy, rest: a.rest, active: active, people: people,
+		limits: limits,
+		proxy:  proxy, rest: a.rest, active: active, people: people,
 		oauth: a.newOAuth(tokens, passwords, own, people),
 		roles: &roles.Handler{
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
-			Capabilities: capabilities{types: a.types, backends: a.extensions},
+			Limits: limits, Capabilities: capabilities{types: a.types, backends: a.extensions},
 		},
 		revision: a.revision,
 		cache:    a.cache, types: a.types, authorizer: decide, rights: rights, config: c, kubernetes: a.monitor.Version,

@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Version is the version of the KubeSphere API that is served; it and the
@@ -41,6 +42,7 @@ type doors struct {
 	types      *objects.Resolver
 	authorizer authorizer.UnconditionalAuthorizer
 	rights     *authz.RBAC
+	limits     *tenant.Limits
 	roles      *roles.Handler
 	config     *config.Config
 	kubernetes func() *version.Info

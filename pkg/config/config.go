@@ -22,6 +22,7 @@ type Config struct {
 	Egress         Egress         `json:"egress"`
 	Gateway        Gateway        `json:"gateway"`
 	Network        Network        `json:"network"`
+	Limits         Limits         `json:"limits"`
 
 	DevOps       Section `json:"devops,omitempty"`
 	SonarQube    Section `json:"sonarQube,omitempty"`
@@ -325,6 +326,7 @@ func Default() *Config {
 		Network: Network{EnableNetworkPolicy: true, NSNPOptions: NSNPOptions{
 			AllowedIngressNamespaces: []string{"kubesphere-controls-system", "kubesphere-monitoring-system", "kubesphere-system"},
 		}},
+		Limits: defaultLimits(),
 		Server: Server{
 			BindAddress:         "0.0.0.0",
 			InsecurePort:        9090,

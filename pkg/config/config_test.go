@@ -142,6 +142,8 @@ func TestValidate(t *testing.T) {
 		{"accessTokenMaxAge", func(c *Config) { c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration = 0 }},
 		{"twice", func(c *Config) { c.Authentication.OAuthOptions.Clients = []Client{{Name: "a"}, {Name: "a"}} }},
 		{"multicluster", func(c *Config) { c.Multicluster.Enable = true }},
+		{"limits.workspacesPerUser must be", func(c *Config) { c.Limits.WorkspacesPerUser = -1 }},
+		{"limits.consentsPerUser must be", func(c *Config) { c.Limits.ConsentsPerUser = -1 }},
 		{"gateway.namespace", func(c *Config) { c.Gateway.Namespace = "" }},
 		{"egress.allow[1]", func(c *Config) { c.Egress.Allow = []string{"*.example.com", "a b"} }},
 		{"egress.deny[0]", func(c *Config) { c.Egress.Deny = []string{"example.com"} }},

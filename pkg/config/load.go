@@ -161,6 +161,7 @@ func (c *Config) Validate() error {
 	c.Egress.validate(wrong)
 	c.Gateway.validate(wrong)
 	c.Network.validate(wrong)
+	c.Limits.validate(wrong)
 	for n, kind := range c.GPU.Kinds {
 		if kind.ResourceName == "" {
 			wrong("gpu.kinds[%d].resourceName must not be empty", n)

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -39,6 +40,27 @@ func (s *Sessions) Consented(ctx context.Context, user *iamv1alpha2.User, oauthC
 	return true, nil
 }
 
+// forgetConsents deletes the oldest consents of a user with too many: the user is
+// asked again.
+func (s *Sessions) forgetConsents(ctx context.Context, user string) error {
+	if s.MaxConsents == 0 {
+		return nil
+	}
+	consents := &iamv1alpha2.ConsentList{}
+	if err := s.Client.List(ctx, consents, client.MatchingLabels{iamv1alpha2.LabelUserReference: UserLabel(user)}); err != nil {
+		return err
+	}
+	slices.SortFunc(consents.Items, func(a, b iamv1alpha2.Consent) int {
+		return cmp.Or(a.Spec.Time.Compare(b.Spec.Time.Time), cmp.Compare(a.Name, b.Name))
+	})
+	for n := range max(0, len(consents.Items)-s.MaxConsents) {
+		if err := s.Client.Delete(ctx, &consents.Items[n]); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Consent notes that a user agreed to the scopes a client asks for.
 func (s *Sessions) Consent(ctx context.Context, user *iamv1alpha2.User, oauthClient string, scopes []string) error {
 	consent := &iamv1alpha2.Consent{
@@ -51,6 +73,9 @@ func (s *Sessions) Consent(ctx context.Context, user *iamv1alpha2.User, oauthCli
 		Spec: iamv1alpha2.ConsentSpec{User: user.Name, Client: oauthClient, Scopes: scopes, Time: metav1.NewTime(s.Now())},
 	}
 	err := s.Client.Create(ctx, consent)
+	if err == nil {
+		return s.forgetConsents(ctx, user.Name)
+	}
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}

@@ -42,6 +42,8 @@ type Sessions struct {
 	Grace time.Duration
 	// Bound ends the oldest sessions of a user with too many; nil for none.
 	Bound *Bound
+	// MaxConsents is how many consents are kept of a user, 0 for no bound.
+	MaxConsents int
 }
 
 // namePrefix begins the names of Session objects.

@@ -17,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // GroupMember is a user to put into a group.
@@ -72,6 +73,11 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.GroupsPerWorkspace, r.PathValue("workspace"), 1)
+	if err != nil {
+		return err
+	}
+	defer release()
 	created, err := h.Groups.Create(r.Context(), r.PathValue("workspace"), wanted, confirmed)
 	if err != nil {
 		return h.bound(r, err, subject)
@@ -188,6 +194,11 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 			return err
 		}
 	}
+	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.GroupBindingsPerWorkspace, workspace, len(added))
+	if err != nil {
+		return err
+	}
+	defer release()
 	bindings := make([]*iamv1alpha2.GroupBinding, 0, len(added))
 	for _, one := range added {
 		binding, err := h.Groups.Join(r.Context(), workspace, one.UserName, one.GroupName)

@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Handler serves users, groups and members.
@@ -46,6 +47,8 @@ type Handler struct {
 	// address they come back to from one.
 	Providers identity.Providers
 	Callback  func(provider string) string
+	// Limits bounds how many objects callers create; nil for no bound.
+	Limits *tenant.Limits
 	// Attempts bounds how often passwords are tried at providers; nil for no bound.
 	Attempts *identity.Attempts
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Member is a user with a role in a place.
@@ -75,6 +76,13 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 		if err := m.check(r, one); err != nil {
 			return err
 		}
+	}
+	if workspace := m.place(r).Workspace; workspace != "" {
+		release, err := m.Limits.Reserve(r.Context(), caller(r), tenant.RoleBindingsPerWorkspace, workspace, len(added))
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	for _, one := range added {
 		if err := m.give(r, one); err != nil {

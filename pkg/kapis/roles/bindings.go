@@ -20,6 +20,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // binding is what a client says of a binding it wants.
@@ -71,6 +72,13 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 				return err
 			}
 			objects = append(objects, object)
+		}
+		if at.workspace != "" {
+			release, err := h.Limits.Reserve(r.Context(), who, tenant.RoleBindingsPerWorkspace, at.workspace, len(objects))
+			if err != nil {
+				return err
+			}
+			defer release()
 		}
 		created := make([]map[string]any, 0, len(wanted))
 		for _, object := range objects {

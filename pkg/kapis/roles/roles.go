@@ -20,6 +20,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Rights decides what somebody may do and give. *authz.RBAC does.
@@ -49,6 +50,8 @@ type Handler struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	Rights     Rights
 	Accounts   Accounts
+	// Limits bounds how many objects callers create; nil for no bound.
+	Limits *tenant.Limits
 	// Capabilities are what the console can offer; everything when nil.
 	Capabilities Capabilities
 }

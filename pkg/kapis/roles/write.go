@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 func (h *Handler) get(k kind) func(http.ResponseWriter, *http.Request) error {
@@ -67,6 +68,13 @@ func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error 
 		}
 		if err := h.admit(w, r, &k, object, nil); err != nil {
 			return err
+		}
+		if at := placeOf(r); at.workspace != "" {
+			release, err := h.Limits.Reserve(r.Context(), who, tenant.RolesPerWorkspace, at.workspace, 1)
+			if err != nil {
+				return err
+			}
+			defer release()
 		}
 		if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // seesNamespaces is what one has to be allowed to see a namespace.
@@ -60,6 +61,11 @@ func (h *Handler) createNamespace(w http.ResponseWriter, r *http.Request) error 
 	if err := h.mayLabel(r, nil, wanted); err != nil {
 		return err
 	}
+	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.NamespacesPerWorkspace, r.PathValue("workspace"), 1)
+	if err != nil {
+		return err
+	}
+	defer release()
 	created, err := h.Projects.Create(r.Context(), r.PathValue("workspace"), wanted, caller(r).GetName())
 	if err != nil {
 		return err
@@ -115,6 +121,13 @@ func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, prese
 		if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Namespace, namespaces, wanted.Name); err != nil {
 			return err
 		}
+	}
+	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
+		release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.NamespacesPerWorkspace, to, 1)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	updated, err := h.Projects.Update(r.Context(), from, wanted)
 	if err != nil {

@@ -44,6 +44,8 @@ type Handler struct {
 	Projects   *tenant.Projects
 	Quotas     *tenant.Quotas
 	Rights     Rights
+	// Limits bounds how many objects callers create; nil for no bound.
+	Limits *tenant.Limits
 	// Prices are what the use of resources costs.
 	Prices config.Metering
 }

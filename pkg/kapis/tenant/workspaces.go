@@ -14,6 +14,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // listWorkspaces lists workspaces, or their templates, the caller has a role in.
@@ -44,6 +45,11 @@ func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error 
 	if err := h.checkReserved(r, nil, wanted); err != nil {
 		return err
 	}
+	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.WorkspacesPerUser, caller(r).GetName(), 1)
+	if err != nil {
+		return err
+	}
+	defer release()
 	created, err := h.Workspaces.Create(r.Context(), wanted, caller(r).GetName())
 	if err != nil {
 		return err
@@ -191,6 +197,11 @@ func (h *Handler) createQuota(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
+	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.QuotasPerWorkspace, r.PathValue("workspace"), 1)
+	if err != nil {
+		return err
+	}
+	defer release()
 	created, err := h.Quotas.Create(r.Context(), r.PathValue("workspace"), wanted)
 	if err != nil {
 		return err

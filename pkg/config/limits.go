@@ -1,0 +1,44 @@
+package config
+
+// Limits bound how many objects users may create through this server: each is an
+// object in etcd. They do not hold for the administrators of the platform. 0 is no
+// bound.
+type Limits struct {
+	// WorkspacesPerUser is how many workspaces a user may create, of those that are
+	// there at the same time.
+	WorkspacesPerUser int `json:"workspacesPerUser"`
+	// NamespacesPerWorkspace and those that follow bound what is in a workspace.
+	NamespacesPerWorkspace    int `json:"namespacesPerWorkspace"`
+	GroupsPerWorkspace        int `json:"groupsPerWorkspace"`
+	GroupBindingsPerWorkspace int `json:"groupBindingsPerWorkspace"`
+	RolesPerWorkspace         int `json:"rolesPerWorkspace"`
+	RoleBindingsPerWorkspace  int `json:"roleBindingsPerWorkspace"`
+	QuotasPerWorkspace        int `json:"quotasPerWorkspace"`
+	// ConsentsPerUser is how many consents to clients are kept of a user. A further
+	// one replaces the oldest.
+	ConsentsPerUser int `json:"consentsPerUser"`
+}
+
+// defaultLimits are far beyond what people need.
+func defaultLimits() Limits {
+	return Limits{
+		WorkspacesPerUser: 100, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
+		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, ConsentsPerUser: 100,
+	}
+}
+
+func (l *Limits) validate(wrong func(format string, args ...any)) {
+	for _, limit := range []struct {
+		key   string
+		value int
+	}{
+		{"workspacesPerUser", l.WorkspacesPerUser}, {"namespacesPerWorkspace", l.NamespacesPerWorkspace},
+		{"groupsPerWorkspace", l.GroupsPerWorkspace}, {"groupBindingsPerWorkspace", l.GroupBindingsPerWorkspace},
+		{"rolesPerWorkspace", l.RolesPerWorkspace}, {"roleBindingsPerWorkspace", l.RoleBindingsPerWorkspace},
+		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"consentsPerUser", l.ConsentsPerUser},
+	} {
+		if limit.value < 0 {
+			wrong("limits.%s must be 0 or more", limit.key)
+		}
+	}
+}

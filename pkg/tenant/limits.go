@@ -1,0 +1,161 @@
+package tenant
+
+import (
+	"context"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// Limit is a bound on the objects of a resource that belong to one user or one
+// workspace.
+type Limit struct {
+	key      string // in the configuration
+	owner    string // what the objects belong to
+	resource schema.GroupResource
+	value    func(*config.Limits) int
+	count    func(ctx context.Context, l *Limits, owner string) (int, error)
+}
+
+// The limits.
+var (
+	WorkspacesPerUser = &Limit{
+		key: "limits.workspacesPerUser", owner: "user", resource: tenantv1alpha2.Resource("workspacetemplates"),
+		value: func(l *config.Limits) int { return l.WorkspacesPerUser }, count: createdBy("workspacetemplates"),
+	}
+	NamespacesPerWorkspace = &Limit{
+		key: "limits.namespacesPerWorkspace", owner: "workspace", resource: schema.GroupResource{Resource: "namespaces"},
+		value: func(l *config.Limits) int { return l.NamespacesPerWorkspace }, count: inWorkspace("namespaces"),
+	}
+	GroupsPerWorkspace = &Limit{
+		key: "limits.groupsPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("groups"),
+		value: func(l *config.Limits) int { return l.GroupsPerWorkspace }, count: inWorkspace("groups"),
+	}
+	GroupBindingsPerWorkspace = &Limit{
+		key: "limits.groupBindingsPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("groupbindings"),
+		value: func(l *config.Limits) int { return l.GroupBindingsPerWorkspace }, count: inWorkspace("groupbindings"),
+	}
+	RolesPerWorkspace = &Limit{
+		key: "limits.rolesPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("workspaceroles"),
+		value: func(l *config.Limits) int { return l.RolesPerWorkspace }, count: inWorkspace("workspaceroles"),
+	}
+	RoleBindingsPerWorkspace = &Limit{
+		key: "limits.roleBindingsPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("workspacerolebindings"),
+		value: func(l *config.Limits) int { return l.RoleBindingsPerWorkspace }, count: inWorkspace("workspacerolebindings"),
+	}
+	QuotasPerWorkspace = &Limit{
+		key: "limits.quotasPerWorkspace", owner: "workspace", resource: quotav1alpha2.Resource("resourcequotas"),
+		value: func(l *config.Limits) int { return l.QuotasPerWorkspace }, count: countQuotas,
+	}
+)
+
+// Limits bounds how many objects users create. Each replica counts what it knows,
+// with what is being created at the moment.
+type Limits struct {
+	Cache   *objects.Cache
+	Catalog *objects.Catalog
+	Client  client.Client
+	Rights  authz.Coverer
+	Values  config.Limits
+
+	mu      sync.Mutex
+	pending map[pendingKey]int // objects that are being created
+}
+
+type pendingKey struct {
+	limit *Limit
+	owner string
+}
+
+// Reserve makes room for further objects of an owner, which are created until release
+// is called. It fails with 403 where there would be more than the limit. Administrators
+// of the platform have no limits, and neither has a receiver that is nil.
+func (l *Limits) Reserve(ctx context.Context, who user.Info, limit *Limit, owner string, further int) (release func(), err error) {
+	none := func() {}
+	if l == nil || further == 0 {
+		return none, nil
+	}
+	most := limit.value(&l.Values)
+	if most == 0 {
+		return none, nil
+	}
+	missing, err := l.Rights.Covers(ctx, who, authz.Scope{}, authz.Everything())
+	if err != nil || len(missing) == 0 {
+		return none, err
+	}
+	key := pendingKey{limit, owner}
+	// What is created meanwhile is pending until the cache has it.
+	pending := l.add(key, further)
+	release = sync.OnceFunc(func() { l.add(key, -further) })
+	present, err := limit.count(ctx, l, owner)
+	if err == nil && present+pending > most {
+		err = status.Forbidden(limit.resource, "", "exceeded quota: %s %q has %d %s, the maximum is %d (%s)", limit.owner, owner, present, limit.resource.Resource, most, limit.key)
+	}
+	if err != nil {
+		release()
+		return none, err
+	}
+	return release, nil
+}
+
+// add changes the number of objects that are being created, and returns it.
+func (l *Limits) add(key pendingKey, further int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pending == nil {
+		l.pending = make(map[pendingKey]int)
+	}
+	l.pending[key] += further
+	pending := l.pending[key]
+	if pending == 0 {
+		delete(l.pending, key)
+	}
+	return pending
+}
+
+// createdBy counts the objects of a type by their creator.
+func createdBy(resource string) func(context.Context, *Limits, string) (int, error) {
+	return counting(resource, func(item *objects.Item) string {
+		return item.Field(`metadata.annotations.kubesphere\.io/creator`).String()
+	})
+}
+
+// inWorkspace counts the objects of a type by their workspace.
+func inWorkspace(resource string) func(context.Context, *Limits, string) (int, error) {
+	return counting(resource, func(item *objects.Item) string { return item.Labels().Get(iamv1alpha2.LabelWorkspace) })
+}
+
+func counting(resource string, ownerOf func(*objects.Item) string) func(context.Context, *Limits, string) (int, error) {
+	return func(ctx context.Context, l *Limits, owner string) (int, error) {
+		view, err := l.Cache.View(ctx, l.Catalog.Type(resource))
+		if err != nil {
+			return 0, err
+		}
+		count := 0
+		view.All(func(item *objects.Item) bool {
+			if ownerOf(item) == owner {
+				count++
+			}
+			return true
+		})
+		return count, nil
+	}
+}
+
+func countQuotas(ctx context.Context, l *Limits, workspace string) (int, error) {
+	quotas := &quotav1alpha2.ResourceQuotaList{}
+	if err := l.Client.List(ctx, quotas, client.MatchingLabels(of(workspace))); err != nil {
+		return 0, err
+	}
+	return len(quotas.Items), nil
+}

@@ -1,0 +1,130 @@
+package tenant
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
+)
+
+// administrators hold all rights when they are called admin, and none otherwise.
+type administrators struct{}
+
+func (administrators) Covers(_ context.Context, who user.Info, _ authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	if who.GetName() == "admin" {
+		return nil, nil
+	}
+	return rules, nil
+}
+
+func newTestLimits(t *testing.T, values config.Limits) *Limits {
+	t.Helper()
+	scheme, err := kube.Scheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	labelled := func(names ...string) (all []string) {
+		for _, name := range names {
+			all = append(all, fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1","labels":{"kubesphere.io/workspace":"w"}}}`, name, name))
+		}
+		return append(all, `{"metadata":{"name":"other","uid":"other","resourceVersion":"1","labels":{"kubesphere.io/workspace":"v"}}}`)
+	}
+	created := func(name, creator string) string {
+		return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1","annotations":{"kubesphere.io/creator":%q}}}`, name, name, creator)
+	}
+	cache, _ := objectstest.NewCache(t, map[string][]string{
+		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john")},
+		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": labelled("m", "n"),
+		"workspaceroles": labelled("r", "s"), "workspacerolebindings": labelled("x", "y"),
+	})
+	quota := func(name string) *quotav1alpha2.ResourceQuota {
+		return &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: of("w")}}
+	}
+	return &Limits{
+		Cache: cache, Catalog: objects.NewCatalog(), Rights: administrators{}, Values: values,
+		Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(quota("q1"), quota("q2")).Build(),
+	}
+}
+
+// TestLimits: whoever has as many objects as there may be is refused one more, and
+// told of the limit.
+func TestLimits(t *testing.T) {
+	l := newTestLimits(t, config.Limits{
+		WorkspacesPerUser: 2, NamespacesPerWorkspace: 2, GroupsPerWorkspace: 2, GroupBindingsPerWorkspace: 2,
+		RolesPerWorkspace: 2, RoleBindingsPerWorkspace: 2, QuotasPerWorkspace: 2,
+	})
+	for _, test := range []struct {
+		limit             *Limit
+		full, room, names string
+	}{
+		{WorkspacesPerUser, "jane", "john", "limits.workspacesPerUser"},
+		{NamespacesPerWorkspace, "w", "v", "limits.namespacesPerWorkspace"},
+		{GroupsPerWorkspace, "w", "v", "limits.groupsPerWorkspace"},
+		{GroupBindingsPerWorkspace, "w", "v", "limits.groupBindingsPerWorkspace"},
+		{RolesPerWorkspace, "w", "v", "limits.rolesPerWorkspace"},
+		{RoleBindingsPerWorkspace, "w", "v", "limits.roleBindingsPerWorkspace"},
+		{QuotasPerWorkspace, "w", "v", "limits.quotasPerWorkspace"},
+	} {
+		who := &user.DefaultInfo{Name: "jane"}
+		if _, err := l.Reserve(t.Context(), who, test.limit, test.full, 1); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), test.names) || !strings.Contains(err.Error(), "the maximum is 2") {
+			t.Errorf("%s: %v", test.names, err)
+		}
+		release, err := l.Reserve(t.Context(), who, test.limit, test.room, 1)
+		if err != nil {
+			t.Errorf("%s, with room: %v", test.names, err)
+		}
+		if _, err := l.Reserve(t.Context(), who, test.limit, test.room, 2); !apierrors.IsForbidden(err) {
+			t.Errorf("%s, more than there is room for: %v", test.names, err)
+		}
+		release()
+		if _, err := l.Reserve(t.Context(), &user.DefaultInfo{Name: "admin"}, test.limit, test.full, 1); err != nil {
+			t.Errorf("%s of an administrator: %v", test.names, err)
+		}
+	}
+	l.Values = config.Limits{}
+	if _, err := l.Reserve(t.Context(), &user.DefaultInfo{Name: "jane"}, WorkspacesPerUser, "jane", 1); err != nil {
+		t.Errorf("without a bound: %v", err)
+	}
+	if _, err := (*Limits)(nil).Reserve(t.Context(), &user.DefaultInfo{Name: "jane"}, WorkspacesPerUser, "jane", 1); err != nil {
+		t.Errorf("without limits: %v", err)
+	}
+}
+
+// TestLimitsAtOnce: of requests that come at once no more are let through than there
+// is room for.
+func TestLimitsAtOnce(t *testing.T) {
+	l := newTestLimits(t, config.Limits{WorkspacesPerUser: 5})
+	var passed atomic.Int64
+	var running sync.WaitGroup
+	for range 50 {
+		running.Go(func() {
+			if _, err := l.Reserve(t.Context(), &user.DefaultInfo{Name: "jane"}, WorkspacesPerUser, "jane", 1); err == nil {
+				passed.Add(1) // and is being created for ever
+			} else if !apierrors.IsForbidden(err) {
+				t.Error(err)
+			}
+		})
+	}
+	running.Wait()
+	if got := passed.Load(); got < 1 || got > 3 {
+		t.Errorf("%d were let through", got)
+	}
+	if len(l.pending) != 1 || l.pending[pendingKey{WorkspacesPerUser, "jane"}] != int(passed.Load()) {
+		t.Errorf("pending %v", l.pending)
+	}
+}
