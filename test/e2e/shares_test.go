@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const templatesPath = "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates"
@@ -107,7 +108,9 @@ func TestObjectsOfUsers(t *testing.T) {
 		{"memberships", iamOf + "/groupbindings", func(n int) any {
 			return []fields{{"userName": "bounds-many", "groupName": fmt.Sprint("bounds-g-", n%2)}}
 		}, 1, "limits.groupBindingsPerWorkspace"},
-		{"roles", iamOf + "/workspaceroles", func(n int) any { return fields{"metadata": fields{"name": fmt.Sprint("bounds-r-", n)}, "rules": []any{}} }, 1, "limits.rolesPerWorkspace"},
+		{"roles", iamOf + "/workspaceroles", func(n int) any {
+			return fields{"metadata": fields{"name": fmt.Sprint("bounds-r-", n)}, "rules": []any{}}
+		}, 1, "limits.rolesPerWorkspace"},
 	} {
 		for n := range 4 {
 			r := many.call(t, "POST", test.path, test.body(n))
@@ -121,7 +124,7 @@ func TestObjectsOfUsers(t *testing.T) {
 	}
 	// One that is gone makes room, and an administrator needs none.
 	many.must(t, 200, "DELETE", tenantPath+"/workspaces/bounds-1", nil)
-	eventually(t, time.Minute, func() error {
+	wait.For(t, "the deleted workspace to make room", func() error {
 		if r := many.call(t, "POST", tenantPath+"/workspaces", newWorkspace("bounds-2", "")); r.code != 200 {
 			return fmt.Errorf("%d %s", r.code, r.body)
 		}
