@@ -26,6 +26,9 @@ const (
 	ParameterFollow               = "follow"
 	ParameterDryRun               = "dryRun"
 	ParameterPropagationPolicy    = "propagationPolicy"
+	// ParameterIgnoreStoreReadErrors deletes an object that cannot be read, without its
+	// finalizers and preconditions. It takes the verb unsafe-delete-ignore-read-errors.
+	ParameterIgnoreStoreReadErrors = "ignoreStoreReadErrorWithClusterBreakingPotential"
 	// ParameterConfirmBindings accepts the bindings that name a new user or group already.
 	ParameterConfirmBindings = "confirmBindings"
 )
@@ -39,6 +42,8 @@ type Parameters struct {
 	AllowWatchBookmarks, SendInitialEvents bool
 	// Follow asks for a log as it is written.
 	Follow bool
+	// IgnoreStoreReadErrors deletes an object that cannot be read.
+	IgnoreStoreReadErrors bool
 	// ConfirmBindings accepts the bindings that name a new user or group already.
 	ConfirmBindings bool
 	// Fields is the parsed field selector, nil when there is none.
@@ -90,6 +95,8 @@ func (p *Parameters) read(name string, all []string) (err error) {
 		p.SendInitialEvents, err = ParseBool(name, value)
 	case ParameterFollow:
 		p.Follow, err = ParseBool(name, value)
+	case ParameterIgnoreStoreReadErrors:
+		p.IgnoreStoreReadErrors, err = ParseBool(name, value)
 	case ParameterConfirmBindings:
 		p.ConfirmBindings, err = ParseBool(name, value)
 	case ParameterFieldSelector:
