@@ -37,6 +37,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kubeproxy"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
@@ -69,6 +70,7 @@ type Options struct {
 // app is everything that was built.
 type app struct {
 	config    *config.Config
+	names     *reserved.Register
 	rest      *rest.Config
 	client    client.Client
 	acting    client.Client // as the user of the context
@@ -180,7 +182,7 @@ func (a *app) sweep(ctx context.Context) {
 }
 
 func build(ctx context.Context, c *config.Config, reload func() (*config.Config, error)) (*app, error) {
-	a := &app{config: c, catalog: objects.NewCatalog()}
+	a := &app{config: c, catalog: objects.NewCatalog(), names: reservedNames(c)}
 	for _, resource := range c.Objects.AlwaysOn {
 		if a.catalog.Type(resource) == nil {
 			return nil, fmt.Errorf("configuration: objects.alwaysOn: unknown resource type %q", resource)
@@ -204,13 +206,13 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 	a.tokens.PerUser = c.Authentication.MaxTokensPerUser
 	a.setup = &setup.Setup{
 		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
-		Hasher: hasher(c.Authentication),
+		Hasher: hasher(c.Authentication), Names: a.names,
 	}
 	a.records = iam.NewRecords(a.client, a.directory)
 	a.reconcile = &controllers.Controllers{
 		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Passwords: chosenPasswords(c.Authentication), Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
-		Network: c.Network,
+		Network: c.Network, Names: a.names,
 	}
 	return a, a.serve(ctx, c, reload)
 }
@@ -275,7 +277,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	rights := &authz.RBAC{
 		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
-		Platform: authz.NewPlatform(c.Terminal.Kubectl.Namespace, c.Gateway.Namespace),
+		Platform: authz.NewPlatform(a.names),
 	}
 	credentials := &kubeconfig.Handler{
 		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
@@ -303,6 +305,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	proxy := a.proxy
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
+	accounts.projects.Names = a.names
 	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
 	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	d = doors{

@@ -3,7 +3,6 @@ package authz
 import (
 	"context"
 	"math"
-	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -16,7 +15,7 @@ import (
 // rules stand for when they are compared one by one.
 const maxElements = 100_000
 
-// Rules are all rules somebody has in a scope, of roles of wider scopes as well.
+// Rules returns all rules a user has in a scope, of roles of wider scopes as well.
 func (r *RBAC) Rules(ctx context.Context, who user.Info, scope Scope) ([]rbacv1.PolicyRule, error) {
 	if r.All {
 		every := []string{"*"}
@@ -33,7 +32,7 @@ func (r *RBAC) Rules(ctx context.Context, who user.Info, scope Scope) ([]rbacv1.
 	return rules, nil
 }
 
-// Coverer says what a user does not hold. *RBAC does.
+// Coverer compares rules with the rules a user holds. *RBAC does.
 type Coverer interface {
 	// Covers returns which of the rules the user does not hold in the scope.
 	Covers(ctx context.Context, who user.Info, scope Scope, rules []rbacv1.PolicyRule) (missing []rbacv1.PolicyRule, err error)
@@ -41,10 +40,10 @@ type Coverer interface {
 
 // Covers reports which of the rules the user does not hold in the scope, each
 // broken down to one verb on one resource; nil when the user holds all of them.
-// It is Kubernetes' escalation check: nobody gives what they do not have. Powers
-// that the rules name have to be held by name, and in the namespaces of the
-// platform administrators alone hold anything that can be given. It fails with
-// status 400 for rules that stand for too many combinations.
+// It is Kubernetes' escalation check: users give the rights they hold. Powers
+// that the rules name have to be held by name, and in the namespaces with
+// credentials of the platform administrators alone hold rights to give. It fails
+// with status 400 for rules that stand for too many combinations.
 func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []rbacv1.PolicyRule) (missing []rbacv1.PolicyRule, err error) {
 	if elements(rules) > maxElements {
 		return nil, status.BadRequest("the rules stand for more than %d combinations of verb, group, resource and name", maxElements)
@@ -57,7 +56,7 @@ func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []r
 	if err != nil {
 		return nil, err
 	}
-	if !administers && r.Platform != nil && slices.Contains(r.Platform.Namespaces, scope.Namespace) {
+	if !administers && r.Platform != nil && r.Platform.Names.HoldsCredentials(scope.Namespace) {
 		held = nil
 	}
 	if covered, missing := validation.Covers(held, rules); !covered {
@@ -67,6 +66,12 @@ func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []r
 		return nil, nil
 	}
 	return missingPowers(held, rules), nil
+}
+
+// HoldsAll reports whether a user holds all rights on resources in a scope.
+func HoldsAll(ctx context.Context, rights Coverer, who user.Info, scope Scope) (bool, error) {
+	missing, err := rights.Covers(ctx, who, scope, Everything())
+	return err == nil && len(missing) == 0, err
 }
 
 // elements is the number of combinations rules stand for, at most MaxInt32.

@@ -15,22 +15,22 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Verbs that let somebody give what they do not have themselves.
+// Verbs that let users give rights they do not hold themselves.
 const (
 	verbEscalate = "escalate"
 	verbBind     = "bind"
 )
 
-// MayWriteRole returns nil when somebody may give a role the rules: who has them
-// in the scope of the role, or the right to escalate such roles. Otherwise it
+// MayWriteRole returns nil when a user may give a role the rules: a user who holds
+// them in the scope of the role, or the right to escalate such roles. Otherwise it
 // returns a forbidden error that says which rules are missing.
 func (r *RBAC) MayWriteRole(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
 	return r.mayGive(ctx, who, scope, verbEscalate, resource, name, rules)
 }
 
-// MayBind returns nil when somebody may give the role of a reference to
-// subjects in a scope: who has all its rights there, or the right to bind the
-// role. It fails with a not-found error when there is no such role.
+// MayBind returns nil when a user may give the role of a reference to subjects in
+// a scope: a user who holds all its rights there, or the right to bind the role. It
+// fails with a not-found error when there is no such role.
 func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
 	key := roleKey{kind: ref.Kind, name: ref.Name}
 	if ref.Kind == kindRole {
@@ -52,8 +52,8 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 		return apierrors.NewNotFound(resource, ref.Name)
 	}
 	if role == nil {
-		// Who has everything may bind a role that is still to come.
-		if missing, err := r.Covers(ctx, who, scope, Everything()); err != nil || len(missing) == 0 {
+		// Holders of all rights may bind a role that does not exist yet.
+		if held, err := HoldsAll(ctx, r, who, scope); err != nil || held {
 			return err
 		}
 		return current.nameRoles(ref.Kind, scope, apierrors.NewNotFound(resource, ref.Name))
@@ -62,8 +62,8 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 }
 
 // MayRevoke returns nil when a user may take the role of a reference from its
-// subjects in a scope, or change what it gives them: who holds its rules there.
-// Powers among them do not matter, since taking them gives nothing. A role that
+// subjects in a scope, or change the rights it gives them: a user who holds its rules
+// there. Powers among them do not matter, since taking them gives nothing. A role that
 // does not exist may be taken by anyone who may delete the binding.
 func (r *RBAC) MayRevoke(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
 	if r.All {
@@ -112,14 +112,16 @@ func UserSubjects(names ...string) []rbacv1.Subject {
 }
 
 // MayNarrow returns nil when a user may delete or narrow a role with the rules in
-// a scope: who holds them there.
+// a scope: a user who holds them there. Rules that stand for more combinations than
+// are compared take all rights in the scope.
 func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
-	if elements(rules) > maxElements {
-		return nil // what could not be given by anybody holds no one up
-	}
 	held, err := r.Rules(ctx, who, scope)
-	if err != nil {
+	if err != nil || holdsEverything(held, rules) {
 		return err
+	}
+	if elements(rules) > maxElements {
+		return status.Forbidden(resource, name, "the rules of the role stand for more than %d combinations of verb, group, resource and name, so that user %q needs all rights %s to take it from others or to change it",
+			maxElements, who.GetName(), scope)
 	}
 	if covered, _ := validation.Covers(held, rules); covered {
 		return nil
@@ -127,7 +129,17 @@ func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resour
 	return status.Forbidden(resource, name, "user %q does not hold all rights of the role and so cannot take it from others or change it", who.GetName())
 }
 
-// Everything is all there is to do with resources.
+// holdsEverything reports whether held rules include all rights of the kinds that
+// rules name: on resources, and on paths.
+func holdsEverything(held, rules []rbacv1.PolicyRule) bool {
+	allPaths := func(rule rbacv1.PolicyRule) bool {
+		return slices.Contains(rule.Verbs, rbacv1.VerbAll) && slices.Contains(rule.NonResourceURLs, rbacv1.NonResourceAll)
+	}
+	return slices.ContainsFunc(held, func(rule rbacv1.PolicyRule) bool { return isEverything(&rule) }) &&
+		(!slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool { return len(rule.NonResourceURLs) > 0 }) || slices.ContainsFunc(held, allPaths))
+}
+
+// Everything returns the rule of all rights on resources.
 func Everything() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}}
 }
@@ -186,8 +198,8 @@ func (r *RBAC) mayGive(ctx context.Context, who user.Info, scope Scope, verb str
 }
 
 // names reports whether a rule permits a verb by its name. All verbs, which
-// roles for the console give to who manages roles, do not include those that
-// lift the limit to what one has oneself (ks-installer#1592).
+// roles for the console give to managers of roles, do not include the verbs that
+// lift the limit to the rights held (ks-installer#1592).
 func names(rule *rbacv1.PolicyRule, verb string, resource schema.GroupResource, name string) bool {
 	return slices.Contains(rule.Verbs, verb) && matches(rule.APIGroups, resource.Group) && resourceMatches(rule.Resources, resource.Resource, "") &&
 		(len(rule.ResourceNames) == 0 || slices.Contains(rule.ResourceNames, name))

@@ -2,31 +2,34 @@ package authz
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
-// PlatformReason is the reason of a refusal of what Platform names.
+// PlatformReason is the reason of a refusal of requests for the platform's objects.
 const PlatformReason = "it belongs to the platform itself, which takes all rights on the platform"
 
-// Platform names what belongs to the platform itself: its credentials, and what
-// leads to them. No role reaches it but that of the platform's administrators.
+// Platform decides which objects belong to the platform itself: its credentials, and
+// the objects that lead to them. Roles do not reach them, but for the role of the
+// platform's administrators.
 type Platform struct {
-	// Namespaces are those the platform's components and credentials are in.
-	Namespaces []string
+	// Names is the register of the platform's namespaces; nil for the built-in one.
+	Names *reserved.Register
 }
 
-// NewPlatform returns the platform's objects. The namespaces are those of this
-// server, those KubeSphere 3.x keeps credentials of users in, and the ones named.
-func NewPlatform(namespaces ...string) *Platform {
-	all := append([]string{kube.Namespace, kube.ControlsNamespace}, namespaces...)
-	slices.Sort(all)
-	return &Platform{Namespaces: slices.DeleteFunc(slices.Compact(all), func(name string) bool { return name == "" })}
+// NewPlatform returns the platform with the namespaces of a register.
+func NewPlatform(names *reserved.Register) *Platform { return &Platform{Names: names} }
+
+// Names returns the register of reserved names and fields.
+func (r *RBAC) Names() *reserved.Register {
+	if r.Platform == nil {
+		return reserved.Default()
+	}
+	return r.Platform.Names
 }
 
 // Owns reports whether a request is for an object of the platform: every write
@@ -38,14 +41,14 @@ func (p *Platform) Owns(a authorizer.Attributes) bool {
 		return false
 	}
 	if namespace := a.GetNamespace(); namespace != "" {
-		return slices.Contains(p.Namespaces, namespace) && isProtected(a)
+		return p.Names.HoldsCredentials(namespace) && isProtected(a)
 	}
 	if isRead(a.GetVerb()) {
 		return false
 	}
 	switch a.GetResource() {
 	case "namespaces":
-		return slices.Contains(p.Namespaces, a.GetName())
+		return p.Names.HoldsCredentials(a.GetName())
 	case "customresourcedefinitions":
 		_, group, _ := strings.Cut(a.GetName(), ".")
 		return a.GetVerb() == "deletecollection" || IsPlatformGroup(group)
@@ -58,8 +61,8 @@ func IsPlatformGroup(group string) bool {
 	return group == "kubesphere.io" || strings.HasSuffix(group, ".kubesphere.io")
 }
 
-// isProtected reports whether a request in a namespace of the platform is for
-// what the platform owns there.
+// isProtected reports whether a request in a namespace with credentials of the
+// platform is for objects the platform owns there.
 func isProtected(a authorizer.Attributes) bool {
 	if !isRead(a.GetVerb()) {
 		return true
@@ -85,8 +88,8 @@ func isConfiguration(resource string) bool {
 }
 
 // HiddenNamespaces returns the namespaces an action in all namespaces leaves out
-// for a user: those of the platform, for secrets and configuration and for who
-// does not administer the platform.
+// for a user: the platform's namespaces with credentials, for secrets and
+// configuration and for users other than administrators of the platform.
 func (r *RBAC) HiddenNamespaces(ctx context.Context, who user.Info, action Action) ([]string, error) {
 	if r.Platform == nil || !isProtected(action.by(who)) {
 		return nil, nil
@@ -95,7 +98,7 @@ func (r *RBAC) HiddenNamespaces(ctx context.Context, who user.Info, action Actio
 	if err != nil || administers {
 		return nil, err
 	}
-	return r.Platform.Namespaces, nil
+	return r.Platform.Names.CredentialNamespaces(), nil
 }
 
 // IsLimited reports whether a user's credential is a personal access token.
@@ -107,9 +110,9 @@ func IsLimited(who user.Info) bool {
 	return limited
 }
 
-// Administers reports whether a user is an administrator of the platform, who
-// has everything there is on it, and may act as one: a personal access token is
-// no way to the platform's credentials, whatever its scopes.
+// Administers reports whether a user is an administrator of the platform, with
+// all rights on it, and may act as one: a personal access token does not reach
+// the platform's credentials, whatever its scopes.
 func (r *RBAC) Administers(ctx context.Context, who user.Info) (bool, error) {
 	if r.All {
 		return true, nil

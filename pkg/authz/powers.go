@@ -10,29 +10,33 @@ import (
 	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
-// A power is a verb or a subresource that lets its holder exceed the role it is
-// in: act as another identity, give rights, issue credentials, or write what
-// only components of the cluster write. A "*" does not include powers; a rule
-// grants a power by its name. The exception is the holder of everything on the
+// A power is a verb, a resource or a subresource that lets its holder exceed the role
+// it is in: act as another identity, give rights, issue credentials, or write the
+// objects that only components of the cluster write. A "*" does not include powers; a
+// rule grants a power by its name. The exception is the holder of everything on the
 // platform, see isEverything.
+
+// VerbUnsafeDelete is the verb of a deletion that ignores errors of reading the
+// object, which leaves its finalizers and preconditions out.
+const VerbUnsafeDelete = "unsafe-delete-ignore-read-errors"
 
 // isPowerVerb reports whether a verb is a power. Kubernetes derives further
 // ones with a colon, such as impersonate:user-info and arbitrary-node:update.
 func isPowerVerb(verb string) bool {
 	switch verb {
-	case "impersonate", verbEscalate, verbBind, "approve", "sign", "attest", "use", "unsafe-delete-ignore-read-errors":
+	case "impersonate", verbEscalate, verbBind, "approve", "sign", "attest", "use", VerbUnsafeDelete:
 		return true
 	}
 	return strings.Contains(verb, ":")
 }
 
 // isPowerResource reports whether a request for a resource is one for a power,
-// whatever its verb is a name of. The verb matters for status subresources of
-// built-in types, which are powers to write and not to read.
+// whatever its verb is a name of. The verb matters for parts that only components of
+// the cluster write, which are powers to write and not to read.
 func isPowerResource(verb, group, resource, subresource string) bool {
 	switch subresource {
 	case "":
-		return group == "" && (resource == "bindings" || resource == "nodes" && verb == "proxy")
+		return group == "" && (resource == "bindings" || resource == "nodes" && verb == "proxy") || !isRead(verb) && isComponentObject(group, resource)
 	case "finalize", "token", "ephemeralcontainers", "binding", "approval":
 		return true
 	case "proxy":
@@ -41,25 +45,6 @@ func isPowerResource(verb, group, resource, subresource string) bool {
 		return !isRead(verb) && hasComponentStatus(group, resource)
 	case "driver":
 		return group == "resource.k8s.io"
-	}
-	return false
-}
-
-// hasComponentStatus reports whether components of the cluster act on the
-// status of objects of a type: where traffic goes, what a quota has left, which
-// certificate was issued, which device belongs to whom.
-func hasComponentStatus(group, resource string) bool {
-	switch resource {
-	case "namespaces", "pods", "services", "resourcequotas", "persistentvolumeclaims", "persistentvolumes":
-		return group == ""
-	case "ingresses":
-		return group == "networking.k8s.io"
-	case "certificatesigningrequests":
-		return group == "certificates.k8s.io"
-	case "resourceclaims":
-		return group == "resource.k8s.io"
-	case rbacv1.ResourceAll: // in a rule that names the status of all types
-		return group == "" || group == "networking.k8s.io" || group == "certificates.k8s.io" || group == "resource.k8s.io"
 	}
 	return false
 }
@@ -131,10 +116,6 @@ func namesPower(rule *rbacv1.PolicyRule) bool {
 	}
 	return slices.ContainsFunc(rule.Verbs, isPowerVerb) || namesPowerResource(rule)
 }
-
-// powerGroups are the API groups with types that only components of the cluster
-// write parts of.
-var powerGroups = []string{"", "networking.k8s.io", "certificates.k8s.io", "resource.k8s.io"}
 
 func namesPowerResource(rule *rbacv1.PolicyRule) bool {
 	for _, combined := range rule.Resources {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // powers are requests that a "*" does not include, each with a rule that names it.
@@ -44,6 +45,26 @@ var powers = []struct {
 	{`update "" resourcequotas/status a`, rules("*", "*", "resourcequotas/status")[0]},
 	{`patch networking.k8s.io ingresses/status a`, rules("*", "*", "*/status")[0]},
 	{`update resource.k8s.io resourceclaims/status a`, rules("*", "*", "*/status")[0]},
+	{`patch "" nodes/status n`, rules("patch", "", "nodes/status")[0]},
+	{`update "" nodes/status n`, rules("*", "*", "*/status")[0]},
+	{`patch "" persistentvolumeclaims/status c`, rules("*", "", "persistentvolumeclaims/status")[0]},
+	{`patch storage.k8s.io volumeattachments/status v`, rules("*", "*", "*/status")[0]},
+	{`create storage.k8s.io volumeattachments`, rules("*", "storage.k8s.io", "volumeattachments")[0]},
+	{`patch storage.k8s.io csinodes n`, rules("*", "*", "csinodes")[0]},
+	{`patch storage.k8s.io csinodes/status n`, rules("*", "storage.k8s.io", "csinodes/status")[0]},
+	{`create storage.k8s.io csistoragecapacities`, rules("create", "storage.k8s.io", "csistoragecapacities")[0]},
+	{`delete networking.k8s.io ipaddresses 10.96.0.1`, rules("delete", "networking.k8s.io", "ipaddresses")[0]},
+	{`deletecollection networking.k8s.io ipaddresses`, rules("*", "*", "ipaddresses")[0]},
+	{`update networking.k8s.io servicecidrs/status kubernetes`, rules("*", "networking.k8s.io", "*/status")[0]},
+	{`create resource.k8s.io resourceslices`, rules("*", "resource.k8s.io", "resourceslices")[0]},
+	{`patch scheduling.k8s.io podgroups/status g`, rules("*", "*", "podgroups/status")[0]},
+	{`create certificates.k8s.io podcertificaterequests`, rules("create", "*", "podcertificaterequests")[0]},
+	{`update certificates.k8s.io podcertificaterequests/status p`, rules("*", "certificates.k8s.io", "*/status")[0]},
+	{`patch apiextensions.k8s.io customresourcedefinitions/status widgets.example.com`, rules("*", "*", "customresourcedefinitions/status")[0]},
+	{`update apiregistration.k8s.io apiservices/status v1.example.com`, rules("*", "apiregistration.k8s.io", "*/status")[0]},
+	{`update internal.apiserver.k8s.io storageversions/status apps.deployments`, rules("*", "*", "storageversions/status")[0]},
+	{`delete internal.apiserver.k8s.io storageversions apps.deployments`, rules("*", "*", "storageversions")[0]},
+	{`update storagemigration.k8s.io storageversionmigrations/status m`, rules("*", "*", "*/status")[0]},
 	{`update certificates.k8s.io certificatesigningrequests/approval c`, rules("*", "*", "certificatesigningrequests/approval")[0]},
 	{`update certificates.k8s.io certificatesigningrequests/status c`, rules("*", "*", "certificatesigningrequests/status")[0]},
 }
@@ -51,7 +72,10 @@ var powers = []struct {
 // ordinary are requests beside those that a "*" includes.
 var ordinary = []string{
 	`get "" namespaces/status p`, `get "" pods/status a`, `patch "" pods a`, `create "" pods/exec a`, `create "" pods/eviction a`, `patch "" pods/resize a`, `get "" pods/log a`,
-	`get "" services/proxy a`, `create "" pods/portforward a`, `update apps deployments/status a`, `patch apps deployments/scale a`, `update example.com widgets/status a`, `patch "" nodes/status n`,
+	`get "" services/proxy a`, `create "" pods/portforward a`, `update apps deployments/status a`, `patch apps deployments/scale a`, `update example.com widgets/status a`, `get "" nodes/status n`, `patch "" nodes n`,
+	`list storage.k8s.io csinodes`, `get networking.k8s.io ipaddresses 10.96.0.1`, `watch resource.k8s.io resourceslices`, `create networking.k8s.io servicecidrs`,
+	`create coordination.k8s.io leases`, `update "" endpoints e`, `patch discovery.k8s.io endpointslices e`, `patch policy poddisruptionbudgets/status p`,
+	`update flowcontrol.apiserver.k8s.io flowschemas/status f`, `patch admissionregistration.k8s.io validatingadmissionpolicies/status p`, `update batch jobs/status j`,
 	`create rbac.authorization.k8s.io rolebindings`, `create certificates.k8s.io certificatesigningrequests`, `update iam.kubesphere.io users/password a`, `deletecollection "" secrets`,
 }
 
@@ -161,7 +185,7 @@ func TestPowersAreNotGiven(t *testing.T) {
 // TestPlatformObjects: no role but everything on the platform reaches what belongs
 // to the platform, and no personal access token.
 func TestPlatformObjects(t *testing.T) {
-	platform := NewPlatform("shells", "")
+	platform := NewPlatform(reserved.New(reserved.Options{CredentialNamespaces: []string{"shells", ""}}))
 	for text, owned := range map[string]bool{
 		"get kubesphere-system secrets": true, "list kubesphere-system secrets": true, "watch shells secrets": true, "get kubesphere-controls-system configmaps": true,
 		"list kubesphere-system configmaps": true, "get kubesphere-system pods/exec": true, "create kubesphere-system pods/exec": true, "create shells pods/attach": true,
@@ -228,7 +252,7 @@ func TestHiddenNamespaces(t *testing.T) {
 	}))
 	d.role("everything", Everything()...)
 	d.bind("everything", rbacv1.Subject{Kind: "User", Name: "admin"})
-	rbac := &RBAC{Source: d, Platform: NewPlatform()}
+	rbac := &RBAC{Source: d, Platform: NewPlatform(nil)}
 	limited := &user.DefaultInfo{Name: "admin", Extra: map[string][]string{ExtraScopes: {"all"}}}
 	for _, test := range []struct {
 		who      user.Info
@@ -263,7 +287,7 @@ func TestRevoke(t *testing.T) {
 	set(&d.rights.RoleBindings, bindingName, adding(&iam.Binding{
 		Name: "c", Namespace: "n", RoleRef: rbacv1.RoleRef{Kind: "Role", Name: "admin"}, Subjects: []rbacv1.Subject{{Kind: "User", Name: "admin"}},
 	}))
-	rbac := &RBAC{Source: d, Platform: NewPlatform()}
+	rbac := &RBAC{Source: d, Platform: NewPlatform(nil)}
 	for _, test := range []struct {
 		who, role string
 		want      bool

@@ -9,32 +9,65 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// What the rights of the register are called in messages.
-const (
-	allRightsInCluster  = "all rights in the cluster"
-	allRightsOnPlatform = "all rights on the platform"
-)
+// NameChecker knows the reserved names and fields, and the rights of users. *RBAC
+// does.
+type NameChecker interface {
+	Coverer
+	// Names returns the register; nil for the built-in one.
+	Names() *reserved.Register
+}
 
 // CheckName returns a forbidden error when an object of a kind may not have a
 // name by the user's choice: see package reserved.
-func CheckName(ctx context.Context, rights Coverer, who user.Info, kind reserved.Kind, resource schema.GroupResource, name string) error {
-	right, owner := reserved.Name(kind, name)
+func CheckName(ctx context.Context, rights NameChecker, who user.Info, kind reserved.Kind, resource schema.GroupResource, name string) error {
+	right, owner := rights.Names().Name(kind, name)
 	held, err := holds(ctx, rights, who, right)
 	if err != nil || held {
 		return err
 	}
-	return status.Forbidden(resource, name, "the name is reserved for %s", owner)
+	if right == reserved.ServerOnly {
+		return status.Forbidden(resource, name, "the name is reserved for %s", owner)
+	}
+	return status.Forbidden(resource, name, "the name is reserved for %s, and user %q does not have %s", owner, who.GetName(), right)
+}
+
+// RoleRights decides which users may take roles away. *RBAC does.
+type RoleRights interface {
+	NameChecker
+	MayNarrow(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
+}
+
+// CheckRoleDeletion returns a forbidden error unless a user may delete a role of a
+// kind with the rules in a scope. The platform relies on the roles with reserved
+// names and on those it came with, also on the ones without rules.
+func CheckRoleDeletion(ctx context.Context, rights RoleRights, who user.Info, kind reserved.Kind, scope Scope, resource schema.GroupResource, role metav1.Object, rules []rbacv1.PolicyRule) error {
+	if err := CheckName(ctx, rights, who, kind, resource, role.GetName()); err != nil {
+		return err
+	}
+	if iam.BuiltIn(role) {
+		right := reserved.Platform
+		if resource.Group == rbacv1.GroupName {
+			right = reserved.Cluster
+		}
+		if held, err := holds(ctx, rights, who, right); err != nil {
+			return err
+		} else if !held {
+			return status.Forbidden(resource, role.GetName(), "the role came with the platform, and user %q does not have %s", who.GetName(), right)
+		}
+	}
+	return rights.MayNarrow(ctx, who, scope, resource, role.GetName(), rules)
 }
 
 // CheckFields returns a forbidden error when a write changes metadata that
 // reconcilers act on and the user does not hold the right that follows from it.
 // before is nil for a new object.
-func CheckFields(ctx context.Context, rights Coverer, who user.Info, resource schema.GroupResource, before, after metav1.Object) error {
-	for _, field := range reserved.Changed(resource, before, after) {
+func CheckFields(ctx context.Context, rights NameChecker, who user.Info, resource schema.GroupResource, before, after metav1.Object) error {
+	for _, field := range rights.Names().Changed(resource, before, after) {
 		right := field.Right
 		if right == reserved.OwnName {
 			if before == nil && field.Value(after) == who.GetName() {
@@ -47,11 +80,7 @@ func CheckFields(ctx context.Context, rights Coverer, who user.Info, resource sc
 			return err
 		}
 		if !held {
-			needed := allRightsOnPlatform
-			if right == reserved.Cluster {
-				needed = allRightsInCluster
-			}
-			return status.Forbidden(resource, after.GetName(), "user %q cannot change %s, which takes %s", who.GetName(), field, needed)
+			return status.Forbidden(resource, after.GetName(), "user %q cannot change %s, which takes %s", who.GetName(), field, right)
 		}
 	}
 	return nil
@@ -59,7 +88,7 @@ func CheckFields(ctx context.Context, rights Coverer, who user.Info, resource sc
 
 // CheckWorkspaceTemplate is CheckFields for the template of a workspace and for the
 // workspace that is made of it.
-func CheckWorkspaceTemplate(ctx context.Context, rights Coverer, who user.Info, before, after *tenantv1alpha2.WorkspaceTemplate) error {
+func CheckWorkspaceTemplate(ctx context.Context, rights NameChecker, who user.Info, before, after *tenantv1alpha2.WorkspaceTemplate) error {
 	if before == nil {
 		if err := CheckFields(ctx, rights, who, tenantv1alpha2.Resource("workspacetemplates"), nil, after); err != nil {
 			return err
@@ -89,8 +118,7 @@ func holds(ctx context.Context, rights Coverer, who user.Info, right reserved.Ri
 		scope.Cluster = ThisCluster
 	case reserved.Platform:
 	}
-	missing, err := rights.Covers(ctx, who, scope, Everything())
-	return err == nil && len(missing) == 0, err
+	return HoldsAll(ctx, rights, who, scope)
 }
 
 // Excess is a role one user has in some scope and whose rules another user

@@ -3,10 +3,18 @@ package authz
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
+
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 var errNotHeld = errors.New("the role is not held")
@@ -52,5 +60,67 @@ func TestCheckRevoke(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
+	}
+}
+
+// TestNarrowLargeRoles: a role with more combinations than are compared is taken by
+// holders of all rights alone.
+func TestNarrowLargeRoles(t *testing.T) {
+	numbered := func(prefix string, count int) []string {
+		all := make([]string, count)
+		for n := range all {
+			all[n] = fmt.Sprint(prefix, n)
+		}
+		return all
+	}
+	large := []rbacv1.PolicyRule{{Verbs: numbered("v", 400), APIGroups: []string{""}, Resources: numbered("r", 400)}}
+	paths := []rbacv1.PolicyRule{{Verbs: numbered("v", 400), NonResourceURLs: numbered("/p", 400)}}
+	all := append(Everything(), rbacv1.PolicyRule{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}})
+	resource := rbacv1.Resource("roles")
+	for _, test := range []struct {
+		name, kind  string
+		held, rules []rbacv1.PolicyRule
+		deletes     bool
+	}{
+		{"few rules", "Role", rules("get", "", "pods"), large, false},
+		{"the same rules", "Role", large, large, false},
+		{"all rights in the project", "Role", Everything(), large, true},
+		{"all rights on the platform", "GlobalRole", Everything(), large, true},
+		{"all rights on resources, of a role with paths", "GlobalRole", Everything(), append(paths, large...), false},
+		{"all rights, of a role with paths", "GlobalRole", all, append(paths, large...), true},
+	} {
+		rbac := &RBAC{Source: one(test.kind, test.held...)}
+		err := rbac.MayNarrow(t.Context(), &user.DefaultInfo{Name: "u"}, Scope{Namespace: "n"}, resource, "large", test.rules)
+		if (err == nil) != test.deletes || err != nil && (!apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "100000 combinations")) {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestCheckRoleDeletion: the roles the platform came with are deleted by holders of all
+// rights in the cluster, and those with reserved names as the register says.
+func TestCheckRoleDeletion(t *testing.T) {
+	builtIn := map[string]string{"kubesphere.io/creator": "system"}
+	for _, test := range []struct {
+		name        string
+		kind        reserved.Kind
+		resource    schema.GroupResource
+		annotations map[string]string
+		by          map[string]bool // kinds of roles with everything
+	}{
+		{"operator", reserved.Role, rbacv1.Resource("roles"), builtIn, map[string]bool{"ClusterRole": true, "GlobalRole": true}},
+		{"mine", reserved.Role, rbacv1.Resource("roles"), nil, map[string]bool{"Role": true, "WorkspaceRole": true, "ClusterRole": true, "GlobalRole": true}},
+		{"kubesphere:rules", reserved.Role, rbacv1.Resource("roles"), nil, map[string]bool{"GlobalRole": true}},
+		{"system:x", reserved.Role, rbacv1.Resource("roles"), nil, map[string]bool{"ClusterRole": true, "GlobalRole": true}},
+		{"w-admin", reserved.WorkspaceRole, iamv1alpha2.Resource("workspaceroles"), builtIn, map[string]bool{"GlobalRole": true}},
+	} {
+		for _, kind := range []string{"Role", "WorkspaceRole", "ClusterRole", "GlobalRole"} {
+			rbac := &RBAC{Source: one(kind, Everything()...)}
+			role := &metav1.ObjectMeta{Name: test.name, Annotations: test.annotations}
+			err := CheckRoleDeletion(t.Context(), rbac, &user.DefaultInfo{Name: "u"}, test.kind, Scope{Namespace: "n"}, test.resource, role, rules("get", "", "pods"))
+			if (err == nil) != test.by[kind] {
+				t.Errorf("%s deleted by a %s: %v", test.name, kind, err)
+			}
+		}
 	}
 }

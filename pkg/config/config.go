@@ -172,12 +172,6 @@ type Client struct {
 	AccessTokenInactivityTimeout *metav1.Duration `json:"accessTokenInactivityTimeout,omitempty"`
 }
 
-// Authorization says how requests are authorised.
-type Authorization struct {
-	// Mode is RBAC, AlwaysAllow or AlwaysDeny.
-	Mode string `json:"mode"`
-}
-
 // Kubernetes says how to reach kube-apiserver. In a pod nothing needs to be set.
 type Kubernetes struct {
 	KubeConfig string  `json:"kubeconfig,omitempty"`
@@ -353,11 +347,4 @@ const (
 	GrantAuto   = "auto"
 	GrantPrompt = "prompt"
 	GrantDeny   = "deny"
-)
-
-// Modes of authorization.
-const (
-	ModeRBAC        = "RBAC"
-	ModeAlwaysAllow = "AlwaysAllow"
-	ModeAlwaysDeny  = "AlwaysDeny"
 )

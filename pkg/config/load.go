@@ -154,9 +154,7 @@ func (c *Config) Validate() error {
 			wrong("%s must be 0 or more", key)
 		}
 	}
-	if modes := []string{ModeRBAC, ModeAlwaysAllow, ModeAlwaysDeny}; !slices.Contains(modes, c.Authorization.Mode) {
-		wrong("authorization.mode must be one of %s, not %q", strings.Join(modes, ", "), c.Authorization.Mode)
-	}
+	c.Authorization.validate(wrong)
 	c.Terminal.validate(wrong)
 	c.Egress.validate(wrong)
 	c.Gateway.validate(wrong)

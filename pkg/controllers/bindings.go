@@ -14,8 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // administrators makes administrators of the platform administrators of
@@ -57,7 +56,7 @@ func (a *administrators) Reconcile(ctx context.Context, request reconcile.Reques
 	case wanted && err != nil:
 		err := a.client.Create(ctx, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-				iamv1alpha2.LabelUserReference: request.Name, labelAdministrator: iamv1alpha2.GlobalRolePlatformAdmin, iam.LabelManagedBy: kube.FieldManager,
+				iamv1alpha2.LabelUserReference: request.Name, labelAdministrator: iamv1alpha2.GlobalRolePlatformAdmin, reserved.LabelManagedBy: reserved.ManagedByServer,
 			}},
 			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterAdmin},
 			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: request.Name}},
@@ -97,7 +96,7 @@ const interrupted = time.Minute
 func (l *leftovers) setup(run ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(run).Named("leftovers").
 		Watches(&iamv1alpha2.GlobalRoleBinding{}, enqueue(func(object client.Object) []string {
-			if object.GetLabels()[iam.LabelManagedBy] != kube.FieldManager || object.GetLabels()[iamv1alpha2.LabelUserReference] == "" {
+			if object.GetLabels()[reserved.LabelManagedBy] != reserved.ManagedByServer || object.GetLabels()[iamv1alpha2.LabelUserReference] == "" {
 				return nil
 			}
 			return []string{object.GetName()}

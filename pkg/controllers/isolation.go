@@ -20,9 +20,8 @@ import (
 
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
-	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // networkIsolation makes NetworkPolicies of the isolation of workspaces and
@@ -178,7 +177,7 @@ func (n *networkIsolation) report(ctx context.Context, policy *networkv1alpha1.N
 
 func policyMeta(namespace, name string, owner metav1.OwnerReference) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
-		Namespace: namespace, Name: name, Labels: map[string]string{iam.LabelManagedBy: kube.FieldManager}, OwnerReferences: []metav1.OwnerReference{owner},
+		Namespace: namespace, Name: name, Labels: map[string]string{reserved.LabelManagedBy: reserved.ManagedByServer}, OwnerReferences: []metav1.OwnerReference{owner},
 	}
 }
 
@@ -211,7 +210,7 @@ func (n *networkIsolation) keep(ctx context.Context, wanted *networkingv1.Networ
 // madeFor reports whether a NetworkPolicy was made here for an owner of this
 // kind and name. One made for an earlier object of the name is brought up to date.
 func madeFor(policy *networkingv1.NetworkPolicy, owner metav1.OwnerReference) bool {
-	return policy.Labels[iam.LabelManagedBy] == kube.FieldManager && slices.ContainsFunc(policy.OwnerReferences, func(r metav1.OwnerReference) bool {
+	return policy.Labels[reserved.LabelManagedBy] == reserved.ManagedByServer && slices.ContainsFunc(policy.OwnerReferences, func(r metav1.OwnerReference) bool {
 		return r.APIVersion == owner.APIVersion && r.Kind == owner.Kind && r.Name == owner.Name
 	})
 }

@@ -21,9 +21,9 @@ import (
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // byService is the index of NamespaceNetworkPolicies by the services they name.
@@ -91,7 +91,7 @@ func (n *networkIsolation) ofWorkspace(ctx context.Context, workspace client.Obj
 // isolated are the namespaces with a policy that names the addresses of nodes.
 func (n *networkIsolation) isolated(ctx context.Context, _ client.Object) []reconcile.Request {
 	policies := &networkingv1.NetworkPolicyList{}
-	if err := n.client.List(ctx, policies, client.MatchingLabels{iam.LabelManagedBy: kube.FieldManager}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := n.client.List(ctx, policies, client.MatchingLabels{reserved.LabelManagedBy: reserved.ManagedByServer}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
 	var names []string

@@ -22,6 +22,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
@@ -61,6 +62,8 @@ type Controllers struct {
 	RecordRetention time.Duration
 	// Network says how workspaces and projects are isolated.
 	Network config.Network
+	// Names is the register of the platform's namespaces; nil for the built-in one.
+	Names *reserved.Register
 	// Also run while this replica leads.
 	Also []manager.Runnable
 }
@@ -160,7 +163,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 		&administrators{client: cached},
 		&leftovers{client: cached, live: c.Client, now: c.Now},
 		&workspaces{client: cached, ensure: &tenant.Workspaces{Client: cached}, finish: &tenant.Workspaces{Client: c.Client}},
-		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now}},
+		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now, Names: c.Names}},
 		&templates{client: cached, live: c.Client},
 		&quotas{client: cached, quotas: &tenant.Quotas{Client: cached}},
 		&networkIsolation{client: cached, config: c.Network},

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // Place is where a role is given. The zero value is the platform.
@@ -22,10 +22,6 @@ type Place struct {
 	// Workspace and Namespace name one of them; at most one is set.
 	Workspace, Namespace string
 }
-
-// LabelManagedBy marks bindings made by this server. One whose user does not
-// exist was left by a write that was interrupted.
-const LabelManagedBy = "app.kubernetes.io/managed-by"
 
 // Bindings gives roles to users and takes them away, in all four kinds of
 // places. Who may do so is decided before.
@@ -151,7 +147,7 @@ func (b *Bindings) of(ctx context.Context, place Place, user string) ([]binding,
 func (b *Bindings) add(ctx context.Context, place Place, user, role string) error {
 	meta := metav1.ObjectMeta{
 		Namespace: place.Namespace, Name: user + "-" + role,
-		Labels: map[string]string{iamv1alpha2.LabelUserReference: user, LabelManagedBy: kube.FieldManager},
+		Labels: map[string]string{iamv1alpha2.LabelUserReference: user, reserved.LabelManagedBy: reserved.ManagedByServer},
 	}
 	subject := rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}
 	var created client.Object

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // Groups creates and deletes the groups of workspaces, and puts users into
@@ -66,7 +66,7 @@ func membership(workspace, user, group string) *iamv1alpha2.GroupBinding {
 			GenerateName: group + "-" + user + "-",
 			Labels: map[string]string{
 				iamv1alpha2.LabelUserReference: user, iamv1alpha2.LabelGroupReference: group, iamv1alpha2.LabelWorkspace: workspace,
-				LabelManagedBy: kube.FieldManager,
+				reserved.LabelManagedBy: reserved.ManagedByServer,
 			},
 		},
 		GroupRef: iamv1alpha2.GroupReference{APIGroup: iamv1alpha2.GroupName, Kind: "Group", Name: group},

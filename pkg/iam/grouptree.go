@@ -12,14 +12,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // maxGroupDepth bounds how many groups are above one another.
 const maxGroupDepth = 32
 
-// Create creates a group in a workspace. The name of a group is known in all
+// Create creates a group in a workspace. Callers check that the name is not reserved.
+// The name of a group is known in all
 // workspaces: one that bindings or users outside the workspace name already is
 // a *BoundError, unless confirmed says that the caller has all that comes with it.
 func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alpha2.Group, confirmed bool) (*iamv1alpha2.Group, error) {
@@ -32,9 +32,6 @@ func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alph
 	}
 	if name := created.Name + created.GenerateName; len(validation.IsValidLabelValue(strings.TrimRight(name, "-"))) > 0 || name == "" {
 		return nil, status.Invalid("metadata.name", "a name of at most 63 letters, digits, '-' and '.' is required")
-	}
-	if right, owner := reserved.Name(reserved.Group, created.Name); right != reserved.Free {
-		return nil, status.Invalid("metadata.name", "the name %q is reserved for %s", created.Name, owner)
 	}
 	if err := g.place(ctx, workspace, created); err != nil {
 		return nil, err

@@ -20,7 +20,6 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -298,7 +297,7 @@ func (u *Users) Finish(ctx context.Context, name string) error {
 }
 
 // dismiss takes the management of all workspaces from a user: a template that
-// names him would make him an administrator again.
+// names the user would make the user an administrator again.
 func (u *Users) dismiss(ctx context.Context, name string) error {
 	templates := &tenantv1alpha2.WorkspaceTemplateList{}
 	if err := u.Client.List(ctx, templates); err != nil {
@@ -308,17 +307,17 @@ func (u *Users) dismiss(ctx context.Context, name string) error {
 		if templates.Items[n].Spec.Template.Spec.Manager != name {
 			continue
 		}
-		if err := dismissManager(ctx, u.Client, templates.Items[n].Name, name); err != nil {
+		if err := DismissManager(ctx, u.Client, templates.Items[n].Name, name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// dismissManager takes the management of a workspace from a user. The
-// reconciler may write the template at the same time, so that conflicts are
-// retried on the present state.
-func dismissManager(ctx context.Context, c client.Client, workspace, user string) error {
+// DismissManager takes the management of a workspace from a user, unless the
+// workspace is gone or has another manager. The reconciler may write the template at
+// the same time, so that conflicts are retried on the present state.
+func DismissManager(ctx context.Context, c client.Client, workspace, user string) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		template := &tenantv1alpha2.WorkspaceTemplate{}
 		err := c.Get(ctx, client.ObjectKey{Name: workspace}, template)
@@ -354,10 +353,6 @@ func validateName(name string) error {
 	}
 	if len(problems) > 0 {
 		return status.Invalid("metadata.name", "%s", problems[0])
-	}
-	// Names that some users may choose are for callers to decide.
-	if right, owner := reserved.Name(reserved.User, name); right == reserved.ServerOnly {
-		return status.Invalid("metadata.name", "the name %q is reserved for %s", name, owner)
 	}
 	return nil
 }

@@ -66,8 +66,6 @@ func TestCreateUser(t *testing.T) {
 		{"existing", func(u *iamv1alpha2.User) { u.Name = "taken" }, 409, ""},
 		{"no address", func(u *iamv1alpha2.User) { u.Spec.Email = "" }, 0, iamv1alpha2.UserActive},
 		{"a taken address in another case", func(u *iamv1alpha2.User) { u.Spec.Email = "taken@EXAMPLE.com" }, 409, ""},
-		{"a name of this server", func(u *iamv1alpha2.User) { u.Name = "ks-apiserver" }, 422, ""},
-		{"the creator of what came with the platform", func(u *iamv1alpha2.User) { u.Name = "system" }, 422, ""},
 		{"bad address", func(u *iamv1alpha2.User) { u.Spec.Email = "notanemail" }, 400, ""}, // golden 202
 		{"address with a name", func(u *iamv1alpha2.User) { u.Spec.Email = "Jane <jane@example.com>" }, 400, ""},
 		{"taken address", func(u *iamv1alpha2.User) { u.Spec.Email = "taken@example.com" }, 409, ""}, // golden 201

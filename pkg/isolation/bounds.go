@@ -4,10 +4,8 @@ import (
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 )
 
 // Exceeds reports whether a NetworkPolicy may accept traffic the isolation
@@ -34,10 +32,4 @@ func (s State) outside(peer networkingv1.NetworkPolicyPeer) bool {
 		return true
 	}
 	return peer.NamespaceSelector.MatchLabels[iamv1alpha2.LabelWorkspace] != s.Workspace
-}
-
-// Right is the right to turn the isolation of a namespace on and off, in the
-// namespace: that to write its exceptions.
-func Right() rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{Verbs: []string{"update"}, APIGroups: []string{networkv1alpha1.GroupName}, Resources: []string{"namespacenetworkpolicies"}}
 }

@@ -19,14 +19,15 @@ import (
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // Namespace is where ks-apiserver runs and keeps its own objects.
-const Namespace = "kubesphere-system"
+const Namespace = reserved.SystemNamespace
 
 // ControlsNamespace is where KubeSphere 3.x keeps kubeconfigs of users and the
 // pods they run kubectl in, and where gateways are.
-const ControlsNamespace = "kubesphere-controls-system"
+const ControlsNamespace = reserved.ControlsNamespace
 
 // AuthorizedGroup is the group every request forwarded to kube-apiserver is a
 // member of. It is bound to cluster-admin, since what a user may do was decided
@@ -34,7 +35,7 @@ const ControlsNamespace = "kubesphere-controls-system"
 const AuthorizedGroup = "kubesphere:authorized"
 
 // FieldManager is the name kube-apiserver records for what this server writes.
-const FieldManager = "ks-apiserver"
+const FieldManager = reserved.ManagedByServer
 
 // RESTConfig says how to reach kube-apiserver: by a kubeconfig, by the address
 // of a server, by $KUBECONFIG or ~/.kube/config, or, in a pod, by its service

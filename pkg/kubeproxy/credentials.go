@@ -36,8 +36,8 @@ func (p *Proxy) permitSecret(ctx context.Context, who user.Info, before, after *
 		return status.Forbidden(resource, after.GetName(), "a personal access token is no way to further credentials")
 	}
 	if corev1.SecretType(kind) == secretTypeBootstrapToken {
-		missing, err := p.rights.Covers(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
-		if err != nil || len(missing) == 0 {
+		held, err := authz.HoldsAll(ctx, p.rights, who, authz.Scope{Cluster: authz.ThisCluster})
+		if err != nil || held {
 			return err
 		}
 		return status.Forbidden(resource, after.GetName(), "user %q needs all rights in the cluster to write a token that nodes join it with", who.GetName())

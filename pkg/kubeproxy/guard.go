@@ -29,16 +29,15 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Rights decides what somebody may give and see. *authz.RBAC does.
+// Rights decides what users may give and see. *authz.RBAC does.
 type Rights interface {
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
+	authz.RoleRights
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 	Templates(ctx context.Context, kind string, names []string) ([]rbacv1.PolicyRule, error)
 	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
 	HiddenNamespaces(ctx context.Context, who user.Info, action authz.Action) ([]string, error)
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
-	MayNarrow(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	Administers(ctx context.Context, who user.Info) (bool, error)
 	authorizer.UnconditionalAuthorizer
 }
@@ -54,8 +53,8 @@ const (
 // limit of kube-apiserver.
 const maxBody = 3 << 20
 
-// guarded are the resources whose content gives somebody rights. Kubernetes
-// would check that of its own, but sees a member of the authorized group.
+// guarded are the resources whose content gives users rights. Kubernetes checks
+// that itself, but sees a member of the authorized group.
 var guarded = map[schema.GroupResource]bool{
 	{Group: rbacv1.GroupName, Resource: "roles"}:                true,
 	{Group: rbacv1.GroupName, Resource: "clusterroles"}:         true,
@@ -79,10 +78,10 @@ var guarded = map[schema.GroupResource]bool{
 	{Group: groupQuota, Resource: "resourcequotas"}: true,
 }
 
-// secretive are the resources whose objects hold what nobody shall read or
-// write: hashes of passwords and tokens, credentials of clusters, and what users
-// agreed to. Who writes a hash knows a token of whomever the object names. The API
-// below /kapis leaves that out; here they are shown whole, answers to writes included.
+// secretive are the resources whose objects hold secrets: hashes of passwords and
+// tokens, credentials of clusters, and the consents of users. The author of a hash
+// knows a token of the user the object names. The API below /kapis leaves secrets
+// out; here objects are shown whole, answers to writes included.
 var secretive = map[schema.GroupResource]bool{
 	{Group: groupIAM, Resource: "users"}:                   true,
 	{Group: groupIAM, Resource: "sessions"}:                true,
@@ -108,8 +107,8 @@ var trusting = map[schema.GroupResource]bool{
 
 func reads(verb string) bool { return verb == "get" || verb == "list" || verb == "watch" }
 
-// reveal returns nil when somebody may see objects with secrets as they are
-// stored, or say whom this server trusts: who may do everything on the platform.
+// reveal returns nil when a user may see objects with secrets as they are stored,
+// or choose the services this server trusts: an administrator of the platform.
 func (p *Proxy) reveal(ctx context.Context, who user.Info, info *request.Info) error {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	if !secretive[resource] && (!trusting[resource] && !recorded[resource] || reads(info.Verb)) {
@@ -135,9 +134,9 @@ func guards(info *request.Info) bool {
 	return false
 }
 
-// guard returns a write whose outcome the caller may bring about, or why not.
-// What the outcome is only Kubernetes knows, since a patch may be of any kind:
-// it is asked for by a dry run.
+// guard returns a write whose outcome the caller may bring about, or the error to
+// answer with. Kubernetes computes the outcome in a dry run, since a patch may be of
+// any kind.
 func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (*http.Request, error) {
 	before, err := p.before(r, info)
 	if err != nil {

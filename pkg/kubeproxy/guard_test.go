@@ -14,6 +14,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 func parsed(t *testing.T, method, target string) *request.Info {
@@ -96,6 +97,8 @@ func TestPasswordsByTokens(t *testing.T) {
 
 // nothing are the rights of who has none that matter.
 type nothing struct{ Rights }
+
+func (nothing) Names() *reserved.Register { return nil }
 
 func (nothing) Administers(context.Context, user.Info) (bool, error) { return false, nil }
 

@@ -29,23 +29,20 @@ var networkPolicies = map[schema.GroupResource]bool{
 	{Group: "cilium.io", Resource: "ciliumnetworkpolicies"}:       true,
 }
 
-// checkPolicyDeletion refuses to delete the NetworkPolicies that isolate a
-// namespace: one by its name, all of them, or those of a selector.
-func (p *Proxy) checkPolicyDeletion(ctx context.Context, who user.Info, info *request.Info) error {
-	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
-	if p.options.Isolation == nil || info.Namespace == "" || resource.Group != networkingv1.GroupName || !networkPolicies[resource] {
+// isolationPolicies is the resource of the NetworkPolicies that isolate namespaces.
+var isolationPolicies = networkingv1.Resource("networkpolicies")
+
+// permitPolicyDeletion returns nil when a user may delete a NetworkPolicy: one that
+// isolates its namespace takes the right to turn that isolation off.
+func (p *Proxy) permitPolicyDeletion(ctx context.Context, who user.Info, policy *unstructured.Unstructured) error {
+	if p.options.Isolation == nil || !isolation.IsReserved(policy.GetName()) {
 		return nil
 	}
-	switch {
-	case info.Verb == "delete" && isolation.IsReserved(info.Name), info.Verb == "deletecollection":
-	default:
-		return nil
-	}
-	state, err := p.options.Isolation(ctx, info.Namespace)
+	state, err := p.options.Isolation(ctx, policy.GetNamespace())
 	if err != nil || !state.Isolated() {
 		return err
 	}
-	return p.mayExceed(ctx, who, state, resource, info.Name)
+	return p.mayExceed(ctx, who, state, isolationPolicies, policy.GetName())
 }
 
 // permitNetworkPolicy refuses a policy that accepts traffic the isolation of the
@@ -102,18 +99,7 @@ func (p *Proxy) mayExceed(ctx context.Context, who user.Info, state isolation.St
 	if !state.Project {
 		return nil
 	}
-	return p.mayIsolate(ctx, who, state.Namespace, resource, name)
-}
-
-// mayIsolate returns nil when the caller may turn the isolation of a namespace
-// on and off.
-func (p *Proxy) mayIsolate(ctx context.Context, who user.Info, namespace string, resource schema.GroupResource, name string) error {
-	held, err := p.holds(ctx, who, authz.Scope{Namespace: namespace}, isolation.Right())
-	if err != nil || held {
-		return err
-	}
-	return status.Forbidden(resource, name, "user %q cannot update namespacenetworkpolicies.%s in namespace %q, which decides about its network isolation",
-		who.GetName(), networkv1alpha1.GroupName, namespace)
+	return isolation.CheckIsolate(ctx, p.rights, who, state.Namespace, resource, name)
 }
 
 func (p *Proxy) holds(ctx context.Context, who user.Info, scope authz.Scope, rule rbacv1.PolicyRule) (bool, error) {
@@ -122,7 +108,7 @@ func (p *Proxy) holds(ctx context.Context, who user.Info, scope authz.Scope, rul
 }
 
 // isolationChanges reports whether a write of a namespace changes its isolation.
-// In a new one nobody is isolated yet.
+// A new namespace has no isolation yet.
 func isolationChanges(before, after *unstructured.Unstructured) bool {
 	return before != nil && before.GetAnnotations()[networkv1alpha1.AnnotationNetworkIsolation] != after.GetAnnotations()[networkv1alpha1.AnnotationNetworkIsolation]
 }

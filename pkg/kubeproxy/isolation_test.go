@@ -12,6 +12,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // isolator holds the rights to isolate a workspace or a project.
@@ -19,6 +20,10 @@ type isolator struct {
 	Rights
 	workspace, project bool
 }
+
+func (isolator) Administers(context.Context, user.Info) (bool, error) { return false, nil }
+
+func (isolator) Names() *reserved.Register { return nil }
 
 func (i isolator) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
 	held := rules[0].Resources[0] == "workspacetemplates" && scope.Workspace == "w" && i.workspace || rules[0].Resources[0] == "namespacenetworkpolicies" && scope.Namespace == "n" && i.project
@@ -93,29 +98,36 @@ func TestPermitNetworkPolicies(t *testing.T) {
 	}
 }
 
+// TestPolicyDeletion: the policies of isolation are deleted by users who may turn it
+// off, by their names and in collections.
 func TestPolicyDeletion(t *testing.T) {
 	const at = "/apis/networking.k8s.io/v1/namespaces/n/networkpolicies"
+	const reserved, mine = `{"metadata":{"name":"network-isolate","namespace":"n"}}`, `{"metadata":{"name":"mine","namespace":"n"}}`
 	for _, test := range []struct {
 		target   string
+		objects  string // in the collection, or the one of the name
 		isolated bool
 		allowed  bool
 	}{
-		{"DELETE " + at + "/network-isolate", true, false},
-		{"DELETE " + at + "/nsnp-x", true, false},
-		{"DELETE " + at, true, false},
-		{"DELETE /kapis/networking.k8s.io/v1/namespaces/n/networkpolicies/network-isolate", true, false},
-		{"DELETE " + at + "/mine", true, true},
-		{"DELETE " + at + "/network-isolate", false, true},
-		{"DELETE " + at, false, true},
-		{"DELETE /api/v1/namespaces/n/pods", true, true},
-		{"GET " + at, true, true},
+		{"DELETE " + at + "/network-isolate", reserved, true, false},
+		{"DELETE " + at + "/nsnp-x", `{"metadata":{"name":"nsnp-x","namespace":"n"}}`, true, false},
+		{"DELETE " + at, mine + "," + reserved, true, false},
+		{"DELETE " + at + "?labelSelector=a%3Db", mine, true, true},
+		{"DELETE /kapis/networking.k8s.io/v1/namespaces/n/networkpolicies/network-isolate", reserved, true, false},
+		{"DELETE " + at + "/mine", mine, true, true},
+		{"DELETE " + at + "/network-isolate", reserved, false, true},
+		{"DELETE " + at, reserved, false, true},
+		{"DELETE /api/v1/namespaces/n/pods", "", true, true},
+		{"GET " + at, "", true, true},
 	} {
-		method, path, _ := strings.Cut(test.target, " ")
-		p := &Proxy{rights: isolator{}, options: Options{Isolation: func(context.Context, string) (isolation.State, error) {
+		method, target, _ := strings.Cut(test.target, " ")
+		f := newFront(t, (&collection{kind: "NetworkPolicy", objects: test.objects}).serve)
+		f.proxy.rights = isolator{}
+		f.proxy.options.Isolation = func(context.Context, string) (isolation.State, error) {
 			return isolation.State{Namespace: "n", Workspace: "w", WorkspaceWide: test.isolated}, nil
-		}}}
-		if err := p.checkPolicyDeletion(t.Context(), &user.DefaultInfo{Name: "jane"}, parsed(t, method, path)); (err == nil) != test.allowed {
-			t.Errorf("%s, isolated %v: %v", test.target, test.isolated, err)
+		}
+		if code, text := f.send(t, method, target, "", ""); (code == 200) != test.allowed {
+			t.Errorf("%s, isolated %v: %d %s", test.target, test.isolated, code, text)
 		}
 	}
 }

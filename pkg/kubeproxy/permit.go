@@ -16,12 +16,13 @@ import (
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// permit returns nil when somebody may give what an object gives.
+// permit returns nil when a user may give the rights that an object gives.
 func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, before, after *unstructured.Unstructured) error {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	if err := p.permitReserved(ctx, who, resource, before, after); err != nil {
@@ -76,12 +77,12 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		return p.permitNetworkPolicy(ctx, who, info, before, after)
 	case "namespaces":
 		if isolationChanges(before, after) && p.options.Isolation != nil {
-			if err := p.mayIsolate(ctx, who, after.GetName(), resource, after.GetName()); err != nil {
+			if err := isolation.CheckIsolate(ctx, p.rights, who, after.GetName(), resource, after.GetName()); err != nil {
 				return err
 			}
 		}
 		// spec.finalizers: a namespace without any is gone before what is in it,
-		// which then belongs to whoever gets the name.
+		// which then belongs to the next namespace of the name.
 		if before == nil || unchanged(before, after, "spec") {
 			return nil
 		}
@@ -110,15 +111,14 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		}
 		return nil
 	}
-	// Who becomes somebody else, a member of a group, or the manager of a
-	// workspace, may get anything; where there are checks for less, it is at
-	// the APIs below /kapis.
+	// The password of a user, the members of a group and the manager of a workspace
+	// may give any right; the APIs below /kapis check for less than all rights.
 	scope := authz.Scope{}
 	if info.APIGroup == "" {
 		scope.Cluster = authz.ThisCluster
 	}
-	missing, err := p.rights.Covers(ctx, who, scope, authz.Everything())
-	if err != nil || len(missing) == 0 {
+	held, err := authz.HoldsAll(ctx, p.rights, who, scope)
+	if err != nil || held {
 		return err
 	}
 	return status.Forbidden(resource, after.GetName(), "user %q may do this at the API of the platform below /kapis only", who.GetName())
@@ -153,7 +153,7 @@ func (p *Proxy) permitRole(ctx context.Context, who user.Info, resource schema.G
 		if err == nil && failed == nil && sameWorkspace(before, after) && equality.Semantic.DeepEqual(was, rules) && equality.Semantic.DeepEqual(had, names) && iam.SameAggregation(before, after) {
 			return nil
 		}
-		// Who has the role loses what is left out.
+		// Holders of the role lose the rules that are left out.
 		if err := p.rights.MayNarrow(ctx, who, scopeOf(before), resource, before.GetName(), was); err != nil {
 			return err
 		}

@@ -24,9 +24,9 @@ var countsOfServer = []string{
 }
 
 // permitWithinProject refuses objects of a project whose content has an effect
-// outside of it or on what the server enforces in it, unless the caller has all
-// rights in the cluster. Nobody creates a namespace over what is left of an earlier
-// one of its name, whose members would have their roles in the new one.
+// outside of it or on the limits the server enforces in it, unless the caller has all
+// rights in the cluster. A namespace is not created while objects of an earlier one of
+// its name exist, whose members would have their roles in the new one.
 func (p *Proxy) permitWithinProject(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
 	reason := ""
 	switch resource {
@@ -53,8 +53,8 @@ func (p *Proxy) permitWithinProject(ctx context.Context, who user.Info, resource
 	if reason == "" {
 		return nil
 	}
-	missing, err := p.rights.Covers(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
-	if err != nil || len(missing) == 0 {
+	held, err := authz.HoldsAll(ctx, p.rights, who, authz.Scope{Cluster: authz.ThisCluster})
+	if err != nil || held {
 		return err
 	}
 	return status.Forbidden(resource, after.GetName(), "%s, which takes all rights in the cluster", reason)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -17,6 +18,8 @@ type clusterAdmin struct {
 	Rights
 	all bool
 }
+
+func (clusterAdmin) Names() *reserved.Register { return nil }
 
 func (c clusterAdmin) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
 	if c.all && scope.Cluster == authz.ThisCluster {

@@ -127,7 +127,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	if err := p.checkPolicyDeletion(r.Context(), who, info); err != nil {
+	r, err := p.authorizeDeleteOptions(w, r, info, who)
+	if err != nil {
 		status.Write(w, r, err)
 		return
 	}

@@ -17,15 +17,17 @@ var workspaceTemplates = tenantv1alpha2.Resource("workspacetemplates")
 
 // reservedKinds are the kinds of the register of names by resource.
 var reservedKinds = map[schema.GroupResource]reserved.Kind{
-	{Resource: "namespaces"}:                                       reserved.Namespace,
-	{Group: groupTenant, Resource: "workspaces"}:                   reserved.Workspace,
-	{Group: groupTenant, Resource: "workspacetemplates"}:           reserved.Workspace,
-	{Group: groupIAM, Resource: "users"}:                           reserved.User,
-	{Group: groupIAM, Resource: "groups"}:                          reserved.Group,
-	{Group: groupIAM, Resource: "globalroles"}:                     reserved.GlobalRole,
-	{Group: groupIAM, Resource: "workspaceroles"}:                  reserved.WorkspaceRole,
-	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: reserved.ClusterRole,
-	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:        reserved.Role,
+	{Resource: "namespaces"}:                                              reserved.Namespace,
+	{Group: groupTenant, Resource: "workspaces"}:                          reserved.Workspace,
+	{Group: groupTenant, Resource: "workspacetemplates"}:                  reserved.Workspace,
+	{Group: groupIAM, Resource: "users"}:                                  reserved.User,
+	{Group: groupIAM, Resource: "groups"}:                                 reserved.Group,
+	{Group: groupIAM, Resource: "globalroles"}:                            reserved.GlobalRole,
+	{Group: groupIAM, Resource: "workspaceroles"}:                         reserved.WorkspaceRole,
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}:        reserved.ClusterRole,
+	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:               reserved.Role,
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: reserved.ClusterRoleBinding,
+	{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}:        reserved.RoleBinding,
 }
 
 // permitWorkspaceTemplate returns nil when a user may change what reconcilers act on
@@ -65,7 +67,7 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 	if err := authz.CheckFields(ctx, p.rights, who, resource, before, after); err != nil {
 		return err
 	}
-	// Members of a workspace must not get a namespace of the platform.
+	// Members of a workspace have no roles in namespaces of the platform.
 	if resource.Resource == "namespaces" && !sameWorkspace(before, after) {
 		return authz.CheckName(ctx, p.rights, who, reserved.Namespace, resource, after.GetName())
 	}

@@ -12,9 +12,10 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
-// cluster are the rights of who has everything in the cluster, and nothing else
+// clusterRights are the rights of a user with all rights in the cluster, and none
 // on the platform.
 type clusterRights struct{ Rights }
 
@@ -24,6 +25,8 @@ func (clusterRights) Covers(_ context.Context, _ user.Info, scope authz.Scope, r
 	}
 	return rules, nil
 }
+
+func (clusterRights) Names() *reserved.Register { return nil }
 
 func (clusterRights) MayWriteRole(context.Context, user.Info, authz.Scope, schema.GroupResource, string, []rbacv1.PolicyRule) error {
 	return nil

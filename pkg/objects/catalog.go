@@ -6,6 +6,8 @@ import (
 	"github.com/tidwall/gjson"
 	"github.com/tidwall/sjson"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // Catalog is the table of the resource types the engine knows by name.
@@ -174,7 +176,7 @@ func maskSecret(object string) string {
 // keeps in config maps.
 func cleanConfigMap(object string) string {
 	metadata := gjson.Get(object, "metadata")
-	if metadata.Get("namespace").Str != "kubesphere-controls-system" || !strings.HasPrefix(metadata.Get("name").Str, "kubeconfig-") {
+	if metadata.Get("namespace").Str != reserved.ControlsNamespace || !strings.HasPrefix(metadata.Get("name").Str, "kubeconfig-") {
 		return object
 	}
 	for _, field := range []string{"data", "binaryData", lastApplied} {

@@ -3,7 +3,6 @@ package reserved
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,18 +49,15 @@ func (f Field) String() string {
 	return ""
 }
 
-func (f Field) matches(key string) bool {
-	if prefix, found := strings.CutSuffix(f.key, "*"); found {
-		return strings.HasPrefix(key, prefix)
-	}
-	return key == f.key
-}
-
 // serverPrefix is that of the annotations this server keeps on its own objects.
 const serverPrefix = "ks-apiserver.kubesphere.io/*"
 
-// managedBy marks what this server made.
-const managedBy = "app.kubernetes.io/managed-by"
+// madeByServer is the mark of the objects this server makes and brings up to date.
+var madeByServer = Field{place: label, key: LabelManagedBy, value: ManagedByServer, Right: Platform}
+
+// broughtUpToDate says whether kube-apiserver restores its own role or binding when it
+// starts.
+var broughtUpToDate = Field{place: annotation, key: "rbac.authorization.kubernetes.io/autoupdate", Right: Cluster}
 
 // lifetime are the fields by which an object holds up or redirects deletions.
 func lifetime(right Right) []Field {
@@ -77,7 +73,7 @@ var roles = []Field{
 
 // serverMarks say that this server made an object, and what it keeps there.
 var serverMarks = []Field{
-	{place: label, key: managedBy, value: "ks-apiserver", Right: Platform},
+	madeByServer,
 	{place: annotation, key: serverPrefix, Right: Platform},
 }
 
@@ -87,7 +83,7 @@ var memberships = []Field{
 	{place: label, key: iamv1alpha2.LabelUserReference, Right: Platform},
 	{place: label, key: iamv1alpha2.LabelGroupReference, Right: Platform},
 	{place: label, key: iamv1alpha2.LabelIdentityProvider, Right: Platform},
-	{place: label, key: managedBy, value: "ks-apiserver", Right: Platform},
+	madeByServer,
 }
 
 var (
@@ -107,21 +103,28 @@ var fields = map[schema.GroupResource][]Field{
 		{place: label, key: "kubesphere.io/kubefed-host-namespace", Right: Cluster},
 		// What pods may do on the node (CVE-2026-41052).
 		{place: label, key: "pod-security.kubernetes.io/*", Right: Cluster},
-		{place: label, key: managedBy, value: "ks-apiserver", Right: Platform},
+		// Requests in such a namespace get devices that are in use elsewhere (KEP-5018).
+		{place: label, key: "resource.kubernetes.io/admin-access", Right: Cluster},
+		{place: label, key: "resource.k8s.io/admin-access", Right: Cluster}, // before Kubernetes 1.34
+		// The nodes pods are placed on, and the taints they tolerate.
+		{place: annotation, key: "scheduler.alpha.kubernetes.io/*", Right: Cluster},
+		madeByServer,
 		{place: annotation, key: iamv1alpha2.AnnotationCreator, Right: OwnName},
 	}, lifetime(Cluster)...),
 	{Resource: "resourcequotas"}: {
 		// The part of a workspace's quota.
 		{place: label, key: quotav1alpha2.LabelQuota, Right: Cluster},
 	},
-	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:        roles,
-	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: append(slices.Clone(roles), Field{place: label, key: managedBy, value: "ks-apiserver", Right: Platform}),
+	{Group: "rbac.authorization.k8s.io", Resource: "roles"}: roles,
+	// Labels by which cluster roles are aggregated are checked as the rules they give.
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: append(slices.Clone(roles), madeByServer, broughtUpToDate),
 	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: {
+		broughtUpToDate,
 		// Its removal deletes the binding of an administrator.
 		{place: label, key: iamv1alpha2.LabelGlobalRoleReference, Right: Cluster},
 	},
-	{Group: groupIAM, Resource: "globalroles"}:           append(append(slices.Clone(roles), Field{place: label, key: managedBy, value: "ks-apiserver", Right: Platform}), lifetime(Platform)...),
-	{Group: groupIAM, Resource: "workspaceroles"}:        append(append(slices.Clone(roles), Field{place: label, key: managedBy, value: "ks-apiserver", Right: Platform}), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "globalroles"}:           append(append(slices.Clone(roles), madeByServer), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "workspaceroles"}:        append(append(slices.Clone(roles), madeByServer), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "rolebases"}:             append(slices.Clone(roles), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "globalrolebindings"}:    append(slices.Clone(memberships), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "workspacerolebindings"}: append(slices.Clone(memberships), lifetime(Platform)...),
@@ -150,9 +153,9 @@ var fields = map[schema.GroupResource][]Field{
 
 // Changed returns the reserved fields of a resource that differ between two
 // states of an object; before is nil for a new one.
-func Changed(resource schema.GroupResource, before, after metav1.Object) []Field {
+func (r *Register) Changed(resource schema.GroupResource, before, after metav1.Object) []Field {
 	var changed []Field
-	for _, field := range fields[resource] {
+	for _, field := range r.orDefault().fields[resource] {
 		switch field.place {
 		case label:
 			changed = append(changed, field.changedKeys(labelsOf(before), after.GetLabels())...)
@@ -227,9 +230,9 @@ func added(values, others map[string]string) map[string]string {
 
 // keep returns values with the keys of a field as they are in present.
 func (f Field) keep(present, values map[string]string) map[string]string {
-	maps.DeleteFunc(values, func(key, _ string) bool { return f.matches(key) })
+	maps.DeleteFunc(values, func(key, _ string) bool { return matchesPattern(f.key, key) })
 	for key, value := range present {
-		if f.matches(key) {
+		if matchesPattern(f.key, key) {
 			if values == nil {
 				values = make(map[string]string)
 			}
@@ -244,7 +247,9 @@ func (f Field) keep(present, values map[string]string) map[string]string {
 func Unreserved(resource schema.GroupResource, labels, annotations map[string]string) (map[string]string, map[string]string) {
 	labels, annotations = maps.Clone(labels), maps.Clone(annotations)
 	for _, field := range fields[resource] {
-		reserved := func(key, value string) bool { return field.matches(key) && (field.value == "" || field.value == value) }
+		reserved := func(key, value string) bool {
+			return matchesPattern(field.key, key) && (field.value == "" || field.value == value)
+		}
 		switch field.place {
 		case label:
 			maps.DeleteFunc(labels, reserved)
@@ -261,7 +266,7 @@ func (f Field) changedKeys(before, after map[string]string) []Field {
 	keys := make(map[string]bool)
 	for _, values := range []map[string]string{before, after} {
 		for key := range values {
-			if f.matches(key) {
+			if matchesPattern(f.key, key) {
 				keys[key] = true
 			}
 		}

@@ -56,7 +56,7 @@ func TestChanged(t *testing.T) {
 		{"another resource", schema.GroupResource{Resource: "pods"}, nil, owned, nil},
 	} {
 		var got []string
-		for _, field := range Changed(test.resource, test.before, test.after) {
+		for _, field := range Default().Changed(test.resource, test.before, test.after) {
 			got = append(got, field.String())
 		}
 		slices.Sort(got)
@@ -91,7 +91,7 @@ func TestWritten(t *testing.T) {
 		after := Written(present, test.wanted)
 		KeepOmitted(users, present, after, keys...)
 		var got []string
-		for _, field := range Changed(users, present, after) {
+		for _, field := range (*Register)(nil).Changed(users, present, after) {
 			got = append(got, field.String())
 		}
 		if !slices.Equal(got, test.want) {

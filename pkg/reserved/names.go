@@ -1,8 +1,6 @@
 package reserved
 
 import (
-	"strings"
-
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 )
@@ -20,6 +18,9 @@ const (
 	WorkspaceRole Kind = "WorkspaceRole"
 	ClusterRole   Kind = "ClusterRole"
 	Role          Kind = "Role"
+
+	ClusterRoleBinding Kind = "ClusterRoleBinding"
+	RoleBinding        Kind = "RoleBinding"
 )
 
 // Right is the right needed to write a reserved name or field.
@@ -40,24 +41,34 @@ const (
 	ServerOnly
 )
 
-// name is a pattern of reserved names: one name, or a prefix that ends in '*'.
+// String names the right as error messages and documents do.
+func (r Right) String() string {
+	switch r {
+	case OwnName:
+		return "all rights in the cluster, or the name of the caller in a new object"
+	case Cluster:
+		return "all rights in the cluster"
+	case Platform:
+		return "all rights on the platform"
+	case ServerOnly:
+		return "the rights of this server"
+	}
+	return "no further right"
+}
+
+// name is a pattern of reserved names, see matchesPattern.
 type name struct {
 	pattern string
 	right   Right
 	owner   string // of the name, for messages
 }
 
-func (n name) matches(candidate string) bool {
-	if prefix, found := strings.CutSuffix(n.pattern, "*"); found {
-		return strings.HasPrefix(candidate, prefix)
-	}
-	return candidate == n.pattern
-}
-
 const (
 	ofKubernetes = "Kubernetes"
 	ofPlatform   = "the platform"
 	ofServer     = "this server"
+	// ofConfiguration owns the names an installation adds.
+	ofConfiguration = "components of this installation"
 )
 
 // names are the reserved names by kind. The first pattern that matches counts.
@@ -69,6 +80,10 @@ var names = map[Kind][]name{
 		{"kube-*", Cluster, ofKubernetes},
 		{"kubesphere", Platform, ofPlatform},
 		{"kubesphere-*", Platform, ofPlatform},
+		// Components of the platform that the console shows.
+		{"openpitrix-system", Cluster, ofPlatform},
+		{"istio-system", Cluster, ofPlatform},
+		{"porter-system", Cluster, ofPlatform},
 	},
 	Workspace: {
 		{tenantv1alpha2.SystemWorkspace, ServerOnly, ofPlatform},
@@ -129,22 +144,15 @@ var names = map[Kind][]name{
 		{"system:*", Cluster, ofKubernetes},
 		{"kubesphere:*", Platform, ofPlatform},
 	},
-}
-
-// Name returns the right that giving an object of a kind the name takes, and
-// who the name belongs to: Free and "" for a name that is not reserved.
-func Name(kind Kind, candidate string) (right Right, owner string) {
-	candidate = strings.ToLower(candidate)
-	for _, reserved := range names[kind] {
-		if reserved.matches(candidate) {
-			return reserved.right, reserved.owner
-		}
-	}
-	return Free, ""
-}
-
-// IsReserved reports whether a name is one users may not choose.
-func IsReserved(kind Kind, candidate string) bool {
-	right, _ := Name(kind, candidate)
-	return right != Free
+	ClusterRoleBinding: {
+		{"cluster-admin", Cluster, ofKubernetes},
+		// It lets the requests this server forwards through.
+		{"kubesphere-authorized", Platform, ofServer},
+		{"system:*", Cluster, ofKubernetes},
+		{"kubesphere:*", Platform, ofPlatform},
+	},
+	RoleBinding: {
+		{"system:*", Cluster, ofKubernetes},
+		{"kubesphere:*", Platform, ofPlatform},
+	},
 }

@@ -20,8 +20,8 @@ func TestName(t *testing.T) {
 		{ClusterRole, "kubesphere:rules:x", Platform}, {ClusterRole, "system:node", Cluster}, {ClusterRole, "mine", Free},
 		{Role, "role-template-x", Cluster}, {Role, "operator", Free}, {"Other", "default", Free},
 	} {
-		got, owner := Name(test.kind, test.name)
-		if got != test.want || (owner == "") != (test.want == Free) || IsReserved(test.kind, test.name) != (test.want != Free) {
+		got, owner := Default().Name(test.kind, test.name)
+		if got != test.want || (owner == "") != (test.want == Free) || (*Register)(nil).IsReserved(test.kind, test.name) != (test.want != Free) {
 			t.Errorf("%s %q: %v of %q, want %v", test.kind, test.name, got, owner, test.want)
 		}
 	}

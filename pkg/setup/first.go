@@ -19,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // Names of what the first start creates.
@@ -151,5 +152,5 @@ func (s *Setup) create(ctx context.Context, object client.Object) error {
 }
 
 func ours(name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: kube.Namespace, Name: name, Labels: map[string]string{managedBy: managedByValue}}
+	return metav1.ObjectMeta{Namespace: kube.Namespace, Name: name, Labels: map[string]string{reserved.LabelManagedBy: reserved.ManagedByServer}}
 }

@@ -27,12 +27,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
-)
-
-// managedBy marks what this server made and may bring up to date.
-const (
-	managedBy      = "app.kubernetes.io/managed-by"
-	managedByValue = kube.FieldManager
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // parallel bounds how many objects are written at a time: a server that starts
@@ -52,7 +47,9 @@ type Setup struct {
 	// Acting writes what this server is not the owner of, such as cluster roles,
 	// as one whose requests were authorized.
 	Acting client.Client
-	// AdminPassword is what user admin gets; one is generated when it is empty.
+	// Names is the register of the platform's namespaces; nil for the built-in one.
+	Names *reserved.Register
+	// AdminPassword is the password of user admin; one is generated when it is empty.
 	AdminPassword config.Secret
 	// ConfiguredClients are the OAuth clients of the configuration.
 	ConfiguredClients []config.Client
@@ -178,7 +175,7 @@ func (s *Setup) roles(ctx context.Context) error {
 // suffice to do it here: then there is nothing to do.
 func (s *Setup) authorized(ctx context.Context) error {
 	err := s.create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "kubesphere-authorized", Labels: map[string]string{managedBy: managedByValue}},
+		ObjectMeta: metav1.ObjectMeta{Name: "kubesphere-authorized", Labels: map[string]string{reserved.LabelManagedBy: reserved.ManagedByServer}},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: kube.AuthorizedGroup}},
 	})
@@ -211,7 +208,7 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 		if err != nil {
 			return client.IgnoreNotFound(err)
 		}
-	case err == nil && found.GetLabels()[managedBy] != managedByValue:
+	case err == nil && found.GetLabels()[reserved.LabelManagedBy] != reserved.ManagedByServer:
 		slog.DebugContext(ctx, "left as it was found", "kind", object.GetKind(), "name", object.GetName())
 		return nil
 	case err != nil && !apierrors.IsNotFound(err):
@@ -221,7 +218,7 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 		if labels == nil {
 			labels = make(map[string]string)
 		}
-		labels[managedBy] = managedByValue
+		labels[reserved.LabelManagedBy] = reserved.ManagedByServer
 		object.SetLabels(labels)
 	}
 	annotations := object.GetAnnotations()

@@ -25,6 +25,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // newCluster is a Kubernetes that establishes definitions when they are read.
@@ -136,7 +137,7 @@ func TestFirstStart(t *testing.T) {
 
 	// A later start changes nothing that a person changed.
 	role := get(t, c, "", iamv1alpha2.GlobalRolePlatformAdmin, &iamv1alpha2.GlobalRole{})
-	delete(role.Labels, managedBy)
+	delete(role.Labels, reserved.LabelManagedBy)
 	role.Rules = nil
 	if err := c.Update(t.Context(), role); err != nil {
 		t.Fatal(err)

@@ -13,7 +13,6 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
@@ -74,7 +73,7 @@ func (s *Setup) systemTemplate(ctx context.Context) (*tenantv1alpha2.WorkspaceTe
 	return template, s.Client.Get(ctx, client.ObjectKeyFromObject(template), template)
 }
 
-// systemNamespaces labels the namespaces with reserved names that belong to no
+// systemNamespaces labels the namespaces of the platform that belong to no
 // workspace.
 func (s *Setup) systemNamespaces(ctx context.Context) error {
 	all := &corev1.NamespaceList{}
@@ -84,7 +83,7 @@ func (s *Setup) systemNamespaces(ctx context.Context) error {
 	var problems []error
 	for n := range all.Items {
 		namespace := &all.Items[n]
-		if namespace.Labels[iamv1alpha2.LabelWorkspace] != "" || namespace.DeletionTimestamp != nil || !reserved.IsReserved(reserved.Namespace, namespace.Name) {
+		if namespace.Labels[iamv1alpha2.LabelWorkspace] != "" || namespace.DeletionTimestamp != nil || !s.Names.IsPlatformNamespace(namespace.Name) {
 			continue
 		}
 		before := namespace.DeepCopy()

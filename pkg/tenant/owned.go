@@ -15,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -108,13 +107,10 @@ var remains = []schema.GroupVersionKind{
 	batchv1.SchemeGroupVersion.WithKind("CronJob"), batchv1.SchemeGroupVersion.WithKind("Job"),
 }
 
-// namespaceNameFree refuses a reserved name, and one under which objects of an
-// earlier namespace are still stored: whoever had roles there would have them in
-// the new project.
+// namespaceNameFree refuses the name of a namespace that exists, and one under which
+// objects of an earlier namespace are still stored: users with roles there would have
+// them in the new project.
 func (p *Projects) namespaceNameFree(ctx context.Context, name string) error {
-	if right, owner := reserved.Name(reserved.Namespace, name); right != reserved.Free {
-		return status.Invalid("metadata.name", "the name %q is reserved for %s", name, owner)
-	}
 	if err := p.Client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{}); err == nil {
 		return apierrors.NewAlreadyExists(resourceNamespaces, name)
 	} else if !apierrors.IsNotFound(err) {

@@ -46,8 +46,6 @@ func TestWorkspaceNames(t *testing.T) {
 		code            int32 // 0 when it works
 	}{
 		{"free", "crew", nil, 0},
-		{"of the platform", "system-workspace", nil, 422},
-		{"of roles of the platform", "platform", nil, 422},
 		{"a role of another workspace", "crew", []client.Object{role("crew-admin", "w1")}, 409},
 		{"another of its roles", "crew", []client.Object{role("crew-viewer", "w1")}, 409},
 		{"a role of none", "crew", []client.Object{role("crew-admin", "")}, 409},
@@ -125,7 +123,6 @@ func TestProjectNames(t *testing.T) {
 		code          int32 // 0 when it works
 	}{
 		{"free", "py1", nil, 0},
-		{"of Kubernetes", "kube-tenant", nil, 422}, {"of the platform", "kubesphere-terminals", nil, 422}, {"the default", "default", nil, 422},
 		{"a namespace", "py1", &corev1.Namespace{ObjectMeta: meta("", "py1", "w1")}, 409},
 		{"a binding", "py1", &rbacv1.RoleBinding{ObjectMeta: meta("py1", "wadmin-admin", "")}, 409},
 		{"a role", "py1", &rbacv1.Role{ObjectMeta: meta("py1", "x", "")}, 409},

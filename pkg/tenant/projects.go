@@ -24,12 +24,14 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Projects creates, changes and deletes the namespaces of workspaces. Who may
-// do so is decided before.
+// Projects creates, changes and deletes the namespaces of workspaces. Callers
+// authorize the requests and check reserved names.
 type Projects struct {
 	Client   client.Client
 	Bindings *iam.Bindings
 	Now      func() time.Time
+	// Names is the register of reserved names; nil for the built-in one.
+	Names *reserved.Register
 }
 
 // ErrNoCreator means that who created a namespace is not there, and may come:
@@ -186,7 +188,7 @@ const roleAdmin = "admin"
 // role itself is there.
 func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespace, roles []base) error {
 	creator := namespace.Annotations[iamv1alpha2.AnnotationCreator]
-	if creator == "" || namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name || reserved.IsReserved(reserved.Namespace, namespace.Name) ||
+	if creator == "" || namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name || p.Names.IsPlatformNamespace(namespace.Name) ||
 		!slices.ContainsFunc(roles, func(one base) bool { return projectRole(&one, namespace.Name).Name == roleAdmin }) {
 		return nil
 	}

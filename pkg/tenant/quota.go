@@ -18,8 +18,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -212,7 +211,7 @@ func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuot
 		part := &corev1.ResourceQuota{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: namespace, Name: partName(quota.Name),
-				Labels: map[string]string{LabelQuota: quota.Name, iam.LabelManagedBy: kube.FieldManager},
+				Labels: map[string]string{LabelQuota: quota.Name, reserved.LabelManagedBy: reserved.ManagedByServer},
 			},
 			Spec: spec,
 		}

@@ -18,13 +18,14 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Workspaces creates, changes and deletes workspaces. What people write is the
+// Workspaces creates, changes and deletes workspaces. Users write the
 // WorkspaceTemplate; the Workspace, its roles and the binding of its manager
-// follow. Who may do so is decided before.
+// follow. Callers authorize the requests and check reserved names.
 type Workspaces struct {
 	Client client.Client
 }
@@ -37,7 +38,7 @@ func (w *Workspaces) Get(ctx context.Context, name string) (*tenantv1alpha2.Work
 }
 
 // Create creates a workspace with everything that belongs to it. Without a
-// manager in the template, who creates it manages it.
+// manager in the template, its creator manages it.
 func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.WorkspaceTemplate, creator string) (*tenantv1alpha2.WorkspaceTemplate, error) {
 	created := &tenantv1alpha2.WorkspaceTemplate{
 		ObjectMeta: metav1.ObjectMeta{
@@ -51,9 +52,6 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	delete(created.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
 	if problems := validation.IsDNS1123Label(created.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
-	}
-	if right, owner := reserved.Name(reserved.Workspace, created.Name); right == reserved.ServerOnly {
-		return nil, status.Invalid("metadata.name", "the name %q is reserved for %s", created.Name, owner)
 	}
 	manager := &created.Spec.Template.Spec.Manager
 	if *manager == "" {
@@ -70,7 +68,7 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 		return nil, err
 	}
 	// Objects may carry the label of a workspace there is not, or names derived
-	// from its name. They must not fall to whoever creates it.
+	// from its name. They must not fall to its creator.
 	if err := w.nameFree(ctx, created.Name); err != nil {
 		return nil, err
 	}
@@ -120,16 +118,9 @@ func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	return updated, w.settle(ctx, updated)
 }
 
-// Dismiss takes the management of a workspace from a user, if it is his.
+// Dismiss takes the management of a workspace from a user, see iam.DismissManager.
 func (w *Workspaces) Dismiss(ctx context.Context, workspace, user string) error {
-	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		found, err := w.Get(ctx, workspace)
-		if err != nil || found.Spec.Template.Spec.Manager != user {
-			return client.IgnoreNotFound(err)
-		}
-		found.Spec.Template.Spec.Manager = ""
-		return w.Client.Update(ctx, found)
-	})
+	return iam.DismissManager(ctx, w.Client, workspace, user)
 }
 
 // Namespaces are the names of the namespaces of a workspace.

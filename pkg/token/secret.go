@@ -13,6 +13,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // secretKey is the key of the Secret that holds the signing keys.
@@ -125,7 +127,7 @@ func (s *SecretKeys) write(ctx context.Context, secret *corev1.Secret, keys Keys
 	if missing {
 		secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
 			Namespace: s.Namespace, Name: s.Name,
-			Labels: map[string]string{"app.kubernetes.io/managed-by": "ks-apiserver"},
+			Labels: map[string]string{reserved.LabelManagedBy: reserved.ManagedByServer},
 		}}
 	}
 	if secret.Data == nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 var update = flag.Bool("update", false, "write the table anew")
@@ -220,7 +221,7 @@ func example(path string) string {
 // TestMatrix compares the decisions about all requests with the table.
 func TestMatrix(t *testing.T) {
 	groups := app.Routes()
-	decide := app.Authorizer(groups, &authz.RBAC{Source: world(t), Platform: authz.NewPlatform("kubesphere-terminals")})
+	decide := app.Authorizer(groups, &authz.RBAC{Source: world(t), Platform: authz.NewPlatform(reserved.New(reserved.Options{CredentialNamespaces: []string{"kubesphere-terminals"}}))})
 	requests := map[string]string{} // examples by what is shown
 	for name := range virtualVerbs {
 		requests[name] = name

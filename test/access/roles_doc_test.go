@@ -14,6 +14,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/app"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
@@ -133,7 +134,7 @@ func holder(base rights, groups []route.Group, scope scopeOfRoles, role builtIn)
 		held.Namespace, binding.Namespace = scope.place, scope.place
 		add(&all.Roles.Items, &all.RoleBindings.Items)
 	}
-	return app.Authorizer(groups, &authz.RBAC{Source: rights{all}, Platform: authz.NewPlatform("kubesphere-terminals")})
+	return app.Authorizer(groups, &authz.RBAC{Source: rights{all}, Platform: authz.NewPlatform(reserved.New(reserved.Options{CredentialNamespaces: []string{"kubesphere-terminals"}}))})
 }
 
 // TestRolesPage: the reference says what the manifests and the authorizer do.

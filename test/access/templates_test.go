@@ -13,7 +13,7 @@ import (
 // TestTemplatesAreGiven: who has everything in a scope makes roles of all templates
 // of it, so that none names a power, and makes no role that does.
 func TestTemplatesAreGiven(t *testing.T) {
-	rights := &authz.RBAC{Source: world(t), Platform: authz.NewPlatform()}
+	rights := &authz.RBAC{Source: world(t), Platform: authz.NewPlatform(nil)}
 	administrators := map[string]struct {
 		name  string
 		scope authz.Scope

@@ -157,7 +157,7 @@ func (a *Accounts) create(ctx context.Context, provider *identity.Provider, who 
 		wanted.Spec.DisplayName = who.Username
 	}
 	iam.Identify(wanted, provider.Name, who.Subject)
-	if reserved.IsReserved(reserved.User, name) {
+	if reserved.Default().IsReserved(reserved.User, name) {
 		slog.WarnContext(ctx, "Refused a reserved name from an identity provider", "provider", provider.Name, "name", name)
 		return nil, identity.ErrNotMapped
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -35,14 +36,6 @@ type Nodes struct {
 type Health struct {
 	Components []Component `json:"kubesphereStatus" description:"The services of the system."`
 	Nodes      Nodes       `json:"nodeStatus" description:"The nodes."`
-}
-
-// Namespaces are those of the system, in the order they are listed.
-func Namespaces() []string {
-	return []string{
-		"kubesphere-system", "kubesphere-logging-system", "kubesphere-monitoring-system", "openpitrix-system",
-		"kube-system", "istio-system", "kubesphere-devops-system", "porter-system",
-	}
 }
 
 // Handler serves the health of the system.
@@ -122,7 +115,7 @@ func (h *Handler) health(w http.ResponseWriter, r *http.Request) error {
 // namespace.
 func (h *Handler) components(ctx context.Context) ([]Component, error) {
 	all := []Component{}
-	for _, namespace := range Namespaces() {
+	for _, namespace := range reserved.ComponentNamespaces() {
 		services, err := h.items(ctx, "services", namespace)
 		if err != nil {
 			return nil, err

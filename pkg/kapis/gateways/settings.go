@@ -39,8 +39,8 @@ func (h *Handler) checkSettings(ctx context.Context, present, wanted *unstructur
 	if !found {
 		who = &user.DefaultInfo{Name: user.Anonymous}
 	}
-	missing, err := h.Rights.Covers(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, authz.Everything())
-	if err != nil || len(missing) == 0 {
+	held, err := authz.HoldsAll(ctx, h.Rights, who, authz.Scope{Cluster: authz.ThisCluster})
+	if err != nil || held {
 		return err
 	}
 	return status.Forbidden(kind.GroupVersion().WithResource("gateways").GroupResource(), wanted.GetName(), "%s reaches beyond the project, which takes all rights in the cluster", offending)

@@ -60,6 +60,9 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
+	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Group, iamv1alpha2.Resource("groups"), reserved.NameOf(wanted.Name, wanted.GenerateName)); err != nil {
+		return err
+	}
 	if err := h.checkGroupFields(r, nil, wanted); err != nil {
 		return err
 	}

@@ -59,9 +59,9 @@ type Roles interface {
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 }
 
-// Rights decides what a caller may do to others. *authz.RBAC does.
+// Rights decides about actions on other users. *authz.RBAC does.
 type Rights interface {
-	authz.Coverer
+	authz.NameChecker
 	FindExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error)
 }
 
@@ -76,10 +76,10 @@ type Passwords interface {
 	Authenticate(ctx context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error)
 }
 
-// Managers knows the managers of workspaces, who are members as long as they
+// Managers changes the managers of workspaces, who are members as long as they
 // are managers.
 type Managers interface {
-	// Dismiss takes the management of a workspace from a user, if it is his.
+	// Dismiss takes the management of a workspace from a user who has it.
 	Dismiss(ctx context.Context, workspace, user string) error
 	// Namespaces are the names of the namespaces of a workspace.
 	Namespaces(ctx context.Context, workspace string) ([]string, error)

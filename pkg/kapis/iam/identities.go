@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity/mapping"
@@ -160,8 +161,8 @@ func (h *Handler) unlinkIdentity(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// register creates the account of somebody an identity provider knows. Who
-// that is comes from the token, what may be chosen from the body.
+// register creates the account of a person an identity provider knows. The token
+// says the identity, the body the fields the person may choose.
 func (h *Handler) register(w http.ResponseWriter, r *http.Request, wanted *iamv1alpha2.User) error {
 	name, subject, err := mapping.Registration(caller(r).GetExtra())
 	if err != nil {
@@ -182,13 +183,13 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, wanted *iamv1
 	}}
 	chosen.Name = wanted.Name
 	iam.Identify(chosen, name, subject)
-	if reserved.IsReserved(reserved.User, wanted.Name) {
-		return status.Invalid("metadata.name", "the name %q is reserved", wanted.Name)
+	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.User, iamv1alpha2.Resource("users"), wanted.Name); err != nil {
+		return err
 	}
 	created, err := h.Users.Create(kube.AsServer(r.Context()), chosen, "")
 	if err != nil {
 		if apierrors.IsAlreadyExists(err) {
-			return status.New(http.StatusConflict, "AlreadyExists", "the name %s belongs to somebody else", wanted.Name)
+			return status.New(http.StatusConflict, "AlreadyExists", "the name %s belongs to another user", wanted.Name)
 		}
 		return err
 	}

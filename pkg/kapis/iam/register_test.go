@@ -7,12 +7,14 @@ import (
 	"testing"
 	"time"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
@@ -43,7 +45,14 @@ func (k known) Linked(_ context.Context, _, subject string) ([]string, error) {
 	return nil, nil
 }
 
-// TestRegister: who somebody is comes from the token, whatever the body says.
+// noRights are those of a person who has no account yet.
+type noRights struct{ smallRights }
+
+func (noRights) Covers(_ context.Context, _ user.Info, _ authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	return rules, nil
+}
+
+// TestRegister: the identity comes from the token, whatever the body says.
 func TestRegister(t *testing.T) {
 	jane := map[string][]string{"idp": {"them"}, "uid": {"4711"}, "username": {"jane"}, "email": {"jane@example.com"}}
 	const good = `{"metadata":{"name":"jane"},"spec":{"email":"jane@example.com","lang":"en"}}`
@@ -58,7 +67,8 @@ func TestRegister(t *testing.T) {
 			"spec":{"email":"jane@example.com","lang":"en","groups":["admins"]},"status":{"state":"Disabled"}}`, jane, 0},
 		{"with a password", `{"metadata":{"name":"jane"},"spec":{"email":"jane@example.com","password":"P@88w0rd"}}`, jane, 422},
 		{"the name of somebody", `{"metadata":{"name":"taken"},"spec":{"email":"jane@example.com"}}`, jane, 409},
-		{"a name that is none", `{"metadata":{"name":"system:admin"},"spec":{"email":"jane@example.com"}}`, jane, 422},
+		{"a name that is none", `{"metadata":{"name":"system:admin"},"spec":{"email":"jane@example.com"}}`, jane, 403},
+		{"the name of the administrator", `{"metadata":{"name":"admin"},"spec":{"email":"jane@example.com"}}`, jane, 403},
 		{"the address of somebody", `{"metadata":{"name":"jane"},"spec":{"email":"taken@example.com"}}`, jane, 409},
 		{"a second time", good, map[string][]string{"idp": {"them"}, "uid": {"taken"}}, 409},
 		{"nobody", good, nil, 403},
@@ -74,7 +84,7 @@ func TestRegister(t *testing.T) {
 			}
 			c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(&iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "taken"}}).Build()
 			all := known{"them": identity.MappingAuto, "lookup": identity.MappingLookup}
-			h := &Handler{Providers: all, Users: &iam.Users{Client: c, Bindings: &iam.Bindings{Client: c}, Emails: all, Identities: all, Now: time.Now}}
+			h := &Handler{Providers: all, Users: &iam.Users{Client: c, Bindings: &iam.Bindings{Client: c}, Emails: all, Identities: all, Now: time.Now}, Rights: noRights{smallRights{}}}
 			r := httptest.NewRequest("POST", prefix+"/users", strings.NewReader(test.body))
 			r.Header.Set("Content-Type", "application/json")
 			who := &user.DefaultInfo{Name: identity.PreRegistration, Extra: test.extra}

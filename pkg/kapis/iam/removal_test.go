@@ -17,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -25,6 +26,8 @@ import (
 type smallRights struct{}
 
 func (smallRights) NameRoles(_ context.Context, _ string, _ authz.Scope, err error) error { return err }
+
+func (smallRights) Names() *reserved.Register { return nil }
 
 func (smallRights) MayRevoke(_ context.Context, _ user.Info, _ authz.Scope, ref rbacv1.RoleRef) error {
 	if ref.Name == "admin" {

@@ -2,6 +2,7 @@ package roles
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"maps"
@@ -12,12 +13,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
@@ -64,6 +67,9 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			}
 			object, err := k.binding(at, &wanted[n])
 			if err != nil {
+				return err
+			}
+			if err := h.checkBindingName(r.Context(), who, &k, reserved.NameOf(object.GetName(), object.GetGenerateName())); err != nil {
 				return err
 			}
 			// The labels that the server sets are not the client's choice.
@@ -183,11 +189,19 @@ func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error 
 	}
 }
 
-// mayRevoke refuses to let the caller delete a binding that gives others more
-// than the caller has.
+// checkBindingName returns an error when the name of a binding is reserved.
+func (h *Handler) checkBindingName(ctx context.Context, who user.Info, k *kind, name string) error {
+	return authz.CheckName(ctx, h.Rights, who, reserved.Kind(k.Kind+"Binding"), k.bindingGroupResource(), name)
+}
+
+// mayRevoke refuses to let the caller delete a binding with a reserved name, or one
+// that gives other users more than the caller holds.
 func (h *Handler) mayRevoke(r *http.Request, k *kind, object *unstructured.Unstructured) error {
 	who, err := caller(r)
 	if err != nil {
+		return err
+	}
+	if err := h.checkBindingName(r.Context(), who, k, object.GetName()); err != nil {
 		return err
 	}
 	var stored binding

@@ -23,9 +23,9 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// Rights decides what somebody may do and give. *authz.RBAC does.
+// Rights decides what users may do and give. *authz.RBAC does.
 type Rights interface {
-	authz.Coverer
+	authz.NameChecker
 	Rules(ctx context.Context, who user.Info, scope authz.Scope) ([]rbacv1.PolicyRule, error)
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error

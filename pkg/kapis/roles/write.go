@@ -56,13 +56,13 @@ func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error 
 		if object.GetName() == "" && object.GetGenerateName() == "" {
 			return status.Invalid("metadata.name", "Required value: name or generateName is required")
 		}
-		if err := authz.CheckName(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), object.GetName()+generated(object)); err != nil {
+		if err := authz.CheckName(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), reserved.NameOf(object.GetName(), object.GetGenerateName())); err != nil {
 			return err
 		}
 		// What holds up or redirects the deletion of a role is the server's.
 		object.SetFinalizers(nil)
 		object.SetOwnerReferences(nil)
-		// Who came with the platform is not for the client to say.
+		// Clients do not choose the creator of roles that came with the platform.
 		if creator := object.GetAnnotations()[iamv1alpha2.AnnotationCreator]; creator == "" || creator == iamv1alpha2.CreatorSystem {
 			annotate(object, iamv1alpha2.AnnotationCreator, who.GetName())
 		}
@@ -151,12 +151,7 @@ func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err != nil {
 			return err
 		}
-		// The platform counts on the roles with reserved names, also those without rules.
-		if err := authz.CheckName(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), object.GetName()); err != nil {
-			return err
-		}
-		// Who has the role loses it.
-		if err := h.mayNarrow(r, &k, object); err != nil {
+		if err := authz.CheckRoleDeletion(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.scope(placeOf(r)), k.groupResource(), object, rulesOf(object)); err != nil {
 			return err
 		}
 		// The one that was looked at, and not another of its name.
@@ -227,17 +222,22 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 }
 
 // mayNarrow refuses to let the caller take rules from a role that the caller does
-// not have.
+// not hold.
 func (h *Handler) mayNarrow(r *http.Request, k *kind, role *unstructured.Unstructured) error {
 	who, err := caller(r)
 	if err != nil {
 		return err
 	}
+	return h.Rights.MayNarrow(r.Context(), who, k.scope(placeOf(r)), k.groupResource(), role.GetName(), rulesOf(role))
+}
+
+// rulesOf returns the rules a role gives: none if they cannot be read.
+func rulesOf(role *unstructured.Unstructured) []rbacv1.PolicyRule {
 	rules, err := iam.Given(role)
 	if err != nil {
-		return nil //nolint:nilerr // what cannot be read gives nothing
+		return nil
 	}
-	return h.Rights.MayNarrow(r.Context(), who, k.scope(placeOf(r)), k.groupResource(), role.GetName(), rules)
+	return rules
 }
 
 // printable is a name of a client's choice as it may be in a header.
@@ -248,14 +248,6 @@ func printable(name string) string {
 		}
 		return c
 	}, name[:min(len(name), 253)])
-}
-
-// generated is the prefix of a name that Kubernetes completes.
-func generated(object *unstructured.Unstructured) string {
-	if object.GetName() != "" {
-		return ""
-	}
-	return object.GetGenerateName()
 }
 
 // aggregate sets the rules of a role to those of its templates, and returns the

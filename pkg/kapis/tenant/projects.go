@@ -16,7 +16,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// seesNamespaces is what one has to be allowed to see a namespace.
+// seesNamespaces is the action that has to be allowed to see a namespace.
 func seesNamespaces() authz.Action { return authz.Action{Verb: "list", Resource: "namespaces"} }
 
 // listNamespaces lists the namespaces the caller may see: all of them, or
@@ -56,6 +56,9 @@ func (h *Handler) getNamespace(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) createNamespace(w http.ResponseWriter, r *http.Request) error {
 	wanted := &corev1.Namespace{}
 	if err := route.ReadJSON(r, wanted); err != nil {
+		return err
+	}
+	if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Namespace, namespaces, wanted.Name); err != nil {
 		return err
 	}
 	if err := h.mayLabel(r, nil, wanted); err != nil {
@@ -117,7 +120,7 @@ func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, prese
 		if err := h.mayMove(r, from, to); err != nil {
 			return err
 		}
-		// The members of the workspace would rule in a namespace of the platform.
+		// The members of the workspace would have roles in a namespace of the platform.
 		if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Namespace, namespaces, wanted.Name); err != nil {
 			return err
 		}

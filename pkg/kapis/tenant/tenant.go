@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -50,10 +49,10 @@ type Handler struct {
 	Prices config.Metering
 }
 
-// Rights says what a caller may do and see. *authz.RBAC does.
+// Rights decides what callers may do and see. *authz.RBAC does.
 type Rights interface {
+	authz.NameChecker
 	Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error)
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
 	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
 	VisibleWorkspaces(ctx context.Context, who user.Info) (authz.Visible, error)
 }
@@ -231,19 +230,14 @@ func withValue(values map[string]string, key string, from map[string]string) map
 	return values
 }
 
-// mayIsolate refuses to let the caller turn the network isolation of a namespace
-// on or off who may not write its exceptions.
+// mayIsolate refuses to turn the network isolation of a namespace on or off unless
+// the caller may write its exceptions.
 func (h *Handler) mayIsolate(r *http.Request, before, after *corev1.Namespace) error {
 	const annotation = networkv1alpha1.AnnotationNetworkIsolation
 	if before.Annotations[annotation] == after.Annotations[annotation] {
 		return nil
 	}
-	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{Namespace: after.Name}, []rbacv1.PolicyRule{isolation.Right()})
-	if err != nil || len(missing) == 0 {
-		return err
-	}
-	return status.Forbidden(tenantv1alpha2.Resource("namespaces"), after.Name, "user %q cannot update namespacenetworkpolicies.%s in namespace %q, which decides about its network isolation",
-		caller(r).GetName(), networkv1alpha1.GroupName, after.Name)
+	return isolation.CheckIsolate(r.Context(), h.Rights, caller(r), after.Name, namespaces, after.Name)
 }
 
 // handler lets errors of an unreachable Kubernetes be 503.

@@ -13,16 +13,12 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// labelManagedBy marks the namespace this server made or took over. It takes all
-// rights on the platform to set it.
-const labelManagedBy = "app.kubernetes.io/managed-by"
-
 // ownNamespace makes sure that the namespace of the pods is there and this
-// server's: who has a role in it could read the tokens in the pods. One without
+// server's: users with a role in it could read the tokens in the pods. One without
 // our label, as earlier versions made it, is taken over unless it is or was a
 // project or gives roles.
 func (k *Kubectl) ownNamespace(ctx context.Context) error {
@@ -30,7 +26,7 @@ func (k *Kubectl) ownNamespace(ctx context.Context) error {
 	err := k.Client.Get(ctx, client.ObjectKey{Name: k.Namespace}, namespace)
 	if apierrors.IsNotFound(err) {
 		err = k.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: k.Namespace, Labels: map[string]string{
-			"pod-security.kubernetes.io/enforce": "restricted", labelManagedBy: kube.FieldManager, iamv1alpha2.LabelWorkspace: tenantv1alpha2.SystemWorkspace,
+			"pod-security.kubernetes.io/enforce": "restricted", reserved.LabelManagedBy: reserved.ManagedByServer, iamv1alpha2.LabelWorkspace: tenantv1alpha2.SystemWorkspace,
 		}}})
 		if apierrors.IsAlreadyExists(err) {
 			return status.Unavailable(1, "the namespace %s is being created", k.Namespace)
@@ -44,7 +40,7 @@ func (k *Kubectl) ownNamespace(ctx context.Context) error {
 	if workspace != "" && workspace != tenantv1alpha2.SystemWorkspace {
 		return k.foreign("it belongs to workspace " + workspace)
 	}
-	if namespace.Labels[labelManagedBy] == kube.FieldManager {
+	if namespace.Labels[reserved.LabelManagedBy] == reserved.ManagedByServer {
 		return nil
 	}
 	if workspace == "" && namespace.Labels[tenantv1alpha2.LabelNamespace] != "" || namespace.Annotations[iamv1alpha2.AnnotationCreator] != "" {
@@ -61,7 +57,7 @@ func (k *Kubectl) ownNamespace(ctx context.Context) error {
 	if namespace.Labels = maps.Clone(namespace.Labels); namespace.Labels == nil {
 		namespace.Labels = make(map[string]string)
 	}
-	namespace.Labels[labelManagedBy] = kube.FieldManager
+	namespace.Labels[reserved.LabelManagedBy] = reserved.ManagedByServer
 	err = k.Client.Patch(ctx, namespace, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if apierrors.IsConflict(err) {
 		return status.Unavailable(1, "the namespace %s changes at the moment", k.Namespace)
@@ -71,5 +67,5 @@ func (k *Kubectl) ownNamespace(ctx context.Context) error {
 
 func (k *Kubectl) foreign(reason string) error {
 	return status.New(http.StatusConflict, metav1.StatusReasonConflict,
-		"namespace %s is not this server's: %s; an administrator has to delete it, or to set the label %s=%s if nobody else has a role in it", k.Namespace, reason, labelManagedBy, kube.FieldManager)
+		"namespace %s is not this server's: %s; an administrator has to delete it, or to set the label %s=%s if no other user has a role in it", k.Namespace, reason, reserved.LabelManagedBy, reserved.ManagedByServer)
 }

@@ -10,6 +10,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -18,7 +19,7 @@ func TestOwnNamespace(t *testing.T) {
 	namespace := func(labels, annotations map[string]string) *corev1.Namespace {
 		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "there", Labels: labels, Annotations: annotations}}
 	}
-	ours := map[string]string{labelManagedBy: kube.FieldManager}
+	ours := map[string]string{reserved.LabelManagedBy: kube.FieldManager}
 	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "there", Name: "b"}}
 	for _, test := range []struct {
 		name    string
@@ -30,7 +31,7 @@ func TestOwnNamespace(t *testing.T) {
 		{"as earlier versions made it", []client.Object{namespace(map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, nil)}, true},
 		{"of the platform", []client.Object{namespace(map[string]string{"kubesphere.io/workspace": "system-workspace", "kubesphere.io/namespace": "there"}, nil)}, true},
 		{"a project", []client.Object{namespace(map[string]string{"kubesphere.io/workspace": "w"}, nil)}, false},
-		{"ours that became a project", []client.Object{namespace(map[string]string{"kubesphere.io/workspace": "w", labelManagedBy: kube.FieldManager}, nil)}, false},
+		{"ours that became a project", []client.Object{namespace(map[string]string{"kubesphere.io/workspace": "w", reserved.LabelManagedBy: kube.FieldManager}, nil)}, false},
 		{"a former project", []client.Object{namespace(map[string]string{"kubesphere.io/namespace": "there"}, nil)}, false},
 		{"of a creator", []client.Object{namespace(nil, map[string]string{"kubesphere.io/creator": "zoe"})}, false},
 		{"with roles", []client.Object{namespace(nil, nil), binding}, false},
@@ -46,7 +47,7 @@ func TestOwnNamespace(t *testing.T) {
 				return
 			}
 			found := &corev1.Namespace{}
-			if err := k.Client.Get(t.Context(), client.ObjectKey{Name: "there"}, found); err != nil || found.Labels[labelManagedBy] != kube.FieldManager {
+			if err := k.Client.Get(t.Context(), client.ObjectKey{Name: "there"}, found); err != nil || found.Labels[reserved.LabelManagedBy] != kube.FieldManager {
 				t.Errorf("it is %+v, %v", found.Labels, err)
 			}
 		})

@@ -1,0 +1,101 @@
+package kubeproxy
+
+import (
+	"context"
+	"mime"
+	"net/http"
+
+	metainternalversionscheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// deleteOptionsTypes are the media types of DeleteOptions.
+const deleteOptionsTypes = runtime.ContentTypeJSON + ", " + runtime.ContentTypeYAML + ", " + runtime.ContentTypeProtobuf
+
+// takesDeleteOptions reports whether Kubernetes reads DeleteOptions of a request.
+func takesDeleteOptions(info *request.Info) bool {
+	return info.IsResourceRequest && (info.Verb == "delete" || info.Verb == "deletecollection") && info.Subresource == ""
+}
+
+// authorizeDeleteOptions authorizes the options of a deletion that take a right of
+// their own. Kubernetes asks for that right as well, but of a member of the authorized
+// group. The options are in the query or, for most clients, in the body.
+func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
+	if !takesDeleteOptions(info) {
+		return r, nil
+	}
+	parameters, err := request.ParametersOf(r)
+	if err != nil {
+		return r, err
+	}
+	ignoresErrors := parameters.IgnoreStoreReadErrors
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		body, err := readBody(w, r)
+		if err != nil {
+			return r, err
+		}
+		if len(body) > 0 {
+			options, err := decodeDeleteOptions(r.Header.Get("Content-Type"), body)
+			if err != nil {
+				return r, err
+			}
+			ignored := options.IgnoreStoreReadErrorWithClusterBreakingPotential
+			ignoresErrors = ignoresErrors || ignored != nil && *ignored
+		}
+		r = withBody(r, body)
+	}
+	if !ignoresErrors {
+		return r, nil
+	}
+	return r, p.authorizeUnsafeDeletion(r.Context(), info, who)
+}
+
+// authorizeUnsafeDeletion returns a forbidden error unless a user has the power to
+// delete an object that cannot be read, without its finalizers and preconditions.
+func (p *Proxy) authorizeUnsafeDeletion(ctx context.Context, info *request.Info, who user.Info) error {
+	var authorizes authorizer.UnconditionalAuthorizer = p.rights
+	if p.options.Authorizer != nil {
+		authorizes = p.options.Authorizer
+	}
+	attributes := authz.AttributesOf(info)
+	attributes.User, attributes.Verb = who, authz.VerbUnsafeDelete
+	decision, reason, err := authorizes.Authorize(ctx, attributes)
+	if err != nil || decision == authorizer.DecisionAllow {
+		return err
+	}
+	return authz.Forbidden(attributes, reason)
+}
+
+// decodeDeleteOptions decodes the body of a deletion as kube-apiserver does.
+func decodeDeleteOptions(contentType string, body []byte) (*metav1.DeleteOptions, error) {
+	codecs := metainternalversionscheme.Codecs
+	media := runtime.ContentTypeJSON
+	if contentType != "" {
+		parsed, _, err := mime.ParseMediaType(contentType)
+		if err != nil {
+			return nil, status.UnsupportedMediaType(contentType, deleteOptionsTypes)
+		}
+		media = parsed
+	}
+	serializer, found := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), media)
+	if !found {
+		return nil, status.UnsupportedMediaType(contentType, deleteOptionsTypes)
+	}
+	kind := metav1.SchemeGroupVersion.WithKind("DeleteOptions")
+	options := &metav1.DeleteOptions{}
+	decoded, _, err := codecs.DecoderToVersion(serializer.Serializer, metav1.SchemeGroupVersion).Decode(body, &kind, options)
+	if err != nil {
+		return nil, status.BadRequest("the body is not a DeleteOptions: %v", err)
+	}
+	if decoded != options {
+		return nil, status.BadRequest("the body is not a DeleteOptions")
+	}
+	return options, nil
+}
