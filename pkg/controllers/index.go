@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"fmt"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -10,23 +11,48 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 )
 
-// byUser is the index of objects by the users they are about.
-const byUser = "user"
+// Names of indexes.
+const (
+	// byUser is the index of objects by the users they are about.
+	byUser = "user"
+	// byService is the index of NamespaceNetworkPolicies by the services they name.
+	byService = "service"
+)
 
-// index makes lists by user cheap: without it each would copy everything.
-func index(ctx context.Context, indexer client.FieldIndexer) error {
-	for object, users := range map[client.Object]client.IndexerFunc{
-		&iamv1alpha2.GlobalRoleBinding{}: boundUsers,
-		&iamv1alpha2.GroupBinding{}:      boundUsers,
-		&iamv1alpha2.LoginRecord{}:       boundUsers,
-	} {
-		if err := indexer.IndexField(ctx, object, byUser, users); err != nil {
-			return err
+// index makes lists by user and by service cheap: without it each would copy all
+// objects. The policies are indexed where they are watched.
+func index(ctx context.Context, indexer client.FieldIndexer, policies bool) error {
+	type field struct {
+		object client.Object
+		name   string
+		values client.IndexerFunc
+	}
+	fields := []field{
+		{&iamv1alpha2.GlobalRoleBinding{}, byUser, boundUsers},
+		{&iamv1alpha2.GroupBinding{}, byUser, boundUsers},
+		{&iamv1alpha2.LoginRecord{}, byUser, boundUsers},
+	}
+	if policies {
+		fields = append(fields, field{&networkv1alpha1.NamespaceNetworkPolicy{}, byService, policyServices})
+	}
+	for _, field := range fields {
+		if err := indexer.IndexField(ctx, field.object, field.name, field.values); err != nil {
+			return fmt.Errorf("indexing %T by %s: %w", field.object, field.name, err)
 		}
 	}
 	return nil
+}
+
+// policyServices are the services a NamespaceNetworkPolicy names.
+func policyServices(object client.Object) []string {
+	policy, ok := object.(*networkv1alpha1.NamespaceNetworkPolicy)
+	if !ok {
+		return nil
+	}
+	return servicesOf(policy)
 }
 
 // boundUsers are the names of the users an object is about.

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -25,9 +26,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
-
-// byService is the index of NamespaceNetworkPolicies by the services they name.
-const byService = "service"
 
 // isolationCache keeps of nodes and services only what isolation reads.
 func isolationCache() map[client.Object]cache.ByObject {
@@ -51,18 +49,19 @@ func slimMeta(from *metav1.ObjectMeta, annotations map[string]string) metav1.Obj
 	return metav1.ObjectMeta{Namespace: from.Namespace, Name: from.Name, UID: from.UID, ResourceVersion: from.ResourceVersion, Annotations: annotations}
 }
 
+// watchesPolicies reports whether NamespaceNetworkPolicies are reconciled. A cluster
+// without isolation need not have their definition.
+func (c *Controllers) watchesPolicies(mapper meta.RESTMapper) (bool, error) {
+	kind := networkv1alpha1.SchemeGroupVersion.WithKind("NamespaceNetworkPolicy")
+	_, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) && !c.Network.EnableNetworkPolicy {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (n *networkIsolation) setup(run ctrl.Manager) error {
 	n.events = run.GetEventRecorder(kube.FieldManager)
-	err := run.GetFieldIndexer().IndexField(context.Background(), &networkv1alpha1.NamespaceNetworkPolicy{}, byService, func(object client.Object) []string {
-		policy, ok := object.(*networkv1alpha1.NamespaceNetworkPolicy)
-		if !ok {
-			return nil
-		}
-		return servicesOf(policy)
-	})
-	if err != nil {
-		return err
-	}
 	ofNamespace := enqueue(func(object client.Object) []string { return []string{object.GetNamespace()} })
 	ofWorkspace := handler.EnqueueRequestsFromMapFunc(n.ofWorkspace)
 	return ctrl.NewControllerManagedBy(run).Named("isolation").For(&corev1.Namespace{}).

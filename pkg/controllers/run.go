@@ -152,11 +152,15 @@ func (c *Controllers) reconcile(ctx context.Context) error {
 // setup registers the reconcilers. What they read again and again comes from
 // the cache of the manager; what finishes a deletion is read as it is.
 func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
-	if err := index(ctx, run.GetFieldIndexer()); err != nil {
+	policies, err := c.watchesPolicies(run.GetRESTMapper())
+	if err != nil {
+		return fmt.Errorf("the definition of NamespaceNetworkPolicies: %w", err)
+	}
+	if err := index(ctx, run.GetFieldIndexer(), policies); err != nil {
 		return err
 	}
 	bindings, cached := &iam.Bindings{Client: c.Client}, run.GetClient()
-	for _, add := range []interface{ setup(ctrl.Manager) error }{
+	reconcilers := []interface{ setup(ctrl.Manager) error }{
 		&users{client: cached, live: c.Client, users: &iam.Users{Client: c.Client, Bindings: bindings, Sessions: c.Sessions, Passwords: c.Passwords, Now: c.Now}, now: c.Now},
 		&records{client: cached, now: c.Now, maximum: c.MaximumRecords, retention: c.RecordRetention},
 		&groups{client: cached, groups: &iam.Groups{Client: c.Client, Bindings: bindings}},
@@ -166,9 +170,14 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now, Names: c.Names}},
 		&templates{client: cached, live: c.Client},
 		&quotas{client: cached, quotas: &tenant.Quotas{Client: cached}},
-		&networkIsolation{client: cached, config: c.Network},
-	} {
-		if err := add.setup(run); err != nil {
+	}
+	if policies {
+		reconcilers = append(reconcilers, &networkIsolation{client: cached, config: c.Network})
+	} else {
+		slog.InfoContext(ctx, "Network isolation is off and the definition of NamespaceNetworkPolicies does not exist")
+	}
+	for _, reconciler := range reconcilers {
+		if err := reconciler.setup(run); err != nil {
 			return err
 		}
 	}
