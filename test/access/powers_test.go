@@ -18,6 +18,11 @@ var ownedRequests = []string{
 	"POST /apis/certificates.k8s.io/v1/certificatesigningrequests", "PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/a/approval",
 	"PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/a/status", "POST /apis/certificates.k8s.io/v1beta1/clustertrustbundles",
 	"PATCH /apis/resource.k8s.io/v1/namespaces/p/resourceclaims/a/status",
+	"PATCH /api/v1/nodes/n/status", "GET /api/v1/nodes/n/status", "PATCH /api/v1/namespaces/p/persistentvolumeclaims/a/status",
+	"PATCH /apis/storage.k8s.io/v1/volumeattachments/a/status", "PATCH /apis/storage.k8s.io/v1/csinodes/n", "POST /apis/storage.k8s.io/v1/namespaces/p/csistoragecapacities",
+	"DELETE /apis/networking.k8s.io/v1/ipaddresses/a", "PUT /apis/networking.k8s.io/v1/servicecidrs/a/status", "POST /apis/resource.k8s.io/v1/resourceslices",
+	"POST /apis/certificates.k8s.io/v1beta1/namespaces/p/podcertificaterequests", "PUT /apis/apiregistration.k8s.io/v1/apiservices/a/status",
+	"PATCH /apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com/status", "PATCH /apis/policy/v1/namespaces/p/poddisruptionbudgets/a/status",
 	// Limits of a project.
 	"PATCH /api/v1/namespaces/p/resourcequotas/a", "DELETE /api/v1/namespaces/p/resourcequotas/a", "DELETE /api/v1/namespaces/p/limitranges/a",
 	// What belongs to the platform itself.
@@ -49,6 +54,7 @@ var virtualVerbs = map[string]authz.Attributes{
 	"approve signers":             at(authz.Scope{Cluster: authz.ThisCluster}, "approve", "certificates.k8s.io", "signers"),
 	"sign signers":                at(authz.Scope{Cluster: authz.ThisCluster}, "sign", "certificates.k8s.io", "signers"),
 	"attest signers":              at(authz.Scope{Cluster: authz.ThisCluster}, "attest", "certificates.k8s.io", "signers"),
+	"unsafe-delete secrets":       at(authz.Scope{Namespace: "p"}, authz.VerbUnsafeDelete, "", "secrets"),
 	"use podsecuritypolicies":     at(authz.Scope{Namespace: "p"}, "use", "policy", "podsecuritypolicies"),
 }
 

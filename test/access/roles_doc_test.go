@@ -237,14 +237,18 @@ No built-in role but that one names any, except where the tables say so.
 | ` + "`serviceaccounts/token`" + ` | issue tokens, also by a Secret of type ` + "`kubernetes.io/service-account-token`" + ` |
 | ` + "`pods/ephemeralcontainers`, `pods/binding`, `bindings`" + ` | add containers to running pods, place pods on nodes |
 | ` + "`nodes/proxy`" + ` | the kubelet's API, with every pod of the node |
-| writing ` + "`pods/status`, `services/status`, `ingresses/status`, `resourcequotas/status`, `persistentvolumes/status`, `persistentvolumeclaims/status`, `resourceclaims/status`" + ` | what components of the cluster act on: addresses, what quotas have left, devices |
+| ` + "`unsafe-delete-ignore-read-errors`" + ` | delete an object that cannot be read, without its finalizers: ` + "`ignoreStoreReadErrorWithClusterBreakingPotential`" + ` |
+| writing ` + "`nodes/status`, `pods/status`, `services/status`, `ingresses/status`, `servicecidrs/status`, `ipaddresses`" + ` | the addresses that traffic goes to and that kube-apiserver connects to |
+| writing ` + "`resourcequotas/status`, `persistentvolumes/status`, `persistentvolumeclaims/status`, `volumeattachments` and `csinodes` with their `status`, `csistoragecapacities`, `resourceclaims/status`, `resourceslices`, `podgroups/status`" + ` | the use of quotas, volumes and devices by which components of the cluster place, bind and mount |
+| writing ` + "`podcertificaterequests`" + ` with its ` + "`status`" + ` | certificates with the identity of pods |
+| writing ` + "`customresourcedefinitions/status`, `apiservices/status`, `storageversions` with its `status`, `storageversionmigrations/status`" + ` | the conditions by which kube-apiserver serves types |
 
 Who writes a role or a binding needs the powers it names by name as well, unless with all
 rights on the platform.
 
 ## What no role reaches
 
-The platform's own credentials are for who has all rights on the platform, and for no personal
+The platform's own credentials are for holders of all rights on the platform, and for no personal
 access token. In the namespaces ` + "`kubesphere-system`, `kubesphere-controls-system`" + ` and the one of
 terminals (` + "`terminal.kubectl.namespace`" + `) other roles read what they may read elsewhere, but no
 Secrets, no ConfigMaps and nothing through exec, attach, port-forward or proxy, and they write
