@@ -108,7 +108,7 @@ func TestReservedNames(t *testing.T) {
 	newSpace(t, "nm-res", wadmin)
 	admin := shared.as(t, "admin", adminPassword)
 	for _, name := range []string{"kubesphere-terminals", "kubesphere-anything", "kubesphere", "kube-anything", "default"} {
-		wadmin.sends(t, 422, "POST", tenantPath+"/workspaces/nm-res/namespaces", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+		wadmin.sends(t, 403, "POST", tenantPath+"/workspaces/nm-res/namespaces", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
 	}
 	for _, name := range []string{"system-workspace", "platform", "kubesphere-x"} {
 		prov.sends(t, 403, "POST", tenantPath+"/workspaces", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
@@ -117,7 +117,7 @@ func TestReservedNames(t *testing.T) {
 		admin.sends(t, 403, "POST", iamPath+"/users", fmt.Sprintf(`{"metadata":{"name":%q},"spec":{"email":""}}`, name))
 	}
 	for _, name := range []string{"pre-registration", "root"} {
-		wadmin.sends(t, 422, "POST", iamPath+"/workspaces/nm-res/groups", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+		wadmin.sends(t, 403, "POST", iamPath+"/workspaces/nm-res/groups", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
 	}
 	admin.sends(t, 403, "POST", "/apis/iam.kubesphere.io/v1alpha2/groups", `{"apiVersion":"iam.kubesphere.io/v1alpha2","kind":"Group","metadata":{"name":"pre-registration"}}`)
 	wadmin.sends(t, 403, "POST", iamPath+"/workspaces/nm-res/workspaceroles", `{"metadata":{"name":"role-template-mine"},"rules":[]}`)
