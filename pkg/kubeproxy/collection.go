@@ -1,6 +1,7 @@
 package kubeproxy
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -9,7 +10,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	metainternalversionscheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -52,10 +55,34 @@ func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.
 	if err != nil {
 		return r, err
 	}
+	if r, err = withDeleteOptions(r); err != nil {
+		return r, err
+	}
 	values.Set(request.ParameterResourceVersion, version)
 	values.Set(request.ParameterResourceVersionMatch, string(metav1.ResourceVersionMatchExact))
 	r = r.Clone(r.Context())
 	r.URL.RawQuery = values.Encode()
+	return r, nil
+}
+
+// withDeleteOptions returns a deletion with its options in the body. Without a body
+// Kubernetes reads them of the query, where the version of the collection would be a
+// precondition of each object.
+func withDeleteOptions(r *http.Request) (*http.Request, error) {
+	if r.ContentLength != 0 {
+		return r, nil
+	}
+	options := &metav1.DeleteOptions{}
+	if err := metainternalversionscheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, options); err != nil {
+		return r, status.BadRequest("the query is not a DeleteOptions: %v", err)
+	}
+	options.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("DeleteOptions"))
+	body, err := json.Marshal(options)
+	if err != nil {
+		return r, err
+	}
+	r = withBody(r, body)
+	r.Header.Set("Content-Type", runtime.ContentTypeJSON)
 	return r, nil
 }
 

@@ -18,6 +18,7 @@ type collection struct {
 	kind    string
 	objects string // in JSON, separated by commas
 	deleted []url.Values
+	bodies  []string
 }
 
 func (c *collection) serve(w http.ResponseWriter, r *http.Request) {
@@ -27,7 +28,8 @@ func (c *collection) serve(w http.ResponseWriter, r *http.Request) {
 		panic(err)
 	}
 	if r.Method == http.MethodDelete {
-		c.deleted = append(c.deleted, r.URL.Query())
+		body, _ := io.ReadAll(r.Body)
+		c.deleted, c.bodies = append(c.deleted, r.URL.Query()), append(c.bodies, string(body))
 		_, _ = io.WriteString(w, `{"kind":"Status","status":"Success"}`)
 		return
 	}
@@ -123,8 +125,25 @@ func TestCollections(t *testing.T) {
 			if query.Get("resourceVersion") != "42" || query.Get("resourceVersionMatch") != "Exact" || query.Get("limit") != test.limit {
 				t.Errorf("deleted %v", query)
 			}
+			// Options in the query would make the version a precondition of each object.
+			if !strings.Contains(kubernetes.bodies[0], `"kind":"DeleteOptions"`) || strings.Contains(kubernetes.bodies[0], "42") {
+				t.Errorf("deleted with %s", kubernetes.bodies[0])
+			}
 		})
 	}
+	t.Run("options", func(t *testing.T) {
+		for _, test := range []struct{ query, body, want string }{
+			{"?dryRun=All&propagationPolicy=Orphan&gracePeriodSeconds=3", "", `{"kind":"DeleteOptions","apiVersion":"meta.k8s.io/v1","gracePeriodSeconds":3,"propagationPolicy":"Orphan","dryRun":["All"]}`},
+			{"?dryRun=All", `{"propagationPolicy":"Foreground"}`, `{"propagationPolicy":"Foreground"}`},
+		} {
+			kubernetes := &collection{kind: "Role", objects: role("empty", "")}
+			f := newFront(t, kubernetes.serve)
+			f.proxy.rights = deleter{}
+			if code, text := f.send(t, http.MethodDelete, rbac+"roles"+test.query, "application/json", test.body); code != 200 || kubernetes.bodies[0] != test.want {
+				t.Errorf("%s: %d %s, deleted with %v", test.query, code, text, kubernetes.bodies)
+			}
+		}
+	})
 	t.Run("an administrator", func(t *testing.T) {
 		kubernetes := &collection{kind: "Role", objects: role("system:x", "")}
 		f := newFront(t, kubernetes.serve)

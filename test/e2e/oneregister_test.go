@@ -60,7 +60,8 @@ func TestOneRegister(t *testing.T) {
 	}
 	for _, name := range []string{"default", "system-workspace", "platform", "kubesphere-reg"} {
 		for _, path := range []string{tenantPath + "/workspaces", "/apis/tenant.kubesphere.io/v1alpha2/workspacetemplates"} {
-			if got := reasonOf(i.send(t, "POST", path, provisioner.token, named(name))); got != "403 Forbidden" {
+			body := fmt.Sprintf(`{"apiVersion":"tenant.kubesphere.io/v1alpha2","kind":"WorkspaceTemplate","metadata":{"name":%q},"spec":{"template":{"spec":{}}}}`, name)
+			if got := reasonOf(i.send(t, "POST", path, provisioner.token, body)); got != "403 Forbidden" {
 				t.Errorf("POST %s %s: %s", path, name, got)
 			}
 		}
