@@ -137,7 +137,7 @@ func namesPowerResource(rule *rbacv1.PolicyRule) bool {
 }
 
 // coversPower reports whether a held rule includes a power: one verb of one
-// resource, by the name of what makes it a power.
+// resource, by the name of the verb or the resource that makes it a power.
 func coversPower(held, power *rbacv1.PolicyRule) bool {
 	verb, group, combined := power.Verbs[0], power.APIGroups[0], power.Resources[0]
 	resource, subresource, _ := strings.Cut(combined, "/")

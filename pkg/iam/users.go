@@ -33,7 +33,7 @@ type Users struct {
 	Emails   Emails
 	// Passwords are those users may choose.
 	Passwords Passwords
-	// Identities are who users are at identity providers.
+	// Identities are the accounts of users at identity providers.
 	Identities Identities
 	Now        func() time.Time
 

@@ -10,7 +10,7 @@ import (
 
 // Exceeds reports whether a NetworkPolicy may accept traffic the isolation
 // keeps out: NetworkPolicies add up, so that one policy can open what another
-// closes. It goes by what the policy says, never by which namespaces there are
+// closes. It depends on the policy alone, not on the namespaces that exist
 // at the moment.
 func (s State) Exceeds(policy *networkingv1.NetworkPolicySpec) bool {
 	if !s.Isolated() || len(policy.PolicyTypes) > 0 && !slices.Contains(policy.PolicyTypes, networkingv1.PolicyTypeIngress) {
@@ -21,7 +21,7 @@ func (s State) Exceeds(policy *networkingv1.NetworkPolicySpec) bool {
 	})
 }
 
-// outside reports whether a peer may be outside of what is isolated.
+// outside reports whether a peer may be outside of the isolated namespace or workspace.
 func (s State) outside(peer networkingv1.NetworkPolicyPeer) bool {
 	switch {
 	case peer.IPBlock != nil:

@@ -49,7 +49,7 @@ const (
 	workspace   = "kubesphere.io/workspace"
 )
 
-// maxBody bounds what is read of a request that is looked into, in bytes: the
+// maxBody bounds the body of a request that is inspected, in bytes: the
 // limit of kube-apiserver.
 const maxBody = 3 << 20
 
@@ -74,7 +74,7 @@ var guarded = map[schema.GroupResource]bool{
 	{Resource: "resourcequotas"}:                                true,
 	{Group: groupCertificates, Resource: "clustertrustbundles"}: true,
 	gateways: true, // of all projects in one namespace, with one service account
-	// Its selector says whose namespaces it limits.
+	// Its selector selects the namespaces it limits.
 	{Group: groupQuota, Resource: "resourcequotas"}: true,
 }
 
@@ -97,7 +97,7 @@ var recorded = map[schema.GroupResource]bool{
 	{Group: groupIAM, Resource: "loginrecords"}: true,
 }
 
-// trusting are the resources whose objects let others speak in the name of this
+// trusting are the resources whose objects let services answer in the name of this
 // server: pages of theirs have its origin, and they may be given the tokens of
 // callers. Roles in a cluster do not reach that far.
 var trusting = map[schema.GroupResource]bool{
@@ -119,7 +119,7 @@ func (p *Proxy) reveal(ctx context.Context, who user.Info, info *request.Info) e
 		return err
 	}
 	if trusting[resource] {
-		return status.Forbidden(resource, info.Name, "user %q needs all rights on the platform to say who serves a part of its API", who.GetName())
+		return status.Forbidden(resource, info.Name, "user %q needs all rights on the platform to choose the service of a part of its API", who.GetName())
 	}
 	return status.Forbidden(resource, info.Name, "user %q may do this at the API of the platform below /kapis only", who.GetName())
 }
@@ -230,7 +230,7 @@ func (p *Proxy) before(r *http.Request, info *request.Info) (*unstructured.Unstr
 	return found, err
 }
 
-// connectionHeaders are about the client's connection and what comes over it.
+// connectionHeaders are about the client's connection and the encoding of its body.
 var connectionHeaders = []string{
 	"Accept-Encoding", "Connection", "Content-Length", "Expect", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }

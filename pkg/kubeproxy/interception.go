@@ -174,7 +174,7 @@ func isKubernetesGroup(group string) bool {
 }
 
 // excludes reports whether a selector of namespaces leaves out some, by the label
-// with their name, which nobody can change.
+// with their name, which Kubernetes sets.
 func excludes(selector *metav1.LabelSelector, namespaces []string) bool {
 	if selector == nil {
 		return false

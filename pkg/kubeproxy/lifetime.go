@@ -15,8 +15,8 @@ import (
 
 // permitLifetime returns nil when a user may change the owners and finalizers of an
 // object: Kubernetes' garbage collector deletes an object whose owner does not
-// exist, and finalizers hold a deletion up. Either change takes what the deletion
-// of the object takes.
+// exist, and finalizers hold a deletion up. Either change takes the rights that
+// the deletion of the object takes.
 func (p *Proxy) permitLifetime(ctx context.Context, who user.Info, info *request.Info, before, after *unstructured.Unstructured) error {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	if before == nil || !guarded[resource] && !interceptors[resource] && !networkPolicies[resource] ||

@@ -81,7 +81,7 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 				return err
 			}
 		}
-		// spec.finalizers: a namespace without any is gone before what is in it,
+		// spec.finalizers: a namespace without any is gone before its content,
 		// which then belongs to the next namespace of the name.
 		if before == nil || unchanged(before, after, "spec") {
 			return nil

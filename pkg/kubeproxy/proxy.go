@@ -36,19 +36,19 @@ type Proxy struct {
 	namespaces  *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
-// Options are what a proxy is made of.
+// Options configure a proxy.
 type Options struct {
 	// Config names a kube-apiserver, which need not be there yet.
 	Config *rest.Config
-	// Rights say what callers may give by what they write, and see.
+	// Rights decides what callers may give by their writes, and see.
 	Rights Rights
 	// Allowed, unless nil, says of a request that lasts why it may not go on.
 	Allowed func(*http.Request) error
 	// Revision identifies the state Allowed and Rights decide by, see
 	// request.Reauthorization.
 	Revision func(context.Context) any
-	// Authorizer decides about objects that a write would create; nil where nothing
-	// but the rights of who sends a request counts.
+	// Authorizer decides about objects that a write would create and about options of
+	// deletions; nil where the rights of the caller alone count.
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Isolation returns the network isolation of namespaces; nil without any.
 	Isolation IsolationReader
@@ -231,7 +231,7 @@ func otherSite(r *http.Request) error {
 
 // sameSite refuses pages of other sites whose browser sends a password for
 // them. A bearer token is never sent by itself. Which of them it was is not in
-// the header any more: what is known beside a user's name comes with tokens only.
+// the header any more: extra fields of a user come with tokens only.
 func sameSite(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	who, _ := kuberequest.UserFrom(r.Context())
@@ -284,7 +284,7 @@ func withoutToken(header http.Header, offered []string) {
 }
 
 // at is the URL of kube-apiserver for one of ours. The address of kube-apiserver
-// may have a path; what the client encoded in its own stays as it is.
+// may have a path; the encoding of the client's path stays as it is.
 func (p *Proxy) at(ours *url.URL) *url.URL {
 	theirs := *ours
 	theirs.Scheme, theirs.Host = p.target.Scheme, p.target.Host

@@ -48,7 +48,7 @@ func (p *Proxy) permitWorkspaceTemplate(ctx context.Context, who user.Info, befo
 }
 
 // permitReserved returns nil when a user may give an object its name, if it is
-// new, and change what reconcilers act on.
+// new, and change the fields that reconcilers act on.
 func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
 	if before == nil {
 		if kind, found := reservedKinds[resource]; found {

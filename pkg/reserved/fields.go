@@ -77,7 +77,7 @@ var serverMarks = []Field{
 	{place: annotation, key: serverPrefix, Right: Platform},
 }
 
-// memberships are the fields of bindings that say whose they are.
+// memberships are the fields of bindings that name their owners.
 var memberships = []Field{
 	{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
 	{place: label, key: iamv1alpha2.LabelUserReference, Right: Platform},

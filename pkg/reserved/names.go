@@ -148,11 +148,10 @@ var names = map[Kind][]name{
 		{"cluster-admin", Cluster, ofKubernetes},
 		// It lets the requests this server forwards through.
 		{"kubesphere-authorized", Platform, ofServer},
-		{"system:*", Cluster, ofKubernetes},
 		{"kubesphere:*", Platform, ofPlatform},
 	},
+	// Names of bindings begin with their subject, such as system:authenticated.
 	RoleBinding: {
-		{"system:*", Cluster, ofKubernetes},
 		{"kubesphere:*", Platform, ofPlatform},
 	},
 }

@@ -54,7 +54,7 @@ func Default() *Register { return builtIn }
 
 var builtIn = New(Options{})
 
-// New returns the register with what an installation adds.
+// New returns the register with the names and fields an installation adds.
 func New(o Options) *Register {
 	r := &Register{names: maps.Clone(names), fields: maps.Clone(fields)}
 	r.credentials = slices.Concat([]string{SystemNamespace, ControlsNamespace}, o.CredentialNamespaces)

@@ -52,7 +52,7 @@ func builtInProjectRole(role *rbacv1.Role) bool {
 	return role.Annotations[iamv1alpha2.AnnotationAggregationRoles] != "" || role.Annotations[iamv1alpha2.AnnotationCreator] != ""
 }
 
-// nameFree returns a conflict when a new workspace would take over what carries
+// nameFree returns a conflict when a new workspace would take over objects that carry
 // its label, or names that are in use elsewhere.
 func (w *Workspaces) nameFree(ctx context.Context, workspace string) error {
 	names, err := w.Namespaces(ctx, workspace)
@@ -98,8 +98,8 @@ func (w *Workspaces) nameFree(ctx context.Context, workspace string) error {
 	return nil
 }
 
-// remains are the types whose objects give rights in a namespace or run there:
-// what a namespace that was finalized by force leaves behind.
+// remains are the types whose objects give rights in a namespace or run there, and
+// stay when a namespace is finalized by force.
 var remains = []schema.GroupVersionKind{
 	rbacv1.SchemeGroupVersion.WithKind("RoleBinding"), rbacv1.SchemeGroupVersion.WithKind("Role"),
 	corev1.SchemeGroupVersion.WithKind("ServiceAccount"), corev1.SchemeGroupVersion.WithKind("Secret"), corev1.SchemeGroupVersion.WithKind("Pod"),

@@ -34,9 +34,9 @@ type Projects struct {
 	Names *reserved.Register
 }
 
-// ErrNoCreator means that who created a namespace is not there, and may come:
-// kubectl apply writes objects in the order of a file.
-var ErrNoCreator = errors.New("who created the namespace does not exist yet")
+// ErrNoCreator means that the creator of a namespace does not exist yet: kubectl apply
+// writes objects in the order of a file.
+var ErrNoCreator = errors.New("the creator of the namespace does not exist yet")
 
 // creatorComes is how long is waited for that.
 const creatorComes = time.Minute
@@ -57,7 +57,7 @@ func (p *Projects) Get(ctx context.Context, workspace, name string) (*corev1.Nam
 }
 
 // Create creates a namespace in a workspace, with its roles and the binding of
-// who creates it.
+// its creator.
 func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.Namespace, creator string) (*corev1.Namespace, error) {
 	if problems := validation.IsDNS1123Label(wanted.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
@@ -114,7 +114,7 @@ func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.
 			kept[label] = value
 		}
 	}
-	// Who created a namespace does not change.
+	// The creator of a namespace does not change.
 	if creator, has := updated.Annotations[iamv1alpha2.AnnotationCreator]; has && wanted.Annotations[iamv1alpha2.AnnotationCreator] == "" {
 		wanted.Annotations = merged(wanted.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
 	}
@@ -137,7 +137,7 @@ func (p *Projects) Delete(ctx context.Context, workspace, name string) error {
 	return p.Client.Delete(ctx, found, client.Preconditions{UID: &found.UID})
 }
 
-// settle is Ensure for who just wrote the namespace; see Workspaces.settle.
+// settle is Ensure after a write of the namespace; see Workspaces.settle.
 func (p *Projects) settle(ctx context.Context, namespace *corev1.Namespace) (settled *corev1.Namespace, err error) {
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		settled, err = p.Ensure(ctx, namespace)
@@ -147,7 +147,7 @@ func (p *Projects) settle(ctx context.Context, namespace *corev1.Namespace) (set
 }
 
 // Ensure makes sure that a namespace of a workspace has its roles, and once
-// that who created it administers it. It can be called again after any
+// that its creator administers it. It can be called again after any
 // interruption. The creator's turn is over when the role admin is there, or the
 // label written last: the annotation that names the creator, and the label, can
 // be written by users who may do less than the role allows.
@@ -181,7 +181,7 @@ func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*co
 	return updated, err
 }
 
-// roleAdmin is the role of who creates a project.
+// roleAdmin is the role of the creator of a project.
 const roleAdmin = "admin"
 
 // ensureCreator gives the creator of a new namespace the role admin, before the

@@ -120,7 +120,7 @@ func (q *Quotas) Clear(ctx context.Context, name string) error {
 	return errors.Join(problems...)
 }
 
-// settle is Distribute for who just wrote the quota; see Workspaces.settle.
+// settle is Distribute after a write of the quota; see Workspaces.settle.
 func (q *Quotas) settle(ctx context.Context, quota *quotav1alpha2.ResourceQuota) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		if err := q.Distribute(ctx, quota); !apierrors.IsConflict(err) {
@@ -159,7 +159,7 @@ func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQu
 			byNamespace[part.Namespace] = part
 			continue
 		}
-		// One part counts in a namespace, whoever labelled the others.
+		// One part counts in a namespace, whichever others have the label.
 		if part.Name == partName(quota.Name) {
 			byNamespace[part.Namespace], part = part, other
 		}

@@ -47,8 +47,7 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 		},
 		Spec: wanted.Spec,
 	}
-	// The annotation says what becomes of the namespaces, which is decided with
-	// the deletion.
+	// The annotation decides about the namespaces, with the deletion.
 	delete(created.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
 	if problems := validation.IsDNS1123Label(created.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
@@ -102,7 +101,7 @@ func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.Workspac
 			updated.Annotations = merged(updated.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
 		}
 		delete(updated.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
-		// An update during the deletion does not change what becomes of the namespaces.
+		// An update during the deletion does not change the decision about the namespaces.
 		if decided && updated.DeletionTimestamp != nil {
 			updated.Annotations = merged(updated.Annotations, map[string]string{tenantv1alpha2.AnnotationDeletionPropagation: propagation})
 		}
@@ -136,13 +135,13 @@ func (w *Workspaces) Namespaces(ctx context.Context, workspace string) ([]string
 	return names, nil
 }
 
-// settle is Ensure for who just wrote the template. A reconciler may be at the
+// settle is Ensure after a write of the template. A reconciler may be at the
 // same work, so that a conflict is nothing the client should hear of.
 func (w *Workspaces) settle(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return w.Ensure(ctx, template) })
 }
 
-// Ensure makes sure that what belongs to a workspace is there and as its
+// Ensure makes sure that the objects of a workspace exist and are as its
 // template says. It can be called again after any interruption.
 func (w *Workspaces) Ensure(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate) error {
 	owner := metav1.OwnerReference{

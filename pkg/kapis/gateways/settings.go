@@ -19,7 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// Rights says what a caller holds. *authz.RBAC does.
+// Rights decides which rights a caller holds. *authz.RBAC does.
 type Rights interface {
 	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
 }

@@ -34,13 +34,13 @@ type Handler struct {
 	Users     *iam.Users
 	Groups    *iam.Groups
 	Bindings  *iam.Bindings
-	// Managers are told who leaves a workspace.
+	// Managers changes the managers of workspaces when members leave.
 	Managers  Managers
 	Passwords Passwords
 	Rights    Rights
-	// Roles knows the roles, and who may take them from others.
+	// Roles knows the roles, and decides which users may take them from others.
 	Roles Roles
-	// Tokens and Sessions are what users are logged in with.
+	// Tokens and Sessions are the logins of users.
 	Tokens   *accesstoken.Tokens
 	Sessions Sessions
 	// Providers are where users may prove to be somebody; Callback is the
@@ -53,7 +53,8 @@ type Handler struct {
 	Attempts *identity.Attempts
 }
 
-// Roles knows the roles there are and who may take them from others. *authz.RBAC does.
+// Roles knows the roles there are, and decides which users may take them from others.
+// *authz.RBAC does.
 type Roles interface {
 	NameRoles(ctx context.Context, kind string, scope authz.Scope, err error) error
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
@@ -85,7 +86,7 @@ type Managers interface {
 	Namespaces(ctx context.Context, workspace string) ([]string, error)
 }
 
-// caller is who asks.
+// caller returns the user of a request.
 func caller(r *http.Request) user.Info {
 	who, found := kuberequest.UserFrom(r.Context())
 	if !found {
@@ -112,7 +113,7 @@ func (h *Handler) may(r *http.Request, verb, resource string) (bool, error) {
 	return err == nil && len(missing) == 0, err
 }
 
-// mayGive refuses to let the caller give a role of a place who does not have
+// mayGive refuses to let a caller give a role of a place without having
 // the rights of the role there (Kubernetes' escalation check).
 func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
 	rules, err := h.Bindings.Rules(r.Context(), place, role)
@@ -150,7 +151,7 @@ func scopeOf(place iam.Place) authz.Scope {
 
 // outranks refuses to let the caller act on a user who has a role, on the
 // platform, in the cluster, a workspace or a namespace, whose rules the caller
-// does not hold there: whoever sets the password of a user has what the user has.
+// does not hold there: setting the password of a user gives the rights of the user.
 func (h *Handler) outranks(r *http.Request, name string) error {
 	if caller(r).GetName() == name {
 		return nil
@@ -162,7 +163,7 @@ func (h *Handler) outranks(r *http.Request, name string) error {
 	return h.holdsAll(r, &user.DefaultInfo{Name: name, Groups: account.Groups}, iamv1alpha2.Resource("users"), name)
 }
 
-// mayJoin refuses to let the caller put somebody into a group whose roles give
+// mayJoin refuses to let the caller add a user to a group whose roles give
 // more than the caller has.
 func (h *Handler) mayJoin(r *http.Request, group string) error {
 	return h.holdsAll(r, &user.DefaultInfo{Groups: []string{group}}, iamv1alpha2.Resource("groups"), group)

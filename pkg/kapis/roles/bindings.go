@@ -26,7 +26,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// binding is what a client says of a binding it wants.
+// binding is a binding as a client writes it.
 type binding struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	RoleRef  rbacv1.RoleRef    `json:"roleRef"`
@@ -103,7 +103,7 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 	}
 }
 
-// complete fills in what a binding leaves out and refuses one of another kind of role.
+// complete fills in the fields a binding leaves out and refuses one of another kind of role.
 func complete(k *kind, at place, b *binding) error {
 	if b.RoleRef.Kind == "" {
 		b.RoleRef.Kind = k.Kind
@@ -126,7 +126,7 @@ func complete(k *kind, at place, b *binding) error {
 	return nil
 }
 
-// serverLabels returns the labels that say what a binding in a place belongs to.
+// serverLabels returns the labels with the owners of a binding in a place.
 func serverLabels(at place, b *binding) map[string]string {
 	labels := make(map[string]string)
 	switch first := b.Subjects[0]; first.Kind {

@@ -34,7 +34,7 @@ type Rights interface {
 	RoleNames(ctx context.Context, who user.Info, scope authz.Scope) ([]string, error)
 }
 
-// Accounts says what is known of users.
+// Accounts returns the accounts of users.
 type Accounts interface {
 	Account(ctx context.Context, name string) (iam.Account, bool, error)
 }
@@ -52,7 +52,7 @@ type Handler struct {
 	Accounts   Accounts
 	// Limits bounds how many objects callers create; nil for no bound.
 	Limits *tenant.Limits
-	// Capabilities are what the console can offer; everything when nil.
+	// Capabilities are the features the console can offer; all of them when nil.
 	Capabilities Capabilities
 }
 

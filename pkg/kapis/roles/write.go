@@ -210,7 +210,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	}
 	if before != nil {
 		// As in Kubernetes, a role that stays as wide as it was may be renamed by
-		// who could not have made it.
+		// callers that could not have made it.
 		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(was, rules) && iam.SameAggregation(before, object) {
 			return nil
 		}

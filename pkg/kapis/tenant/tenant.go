@@ -45,7 +45,7 @@ type Handler struct {
 	Rights     Rights
 	// Limits bounds how many objects callers create; nil for no bound.
 	Limits *tenant.Limits
-	// Prices are what the use of resources costs.
+	// Prices are the prices of the use of resources.
 	Prices config.Metering
 }
 
@@ -65,7 +65,7 @@ func caller(r *http.Request) user.Info {
 	return who
 }
 
-// list answers with the objects of a type somebody may see.
+// list answers with the objects of a type that are visible to the caller.
 func (h *Handler) list(w http.ResponseWriter, r *http.Request, kind *objects.Type, visible authz.Visible, filters ...query.Filter) error {
 	parameters, err := request.ParametersOf(r)
 	if err != nil {
@@ -154,8 +154,8 @@ func orphans(r *http.Request) (bool, error) {
 	return false, status.BadRequest("propagationPolicy must be Orphan, Background or Foreground, not %q", propagation)
 }
 
-// mayManage refuses to let the caller make somebody the manager of a workspace
-// who does not have a manager's rights there.
+// mayManage refuses to change the manager of a workspace unless the caller has a
+// manager's rights there.
 func (h *Handler) mayManage(r *http.Request, workspace string) error {
 	role := workspace + "-admin"
 	rules, err := h.Bindings.Rules(r.Context(), iam.Place{Workspace: workspace}, role)
@@ -189,8 +189,8 @@ func (h *Handler) mayMove(r *http.Request, from, to string) error {
 	return nil
 }
 
-// mayLabel refuses to let the caller change what reconcilers and Kubernetes act
-// on, such as what the pods of a namespace may do on the node (CVE-2026-41052).
+// mayLabel refuses to let the caller change fields that reconcilers and Kubernetes
+// act on, such as the rights of pods on their node (CVE-2026-41052).
 // The workspace is checked by mayMove; what the server keeps by itself is not
 // the client's to change. present is nil for a new namespace.
 func (h *Handler) mayLabel(r *http.Request, present, wanted *corev1.Namespace) error {
