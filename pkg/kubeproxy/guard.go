@@ -144,7 +144,7 @@ func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body [
 	}
 	outcome, err := p.dryRun(r, body)
 	if err != nil {
-		return nil, err
+		return nil, p.reservedOr(r.Context(), who, info, err)
 	}
 	if err := p.permit(r.Context(), who, info, before, outcome); err != nil {
 		return nil, err

@@ -2,13 +2,16 @@ package kubeproxy
 
 import (
 	"context"
+	"errors"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
@@ -72,4 +75,20 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 		return authz.CheckName(ctx, p.rights, who, reserved.Namespace, resource, after.GetName())
 	}
 	return nil
+}
+
+// reservedOr returns the error of a write, or for the creation of an object that exists
+// the error about its name if that is reserved: a reserved name has the same answer
+// whether an object has it or not.
+func (p *Proxy) reservedOr(ctx context.Context, who user.Info, info *request.Info, err error) error {
+	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
+	kind, found := reservedKinds[resource]
+	var exists *apierrors.StatusError
+	if !found || !apierrors.IsAlreadyExists(err) || !errors.As(err, &exists) || exists.ErrStatus.Details == nil {
+		return err
+	}
+	if refused := authz.CheckName(ctx, p.rights, who, kind, resource, exists.ErrStatus.Details.Name); refused != nil {
+		return refused
+	}
+	return err
 }

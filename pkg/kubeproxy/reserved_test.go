@@ -3,6 +3,8 @@ package kubeproxy
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -102,5 +104,21 @@ func TestReserved(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReservedNamesThatExist: a reserved name has the same answer at Kubernetes' API
+// whether an object has it or not.
+func TestReservedNamesThatExist(t *testing.T) {
+	for name, code := range map[string]int{"kube-system": 403, "kubesphere-system": 403, "project": 409} {
+		f := newFront(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusConflict)
+			_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"it already exists","reason":"AlreadyExists","details":{"name":%q,"kind":"namespaces"},"code":409}`, name)
+		})
+		f.proxy.rights = nothing{}
+		if got, text := f.send(t, http.MethodPost, "/api/v1/namespaces", "application/json", `{"metadata":{"name":"`+name+`"}}`); got != code {
+			t.Errorf("%s: %d %s, want %d", name, got, text, code)
+		}
 	}
 }
