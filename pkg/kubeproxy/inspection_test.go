@@ -52,7 +52,7 @@ func TestInspections(t *testing.T) {
 	}
 }
 
-// TestReadsBody: what is read whole, so that the server bounds it.
+// TestReadsBody: the bodies that are read whole, so that the server bounds them.
 func TestReadsBody(t *testing.T) {
 	p := &Proxy{options: Options{Authorizer: withoutCreate{}}}
 	const apply, merge = "application/apply-patch+yaml", "application/merge-patch+json"
@@ -61,9 +61,11 @@ func TestReadsBody(t *testing.T) {
 		"DELETE /apis/rbac.authorization.k8s.io/v1/clusterroles/r " + merge: false, "POST /api/v1/namespaces/n/pods " + merge: false,
 		// What may create the object without the right to.
 		"PUT /api/v1/namespaces/n/pods/p " + merge: true, "PATCH /api/v1/namespaces/n/pods/p " + apply: true, "PATCH /api/v1/namespaces/n/pods/p " + merge: false,
+		// The options of a deletion.
+		"DELETE /api/v1/namespaces/n/secrets/s application/json {}": true, "DELETE /api/v1/namespaces/n/services/s/proxy/x application/json {}": false,
 	} {
 		parts := strings.Fields(target)
-		r := httptest.NewRequest(parts[0], parts[1], nil)
+		r := httptest.NewRequest(parts[0], parts[1], strings.NewReader(strings.Join(parts[3:], "")))
 		r.Header.Set("Content-Type", parts[2])
 		info := parsed(t, parts[0], parts[1])
 		if p.ReadsBody(r, info) {
