@@ -134,13 +134,15 @@ generate: bin/controller-gen bin/devcluster bin/oapi-codegen
 	bin/controller-gen object paths=./api/...
 	rm -f config/crds/*.yaml
 	bin/controller-gen crd paths=./api/... output:crd:dir=config/crds
+	rm -f deploy/helm/ks-apiserver/policies/*.yaml
+	cp $(filter-out %/kustomization.yaml %/bindings.yaml,$(wildcard deploy/kustomize/policies/*.yaml)) deploy/helm/ks-apiserver/policies/
 	go run ./cmd/ks-apiserver openapi > bin/swagger.json && mv bin/swagger.json api/ks-openapi-spec/swagger.json
 	go run ./cmd/ks-apiserver openapi --v3 > bin/openapi.json && mv bin/openapi.json api/ks-openapi-spec/openapi.json
 	bin/devcluster up --quiet --unsafe-no-fsync --nodes 1 -- hack/crdspec/generate.sh api/openapi-spec/swagger.json
 	bin/oapi-codegen -config test/sdk/oapi-codegen.yaml api/ks-openapi-spec/openapi.json
 
 verify-generate: generate
-	@git diff --exit-code -- api config test/sdk && test -z "$$(git status --porcelain -- api config test/sdk)" || \
+	@git diff --exit-code -- api config deploy test/sdk && test -z "$$(git status --porcelain -- api config deploy test/sdk)" || \
 		{ echo "generated files are not current: run make generate and commit the result" >&2; exit 1; }
 
 lint: bin/golangci-lint
