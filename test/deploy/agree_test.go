@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,12 +20,58 @@ type object = map[string]any
 // one of them learns (a right, a probe) the other must have as well. Everything is
 // compared, except what normalise takes away on purpose.
 func TestChartAgreesWithBase(t *testing.T) {
-	rendered, err := template(t)
+	for _, test := range []struct{ name, policies, component string }{
+		{"as they are", "", ""},
+		{"with enforced admission policies", "Deny", "enforce-admission-policies"},
+		{"without admission policies", "Off", "without-admission-policies"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var set []string
+			directory := baseDir
+			if test.component != "" {
+				set, directory = []string{"admissionPolicies=" + test.policies}, overlay(t, test.component)
+			}
+			agree(t, set, directory)
+		})
+	}
+}
+
+// overlay is a directory with the base and a component.
+func overlay(t *testing.T, component string) string {
+	t.Helper()
+	// kubectl follows links, and takes no paths but relative ones.
+	directory, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative := func(path string) string {
+		absolute, err := filepath.Abs(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := filepath.Rel(directory, absolute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	content := fmt.Sprintf("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [%q]\ncomponents: [%q]\n",
+		relative(baseDir), relative("../../deploy/kustomize/components/"+component))
+	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return directory
+}
+
+// agree compares the chart with values and a directory for kustomize.
+func agree(t *testing.T, set []string, directory string) {
+	t.Helper()
+	rendered, err := template(t, flags(set)...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	chart := decode(t, rendered)
-	base := decode(t, kubectl(t, "kustomize", baseDir))
+	base := decode(t, kubectl(t, "kustomize", directory))
 	// Helm makes the namespace itself, with --create-namespace.
 	delete(base, "Namespace/"+namespace)
 

@@ -49,6 +49,11 @@ func TestChartIsAccepted(t *testing.T) {
 			want: []string{"replicas: 5", "memory: 8Gi", "disk: ssd", "key: control-plane"},
 		},
 		{
+			name: "admission policies enforced, with exemptions",
+			set:  []string{"admissionPolicies=Deny", "admissionPolicyExemptions[0]=system:serviceaccounts:flux-system"},
+			want: []string{"validationActions: [Deny]", "name: caller-is-not-exempt-here", `g in ["system:serviceaccounts:flux-system"]`},
+		},
+		{
 			name: "configuration is merged",
 			set: []string{"config.authentication.multipleLogin=false",
 				"config.authentication.oauthOptions.issuer=https://ks.example.com"},
@@ -94,6 +99,9 @@ func TestChartRefuses(t *testing.T) {
 		{"no image", flags([]string{"image.repository="}), "/image/repository"},
 		{"pull policy in lower case", flags([]string{"image.pullPolicy=always"}), "/image/pullPolicy"},
 		{"a password instead of a Secret's name", flags([]string{"adminPassword.existingSecret=P@88w0rd"}), "/adminPassword/existingSecret"},
+		{"unknown action of policies", flags([]string{"admissionPolicies=Audit"}), "/admissionPolicies"},
+		{"an exemption that ends the expression", flags([]string{`admissionPolicyExemptions[0]=a"] || true`}), "/admissionPolicyExemptions/0"},
+		{"policies where there are none", append(flags([]string{"admissionPolicies=Deny"}), "--kube-version", "1.29.0"), "admissionPolicies=Deny needs Kubernetes 1.30"},
 		{"configuration as text", flags([]string{"config=authentication"}), "/config"},
 		{"another namespace", []string{"--namespace", "default"}, "into the namespace kubesphere-system, not default"},
 	}
