@@ -22,6 +22,8 @@ if [ "${1:-}" != serve ]; then
 	exec bin/devcluster up --nodes 3 --pods 60 --quiet -- "$0" serve
 fi
 
+# Enforced here, so that what they refuse shows before it does in a cluster.
+bin/kubectl apply -k hack/policies >/dev/null
 echo "starting ks-apiserver …"
 cp "$KUBECONFIG" "$state/kubeconfig"
 # Terminals with kubectl and kubeconfigs have an address that works from here.

@@ -5,6 +5,7 @@ set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 log=$(mktemp)
 export KS_USERNAME=admin KS_PASSWORD='P@88w0rd'
+"$root/bin/kubectl" apply -k "$root/hack/policies" >/dev/null
 KUBESPHERE_ADMIN_PASSWORD=$KS_PASSWORD "$root/bin/ks-apiserver" --bind-address 127.0.0.1 --insecure-port 0 2>"$log" &
 server=$!
 finish() {

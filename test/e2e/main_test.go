@@ -46,6 +46,9 @@ func TestMain(m *testing.M) {
 // runTests runs all tests with the shared server, and waits until what they
 // deleted is gone.
 func runTests(m *testing.M) (code int, err error) {
+	if err := applyPolicies(os.Getenv("KUBECONFIG")); err != nil {
+		return 0, err
+	}
 	if shared, err = startTLS(func(*config.Config) {}); err != nil {
 		return 0, err
 	}
