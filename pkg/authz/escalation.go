@@ -70,7 +70,7 @@ func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []r
 
 // HoldsAll reports whether a user holds all rights on resources in a scope.
 func HoldsAll(ctx context.Context, rights Coverer, who user.Info, scope Scope) (bool, error) {
-	missing, err := rights.Covers(ctx, who, scope, Everything())
+	missing, err := rights.Covers(ctx, who, scope, EverythingIn(scope))
 	return err == nil && len(missing) == 0, err
 }
 

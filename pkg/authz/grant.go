@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/component-helpers/auth/rbac/validation"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -32,6 +33,26 @@ func (r *RBAC) MayWriteRole(ctx context.Context, who user.Info, scope Scope, res
 // a scope: a user who holds all its rights there, or the right to bind the role. It
 // fails with a not-found error when there is no such role.
 func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
+	return r.mayBind(ctx, who, scope, ref, func(rules []rbacv1.PolicyRule) []rbacv1.PolicyRule { return rules })
+}
+
+// MayBindUsers is MayBind for users and groups, which act through this server: in a
+// namespace, a rule of all verbs gives them no more than the verbs it stands for. A
+// service account goes to kube-apiserver, where it gets every verb there is.
+func (r *RBAC) MayBindUsers(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
+	return r.mayBind(ctx, who, scope, ref, scope.givenRules)
+}
+
+// givenRules are rules as this server reads them in a scope. Roles of namespaces list
+// the verbs; who has such a role holds what one with "*" gives.
+func (s Scope) givenRules(rules []rbacv1.PolicyRule) []rbacv1.PolicyRule {
+	if s.Namespace == "" {
+		return rules
+	}
+	return iam.ExplicitVerbs(rules)
+}
+
+func (r *RBAC) mayBind(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef, given func([]rbacv1.PolicyRule) []rbacv1.PolicyRule) error {
 	key := roleKey{kind: ref.Kind, name: ref.Name}
 	if ref.Kind == kindRole {
 		key.namespace = scope.Namespace
@@ -53,12 +74,12 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 	}
 	if role == nil {
 		// Holders of all rights may bind a role that does not exist yet.
-		if held, err := HoldsAll(ctx, r, who, scope); err != nil || held {
+		if missing, err := r.Covers(ctx, who, scope, given(Everything())); err != nil || len(missing) == 0 {
 			return err
 		}
 		return current.nameRoles(ref.Kind, scope, apierrors.NewNotFound(resource, ref.Name))
 	}
-	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, role.Rules)
+	return r.mayGive(ctx, who, scope, verbBind, resource, ref.Name, given(role.Rules))
 }
 
 // MayRevoke returns nil when a user may take the role of a reference from its
@@ -123,7 +144,7 @@ func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resour
 		return status.Forbidden(resource, name, "the rules of the role stand for more than %d combinations of verb, group, resource and name, so that user %q needs all rights %s to take it from others or to change it",
 			maxElements, who.GetName(), scope)
 	}
-	if covered, _ := validation.Covers(held, rules); covered {
+	if covered, _ := validation.Covers(held, scope.givenRules(rules)); covered {
 		return nil
 	}
 	return status.Forbidden(resource, name, "user %q does not hold all rights of the role and so cannot take it from others or change it", who.GetName())
@@ -139,6 +160,9 @@ func holdsEverything(held, rules []rbacv1.PolicyRule) bool {
 		(!slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool { return len(rule.NonResourceURLs) > 0 }) || slices.ContainsFunc(held, allPaths))
 }
 
+// EverythingIn returns the rules of all rights on resources in a scope.
+func EverythingIn(scope Scope) []rbacv1.PolicyRule { return scope.givenRules(Everything()) }
+
 // Everything returns the rule of all rights on resources.
 func Everything() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{{Verbs: []string{rbacv1.VerbAll}, APIGroups: []string{rbacv1.APIGroupAll}, Resources: []string{rbacv1.ResourceAll}}}
@@ -147,7 +171,7 @@ func Everything() []rbacv1.PolicyRule {
 // Templates are the rules of the role templates with the names for roles of a
 // kind. A template that is not known yet may become anything, and so may one
 // in a namespace, where a template of the platform would come first: it stands
-// for everything.
+// for everything, with the verbs listed as they will be in the role.
 func (r *RBAC) Templates(ctx context.Context, kind string, names []string) ([]rbacv1.PolicyRule, error) {
 	current, err := r.current(ctx)
 	if err != nil {
@@ -155,9 +179,12 @@ func (r *RBAC) Templates(ctx context.Context, kind string, names []string) ([]rb
 	}
 	var rules []rbacv1.PolicyRule
 	for _, name := range names {
-		if role := current.roles[roleKey{kind: kind, name: name}]; role != nil && kind != kindRole {
+		switch role := current.roles[roleKey{kind: kind, name: name}]; {
+		case kind == kindRole:
+			rules = append(rules, iam.ExplicitVerbs(Everything())...)
+		case role != nil:
 			rules = append(rules, role.Rules...)
-		} else {
+		default:
 			rules = append(rules, Everything()...)
 		}
 	}

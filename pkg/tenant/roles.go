@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
 // base is a role that is copied into every workspace or project.
@@ -63,10 +64,11 @@ func workspaceRole(from *base, owner metav1.OwnerReference) *iamv1alpha2.Workspa
 }
 
 // projectRole is the copy of a base in a project: project-admin becomes admin.
+// Its verbs are listed, also where the base, one of KubeSphere 3.x, says "*".
 func projectRole(from *base, namespace string) *rbacv1.Role {
 	return &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: strings.TrimPrefix(from.Metadata.Name, "project-"), Labels: from.Metadata.Labels, Annotations: from.Metadata.Annotations},
-		Rules:      from.Rules,
+		Rules:      iam.ExplicitVerbs(from.Rules),
 	}
 }
 

@@ -120,6 +120,10 @@ func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
 	if err != nil {
 		return h.Roles.NameRoles(r.Context(), kindOf(place), scopeOf(place), err)
 	}
+	if place.Namespace != "" {
+		// Members are users, who act through this server: see authz.RBAC.MayBindUsers.
+		rules = iam.ExplicitVerbs(rules)
+	}
 	missing, err := h.Rights.Covers(r.Context(), caller(r), scopeOf(place), rules)
 	if err != nil || len(missing) == 0 {
 		return err

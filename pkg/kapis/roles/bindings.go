@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -62,7 +63,11 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := complete(&k, at, &wanted[n]); err != nil {
 				return err
 			}
-			if err := h.Rights.MayBind(r.Context(), who, k.scope(at), wanted[n].RoleRef); err != nil {
+			mayBind := h.Rights.MayBindUsers
+			if slices.ContainsFunc(wanted[n].Subjects, func(s rbacv1.Subject) bool { return s.Kind == rbacv1.ServiceAccountKind }) {
+				mayBind = h.Rights.MayBind
+			}
+			if err := mayBind(r.Context(), who, k.scope(at), wanted[n].RoleRef); err != nil {
 				return err
 			}
 			object, err := k.binding(at, &wanted[n])

@@ -29,6 +29,7 @@ type Rights interface {
 	Rules(ctx context.Context, who user.Info, scope authz.Scope) ([]rbacv1.PolicyRule, error)
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
+	MayBindUsers(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 	MayNarrow(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	RoleNames(ctx context.Context, who user.Info, scope authz.Scope) ([]string, error)

@@ -193,6 +193,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	if err != nil {
 		return err
 	}
+	if err := listVerbs(k, object); err != nil {
+		return err
+	}
 	rules, err := iam.Given(object)
 	if err != nil {
 		return err
@@ -200,7 +203,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	if len(missing) > 0 {
 		// A template counts from when it is there, whatever its rules are then.
 		if before == nil || before.GetAnnotations()[iamv1alpha2.AnnotationAggregationRoles] != object.GetAnnotations()[iamv1alpha2.AnnotationAggregationRoles] {
-			if err := h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), authz.Everything()); err != nil {
+			if err := h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), authz.EverythingIn(k.scope(at))); err != nil {
 				return err
 			}
 		}
@@ -211,7 +214,7 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	if before != nil {
 		// As in Kubernetes, a role that stays as wide as it was may be renamed by
 		// callers that could not have made it.
-		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(was, rules) && iam.SameAggregation(before, object) {
+		if was, err := iam.Given(before); err == nil && equality.Semantic.DeepEqual(k.storedRules(was), rules) && iam.SameAggregation(before, object) {
 			return nil
 		}
 		if err := h.mayNarrow(r, k, before); err != nil {
@@ -270,16 +273,42 @@ func (h *Handler) aggregate(ctx context.Context, k *kind, at place, object *unst
 	if problem != nil {
 		return nil, problem
 	}
+	return missing, setRules(object, rules)
+}
+
+// listVerbs writes the verbs of the rules of a role of a namespace out: its holder may
+// be a service account, to which kube-apiserver gives powers for a "*".
+func listVerbs(k *kind, object *unstructured.Unstructured) error {
+	rules, err := iam.Given(&unstructured.Unstructured{Object: map[string]any{"rules": object.Object["rules"]}})
+	if err != nil {
+		return err
+	}
+	explicit := k.storedRules(rules)
+	if equality.Semantic.DeepEqual(explicit, rules) {
+		return nil
+	}
+	return setRules(object, explicit)
+}
+
+// storedRules are rules as roles of the kind are stored with.
+func (k *kind) storedRules(rules []rbacv1.PolicyRule) []rbacv1.PolicyRule {
+	if k.Kind != "Role" {
+		return rules
+	}
+	return iam.ExplicitVerbs(rules)
+}
+
+func setRules(object *unstructured.Unstructured, rules []rbacv1.PolicyRule) error {
 	text, err := json.Marshal(rules)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	var plain []any
 	if err := json.Unmarshal(text, &plain); err != nil {
-		return nil, err
+		return err
 	}
 	object.Object["rules"] = plain
-	return missing, nil
+	return nil
 }
 
 // decode reads the role in the body of a request.
