@@ -214,7 +214,12 @@ from ` + "`config/iam`" + ` and the decisions of the authorizer by ` + "`go test
 fails while they are not current. [test/access/matrix.tsv](../test/access/matrix.tsv) has every
 operation for every role.
 
-Roles that KubeSphere 3.x or a person made stay as they are: an ` + "`operator`" + ` of 3.x has all of the
+Roles in projects list their verbs: at kube-apiserver, for service accounts of the project, a
+` + "`*`" + ` includes the powers below. A role with ` + "`*`" + ` that was copied from one of the platform is
+rewritten so ([Upgrading](operations.md#upgrading)). Who has everything in a project writes no role with
+` + "`*`" + ` at ` + "`/apis/rbac.authorization.k8s.io`" + `, as in Kubernetes; below ` + "`/kapis`" + ` the verbs are listed instead.
+
+Otherwise roles that KubeSphere 3.x or a person made stay as they are: an ` + "`operator`" + ` of 3.x has all of the
 core group in its project, the namespace and its limits included. What follows about powers and
 about the platform's objects holds for every role, whoever made it.
 
