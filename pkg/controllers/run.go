@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/util/flowcontrol"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -169,6 +170,7 @@ func (c *Controllers) setup(ctx context.Context, run ctrl.Manager) error {
 		&workspaces{client: cached, ensure: &tenant.Workspaces{Client: cached}, finish: &tenant.Workspaces{Client: c.Client}},
 		&projects{client: cached, live: c.Client, ensure: &tenant.Projects{Client: cached, Bindings: &iam.Bindings{Client: cached}, Now: c.Now, Names: c.Names}},
 		&templates{client: cached, live: c.Client},
+		&explicitVerbs{client: cached, live: c.Client, limiter: flowcontrol.NewTokenBucketRateLimiter(rewritesPerSecond, rewritesPerSecond)},
 		&quotas{client: cached, quotas: &tenant.Quotas{Client: cached}},
 	}
 	if policies {

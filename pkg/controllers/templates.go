@@ -102,7 +102,12 @@ func (t *templates) follow(ctx context.Context, role role, before, now rulesByKi
 	}
 	was, _ := iam.Aggregate(names, find(before[role.kind]))
 	is, _ := iam.Aggregate(names, find(now[role.kind]))
-	if equality.Semantic.DeepEqual(was, is) || !equality.Semantic.DeepEqual(*role.rules, was) {
+	had := *role.rules
+	if role.kind == "Role" {
+		// Roles of namespaces list the verbs where their templates have "*".
+		was, is, had = iam.ExplicitVerbs(was), iam.ExplicitVerbs(is), iam.ExplicitVerbs(had)
+	}
+	if equality.Semantic.DeepEqual(*role.rules, is) || !equality.Semantic.DeepEqual(had, was) {
 		return nil
 	}
 	*role.rules = is
