@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -86,6 +87,45 @@ func setUp(t *testing.T, s *server) {
 	s.expect(t, http.StatusOK, boss, http.MethodPost, iamPath+"/namespaces/upgrade-p/members", []object{{"username": "upgrade-jane", "roleRef": "operator"}})
 }
 
+// makeRole makes a role of the project from a template.
+func makeRole(t *testing.T, s *server, token, name string) {
+	t.Helper()
+	s.expect(t, http.StatusOK, token, http.MethodPost, iamPath+"/namespaces/upgrade-p/roles", object{
+		"metadata": object{"name": name, "annotations": object{"iam.kubesphere.io/aggregation-roles": `["role-template-manage-secrets"]`}},
+	})
+}
+
+// waitForListedVerbs waits until the roles of the project list their verbs: the ones
+// copied into it, and the one made of a template.
+func waitForListedVerbs(t *testing.T, s *server, token string) {
+	t.Helper()
+	waitFor(t, "the roles of the project to list their verbs", func() error {
+		answer := s.expect(t, http.StatusOK, token, http.MethodGet, "/apis/rbac.authorization.k8s.io/v1/namespaces/upgrade-p/roles", nil)
+		var roles struct {
+			Items []struct {
+				Metadata struct{ Name string }
+				Rules    []struct{ Verbs []string }
+			}
+		}
+		if err := json.Unmarshal(answer, &roles); err != nil {
+			return err
+		}
+		seen := map[string]bool{}
+		for _, role := range roles.Items {
+			seen[role.Metadata.Name] = true
+			for _, rule := range role.Rules {
+				if slices.Contains(rule.Verbs, "*") {
+					return fmt.Errorf("%s has the verbs %v", role.Metadata.Name, rule.Verbs)
+				}
+			}
+		}
+		if !seen["admin"] || !seen["operator"] || !seen["upgrade-secrets"] {
+			return fmt.Errorf("the roles are %v", seen)
+		}
+		return nil
+	})
+}
+
 // watchConfigMaps returns the names a watch of the project's ConfigMaps tells of,
 // until it ends.
 func watchConfigMaps(t *testing.T, s *server, token string) <-chan string {
@@ -129,6 +169,7 @@ func TestRollingUpdateAndRollback(t *testing.T) {
 	}
 	before := startServer(t, old)
 	setUp(t, before)
+	makeRole(t, before, before.login(t, "upgrade-boss", passwordOf("upgrade-boss")).AccessToken, "upgrade-secrets")
 	earlier := newSession(t, before, "upgrade-jane")
 	earlier.check(t, before)
 
@@ -167,6 +208,8 @@ func TestRollingUpdateAndRollback(t *testing.T) {
 	later.check(t, after)
 	boss := newSession(t, after, "upgrade-boss")
 	boss.check(t, after)
+	waitForListedVerbs(t, after, boss.AccessToken)
+	makeRole(t, after, boss.AccessToken, "upgrade-secrets-later")
 	after.expect(t, http.StatusOK, boss.AccessToken, http.MethodPost, tenantPath+"/workspaces/upgrade-ws/namespaces", object{
 		"apiVersion": "v1", "kind": "Namespace", "metadata": object{"name": "upgrade-later"},
 	})
@@ -177,6 +220,7 @@ func TestRollingUpdateAndRollback(t *testing.T) {
 		p.check(t, again)
 	}
 	after.stop()
+	makeRole(t, again, boss.AccessToken, "upgrade-secrets-again")
 	for _, p := range []*session{earlier, later, boss} {
 		p.check(t, again)
 	}
