@@ -14,10 +14,10 @@ import (
 // of Kubernetes' own types against callers of kube-apiserver. A field that is new here
 // is new there.
 func TestPoliciesKnowTheFields(t *testing.T) {
-	var labels, prefixes []string
+	var labels, prefixes, annotations []string
 	for _, field := range fields[schema.GroupResource{Resource: "namespaces"}] {
 		switch {
-		case field.place == label && field.key == managedBy && field.value == "ks-apiserver",
+		case field.place == label && field.key == LabelManagedBy && field.value == ManagedByServer,
 			field.place == annotation && field.key == "kubesphere.io/creator" && field.Right == OwnName,
 			field.place == finalizers, field.place == ownerReferences:
 			// These have expressions of their own.
@@ -30,6 +30,8 @@ func TestPoliciesKnowTheFields(t *testing.T) {
 			}
 		case field.place == label && field.value == "" && strings.HasSuffix(field.key, "*"):
 			prefixes = append(prefixes, strings.TrimSuffix(field.key, "*"))
+		case field.place == annotation && field.value == "" && strings.HasSuffix(field.key, "*"):
+			annotations = append(annotations, strings.TrimSuffix(field.key, "*"))
 		case field.place == label && field.value == "":
 			labels = append(labels, field.key)
 		default:
@@ -38,6 +40,10 @@ func TestPoliciesKnowTheFields(t *testing.T) {
 	}
 	slices.Sort(labels)
 	slices.Sort(prefixes)
+	slices.Sort(annotations)
+	if got := policies.List(t, "owned-labels", "reservedAnnotationPrefixes"); !slices.Equal(got, annotations) {
+		t.Errorf("the policy owned-labels has the prefixes of annotations %q, the register %q", got, annotations)
+	}
 	if got := policies.List(t, "owned-labels", "reservedLabels"); !slices.Equal(got, labels) {
 		t.Errorf("the policy owned-labels has the labels %q, the register %q", got, labels)
 	}
@@ -68,12 +74,16 @@ func TestPoliciesKnowTheFields(t *testing.T) {
 // TestPoliciesKnowTheNames of cluster roles and roles that take all rights on the
 // platform; what needs less is not for them.
 func TestPoliciesKnowTheNames(t *testing.T) {
-	for _, kind := range []Kind{ClusterRole, Role} {
+	for _, kind := range []Kind{ClusterRole, Role, ClusterRoleBinding, RoleBinding} {
 		for _, reserved := range names[kind] {
 			if reserved.right < Platform {
 				continue
 			}
-			if prefix, found := strings.CutSuffix(reserved.pattern, "*"); !found || !mentions(t, "platform-objects", "startsWith('"+prefix+"')") {
+			text := "'" + reserved.pattern + "'"
+			if prefix, found := strings.CutSuffix(reserved.pattern, "*"); found {
+				text = "startsWith('" + prefix + "')"
+			}
+			if !mentions(t, "platform-objects", text) {
 				t.Errorf("the policy platform-objects does not know the name %s of a %s", reserved.pattern, kind)
 			}
 		}

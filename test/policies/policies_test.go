@@ -19,6 +19,7 @@ import (
 	manifests "github.com/super-kubenetes/ks-apiserver/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // oldest is the first version of Kubernetes with policies in admissionregistration/v1.
@@ -98,7 +99,7 @@ func TestExemptions(t *testing.T) {
 // TestPlatformNamespaces: those of a server as it is configured by default.
 func TestPlatformNamespaces(t *testing.T) {
 	c := config.Default()
-	want := authz.NewPlatform(c.Terminal.Kubectl.Namespace, c.Gateway.Namespace).Namespaces
+	want := reserved.New(reserved.Options{CredentialNamespaces: []string{c.Terminal.Kubectl.Namespace, c.Gateway.Namespace}}).CredentialNamespaces()
 	selector := Load(t, "platform-namespace").Spec.MatchConstraints.NamespaceSelector
 	if got := selector.MatchExpressions[0].Values; !slices.Equal(got, want) {
 		t.Errorf("platform-namespace is about %v, the server about %v", got, want)
