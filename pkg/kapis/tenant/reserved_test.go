@@ -11,11 +11,14 @@ import (
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // administrators hold all rights when they are called admin, and none otherwise.
 type administrators struct{ Rights }
+
+func (administrators) Names() *reserved.Register { return nil }
 
 func (administrators) Covers(_ context.Context, who user.Info, _ authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
 	if who.GetName() == "admin" {
