@@ -61,6 +61,10 @@ func TestGuide(t *testing.T) {
 	if output, err := deployed.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, output)
 	}
+	// What is deployed warns; the other tests need the policies enforced.
+	if err := applyPolicies(os.Getenv("KUBECONFIG")); err != nil {
+		t.Fatal(err)
+	}
 	bin, err := filepath.Abs("../../bin")
 	if err != nil {
 		t.Fatal(err)

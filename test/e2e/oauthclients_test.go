@@ -19,6 +19,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clientgo "k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -53,10 +54,13 @@ func serviceAccountToken(t *testing.T, namespace, name string) string {
 		t.Fatal(err)
 	}
 	accounts := typed.CoreV1().ServiceAccounts(namespace)
-	if _, err := accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+	_, err = accounts.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	switch {
+	case err == nil:
+		t.Cleanup(func() { _ = accounts.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}) })
+	case !apierrors.IsAlreadyExists(err):
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = accounts.Delete(context.WithoutCancel(t.Context()), name, metav1.DeleteOptions{}) })
 	request, err := accounts.CreateToken(t.Context(), name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
