@@ -55,14 +55,15 @@ func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.
 	if err != nil {
 		return r, err
 	}
-	if r, err = withDeleteOptions(r); err != nil {
+	deletion, err := withDeleteOptions(r)
+	if err != nil {
 		return r, err
 	}
 	values.Set(request.ParameterResourceVersion, version)
 	values.Set(request.ParameterResourceVersionMatch, string(metav1.ResourceVersionMatchExact))
-	r = r.Clone(r.Context())
-	r.URL.RawQuery = values.Encode()
-	return r, nil
+	deletion = deletion.Clone(r.Context())
+	deletion.URL.RawQuery = values.Encode()
+	return deletion, nil
 }
 
 // withDeleteOptions returns a deletion with its options in the body. Without a body
