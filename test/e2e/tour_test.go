@@ -241,7 +241,7 @@ func tour() []stop {
 		{args: "top nodes"},
 		{args: "auth can-i create pods"},
 		{args: "auth can-i create nodes", member: "no"},
-		{args: "auth can-i --list --no-headers", admin: "*.* [] [] [*]", member: "*.apps [] [] [*]"},
+		{args: "auth can-i --list --no-headers", admin: "*.* [] [] [*]", member: "*.apps [] [] [get list watch create update patch delete deletecollection]"},
 		{args: "auth whoami", admin: "Username admin", member: "tour-member"},
 		{args: "label node node-0 {ns}=1", member: denied},
 		{args: "label node node-0 {ns}-", member: denied},
