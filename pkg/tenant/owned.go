@@ -130,7 +130,7 @@ func NamespaceRemains(ctx context.Context, reader client.Reader, name string) er
 		}
 		if len(list.Items) > 0 {
 			return status.New(http.StatusConflict, metav1.StatusReasonConflict,
-				"%s %q is left of an earlier namespace %s and would belong to the new one: an administrator has to delete it", kind.Kind, list.Items[0].Name, name)
+				"%s %q is left of an earlier namespace %s and would belong to the new one: an administrator removes it by creating and deleting the namespace at kube-apiserver itself", kind.Kind, list.Items[0].Name, name)
 		}
 	}
 	return nil
