@@ -52,9 +52,7 @@ func TestSlowBodiesElsewhere(t *testing.T) {
 			}
 			f := s.handler.(*filters)
 			eventually(t, "the bodies are not awaited", func() bool {
-				f.admission.bodies.users.mu.Lock()
-				defer f.admission.bodies.users.mu.Unlock()
-				return f.admission.bodies.users.queue.Len() == many
+				return f.admission.bodies.users.count() == many
 			})
 			if held, long := f.admission.inFlight.Held(), f.admission.longRunning.Held(); held+long != 0 {
 				t.Errorf("they hold %d places, and %d of requests that last", held, long)

@@ -2,12 +2,10 @@ package server
 
 import (
 	"bytes"
-	"container/list"
 	"errors"
 	"io"
 	"net/http"
 	"os"
-	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,9 +28,6 @@ const (
 	// sixteen. The first step is not counted.
 	bodiesPerUser = 2
 	bodiesInTotal = 16
-	// maxAwaitedBodies is how many bodies are awaited, of users and of clients that
-	// have not authenticated.
-	maxAwaitedBodies = 1024
 )
 
 // bodyReader reads bodies before their requests take a place: a client that sends
@@ -46,29 +41,6 @@ type bodyReader struct {
 func newBodyReader(c *config.Server) *bodyReader {
 	limit := c.MaxBodyBytes + bodyStep
 	return &bodyReader{limit: c.MaxBodyBytes, memory: quota.New(bodiesInTotal*limit, bodiesPerUser*limit)}
-}
-
-// awaitedBodies are the bodies that are being read, the oldest first. When there
-// are too many the oldest is given up; bodies that arrive at once are never the oldest.
-type awaitedBodies struct {
-	mu    sync.Mutex
-	queue list.List // of func() that ends the read
-}
-
-func (a *awaitedBodies) enter(giveUp func()) (leave func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	entry := a.queue.PushBack(giveUp)
-	if a.queue.Len() > maxAwaitedBodies {
-		oldest := a.queue.Front()
-		a.queue.Remove(oldest)
-		oldest.Value.(func())()
-	}
-	return func() {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.queue.Remove(entry) // nothing when it was given up
-	}
 }
 
 // requestTimedOut is a 408.
@@ -112,7 +84,7 @@ func (a *admission) read(w http.ResponseWriter, r *http.Request, who caller, d d
 		d.setRead(time.Now().Add(unauthenticatedBodyTimeout))
 		defer awaitBody(r)()
 	}
-	defer awaited.enter(func() { d.setRead(time.Unix(1, 0)) })()
+	defer awaited.enter(who.name, func() { d.setRead(time.Unix(1, 0)) })()
 	reserved := int64(0)
 	release = func() {
 		if reserved > 0 {

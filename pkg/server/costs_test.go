@@ -66,11 +66,7 @@ func TestSlowBodies(t *testing.T) {
 			}
 			f := s.handler.(*filters)
 			eventually(t, "the bodies are not awaited", func() bool {
-				f.admission.bodies.users.mu.Lock()
-				defer f.admission.bodies.users.mu.Unlock()
-				f.admission.bodies.unauthenticated.mu.Lock()
-				defer f.admission.bodies.unauthenticated.mu.Unlock()
-				return f.admission.bodies.users.queue.Len()+f.admission.bodies.unauthenticated.queue.Len() == 10*s.options.Config.MaxRequestsInFlight
+				return f.admission.bodies.users.count()+f.admission.bodies.unauthenticated.count() == 10*s.options.Config.MaxRequestsInFlight
 			})
 			for range 20 {
 				if w := ask(s, http.MethodGet, "/kapis/test.io/v1/a"); w.Code != http.StatusOK {
@@ -78,25 +74,6 @@ func TestSlowBodies(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestAwaitedBodies: of too many bodies the oldest is given up.
-func TestAwaitedBodies(t *testing.T) {
-	var a awaitedBodies
-	given := make(map[int]bool)
-	var all []func()
-	for n := range maxAwaitedBodies + 3 {
-		all = append(all, a.enter(func() { given[n] = true }))
-	}
-	if len(given) != 3 || !given[0] || !given[1] || !given[2] {
-		t.Errorf("given up: %v", given)
-	}
-	for _, leave := range all {
-		leave()
-	}
-	if a.queue.Len() != 0 {
-		t.Errorf("%d are left", a.queue.Len())
 	}
 }
 
