@@ -252,12 +252,13 @@ func (a *app) definition(ctx context.Context, name string) (*apiextensionsv1.Cus
 }
 
 func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*config.Config, error)) error {
-	backoff := identity.NewBackoff(c.Authentication.AuthenticateRateLimiterMaxTries, c.Authentication.AuthenticateRateLimiterDuration.Duration, time.Now)
+	backoff := a.newBackoff()
 	backoff.Earlier = a.directory.Failures(c.Authentication.AuthenticateRateLimiterDuration.Duration, time.Now)
 	passwords, err := identity.NewPasswords(a.directory, hasher(c.Authentication), backoff)
 	if err != nil {
 		return err
 	}
+	passwords.Version = a.directory.Version
 	seen := *a.sessions
 	seen.Client = a.seen()
 	seenTokens := *a.tokens

@@ -52,7 +52,7 @@ func (a *app) newOAuth(tokens *token.Service, passwords *identity.Passwords, bea
 	options := &a.config.Authentication
 	return &oauth.Handler{
 		Clients:   &oauthclient.Clients{Configured: options.OAuthOptions.Clients, Reader: a.client, Namespace: kube.Namespace, Now: time.Now},
-		Passwords: passwords, Turn: passwords.Turn, Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Bearer: bearer, Record: a.records.Record,
+		Passwords: passwords, ClientSecrets: passwords.ClientSecrets(a.newBackoff()), Sessions: a.sessions, Tokens: tokens, Accounts: a.directory, Bearer: bearer, Record: a.records.Record,
 		Lifetime: options.OAuthOptions.AccessTokenMaxAge.Duration, MultipleLogin: options.MultipleLogin,
 		PasswordGrant: options.OAuthOptions.PasswordGrant, Product: options.OAuthOptions.ProductName,
 		Devices: oauth.NewDevices(), Polls: oauth.NewPolls(), Ports: ports(a.config),

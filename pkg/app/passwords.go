@@ -2,6 +2,7 @@ package app
 
 import (
 	"crypto/rand"
+	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
@@ -18,4 +19,10 @@ func hasher(c config.Authentication) passwordhash.Hasher {
 func chosenPasswords(c config.Authentication) iam.Passwords {
 	h := hasher(c)
 	return iam.Passwords{Policy: identity.NewPolicy(c.PasswordPolicy.MinLength, h.Longest()), Hasher: h}
+}
+
+// newBackoff counts failed attempts to log in as the configuration says.
+func (a *app) newBackoff() *identity.Backoff {
+	c := &a.config.Authentication
+	return identity.NewBackoff(c.AuthenticateRateLimiterMaxTries, c.AuthenticateRateLimiterDuration.Duration, time.Now)
 }

@@ -67,6 +67,11 @@ type PasswordChecker interface {
 	Authenticate(ctx context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error)
 }
 
+// BasicChecker checks passwords that are sent with each request.
+type BasicChecker interface {
+	AuthenticateRepeated(ctx context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error)
+}
+
 // PersonalTokens checks personal access tokens.
 type PersonalTokens interface {
 	Verify(ctx context.Context, text string) (*accesstoken.Grant, error)
@@ -75,7 +80,7 @@ type PersonalTokens interface {
 // New returns the authenticator of all requests. The first credentials that
 // are there decide: wrong ones are never anonymous. Other authenticators are asked
 // about tokens before they are taken for ours.
-func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords PasswordChecker, personal PersonalTokens, others ...authenticator.Token) authenticator.Request {
+func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords BasicChecker, personal PersonalTokens, others ...authenticator.Token) authenticator.Request {
 	tokens := tokenunion.NewFailOnError(append(others, &bearer{verifier: verifier, sessions: sessions, accounts: accounts, personal: personal})...)
 	return union.NewFailOnError(
 		group.NewAuthenticatedGroupAdder(union.NewFailOnError(
@@ -183,7 +188,7 @@ func (b *bearer) active(ctx context.Context, name string) (iam.Account, error) {
 
 // basic authenticates by user name and password (RFC 7617).
 type basic struct {
-	passwords PasswordChecker
+	passwords BasicChecker
 }
 
 func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
@@ -191,7 +196,7 @@ func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 	if !found {
 		return nil, false, nil
 	}
-	known, err := b.passwords.Authenticate(r.Context(), identity.Attempt{Name: name, Password: password, Address: request.ClientAddress(r)})
+	known, err := b.passwords.AuthenticateRepeated(r.Context(), identity.Attempt{Name: name, Password: password, Address: request.ClientAddress(r)})
 	if err != nil {
 		return nil, false, err
 	}
@@ -207,4 +212,7 @@ func Groups(named []string) []string {
 	})
 }
 
-var _ PasswordChecker = (*identity.Passwords)(nil)
+var (
+	_ PasswordChecker = (*identity.Passwords)(nil)
+	_ BasicChecker    = (*identity.Passwords)(nil)
+)

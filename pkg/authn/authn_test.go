@@ -70,7 +70,7 @@ func (w *world) Account(_ context.Context, name string) (iam.Account, bool, erro
 	return iam.Account{Name: name, State: state, Groups: []string{"developers"}}, found, nil
 }
 
-func (w *world) Authenticate(_ context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error) {
+func (w *world) AuthenticateRepeated(_ context.Context, attempt identity.Attempt) (*iamv1alpha2.User, error) {
 	w.checked = append(w.checked, "password")
 	if attempt.Name == "admin" && attempt.Password == "right" {
 		return &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "admin"}, Spec: iamv1alpha2.UserSpec{Groups: []string{"developers"}}}, nil

@@ -94,6 +94,22 @@ func (d *Directory) NameByEmail(ctx context.Context, email string) (string, bool
 	return names[0], true
 }
 
+// Version is the resource version of a user in the cache, "" for none that is active.
+func (d *Directory) Version(ctx context.Context, name string) string {
+	account, found, err := d.Account(ctx, name)
+	if err != nil || !found || account.State != iamv1alpha2.UserActive {
+		return ""
+	}
+	view, err := d.Cache.View(ctx, d.Catalog.Type("users"))
+	if err != nil {
+		return ""
+	}
+	if item := view.Get("", name); item != nil {
+		return item.ResourceVersion()
+	}
+	return ""
+}
+
 // Account is what is known of a user without asking Kubernetes.
 type Account struct {
 	Name   string

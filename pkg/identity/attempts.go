@@ -33,16 +33,17 @@ func (a *Attempts) Authenticate(ctx context.Context, provider *Provider, attempt
 		return provider.Password.Authenticate(ctx, attempt.Name, attempt.Password)
 	}
 	counted := provider.Name + "/" + attempt.Name // no user of ours is called so
-	if err := a.backoff.Wait(ctx, counted, attempt.Address); err != nil {
+	admission, err := a.backoff.Admit(ctx, counted, attempt.Address)
+	if err != nil {
 		return External{}, err
 	}
-	release, err := a.at(provider.Name).take(ctx, attempt.Address)
+	release, err := a.at(provider.Name).take(ctx, attempt.Address, attempt.Name)
 	if err != nil {
 		return External{}, err
 	}
 	defer release()
 	// Others may have failed while this one waited for its turn.
-	if err := a.backoff.Recheck(ctx, counted, attempt.Address); err != nil {
+	if err := admission.Recheck(ctx); err != nil {
 		return External{}, err
 	}
 	who, err := provider.Password.Authenticate(ctx, attempt.Name, attempt.Password)

@@ -31,7 +31,8 @@ func (t *Throttled) Error() string {
 // Many people share an address behind a proxy or NAT. So the failures of other
 // users at an address do not refuse a user: attempts from an address with many of
 // them take turns at a steady rate, and users who logged in from there before do
-// not even wait for a turn.
+// not even wait for a turn. Nor do failures lock out the owner of a name at an address
+// the owner logged in from: attempts of the two are then checked at a steady slow rate.
 type Backoff struct {
 	// Tries are how many attempts may fail before there is a wait.
 	Tries int
@@ -41,11 +42,15 @@ type Backoff struct {
 	// Earlier returns the failures of a user from an address since the last
 	// success that were written down, here or by another replica. Nil for none.
 	Earlier func(ctx context.Context, user, address string) (Failures, error)
+	// NeverRefuse has attempts beyond Tries checked at the slow rate from each address,
+	// not only from those with an earlier success.
+	NeverRefuse bool
 
 	noting           sync.Mutex // of failures, which come at once
 	users, addresses *lru.Cache // of Failures; they lock themselves
 	successes        *lru.Cache // of the time of the last one, by user and address
 	turns            *lru.Cache // of *rate.Limiter, by address
+	retries          *lru.Cache // of *rate.Limiter, by user and address
 	sleep            func(context.Context, time.Duration) error
 }
 
@@ -69,6 +74,10 @@ const (
 	turnsPerSecond = 2
 	turnsAtOnce    = 10
 	longestTurn    = 5 * time.Second
+	// Beyond Tries, one attempt of a user from an address of the user is made in each
+	// retryInterval; one waits at most longestRetry.
+	retryInterval = 3 * time.Second
+	longestRetry  = 4 * retryInterval
 	// successCounts is how long a success makes an address one of the user's.
 	successCounts = 30 * 24 * time.Hour
 	// firstWait is doubled with each failure.
@@ -79,7 +88,7 @@ const (
 func NewBackoff(tries int, remember time.Duration, now func() time.Time) *Backoff {
 	return &Backoff{
 		Tries: tries, Remember: remember, Now: now, users: lru.New(rememberedFailures), addresses: lru.New(rememberedFailures),
-		successes: lru.New(rememberedFailures), turns: lru.New(rememberedFailures), sleep: sleep,
+		successes: lru.New(rememberedFailures), turns: lru.New(rememberedFailures), retries: lru.New(rememberedFailures), sleep: sleep,
 	}
 }
 
@@ -94,24 +103,39 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// Wait returns a *Throttled if an attempt comes too soon. It waits for the turn of
-// an attempt at an address with many failures, for a bounded time.
-func (b *Backoff) Wait(ctx context.Context, user, address string) error {
-	address = Network(address)
-	known := b.failures(ctx, user, address)
-	if wait := b.remaining(known); wait > 0 {
-		return &Throttled{After: wait}
-	}
-	if known.Succeeded || b.known(b.addresses, address).Count < b.Tries*triesOfAddress {
-		return nil
-	}
-	return b.takeTurn(ctx, address)
+// Admission is an attempt that may be made.
+type Admission struct {
+	backoff       *Backoff
+	user, address string
+	retry         bool
 }
 
-// Recheck returns a *Throttled if attempts of the user failed since Wait let this
-// one pass.
-func (b *Backoff) Recheck(ctx context.Context, user, address string) error {
-	if wait := b.remaining(b.failures(ctx, user, Network(address))); wait > 0 {
+// Admit returns a *Throttled if an attempt comes too soon. It waits for the turn of an
+// attempt at an address with many failures, for a bounded time.
+func (b *Backoff) Admit(ctx context.Context, user, address string) (Admission, error) {
+	address = Network(address)
+	admission := Admission{backoff: b, user: user, address: address}
+	known := b.failures(ctx, user, address)
+	if wait := b.remaining(known); wait > 0 {
+		if !known.Succeeded && !b.NeverRefuse {
+			return admission, &Throttled{After: wait}
+		}
+		admission.retry = true
+		return admission, b.takeTurn(ctx, b.retries, key(user, address), rate.Every(retryInterval), 1, longestRetry)
+	}
+	if known.Succeeded || b.known(b.addresses, address).Count < b.Tries*triesOfAddress {
+		return admission, nil
+	}
+	return admission, b.takeTurn(ctx, b.turns, address, turnsPerSecond, turnsAtOnce, longestTurn)
+}
+
+// Recheck returns a *Throttled if attempts of the user failed since this one was
+// admitted, unless it was admitted in spite of failures.
+func (a Admission) Recheck(ctx context.Context) error {
+	if a.retry {
+		return nil
+	}
+	if wait := a.backoff.remaining(a.backoff.failures(ctx, a.user, a.address)); wait > 0 {
 		return &Throttled{After: wait}
 	}
 	return nil
@@ -139,26 +163,30 @@ func (b *Backoff) failures(ctx context.Context, user, address string) Failures {
 	return known
 }
 
-// takeTurn waits until it is the turn of an attempt at an address.
-func (b *Backoff) takeTurn(ctx context.Context, address string) error {
+// takeTurn waits until it is the turn of an attempt among those with the same key.
+func (b *Backoff) takeTurn(ctx context.Context, limiters *lru.Cache, key string, every rate.Limit, atOnce int, longest time.Duration) error {
 	b.noting.Lock()
-	limiter, found := b.turns.Get(address)
+	limiter, found := limiters.Get(key)
 	if !found {
-		limiter = rate.NewLimiter(turnsPerSecond, turnsAtOnce)
-		b.turns.Add(address, limiter)
+		limiter = rate.NewLimiter(every, atOnce)
+		limiters.Add(key, limiter)
 	}
 	b.noting.Unlock()
 	now := b.Now()
 	turn := limiter.(*rate.Limiter).ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
-	if wait > longestTurn {
+	if wait > longest {
 		turn.CancelAt(now)
 		return &Throttled{After: wait}
 	}
 	if wait == 0 {
 		return nil
 	}
-	return b.sleep(ctx, wait)
+	if err := b.sleep(ctx, wait); err != nil {
+		turn.CancelAt(b.Now())
+		return err
+	}
+	return nil
 }
 
 // Failed notes a failed attempt.

@@ -11,7 +11,6 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/passwordhash"
-	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // ErrIncorrect is the only answer to a failed login: it does not tell an
@@ -42,6 +41,10 @@ type Passwords struct {
 	backoff *Backoff
 	turns   *turns
 	dummy   string
+	// Version returns the resource version of a user as far as it is known without
+	// asking Kubernetes, "" for none. Nil if correct passwords are never remembered.
+	Version    func(ctx context.Context, name string) string
+	remembered *rememberedPasswords
 }
 
 // waitingPerCheck bounds the queue: beyond it a client would wait so long that
@@ -58,15 +61,8 @@ func NewPasswords(users Users, hasher passwordhash.Hasher, backoff *Backoff) (*P
 	}
 	return &Passwords{
 		users: users, hasher: hasher, backoff: backoff, dummy: dummy,
-		turns: newTurns(checks, checks*waitingPerCheck),
+		turns: newTurns(checks, checks*waitingPerCheck), remembered: newRememberedPasswords(hasher.Random, backoff.Now),
 	}, nil
-}
-
-// Turn waits for a turn among the checks of passwords, for another hash that is
-// compared; it lasts until release is called. It counts for the address in the
-// context. Errors are ErrBusy and the context's.
-func (p *Passwords) Turn(ctx context.Context) (release func(), err error) {
-	return p.turns.take(ctx, request.Address(ctx))
 }
 
 // Authenticate returns the user who attempts to log in. The work is the same
@@ -80,16 +76,17 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	if counted == "" {
 		counted = attempt.Name
 	}
-	if err := p.backoff.Wait(ctx, counted, attempt.Address); err != nil {
+	admission, err := p.backoff.Admit(ctx, counted, attempt.Address)
+	if err != nil {
 		return nil, err
 	}
-	release, err := p.turns.take(ctx, attempt.Address) // logins must not starve everything else
+	release, err := p.turns.take(ctx, attempt.Address, counted) // logins must not starve everything else
 	if err != nil {
 		return nil, err
 	}
 	defer release()
 	// Others may have failed while this one waited for its turn.
-	if err := p.backoff.Recheck(ctx, counted, attempt.Address); err != nil {
+	if err := admission.Recheck(ctx); err != nil {
 		return nil, err
 	}
 	// Kubernetes is asked by those whose turn it is alone: however many come at

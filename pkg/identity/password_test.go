@@ -176,7 +176,7 @@ func TestBusy(t *testing.T) {
 	address := func(n int) string { return fmt.Sprintf("192.0.2.%d", n) }
 	var releases []func()
 	for n := range passwords.turns.running { // somebody is being checked
-		release, err := passwords.turns.take(t.Context(), address(n))
+		release, err := passwords.turns.take(t.Context(), address(n), address(n))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,7 +187,7 @@ func TestBusy(t *testing.T) {
 	var waiting sync.WaitGroup
 	for n := range passwords.turns.waiting {
 		waiting.Go(func() {
-			_, err := passwords.Authenticate(ctx, Attempt{Name: "nobody", Password: password, Address: address(n % 4)})
+			_, err := passwords.Authenticate(ctx, Attempt{Name: "nobody-" + address(n), Password: password, Address: address(n)})
 			outcomes <- err
 		})
 	}

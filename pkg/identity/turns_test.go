@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -15,7 +15,7 @@ import (
 func (t *turns) length() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.waiters
+	return len(t.queue)
 }
 
 // TestTurnsOfAnAddress: however many checks an address asks for, another address
@@ -28,7 +28,7 @@ func TestTurnsOfAnAddress(t *testing.T) {
 	check := func(address string) {
 		length := turns.length()
 		all.Go(func() {
-			release, err := turns.take(t.Context(), address)
+			release, err := turns.take(t.Context(), address, address)
 			if err != nil {
 				t.Errorf("%s: %v", address, err)
 				return
@@ -40,14 +40,14 @@ func TestTurnsOfAnAddress(t *testing.T) {
 		})
 		wait.Until(t, "the check to wait", func() bool { return turns.length() == length+1 })
 	}
-	release, err := turns.take(t.Context(), "192.0.2.1")
+	release, err := turns.take(t.Context(), "192.0.2.1", "192.0.2.1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for range 4 {
 		check("192.0.2.1")
 	}
-	if _, err := turns.take(t.Context(), "192.0.2.1"); !errors.Is(err, ErrBusy) {
+	if _, err := turns.take(t.Context(), "192.0.2.1", "192.0.2.1"); !errors.Is(err, ErrBusy) {
 		t.Errorf("beyond the share of an address: %v", err)
 	}
 	check("192.0.2.2")
@@ -55,11 +55,11 @@ func TestTurnsOfAnAddress(t *testing.T) {
 	check("192.0.2.2")
 	release()
 	all.Wait()
-	want := []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.1"}
+	want := []string{"192.0.2.2", "192.0.2.3", "192.0.2.1", "192.0.2.2", "192.0.2.1", "192.0.2.1", "192.0.2.1"}
 	if fmt.Sprint(served) != fmt.Sprint(want) {
 		t.Errorf("served %v", served)
 	}
-	if len(turns.queues)+len(turns.order)+len(turns.active)+turns.total+turns.waiters != 0 {
+	if len(turns.addresses)+len(turns.names)+len(turns.pairs)+turns.total+len(turns.queue) != 0 {
 		t.Errorf("left %+v", turns)
 	}
 }
@@ -68,37 +68,91 @@ func TestTurnsOfAnAddress(t *testing.T) {
 func TestTurnsThatHang(t *testing.T) {
 	turns := newTurns(4, 8)
 	for range share(4) {
-		if _, err := turns.take(t.Context(), "2001:db8::1"); err != nil {
+		if _, err := turns.take(t.Context(), "2001:db8::1", "jane"); err != nil {
 			t.Fatal(err)
 		}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	outcome := make(chan error)
 	go func() {
-		_, err := turns.take(ctx, "2001:db8::2") // of the same network
+		_, err := turns.take(ctx, "2001:db8::2", "jane") // of the same network
 		outcome <- err
 	}()
 	wait.Until(t, "the check to wait", func() bool { return turns.length() == 1 })
-	release, err := turns.take(t.Context(), "2001:db8:1::1")
+	release, err := turns.take(t.Context(), "2001:db8:1::1", "john")
 	if err != nil {
 		t.Fatal(err)
 	}
 	release()
 	cancel()
-	if err := <-outcome; !errors.Is(err, context.Canceled) || turns.length() != 0 || len(turns.order) != 0 {
+	if err := <-outcome; !errors.Is(err, context.Canceled) || turns.length() != 0 {
 		t.Errorf("one whose client went away: %v, left %+v", err, turns)
 	}
 }
 
-// TestTurnOfContext: the turn of another hash counts for the address of its request.
-func TestTurnOfContext(t *testing.T) {
-	passwords := &Passwords{turns: newTurns(1, 2)}
-	release, err := passwords.Turn(request.WithAddress(t.Context(), "192.0.2.1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	if passwords.turns.active["192.0.2.1"] != 1 {
-		t.Errorf("active %v", passwords.turns.active)
+// TestTurnOrder: the next check is that of the address and name that were served the
+// longest ago, and a full queue takes a check of an address or name that waits less
+// than another one.
+func TestTurnOrder(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		checks  []string // address/name that wait, in their order
+		served  string
+		refused string
+	}{
+		// 36 wrong secrets of one client used to hold up the users at the address.
+		{"names of one address", []string{"a/mallory", "a/mallory", "a/jane", "a/john"}, "a/jane a/john a/mallory a/mallory", ""},
+		{"a name from many addresses", []string{"a/admin", "b/admin", "c/admin", "d/jane"}, "d/jane b/admin c/admin a/admin", ""},
+		{"the share of an address", []string{"a/mallory", "a/mallory", "a/mallory", "a/mallory", "a/jane"},
+			"a/jane a/mallory a/mallory a/mallory", "a/mallory"},
+		{"the share of a name", []string{"a/admin", "a/admin", "b/admin", "b/admin", "c/admin"},
+			"b/admin c/admin a/admin a/admin", "b/admin"},
+		{"a full queue", []string{"a/x", "a/x", "a/y", "b/x", "b/y", "b/z", "c/v", "c/w", "d/jane"},
+			"", "b/z"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			turns := newTurns(1, 8)
+			release, err := turns.take(t.Context(), "a", "mallory")
+			if strings.Contains(test.name, "many") || strings.Contains(test.name, "of a name") {
+				release()
+				release, err = turns.take(t.Context(), "a", "admin")
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var mu sync.Mutex
+			var served, refused []string
+			var all sync.WaitGroup
+			for _, check := range test.checks {
+				mu.Lock()
+				before := turns.length() + len(refused)
+				mu.Unlock()
+				address, name, _ := strings.Cut(check, "/")
+				all.Go(func() {
+					release, err := turns.take(t.Context(), address, name)
+					mu.Lock()
+					defer mu.Unlock()
+					if errors.Is(err, ErrBusy) {
+						refused = append(refused, check)
+						return
+					}
+					served = append(served, check)
+					release()
+				})
+				wait.Until(t, "the check to wait", func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					return turns.length()+len(refused) > before
+				})
+			}
+			release()
+			all.Wait()
+			if got := strings.Join(served, " "); test.served != "" && got != test.served {
+				t.Errorf("served %s, want %s", got, test.served)
+			}
+			if got := strings.Join(refused, " "); got != test.refused {
+				t.Errorf("refused %s, want %s", got, test.refused)
+			}
+		})
 	}
 }

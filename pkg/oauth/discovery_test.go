@@ -127,7 +127,7 @@ func TestTokenReview(t *testing.T) {
 		}
 	}
 	// All that Kubernetes would know of them is the user, with all rights.
-	w.Bearer = authn.New(w.Tokens, active{w.cluster}, w.Accounts, w.Passwords, limitedTo{"core/pods:get"})
+	w.Bearer = authn.New(w.Tokens, active{w.cluster}, w.Accounts, w.Passwords.(authn.BasicChecker), limitedTo{"core/pods:get"})
 	if r := ask("authentication.k8s.io/v1", "TokenReview", "ksp_bob"); strings.Contains(r.body, `"authenticated":true`) || !strings.Contains(r.body, `"error":"the token is invalid`) {
 		t.Errorf("a personal access token: %s", r.body)
 	}

@@ -34,12 +34,11 @@ type Accounts interface {
 type Handler struct {
 	Clients   *oauthclient.Clients
 	Passwords authn.PasswordChecker
-	// Turn bounds how many hashed secrets of clients are compared at once, together
-	// with passwords; nil for no bound.
-	Turn     func(ctx context.Context) (release func(), err error)
-	Sessions *session.Sessions
-	Tokens   *token.Service
-	Accounts Accounts
+	// ClientSecrets bounds how many secrets of clients are compared; nil for no bound.
+	ClientSecrets *identity.ClientSecrets
+	Sessions      *session.Sessions
+	Tokens        *token.Service
+	Accounts      Accounts
 	// Bearer authenticates requests with an access token, as the API does.
 	Bearer authenticator.Request
 	// Providers are where users other than local ones come from, and External

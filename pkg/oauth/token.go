@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
@@ -177,15 +179,17 @@ func (h *Handler) authenticateClient(r *http.Request, form url.Values) (*oauthcl
 	if c.Public() {
 		return c, nil
 	}
-	if c.Hashed() && h.Turn != nil {
-		release, err := h.Turn(r.Context())
-		if err != nil {
-			return nil, err
-		}
-		defer release()
-	}
-	if !c.Authenticates(secret) {
+	err = h.ClientSecrets.Check(r.Context(), identity.ClientSecret{
+		Client: c.Name, Address: request.ClientAddress(r), Stored: c.Secret, Sent: secret, Hashed: c.Hashed(), Verify: c.Authenticates,
+	})
+	var throttled *identity.Throttled
+	switch {
+	case errors.Is(err, identity.ErrIncorrect):
 		return nil, invalidClient()
+	case errors.As(err, &throttled):
+		return nil, &Error{Code: "invalid_client", Description: throttled.Error(), Status: http.StatusTooManyRequests, RetryAfter: status.Seconds(throttled.After)}
+	case err != nil:
+		return nil, err
 	}
 	return c, nil
 }
