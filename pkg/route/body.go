@@ -21,7 +21,8 @@ func WriteSuccess(w http.ResponseWriter) { status.WriteJSON(w, http.StatusOK, Me
 
 // ReadJSON reads the body of a request into a value. Fields the value does not
 // have are ignored, as clients send whole objects of other versions; a body
-// that is no JSON, or of another media type, is an error of the client.
+// that is no JSON, or of another media type, or a list of more than MaxEntries entries,
+// is an error of the client.
 func ReadJSON(r *http.Request, into any) error {
 	if given := r.Header.Get("Content-Type"); given != "" {
 		media, _, err := mime.ParseMediaType(given)
@@ -36,7 +37,7 @@ func ReadJSON(r *http.Request, into any) error {
 	if err := json.Unmarshal(body, into); err != nil {
 		return DecodeError("the body", err, into)
 	}
-	return nil
+	return checkList(into)
 }
 
 // WriteList answers with a page of objects in JSON and the number there are.

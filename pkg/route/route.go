@@ -187,17 +187,18 @@ func (g *Group) within(r *Route) Handler {
 	others := make(map[string]Handler)
 	for n := range g.Routes {
 		if other := &g.Routes[n]; other.Within == r.Path && other.Method == r.Method {
-			others[path.Base(other.Path)] = other.Handler
+			others[path.Base(other.Path)] = g.handler(other)
 		}
 	}
+	own := g.handler(r)
 	if len(others) == 0 {
-		return r.Handler
+		return own
 	}
 	return func(w http.ResponseWriter, request *http.Request) error {
 		if other, found := others[path.Base(request.URL.Path)]; found {
 			return other(w, request)
 		}
-		return r.Handler(w, request)
+		return own(w, request)
 	}
 }
 

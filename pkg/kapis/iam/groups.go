@@ -185,8 +185,14 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 	if err := route.ReadJSON(r, &added); err != nil {
 		return err
 	}
+	if err := route.CheckDuplicates(added, func(one GroupMember) string { return one.UserName + " in " + one.GroupName }); err != nil {
+		return err
+	}
 	workspace := r.PathValue("workspace")
 	for _, one := range added {
+		if err := r.Context().Err(); err != nil {
+			return err
+		}
 		if _, err := h.Groups.Get(r.Context(), workspace, one.GroupName); err != nil {
 			return err
 		}
@@ -204,6 +210,9 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 	defer release()
 	bindings := make([]*iamv1alpha2.GroupBinding, 0, len(added))
 	for _, one := range added {
+		if err := r.Context().Err(); err != nil {
+			return err
+		}
 		binding, err := h.Groups.Join(r.Context(), workspace, one.UserName, one.GroupName)
 		if err != nil {
 			return err

@@ -72,7 +72,13 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, &added); err != nil {
 		return err
 	}
+	if err := route.CheckDuplicates(added, func(one Member) string { return one.Username }); err != nil {
+		return err
+	}
 	for _, one := range added {
+		if err := r.Context().Err(); err != nil {
+			return err
+		}
 		if err := m.check(r, one); err != nil {
 			return err
 		}
@@ -85,6 +91,9 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 		defer release()
 	}
 	for _, one := range added {
+		if err := r.Context().Err(); err != nil {
+			return err
+		}
 		if err := m.give(r, one); err != nil {
 			return err
 		}

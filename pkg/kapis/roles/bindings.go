@@ -34,6 +34,29 @@ type binding struct {
 	Subjects []rbacv1.Subject  `json:"subjects"`
 }
 
+// checkBindings bounds the bindings of a request and the subjects of each, and refuses
+// a binding that is in the list twice.
+func checkBindings(wanted []binding) error {
+	if err := route.CheckEntries(len(wanted)); err != nil {
+		return err
+	}
+	for n := range wanted {
+		if err := route.CheckEntries(len(wanted[n].Subjects)); err != nil {
+			return err
+		}
+	}
+	return route.CheckDuplicates(wanted, func(b binding) string {
+		key := b.Metadata.Name
+		if key == "" {
+			key = b.RoleRef.Name
+			for _, subject := range b.Subjects {
+				key += " " + subject.Kind + " " + subject.Namespace + "/" + subject.Name
+			}
+		}
+		return key
+	})
+}
+
 // bind creates one binding or a list of them.
 func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
@@ -56,10 +79,16 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 		if err != nil {
 			return route.DecodeError("the body, a binding or a list of them,", err, wanted)
 		}
+		if err := checkBindings(wanted); err != nil {
+			return err
+		}
 		at := placeOf(r)
 		// All are checked before the first is written.
 		objects := make([]*unstructured.Unstructured, 0, len(wanted))
 		for n := range wanted {
+			if err := r.Context().Err(); err != nil {
+				return err
+			}
 			if err := complete(&k, at, &wanted[n]); err != nil {
 				return err
 			}
@@ -93,6 +122,9 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 		}
 		created := make([]map[string]any, 0, len(wanted))
 		for _, object := range objects {
+			if err := r.Context().Err(); err != nil {
+				return err
+			}
 			if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 				return err
 			}
