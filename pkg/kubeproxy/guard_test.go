@@ -145,11 +145,11 @@ func TestFilteredNamespaces(t *testing.T) {
 		"no rows":  {`{"metadata":{},"rows":[{"cells":["a"]}]}`, `{"metadata":{},"rows":[]}`},
 		"no items": {`{"metadata":{},"items":null}`, `{"items":[],"metadata":{}}`},
 	} {
-		if got, err := filteredList([]byte(texts[0]), seen); err != nil || string(got) != texts[1] {
+		if got, err := filteredList(strings.NewReader(texts[0]), seen); err != nil || string(got) != texts[1] {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
 	}
-	if _, err := filteredList([]byte("protobuf"), seen); err == nil {
+	if _, err := filteredList(strings.NewReader("protobuf"), seen); err == nil {
 		t.Error("what cannot be read is not shown")
 	}
 }

@@ -1,13 +1,11 @@
 package kubeproxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/coder/websocket"
@@ -19,6 +17,9 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
+
+// errNoList is an answer of Kubernetes to a list that is none.
+var errNoList = errors.New("the answer of Kubernetes is not a list")
 
 // listsNamespaces reports whether a request lists or watches namespaces, all of them or
 // one by its name, which everybody may do and sees the own ones.
@@ -51,7 +52,7 @@ func namespacesSeen(info *request.Info) authz.Action {
 }
 
 // listNamespaces answers with the namespaces of a list or watch the caller sees.
-func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request) {
+func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen authz.Visible) {
 	// What is filtered has to be readable, and its rows to have names.
 	r = r.Clone(r.Context())
 	var readable []string
@@ -69,7 +70,9 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request) {
 		p.watchBySocket(w, r)
 		return
 	}
-	p.namespaces.ServeHTTP(w, r)
+	if !p.listByName(w, r, seen) {
+		p.namespaces.ServeHTTP(w, r)
+	}
 }
 
 // watchBySocket is the watch of the caller's namespaces over a WebSocket, a
@@ -143,60 +146,11 @@ func (p *Proxy) filter(answer *http.Response) error {
 		answer.Body, err = p.filteredWatch(answer, visible)
 		return err
 	}
-	defer func() { _ = answer.Body.Close() }()
+	body := answer.Body
+	defer func() { _ = body.Close() }()
 	seen, err := visible()
 	if err != nil {
 		return err
 	}
-	text, err := io.ReadAll(answer.Body)
-	if err != nil {
-		return err
-	}
-	if text, err = filteredList(text, seen); err != nil {
-		return err
-	}
-	answer.Body = io.NopCloser(bytes.NewReader(text))
-	answer.ContentLength = int64(len(text))
-	answer.Header.Set("Content-Length", strconv.Itoa(len(text)))
-	return nil
-}
-
-// filteredList leaves the visible items of a list, or rows of a table.
-func filteredList(text []byte, seen authz.Visible) ([]byte, error) {
-	var list map[string]json.RawMessage
-	if err := json.Unmarshal(text, &list); err != nil {
-		return nil, err
-	}
-	field := "items"
-	if _, table := list["rows"]; table {
-		field = "rows"
-	}
-	var all []json.RawMessage
-	if err := json.Unmarshal(list[field], &all); err != nil {
-		return nil, err
-	}
-	left := []json.RawMessage{}
-	for _, item := range all {
-		var one namespaceEntry
-		if err := json.Unmarshal(item, &one); err != nil {
-			return nil, err
-		}
-		if seen.Has(one.metadata().Name) {
-			left = append(left, item)
-		}
-	}
-	var err error
-	if list[field], err = json.Marshal(left); err != nil {
-		return nil, err
-	}
-	// How many are left on the next pages is of all namespaces.
-	var metadata map[string]json.RawMessage
-	if err := json.Unmarshal(list["metadata"], &metadata); err != nil {
-		return nil, err
-	}
-	delete(metadata, "remainingItemCount")
-	if list["metadata"], err = json.Marshal(metadata); err != nil {
-		return nil, err
-	}
-	return json.Marshal(list)
+	return p.filterList(answer, who, seen)
 }

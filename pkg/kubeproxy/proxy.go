@@ -14,6 +14,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -26,14 +27,16 @@ type Proxy struct {
 	recheck     time.Duration // how often a request that lasts is looked at again
 	rights      Rights
 	inspections *inspections
-	transport   http.RoundTripper // for requests that are answered at once
-	lasting     http.RoundTripper // for those that last
-	standing    *standing
-	requests    *httputil.ReverseProxy // what is answered at once
-	watches     *httputil.ReverseProxy // passed on as they come, and mostly silent
-	streams     *httputil.ReverseProxy // all else that lasts
-	upgrades    *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
-	namespaces  *httputil.ReverseProxy // for lists that show the caller's namespaces
+	// filteredLists bounds the lists of all namespaces that are filtered at once.
+	filteredLists *inspections
+	transport     http.RoundTripper // for requests that are answered at once
+	lasting       http.RoundTripper // for those that last
+	standing      *standing
+	requests      *httputil.ReverseProxy // what is answered at once
+	watches       *httputil.ReverseProxy // passed on as they come, and mostly silent
+	streams       *httputil.ReverseProxy // all else that lasts
+	upgrades      *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
+	namespaces    *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
 // Options configure a proxy.
@@ -70,7 +73,8 @@ func New(options Options) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval,
-		inspections: newInspections(maxInspections, maxInspectionsPerUser, inspectionWait)}
+		inspections:   newInspections(maxInspections, maxInspectionsPerUser, inspectionWait),
+		filteredLists: newInspections(maxFilteredLists, maxFilteredListsPerUser, filteredListWait)}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
@@ -151,8 +155,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	unfiltered := false
+	var visible authz.Visible
 	if listsNamespaces(info) {
-		visible, err := p.rights.VisibleNamespaces(r.Context(), who, namespacesSeen(info))
+		visible, err = p.rights.VisibleNamespaces(r.Context(), who, namespacesSeen(info))
 		if err != nil {
 			status.Write(w, r, err)
 			return
@@ -170,7 +175,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer stop()
 	}
 	if listsNamespaces(info) && !unfiltered {
-		p.listNamespaces(w, r)
+		p.listNamespaces(w, r, visible)
 		return
 	}
 	p.forward(w, r, info)

@@ -1,0 +1,273 @@
+package kubeproxy
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+)
+
+const (
+	// namedNamespaces is how many visible namespaces are read one by one; the list of
+	// all namespaces is filtered for callers who see more.
+	namedNamespaces = 32
+	// noNamespace is no name of a namespace: its list is empty, in the form asked for.
+	noNamespace = ".none"
+	// namespaceListTime bounds how long reading them takes.
+	namespaceListTime = 10 * time.Second
+	// Lists of all namespaces that are filtered are in memory: this many at once, and
+	// of one user.
+	maxFilteredLists        = 4
+	maxFilteredListsPerUser = 1
+	// filteredListWait is how long a list waits for its turn.
+	filteredListWait = 20 * time.Second
+)
+
+// listByName answers a list with the few namespaces the caller sees, each read by its
+// name, and reports whether it did. Pages are of the list of all namespaces.
+func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Visible) bool {
+	info, values := request.InfoFrom(r.Context()), r.URL.Query()
+	if info.Verb != "list" || r.Method != http.MethodGet || seen.All || len(seen.Names) > namedNamespaces || values.Has("limit") || values.Has("continue") {
+		return false
+	}
+	names := seen.Names.UnsortedList()
+	slices.Sort(names)
+	if len(names) == 0 {
+		names = []string{noNamespace}
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), namespaceListTime)
+	defer cancel()
+	var merged namespaceList
+	selector := values.Get("fieldSelector")
+	for _, name := range names {
+		named := "metadata.name=" + name
+		if selector != "" {
+			named = selector + "," + named
+		}
+		values.Set("fieldSelector", named)
+		question, err := p.question(ctx, http.MethodGet, r.URL, values, http.Header{}, nil)
+		if err != nil {
+			fail(w, r, err)
+			return true
+		}
+		question.Header.Set("Accept", r.Header.Get("Accept"))
+		answer, err := p.transport.RoundTrip(question)
+		if err != nil {
+			fail(w, r, err)
+			return true
+		}
+		if done := p.mergeNamed(w, r, answer, &merged); done {
+			return true
+		}
+	}
+	if err := merged.write(w); err != nil {
+		fail(w, r, err)
+	}
+	return true
+}
+
+// mergeNamed adds an answer about one namespace to a list. An answer that is no list is
+// passed on instead, and done is true.
+func (p *Proxy) mergeNamed(w http.ResponseWriter, r *http.Request, answer *http.Response, merged *namespaceList) (done bool) {
+	defer func() { _ = answer.Body.Close() }()
+	err := p.look(answer) //nolint:contextcheck // it is the answer's
+	var text []byte
+	if err == nil {
+		text, err = io.ReadAll(io.LimitReader(answer.Body, 2*maxBody))
+	}
+	if err != nil {
+		fail(w, r, err)
+		return true
+	}
+	if answer.StatusCode != http.StatusOK {
+		for _, name := range []string{"Content-Type", "Retry-After", "Warning"} {
+			if values := answer.Header.Values(name); len(values) > 0 {
+				w.Header()[http.CanonicalHeaderKey(name)] = values
+			}
+		}
+		w.WriteHeader(answer.StatusCode)
+		_, _ = w.Write(text)
+		return true
+	}
+	if err := merged.add(text, answer.Header); err != nil {
+		fail(w, r, err)
+		return true
+	}
+	return false
+}
+
+// namespaceList is a list, or a table, that is put together of several.
+type namespaceList struct {
+	fields   map[string]json.RawMessage
+	metadata map[string]json.RawMessage
+	field    string // that of the entries
+	entries  []json.RawMessage
+	version  uint64 // the oldest one: a watch from there misses nothing
+	header   http.Header
+}
+
+// add adds the entries of a list.
+func (l *namespaceList) add(text []byte, header http.Header) error {
+	var fields, metadata map[string]json.RawMessage
+	if err := json.Unmarshal(text, &fields); err != nil {
+		return err
+	}
+	field := "items"
+	if _, table := fields["rows"]; table {
+		field = "rows"
+	}
+	var entries []json.RawMessage
+	if err := json.Unmarshal(fields[field], &entries); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(fields["metadata"], &metadata); err != nil {
+		return err
+	}
+	var version string
+	_ = json.Unmarshal(metadata["resourceVersion"], &version)
+	number, _ := strconv.ParseUint(version, 10, 64) // 0 if it is none
+	if l.fields == nil || number < l.version {
+		l.fields, l.metadata, l.field, l.version, l.header = fields, metadata, field, number, header
+	}
+	l.entries = append(l.entries, entries...)
+	return nil
+}
+
+// write answers a request with the list.
+func (l *namespaceList) write(w http.ResponseWriter) error {
+	if l.entries == nil {
+		l.entries = []json.RawMessage{}
+	}
+	delete(l.metadata, "remainingItemCount")
+	var err error
+	if l.fields[l.field], err = json.Marshal(l.entries); err != nil {
+		return err
+	}
+	if l.fields["metadata"], err = json.Marshal(l.metadata); err != nil {
+		return err
+	}
+	text, err := json.Marshal(l.fields)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"Content-Type", "Cache-Control", "Warning"} {
+		if values := l.header.Values(name); len(values) > 0 {
+			w.Header()[name] = values
+		}
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(text)
+	return nil
+}
+
+// filterList leaves the visible entries of a list of all namespaces. Its entries are
+// read one after the other, so that those the caller does not see take no memory.
+func (p *Proxy) filterList(answer *http.Response, who user.Info, seen authz.Visible) error {
+	release, err := p.filteredLists.acquire(answer.Request.Context(), who)
+	if err != nil {
+		return err
+	}
+	defer release()
+	text, err := filteredList(answer.Body, seen)
+	if err != nil {
+		return err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(text))
+	answer.ContentLength = int64(len(text))
+	answer.Header.Set("Content-Length", strconv.Itoa(len(text)))
+	return nil
+}
+
+// filteredList reads a list, or a table, and leaves its visible entries.
+func filteredList(source io.Reader, seen authz.Visible) ([]byte, error) {
+	decoder := json.NewDecoder(source)
+	if err := expectDelimiter(decoder, '{'); err != nil {
+		return nil, err
+	}
+	fields := make(map[string]json.RawMessage)
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := token.(string)
+		if name == "items" || name == "rows" {
+			fields[name], err = filteredEntries(decoder, seen)
+		} else {
+			var value json.RawMessage
+			err = decoder.Decode(&value)
+			fields[name] = value
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if err := expectDelimiter(decoder, '}'); err != nil {
+		return nil, err
+	}
+	// How many are left on the next pages is of all namespaces.
+	var metadata map[string]json.RawMessage
+	if err := json.Unmarshal(fields["metadata"], &metadata); err != nil {
+		return nil, err
+	}
+	delete(metadata, "remainingItemCount")
+	var err error
+	if fields["metadata"], err = json.Marshal(metadata); err != nil {
+		return nil, err
+	}
+	return json.Marshal(fields)
+}
+
+// filteredEntries reads the entries of a list and returns the visible ones as a list.
+func filteredEntries(decoder *json.Decoder, seen authz.Visible) (json.RawMessage, error) {
+	token, err := decoder.Token()
+	if err != nil {
+		return nil, err
+	}
+	left := []json.RawMessage{}
+	if token == nil { // null
+		return json.Marshal(left)
+	}
+	if token != json.Delim('[') {
+		return nil, errNoList
+	}
+	var entry json.RawMessage
+	for decoder.More() {
+		if err := decoder.Decode(&entry); err != nil { // into the memory of the one before
+			return nil, err
+		}
+		var one namespaceEntry
+		if err := json.Unmarshal(entry, &one); err != nil {
+			return nil, err
+		}
+		if seen.Has(one.metadata().Name) {
+			left = append(left, bytes.Clone(entry))
+		}
+	}
+	if err := expectDelimiter(decoder, ']'); err != nil {
+		return nil, err
+	}
+	return json.Marshal(left)
+}
+
+// expectDelimiter reads a delimiter of JSON.
+func expectDelimiter(decoder *json.Decoder, want json.Delim) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return err
+	}
+	if token != want {
+		return errNoList
+	}
+	return nil
+}
