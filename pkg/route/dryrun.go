@@ -28,7 +28,7 @@ func (r *Route) supportsDryRun() bool {
 // that does not support them.
 func (g *Group) refusesDryRun(r *Route) bool {
 	writes := r.Method != http.MethodGet && r.Method != http.MethodHead
-	return writes && strings.HasPrefix(g.Prefix, "/kapis/") && !r.supportsDryRun()
+	return writes && strings.HasPrefix(g.Path(r), "/kapis/") && !r.supportsDryRun()
 }
 
 // handler is the handler of a route, which changes nothing for a dry run.
