@@ -84,7 +84,9 @@ func (d *Dynamic) forward(w http.ResponseWriter, r *http.Request, t target, quer
 				return err
 			}
 		}
-		if info := request.InfoFrom(r.Context()); info == nil || !info.Parameters.Has(request.ParameterDryRun) {
+		info := request.InfoFrom(r.Context())
+		dryRun := info != nil && info.Parameters.Has(request.ParameterDryRun) || r.Method == http.MethodDelete && gjson.GetBytes(body, "dryRun.0").Exists()
+		if !dryRun {
 			if r.Method == http.MethodDelete {
 				d.Cache.Removed(r.Context(), t.kind, t.namespace, t.name)
 			} else {
