@@ -39,6 +39,10 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 	if r.All {
 		return authorizer.DecisionAllow, "", nil
 	}
+	// Decisions beside that about the request itself are within the scopes, too.
+	if decision, reason, err := (Scoped{}).Authorize(ctx, a); err != nil || decision == authorizer.DecisionDeny {
+		return authorizer.DecisionNoOpinion, reason, err
+	}
 	current, err := r.current(ctx)
 	if err != nil {
 		return authorizer.DecisionNoOpinion, "", err

@@ -42,8 +42,9 @@ type Coverer interface {
 // broken down to one verb on one resource; nil when the user holds all of them.
 // It is Kubernetes' escalation check: users give the rights they hold. Powers
 // that the rules name have to be held by name, and in the namespaces with
-// credentials of the platform administrators alone hold rights to give. It fails
-// with status 400 for rules that stand for too many combinations.
+// credentials of the platform administrators alone hold rights to give. With a
+// personal access token users hold what its scopes include as well. It fails with
+// status 400 for rules that stand for too many combinations.
 func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []rbacv1.PolicyRule) (missing []rbacv1.PolicyRule, err error) {
 	if elements(rules) > maxElements {
 		return nil, status.BadRequest("the rules stand for more than %d combinations of verb, group, resource and name", maxElements)
@@ -65,7 +66,10 @@ func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []r
 	if administers {
 		return nil, nil
 	}
-	return missingPowers(held, rules), nil
+	if missing := missingPowers(held, rules); len(missing) > 0 {
+		return missing, nil
+	}
+	return missingInScopes(who, scope, rules), nil
 }
 
 // HoldsAll reports whether a user holds all rights on resources in a scope.

@@ -64,6 +64,9 @@ func (r *RBAC) mayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 	if r.All {
 		return nil
 	}
+	if err := CheckBindingScope(who, scope, ref.Kind, ref.Name); err != nil {
+		return err
+	}
 	current, err := r.current(ctx)
 	if err != nil {
 		return err
@@ -74,7 +77,7 @@ func (r *RBAC) mayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 	}
 	if role == nil {
 		// Holders of all rights may bind a role that does not exist yet.
-		if missing, err := r.Covers(ctx, who, scope, given(Everything())); err != nil || len(missing) == 0 {
+		if missing, err := MissingToGrant(ctx, r, who, scope, given(Everything())); err != nil || len(missing) == 0 {
 			return err
 		}
 		return current.nameRoles(ref.Kind, scope, apierrors.NewNotFound(resource, ref.Name))
@@ -200,13 +203,16 @@ var roleResources = map[string]schema.GroupResource{
 }
 
 func (r *RBAC) mayGive(ctx context.Context, who user.Info, scope Scope, verb string, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
-	missing, err := r.Covers(ctx, who, scope, rules)
+	missing, err := MissingToGrant(ctx, r, who, scope, rules)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
 	held, err := r.Rules(ctx, who, scope)
 	if err != nil {
 		return err
+	}
+	if IsLimited(who) {
+		held = nil // the power to exceed the rights held would exceed the scopes, too
 	}
 	for n := range held {
 		if names(&held[n], verb, resource, name) {

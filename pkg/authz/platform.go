@@ -101,15 +101,6 @@ func (r *RBAC) HiddenNamespaces(ctx context.Context, who user.Info, action Actio
 	return r.Platform.Names.CredentialNamespaces(), nil
 }
 
-// IsLimited reports whether a user's credential is a personal access token.
-func IsLimited(who user.Info) bool {
-	if who == nil {
-		return false
-	}
-	_, limited := who.GetExtra()[ExtraScopes]
-	return limited
-}
-
 // Administers reports whether a user is an administrator of the platform, with
 // all rights on it, and may act as one: a personal access token does not reach
 // the platform's credentials, whatever its scopes.

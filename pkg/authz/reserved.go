@@ -147,7 +147,7 @@ func (r *RBAC) FindExcess(ctx context.Context, actor, subject user.Info) (*Exces
 	}
 	check := func(grants []grant, scope Scope) (*Excess, error) {
 		for _, g := range grants {
-			missing, err := r.Covers(ctx, actor, scope, scope.givenRules(current.rules(g)))
+			missing, err := MissingToGrant(ctx, r, actor, scope, scope.givenRules(current.rules(g)))
 			if err != nil {
 				return nil, err
 			}

@@ -88,34 +88,6 @@ func resourceName(name string) bool {
 	return scopeName(resource) && (!found || scopeName(sub))
 }
 
-// isCredentialRequest reports whether a request reads or creates credentials. The
-// contents of Secrets are checked where they are written.
-func isCredentialRequest(a authorizer.Attributes) bool {
-	if !a.IsResourceRequest() {
-		return false
-	}
-	changes := !slices.Contains([]string{"get", "list", "watch"}, a.GetVerb())
-	switch a.GetAPIGroup() {
-	case groupIAM:
-		switch a.GetResource() {
-		case "users":
-			if a.GetSubresource() == "" {
-				return a.GetVerb() == "create" // with a password
-			}
-			return changes && slices.Contains([]string{"password", "tokens", "sessions", "identities"}, a.GetSubresource())
-		case "personalaccesstokens", "sessions", "deviceauthorizations", "consents":
-			return changes
-		}
-	case "":
-		return a.GetResource() == "serviceaccounts" && a.GetSubresource() == "token"
-	case "certificates.k8s.io":
-		return changes
-	case groupResources, groupTerminal:
-		return a.GetResource() == "users" && (a.GetSubresource() == "kubeconfig" || a.GetSubresource() == "kubectl")
-	}
-	return false
-}
-
 // discovery is how clients find out what there is. It tells nothing of objects.
 func discovery(a authorizer.Attributes) bool {
 	if a.IsResourceRequest() || !slices.Contains([]string{"GET", "HEAD", "get", "head"}, a.GetVerb()) {

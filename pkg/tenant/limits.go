@@ -89,7 +89,7 @@ func (l *Limits) Reserve(ctx context.Context, who user.Info, limit *Limit, owner
 	if most == 0 {
 		return none, nil
 	}
-	missing, err := l.Rights.Covers(ctx, who, authz.Scope{}, authz.Everything())
+	missing, err := l.Rights.Covers(ctx, authz.TokenOwner(who), authz.Scope{}, authz.Everything())
 	if err != nil || len(missing) == 0 {
 		return none, err
 	}

@@ -116,6 +116,9 @@ func (h *Handler) may(r *http.Request, verb, resource string) (bool, error) {
 // mayGive refuses to let a caller give a role of a place without having
 // the rights of the role there (Kubernetes' escalation check).
 func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
+	if err := authz.CheckBindingScope(caller(r), scopeOf(place), kindOf(place), role); err != nil {
+		return err
+	}
 	rules, err := h.Bindings.Rules(r.Context(), place, role)
 	if err != nil {
 		return h.Roles.NameRoles(r.Context(), kindOf(place), scopeOf(place), err)
@@ -124,7 +127,7 @@ func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
 		// Members are users, who act through this server: see authz.RBAC.MayBindUsers.
 		rules = iam.ExplicitVerbs(rules)
 	}
-	missing, err := h.Rights.Covers(r.Context(), caller(r), scopeOf(place), rules)
+	missing, err := authz.MissingToGrant(r.Context(), h.Rights, caller(r), scopeOf(place), rules)
 	if err != nil || len(missing) == 0 {
 		return err
 	}
@@ -164,7 +167,8 @@ func (h *Handler) outranks(r *http.Request, name string) error {
 	if err != nil {
 		return err
 	}
-	return h.holdsAll(r, &user.DefaultInfo{Name: name, Groups: account.Groups}, iamv1alpha2.Resource("users"), name)
+	// A personal access token sets no password, so that its scopes do not matter.
+	return h.exceeds(r, authz.TokenOwner(caller(r)), &user.DefaultInfo{Name: name, Groups: account.Groups}, iamv1alpha2.Resource("users"), name)
 }
 
 // mayJoin refuses to let the caller add a user to a group whose roles give
@@ -176,7 +180,13 @@ func (h *Handler) mayJoin(r *http.Request, group string) error {
 // holdsAll returns a forbidden error when a subject has a role whose rules the
 // caller does not hold in the scope of the role.
 func (h *Handler) holdsAll(r *http.Request, subject user.Info, resource schema.GroupResource, name string) error {
-	excess, err := h.Rights.FindExcess(r.Context(), caller(r), subject)
+	return h.exceeds(r, caller(r), subject, resource, name)
+}
+
+// exceeds returns a forbidden error when a subject has a role whose rules the actor
+// does not hold in the scope of the role.
+func (h *Handler) exceeds(r *http.Request, actor, subject user.Info, resource schema.GroupResource, name string) error {
+	excess, err := h.Rights.FindExcess(r.Context(), actor, subject)
 	if err != nil || excess == nil {
 		return err
 	}
