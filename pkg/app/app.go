@@ -298,8 +298,8 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	a.proxy, err = kubeproxy.New(kubeproxy.Options{
 		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
 		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
-		Isolation: a.isolation(c.Network),
-		Remains:   func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
+		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService,
+		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
 	})
 	if err != nil {
 		return err

@@ -75,7 +75,7 @@ func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
 // on the platform includes powers.
 func permits(rules []rbacv1.PolicyRule, a authorizer.Attributes, onPlatform bool) bool {
 	for n := range rules {
-		if rule := &rules[n]; allows(rule, a) && (!withholds(rule, a) || onPlatform && isEverything(rule)) {
+		if rule := &rules[n]; allows(rule, a) && permitsRead(rule, a) && (!withholds(rule, a) || onPlatform && isEverything(rule)) {
 			return true
 		}
 	}

@@ -20,6 +20,14 @@ import (
 // object, which leaves its finalizers and preconditions out.
 const VerbUnsafeDelete = "unsafe-delete-ignore-read-errors"
 
+// Subresources of certificatesigningrequests that exist to be permitted: Kubernetes
+// approves a request for the certificate of a node by itself when the requester may
+// create them, for any node or for the node the requester is.
+const (
+	SubresourceNodeClient     = "nodeclient"
+	SubresourceSelfNodeClient = "selfnodeclient"
+)
+
 // isPowerVerb reports whether a verb is a power. Kubernetes derives further
 // ones with a colon, such as impersonate:user-info and arbitrary-node:update.
 func isPowerVerb(verb string) bool {
@@ -38,6 +46,8 @@ func isPowerResource(verb, group, resource, subresource string) bool {
 	case "":
 		return group == "" && (resource == "bindings" || resource == "nodes" && verb == "proxy") || !isRead(verb) && isComponentObject(group, resource)
 	case "finalize", "token", "ephemeralcontainers", "binding", "approval":
+		return true
+	case SubresourceNodeClient, SubresourceSelfNodeClient:
 		return true
 	case "proxy":
 		return resource == "nodes"
@@ -128,7 +138,9 @@ func namesPowerResource(rule *rbacv1.PolicyRule) bool {
 			groups = powerGroups
 		}
 		for _, group := range groups {
-			if slices.ContainsFunc(rule.Verbs, func(verb string) bool { return isPowerResource(verb, group, resource, subresource) }) {
+			if slices.ContainsFunc(rule.Verbs, func(verb string) bool {
+				return isPowerResource(verb, group, resource, subresource) || isConnection(verb, group, resource, subresource)
+			}) {
 				return true
 			}
 		}
@@ -142,7 +154,8 @@ func coversPower(held, power *rbacv1.PolicyRule) bool {
 	verb, group, combined := power.Verbs[0], power.APIGroups[0], power.Resources[0]
 	resource, subresource, _ := strings.Cut(combined, "/")
 	hasVerb := slices.Contains(held.Verbs, verb) || !isPowerVerb(verb) && slices.Contains(held.Verbs, "*")
-	hasResource := namesResource(held, resource, subresource) || !namesPowerResource(power) && resourceMatches(held.Resources, resource, subresource)
+	creates := isConnection(verb, group, resource, subresource) && matches(held.Verbs, "create") // see permitsRead
+	hasResource := namesResource(held, resource, subresource) || (creates || !namesPowerResource(power)) && resourceMatches(held.Resources, resource, subresource)
 	return hasVerb && hasResource && matches(held.APIGroups, group) &&
 		(len(held.ResourceNames) == 0 || len(power.ResourceNames) > 0 && slices.Contains(held.ResourceNames, power.ResourceNames[0]))
 }

@@ -65,6 +65,8 @@ var powers = []struct {
 	{`update internal.apiserver.k8s.io storageversions/status apps.deployments`, rules("*", "*", "storageversions/status")[0]},
 	{`delete internal.apiserver.k8s.io storageversions apps.deployments`, rules("*", "*", "storageversions")[0]},
 	{`update storagemigration.k8s.io storageversionmigrations/status m`, rules("*", "*", "*/status")[0]},
+	{`create certificates.k8s.io certificatesigningrequests/nodeclient`, rules("create", "*", "certificatesigningrequests/nodeclient")[0]},
+	{`create certificates.k8s.io certificatesigningrequests/selfnodeclient`, rules("create", "certificates.k8s.io", "*/selfnodeclient")[0]},
 	{`update certificates.k8s.io certificatesigningrequests/approval c`, rules("*", "*", "certificatesigningrequests/approval")[0]},
 	{`update certificates.k8s.io certificatesigningrequests/status c`, rules("*", "*", "certificatesigningrequests/status")[0]},
 }

@@ -50,7 +50,7 @@ func (Scoped) Authorize(_ context.Context, a authorizer.Attributes) (authorizer.
 // includes nothing.
 func includes(scope string, a authorizer.Attributes) bool {
 	rules, err := ScopeRules(scope)
-	return err == nil && slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool { return allows(&rule, a) })
+	return err == nil && slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool { return allows(&rule, a) && permitsRead(&rule, a) })
 }
 
 // ScopeRules are the rules a scope stands for: all, read, or

@@ -112,7 +112,7 @@ func (b *backend) proxy(transport http.RoundTripper) *httputil.ReverseProxy {
 // rewrite runs after the headers that Connection names were removed.
 func (b *backend) rewrite(r *httputil.ProxyRequest) {
 	header := r.Out.Header
-	authorization, cookies := header.Values("Authorization"), r.In.Cookies()
+	cookies := r.In.Cookies()
 	r.Out.URL = b.address(r.In.URL)
 	r.Out.Host = r.In.Host
 	if b.kind == kindAPIService || b.directives.ChangeOrigin {
@@ -125,8 +125,8 @@ func (b *backend) rewrite(r *httputil.ProxyRequest) {
 		change(header, line)
 	}
 	kube.RemoveIdentity(header)
-	if b.endpoint.PassAuthorization && len(authorization) > 0 {
-		header["Authorization"] = authorization
+	if authorization := request.AuthorizationFrom(r.In.Context()); b.endpoint.PassAuthorization && authorization != "" {
+		header.Set("Authorization", authorization)
 	}
 	for _, cookie := range cookies {
 		if !ours(cookie.Name) {

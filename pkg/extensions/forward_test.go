@@ -20,6 +20,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	v1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -47,6 +48,9 @@ func front(t *testing.T, c *claim, dialer Dialer) *httptest.Server {
 		t.Fatal(err)
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// As authentication does, whose bearer tokens are removed.
+		r = request.WithAuthorization(r)
+		r.Header.Del("Authorization")
 		r = r.WithContext(kuberequest.WithUser(r.Context(), &user.DefaultInfo{Name: "jane", Groups: []string{"staff", "system:authenticated"}}))
 		b.serve(w, r, "signed")
 	}))

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -227,27 +225,6 @@ func (r *Registry) assertion(q *http.Request, b *backend) (string, error) {
 		r.assertions.Add(key, text, assertionReuse)
 	}
 	return text, err
-}
-
-// DialService implements Dialer: a Service is found as Kubernetes has it, so
-// that nothing depends on who resolves names for this process.
-func (r *Registry) DialService(ctx context.Context, namespace, name string, port int32) (net.Conn, error) {
-	view, err := r.cache.View(ctx, r.services)
-	if err != nil {
-		return nil, err
-	}
-	service := view.Get(namespace, name)
-	if service == nil {
-		return nil, errors.New("there is no Service " + namespace + "/" + name)
-	}
-	host := service.Field("spec.clusterIP").String()
-	switch {
-	case service.Field("spec.type").String() == "ExternalName":
-		host = service.Field("spec.externalName").String()
-	case host == "" || host == "None":
-		host = name + "." + namespace + ".svc" // the pods behind it have names only
-	}
-	return (&net.Dialer{KeepAlive: 30 * time.Second}).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
 }
 
 // Open reports how many back ends are left alone for a moment, since they failed.

@@ -2,8 +2,12 @@ package kubeproxy
 
 import (
 	"context"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"strings"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +21,9 @@ import (
 )
 
 const groupCertificates = "certificates.k8s.io"
+
+// certificateRequests are the requests to issue certificates.
+var certificateRequests = schema.GroupResource{Group: groupCertificates, Resource: "certificatesigningrequests"}
 
 // secretTypeBootstrapToken is the type of the secrets nodes join a cluster with.
 const secretTypeBootstrapToken corev1.SecretType = "bootstrap.kubernetes.io/token"
@@ -56,19 +63,15 @@ func (p *Proxy) permitSecret(ctx context.Context, who user.Info, before, after *
 		who.GetName(), account, after.GetNamespace())
 }
 
-// issues reports whether a request has a certificate issued: the approval or the
-// signature of a certificate signing request.
-func issues(info *request.Info) bool {
-	return info.APIGroup == groupCertificates && info.Resource == "certificatesigningrequests" &&
-		(info.Subresource == "approval" || info.Subresource == "status")
-}
-
 // permitSigner returns nil when a user may act for the signer of an object, as
-// Kubernetes asks: approve and sign certificates, attest to trust.
+// Kubernetes asks: approve and sign certificates, attest to trust, and have the
+// certificates of nodes.
 func (p *Proxy) permitSigner(ctx context.Context, who user.Info, info *request.Info, before, after *unstructured.Unstructured) error {
 	verb := "attest"
 	switch {
 	case info.Resource == "clustertrustbundles":
+	case info.Subresource == "" && before == nil:
+		return p.permitNodeCertificate(ctx, who, after)
 	case info.Subresource == "approval":
 		verb = "approve"
 	case info.Subresource == "status":
@@ -111,4 +114,61 @@ func (p *Proxy) mayActFor(ctx context.Context, who user.Info, verb, signer strin
 		}
 	}
 	return false, nil
+}
+
+// nodeSigners are the signers of certificates of nodes. Controllers approve requests
+// for them by asking whether the requester may have one, of groups that include the
+// authorized group here.
+var nodeSigners = map[string]bool{
+	certificatesv1.KubeAPIServerClientKubeletSignerName: true,
+	certificatesv1.KubeletServingSignerName:             true,
+}
+
+// permitNodeCertificate returns nil when a user may request the certificate of a
+// certificate signing request: one of a node takes the power to request those of all
+// nodes or, for the node itself, of its own.
+func (p *Proxy) permitNodeCertificate(ctx context.Context, who user.Info, object *unstructured.Unstructured) error {
+	signer, _, _ := unstructured.NestedString(object.Object, "spec", "signerName")
+	if !nodeSigners[signer] {
+		return nil
+	}
+	powers := []string{authz.SubresourceNodeClient}
+	if requestedName(object) == who.GetName() {
+		powers = append(powers, authz.SubresourceSelfNodeClient)
+	}
+	for _, power := range powers {
+		if held, err := p.hasPower(ctx, who, authz.Scope{Cluster: authz.ThisCluster}, certificateRequests, "create", power, ""); err != nil || held {
+			return err
+		}
+	}
+	return status.Forbidden(certificateRequests, object.GetName(),
+		"user %q cannot create certificatesigningrequests/%s, which a request to the signer %q takes", who.GetName(), authz.SubresourceNodeClient, signer)
+}
+
+// requestedName is the common name that a certificate signing request asks for, "" when
+// the request cannot be read.
+func requestedName(object *unstructured.Unstructured) string {
+	text, _, _ := unstructured.NestedString(object.Object, "spec", "request")
+	encoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return ""
+	}
+	block, _ := pem.Decode(encoded)
+	if block == nil {
+		return ""
+	}
+	parsed, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return ""
+	}
+	return parsed.Subject.CommonName
+}
+
+// hasPower reports whether a user may do something to a subresource in a scope.
+func (p *Proxy) hasPower(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, verb, subresource, name string) (bool, error) {
+	decision, _, err := p.rights.Authorize(ctx, &authz.Attributes{Scope: scope, AttributesRecord: authorizer.AttributesRecord{
+		User: who, Verb: verb, APIGroup: resource.Group, Resource: resource.Resource, Subresource: subresource,
+		Namespace: scope.Namespace, Name: name, ResourceRequest: true,
+	}})
+	return err == nil && decision == authorizer.DecisionAllow, err
 }

@@ -128,7 +128,8 @@ func guards(info *request.Info) bool {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	switch info.Verb {
 	case "create", "update", "patch":
-		return guarded[resource] || interceptors[resource] || networkPolicies[resource] || issues(info) ||
+		return guarded[resource] || interceptors[resource] || networkPolicies[resource] || writesComponentFields(info, resource) ||
+			resource == certificateRequests ||
 			resource == corev1.Resource("secrets") // some are credentials, whatever the encoding of the body
 	}
 	return false

@@ -30,7 +30,7 @@ func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *r
 	switch {
 	case err != nil:
 		status.Write(w, r, err)
-	case guards(info):
+	case p.guards(info):
 		p.forwardGuarded(w, withBody(r, body), info, who, body)
 	default:
 		p.forward(w, withBody(r, body), info)

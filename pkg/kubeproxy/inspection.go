@@ -32,7 +32,7 @@ func (p *Proxy) ReadsBody(r *http.Request, info *request.Info) bool {
 	if !found {
 		return false
 	}
-	if guards(info) || takesDeleteOptions(info) && r.ContentLength != 0 {
+	if p.guards(info) || takesDeleteOptions(info) && r.ContentLength != 0 {
 		return true
 	}
 	denied, err := p.creationDenied(r, info, who)

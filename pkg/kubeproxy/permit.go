@@ -34,6 +34,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 	if err := p.permitWithinProject(ctx, who, resource, before, after); err != nil {
 		return err
 	}
+	if err := p.permitBackend(ctx, who, resource, before, after); err != nil {
+		return err
+	}
 	switch info.Resource {
 	case "roles", "clusterroles", "globalroles", "workspaceroles":
 		return p.permitRole(ctx, who, resource, before, after)
@@ -100,6 +103,8 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		}
 	case "secrets":
 		return p.permitSecret(ctx, who, before, after)
+	case "nodes", "services", "servicecidrs":
+		return p.permitComponentFields(ctx, who, resource, before, after)
 	case "certificatesigningrequests", "clustertrustbundles":
 		return p.permitSigner(ctx, who, info, before, after)
 	default:

@@ -55,6 +55,9 @@ type Options struct {
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Isolation returns the network isolation of namespaces; nil without any.
 	Isolation IsolationReader
+	// Backend reports whether a part of the platform's API is served by a Service or,
+	// without a name, by one of a namespace; nil when none is.
+	Backend func(namespace, name string) bool
 	// Remains returns a conflict when objects of an earlier namespace of a name are
 	// still stored; nil where that is not checked.
 	Remains func(ctx context.Context, namespace string) error
@@ -131,6 +134,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
+	if err := p.authorizeBackend(r.Context(), who, info); err != nil {
+		status.Write(w, r, err)
+		return
+	}
 	r, err := p.authorizeDeleteOptions(w, r, info, who)
 	if err != nil {
 		status.Write(w, r, err)
@@ -141,7 +148,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	if denied != nil || guards(info) {
+	if denied != nil || p.guards(info) {
 		p.forwardInspected(w, r, info, who, denied)
 		return
 	}

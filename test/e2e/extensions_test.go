@@ -168,29 +168,6 @@ func TestExtensions(t *testing.T) {
 	})
 }
 
-// TestExtensionByService: a Service is found as Kubernetes has it.
-func TestExtensionByService(t *testing.T) {
-	back := httptest.NewServer(http.HandlerFunc(devops))
-	defer back.Close()
-	_, port, _ := strings.Cut(back.Listener.Addr().String(), ":")
-	number := int32(0)
-	_, _ = fmt.Sscan(port, &number)
-	c := kubernetes(t, "")
-	admin := shared.as(t, "admin", adminPassword)
-	create(t, c, &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "outside"},
-		Spec:       corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost"},
-	})
-	api := &extensionsv1alpha1.APIService{
-		ObjectMeta: metav1.ObjectMeta{Name: "v2.devops.example.io"},
-		Spec: extensionsv1alpha1.APIServiceSpec{Group: "devops.example.io", Version: "v2", Endpoint: extensionsv1alpha1.Endpoint{
-			Service: &extensionsv1alpha1.ServiceReference{Namespace: "default", Name: "outside", Port: &number},
-		}},
-	}
-	create(t, c, api)
-	wait.For(t, "the API of the service to be served", func() error { return expect(admin.call(t, "GET", "/kapis/devops.example.io/v2/runs", nil), 200) })
-}
-
 // signedBy checks an identity assertion as a back end does: with our public keys
 // and a library that is not ours.
 func signedBy(t *testing.T, text, user, audience string) {

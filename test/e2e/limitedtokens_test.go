@@ -20,7 +20,9 @@ func personalToken(t *testing.T, owner person, name string, scopes ...string) st
 		Metadata struct{ Name string }
 		Token    string
 	}](t, owner.must(t, http.StatusCreated, http.MethodPost, users+"/"+name+"/tokens", fields{"description": "lt", "scopes": scopes, "expiresInSeconds": 3600}))
-	t.Cleanup(func() { owner.must(t, http.StatusOK, http.MethodDelete, users+"/"+name+"/tokens/"+made.Metadata.Name, nil) })
+	t.Cleanup(func() {
+		owner.must(t, http.StatusOK, http.MethodDelete, users+"/"+name+"/tokens/"+made.Metadata.Name, nil)
+	})
 	return made.Token
 }
 
