@@ -13,7 +13,7 @@ var ownedRequests = []string{
 	"PUT /api/v1/namespaces/p/finalize", "PUT /api/v1/namespaces/p/status",
 	"PATCH /api/v1/namespaces/p/pods/a/ephemeralcontainers", "POST /api/v1/namespaces/p/pods/a/binding", "POST /api/v1/namespaces/p/bindings",
 	"PATCH /api/v1/namespaces/p/pods/a/status", "PATCH /api/v1/namespaces/p/services/a/status", "PUT /api/v1/namespaces/p/resourcequotas/a/status",
-	"GET /api/v1/nodes/n/proxy/pods", "POST /api/v1/nodes/n/proxy/run/a/b/c", "GET /api/v1/namespaces/p/pods/a/proxy/", "POST /api/v1/namespaces/p/pods/a/attach",
+	"GET /api/v1/nodes/n/proxy/pods", "POST /api/v1/nodes/n/proxy/run/a/b/c", "GET /api/v1/namespaces/p/pods/a/proxy/", "GET /api/v1/namespaces/p/services/a/proxy/", "POST /api/v1/namespaces/p/pods/a/attach",
 	"POST /api/v1/namespaces/p/pods/a/portforward", "POST /api/v1/namespaces/p/pods/a/eviction",
 	"POST /apis/certificates.k8s.io/v1/certificatesigningrequests", "PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/a/approval",
 	"PUT /apis/certificates.k8s.io/v1/certificatesigningrequests/a/status", "POST /apis/certificates.k8s.io/v1beta1/clustertrustbundles",
