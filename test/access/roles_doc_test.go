@@ -237,16 +237,21 @@ No built-in role but that one names any, except where the tables say so.
 | ` + "`impersonate`" + ` (and verbs with a colon, such as ` + "`impersonate:user-info`" + `) | act as other users, groups and service accounts |
 | ` + "`escalate`, `bind`" + ` | give rules and roles one does not hold |
 | ` + "`approve`, `sign`, `attest`" + `; ` + "`certificatesigningrequests/approval`, `/status`" + ` | have certificates issued and trusted, by the signers the rule names |
+| ` + "`certificatesigningrequests/nodeclient`, `/selfnodeclient`" + ` | request certificates of nodes (signers ` + "`kubernetes.io/kube-apiserver-client-kubelet`" + ` and ` + "`kubernetes.io/kubelet-serving`" + `), which Kubernetes approves by itself |
 | ` + "`use`" + ` | security policies of pods |
 | ` + "`namespaces/finalize`, `namespaces/status`" + ` | delete a namespace and leave its content |
 | ` + "`serviceaccounts/token`" + ` | issue tokens, also by a Secret of type ` + "`kubernetes.io/service-account-token`" + ` |
 | ` + "`pods/ephemeralcontainers`, `pods/binding`, `bindings`" + ` | add containers to running pods, place pods on nodes |
 | ` + "`nodes/proxy`" + ` | the kubelet's API, with every pod of the node |
 | ` + "`unsafe-delete-ignore-read-errors`" + ` | delete an object that cannot be read, without its finalizers: ` + "`ignoreStoreReadErrorWithClusterBreakingPotential`" + ` |
-| writing ` + "`nodes/status`, `pods/status`, `services/status`, `ingresses/status`, `servicecidrs/status`, `ipaddresses`" + ` | the addresses that traffic goes to and that kube-apiserver connects to |
+| writing ` + "`nodes/status`, `pods/status`, `services/status`, `ingresses/status`, `servicecidrs/status`, `ipaddresses`" + ` | the addresses that traffic goes to and that kube-apiserver connects to; also ` + "`status`, `podCIDR`" + ` and ` + "`providerID`" + ` of a node that is created or changed, and ` + "`externalIPs`" + ` of a service (all rights in the cluster suffice for these) |
 | writing ` + "`resourcequotas/status`, `persistentvolumes/status`, `persistentvolumeclaims/status`, `volumeattachments` and `csinodes` with their `status`, `csistoragecapacities`, `resourceclaims/status`, `resourceslices`, `podgroups/status`" + ` | the use of quotas, volumes and devices by which components of the cluster place, bind and mount |
 | writing ` + "`podcertificaterequests`" + ` with its ` + "`status`" + ` | certificates with the identity of pods |
 | writing ` + "`customresourcedefinitions/status`, `apiservices/status`, `storageversions` with its `status`, `storageversionmigrations/status`" + ` | the conditions by which kube-apiserver serves types |
+
+Reading through ` + "`pods/proxy`" + ` and ` + "`services/proxy`" + ` reaches the application with all effects a
+request to it has. It takes the right to create them, or a rule that names the subresource with
+` + "`get`" + `: roles to read everything (` + "`get list watch`" + ` on ` + "`*`" + `) do not include it.
 
 Who writes a role or a binding needs the powers it names by name as well, unless with all
 rights on the platform.
