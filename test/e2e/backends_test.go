@@ -60,7 +60,6 @@ func TestBackendsAreTheAdministrators(t *testing.T) {
 	}
 	attempts(t, []attempt{
 		{"the name of another host", manager, "PATCH", services + "/bk-own", outside, media(merge), 403},
-		{"below /kapis", manager, "PATCH", viewerPath + "/namespaces/default/services/bk-own", outside, media(merge), 403},
 		{"applied", manager, "PATCH", services + "/bk-own?fieldManager=bk&force=true", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"bk-own"},"spec":{"selector":{"a":"b"}}}`, media("application/apply-patch+yaml"), 403},
 		{"a deletion, to make another", manager, "DELETE", services + "/bk-own", "", nil, 403},
 		{"of all", manager, "DELETE", services + "?labelSelector=bk=none", "", nil, 403},
@@ -122,8 +121,8 @@ func TestReadsThroughPods(t *testing.T) {
 		{"with an upgrade", viewer, "GET", project + "/pods/a/proxy/", "", upgrade, 403},
 		{"by HEAD", viewer, "HEAD", project + "/pods/a/proxy/", "", nil, 403},
 		{"a viewer of the cluster", all, "GET", project + "/services/a/proxy/", "", nil, 403},
-		{"an operator", operator, "GET", project + "/services/a/proxy/", "", nil, 404},
-		{"who is named the subresource", named, "GET", project + "/services/a/proxy/", "", nil, 404},
+		{"an operator", operator, "GET", project + "/services/a/proxy/", "", nil, 503},
+		{"who is named the subresource", named, "GET", project + "/services/a/proxy/", "", nil, 503},
 		{"and no other", named, "GET", project + "/pods/a/proxy/", "", nil, 403},
 	})
 }

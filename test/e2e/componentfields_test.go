@@ -26,7 +26,7 @@ func TestNodeCertificatesAreNotRequested(t *testing.T) {
 	c := kubernetes(t, "")
 	requester, nodes := user(t, "cf-requester"), user(t, "cf-nodes")
 	every := []string{"get", "create", "update", "patch"}
-	requests := rbacv1.PolicyRule{APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests", "podcertificaterequests"}, Verbs: []string{"*"}}
+	requests := rbacv1.PolicyRule{APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"*"}, Verbs: []string{"*"}}
 	power := rbacv1.PolicyRule{APIGroups: []string{"certificates.k8s.io"}, Resources: []string{"certificatesigningrequests/nodeclient"}, Verbs: every}
 	for name, rules := range map[string][]rbacv1.PolicyRule{"cf-requester": {requests}, "cf-nodes": {requests, power}} {
 		create(t, c, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules})
@@ -55,12 +55,7 @@ func TestNodeCertificatesAreNotRequested(t *testing.T) {
 	)
 	apply := media("application/apply-patch+yaml")
 	for _, name := range []string{"cf-node", "cf-own", "cf-allowed"} {
-		t.Cleanup(func() {
-			err := c.Delete(t.Context(), &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: name}})
-			if err != nil && !apierrors.IsNotFound(err) && t.Context().Err() == nil {
-				t.Error(err)
-			}
-		})
+		t.Cleanup(func() { remove(t, c, &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
 	}
 	attempts(t, []attempt{
 		{"the certificate of a node", requester, "POST", at, request("cf-node", kubelet, usages), nil, 403},
@@ -101,7 +96,6 @@ func TestNodesAndServicesByFields(t *testing.T) {
 	attempts(t, []attempt{
 		{"a node with the address of its kubelet", manager, "POST", nodes, node(kubelet), nil, 403},
 		{"applied", manager, "PATCH", nodes + "/cf-node?fieldManager=cf", node(kubelet), apply, 403},
-		{"below /kapis", manager, "POST", "/kapis/resources.kubesphere.io/v1alpha3/nodes", node(kubelet), nil, 403},
 		{"a node of a machine", manager, "POST", nodes + dry, node(`,"spec":{"providerID":"cf:///1"}`), nil, 403},
 		{"the machine of a node", manager, "PATCH", nodes + "/node-1" + dry, `{"spec":{"providerID":"cf:///1"}}`, media(merge), 403},
 		{"a node without", manager, "POST", nodes + dry, node(""), nil, 201},
