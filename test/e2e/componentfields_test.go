@@ -55,7 +55,9 @@ func TestNodeCertificatesAreNotRequested(t *testing.T) {
 	)
 	apply := media("application/apply-patch+yaml")
 	for _, name := range []string{"cf-node", "cf-own", "cf-allowed"} {
-		t.Cleanup(func() { remove(t, c, &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: name}}) })
+		t.Cleanup(func() {
+			remove(t, c, &certificatesv1.CertificateSigningRequest{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		})
 	}
 	attempts(t, []attempt{
 		{"the certificate of a node", requester, "POST", at, request("cf-node", kubelet, usages), nil, 403},

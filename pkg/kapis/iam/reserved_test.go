@@ -28,8 +28,6 @@ func (administrators) Covers(_ context.Context, who user.Info, _ authz.Scope, ru
 	return rules, nil
 }
 
-func (administrators) Names() *reserved.Register { return nil }
-
 // TestReservedFields: what this server acts on in users and groups is not for those
 // to write who may write users and groups, and what they leave out stays.
 func TestReservedFields(t *testing.T) {
