@@ -16,6 +16,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // templates passes changes of role templates on to the roles made of them.
@@ -170,7 +171,7 @@ func (t *templates) present(ctx context.Context, roles []role) (rulesByKind, err
 			Metadata        metav1.ObjectMeta   `json:"metadata"`
 			Rules           []rbacv1.PolicyRule `json:"rules"`
 		}{}
-		if json.Unmarshal(bases.Items[n].Role.Raw, &base) == nil && base.Kind == "Role" && base.Metadata.Labels[iamv1alpha2.LabelRoleTemplate] != "" {
+		if strictjson.Unmarshal(bases.Items[n].Role.Raw, &base) == nil && base.Kind == "Role" && base.Metadata.Labels[iamv1alpha2.LabelRoleTemplate] != "" {
 			now["Role"][base.Metadata.Name] = base.Rules
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // Templates are the names of the role templates a role is made of, nil when it
@@ -77,7 +78,8 @@ func Given(role *unstructured.Unstructured) ([]rbacv1.PolicyRule, error) {
 		return nil, err
 	}
 	var rules []rbacv1.PolicyRule
-	if err := json.Unmarshal(text, &rules); err != nil {
+	// As Kubernetes reads them: "ResourceNames" restricts nothing there.
+	if err := strictjson.Unmarshal(text, &rules); err != nil {
 		return nil, status.BadRequest("the rules are none: %v", err)
 	}
 	if role.Object["aggregationRule"] != nil {

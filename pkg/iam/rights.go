@@ -2,13 +2,13 @@ package iam
 
 import (
 	"context"
-	"encoding/json"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // Role is what decides of a GlobalRole, WorkspaceRole, ClusterRole or Role.
@@ -111,7 +111,7 @@ type stored struct {
 
 func decodeRole(item *objects.Item) (*Role, error) {
 	var fields stored
-	if err := json.Unmarshal([]byte(item.JSON()), &fields); err != nil {
+	if err := strictjson.Unmarshal([]byte(item.JSON()), &fields); err != nil {
 		return nil, err
 	}
 	return &Role{
@@ -121,7 +121,7 @@ func decodeRole(item *objects.Item) (*Role, error) {
 
 func decodeBinding(item *objects.Item) (*Binding, error) {
 	var fields stored
-	if err := json.Unmarshal([]byte(item.JSON()), &fields); err != nil {
+	if err := strictjson.Unmarshal([]byte(item.JSON()), &fields); err != nil {
 		return nil, err
 	}
 	return &Binding{

@@ -11,11 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"sigs.k8s.io/yaml"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // createsMissing reports whether a write could create the object it is about: Kubernetes
@@ -62,9 +62,9 @@ func (p *Proxy) withoutCreation(r *http.Request, info *request.Info, body []byte
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch media {
 	case "", "application/json", "application/yaml", string(types.ApplyYAMLPatchType):
-		var object map[string]any
-		if err := yaml.Unmarshal(body, &object); err != nil || object == nil {
-			return nil, status.BadRequest("the body is not an object")
+		object, err := strictjson.Object(body) // YAML was converted
+		if err != nil {
+			return nil, status.BadRequest("the body is not an object: %v", err)
 		}
 		metadata, _ := object["metadata"].(map[string]any)
 		if metadata == nil {

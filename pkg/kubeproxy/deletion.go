@@ -115,8 +115,8 @@ func checkWorkspaceDeletion(info *request.Info, resource schema.GroupResource) e
 // subjects.
 func (p *Proxy) permitRevocation(ctx context.Context, who user.Info, object *unstructured.Unstructured) error {
 	var binding struct {
-		RoleRef  rbacv1.RoleRef
-		Subjects []rbacv1.Subject
+		RoleRef  rbacv1.RoleRef   `json:"roleRef"`
+		Subjects []rbacv1.Subject `json:"subjects"`
 	}
 	if err := convert(object.Object, &binding); err != nil {
 		return err

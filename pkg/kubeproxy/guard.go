@@ -21,11 +21,11 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-	"sigs.k8s.io/yaml"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -156,7 +156,7 @@ func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body [
 		if body, err = pinned(r, body, before, outcome); err != nil {
 			return nil, err
 		}
-		if r.Method == http.MethodPatch && interceptors[schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}] {
+		if r.Method == http.MethodPatch && boundToVersion(info) {
 			if body, err = versioned(r, body, before); err != nil {
 				return nil, err
 			}
@@ -179,32 +179,24 @@ func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstruct
 	if types.PatchType(media) != types.JSONPatchType {
 		return body, nil
 	}
-	var operations []json.RawMessage
-	if err := json.Unmarshal(body, &operations); err != nil {
-		return nil, status.BadRequest("the body is no JSON patch")
-	}
-	test, err := json.Marshal(map[string]string{"op": "test", "path": "/metadata/resourceVersion", "value": before.GetResourceVersion()})
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(append([]json.RawMessage{test}, operations...))
+	return route.BindPatch(media, body, before.GetResourceVersion())
 }
 
-// versioned is the body of a patch that applies to the state that was looked at
-// alone, for objects whose fields mean something together. A JSON patch is pinned.
+// boundToVersion reports whether every patch of an object is bound to the state that was
+// looked at: fields of such objects mean something together only.
+func boundToVersion(info *request.Info) bool {
+	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
+	return interceptors[resource] || authz.OfWorkspace(resource.Group, resource.Resource)
+}
+
+// versioned is the body of a patch that applies to the state that was looked at alone. A
+// JSON patch is pinned.
 func versioned(r *http.Request, body []byte, before *unstructured.Unstructured) ([]byte, error) {
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if types.PatchType(media) == types.JSONPatchType {
 		return body, nil
 	}
-	var patch map[string]any
-	if err := yaml.Unmarshal(body, &patch); err != nil || patch == nil { // JSON is YAML
-		return nil, status.BadRequest("the body is no patch")
-	}
-	if err := unstructured.SetNestedField(patch, before.GetResourceVersion(), "metadata", "resourceVersion"); err != nil {
-		return nil, status.BadRequest("the body is no patch: %v", err)
-	}
-	return json.Marshal(patch)
+	return route.BindPatch(media, body, before.GetResourceVersion())
 }
 
 // dryRun asks Kubernetes for the outcome of a write. An error is Kubernetes'.

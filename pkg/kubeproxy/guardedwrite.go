@@ -2,19 +2,18 @@ package kubeproxy
 
 import (
 	"bytes"
-	"encoding/json"
 	"maps"
 	"mime"
 	"net/http"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // retryWithin bounds how long a guarded write is tried again on a fresh object.
@@ -24,6 +23,9 @@ const retryWithin = 30 * time.Second
 // not create the object, which is denied then.
 func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, denied error) {
 	body, err := readBody(w, r)
+	if err == nil {
+		body, err = p.unambiguous(r, who, body)
+	}
 	if err == nil && denied != nil {
 		body, err = p.inspectCreation(r, info, who, body, denied)
 	}
@@ -35,6 +37,16 @@ func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *r
 	default:
 		p.forward(w, withBody(r, body), info)
 	}
+}
+
+// unambiguous is unambiguousBody as an inspection.
+func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte, error) {
+	release, err := p.inspections.acquire(r.Context(), who)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return unambiguousBody(r.Header.Get("Content-Type"), body)
 }
 
 // inspectCreation is withoutCreation as an inspection.
@@ -89,7 +101,7 @@ func retriesConflicts(r *http.Request, info *request.Info, body []byte) bool {
 	case types.JSONPatchType:
 		return r.Method == http.MethodPatch
 	case types.MergePatchType, types.StrategicMergePatchType: // see versioned
-		return interceptors[schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}] && !namesVersion(body)
+		return boundToVersion(info) && !namesVersion(body)
 	}
 	return false
 }
@@ -102,7 +114,7 @@ func namesVersion(body []byte) bool {
 			ResourceVersion string `json:"resourceVersion"`
 		} `json:"metadata"`
 	}
-	return json.Unmarshal(body, &object) != nil || object.Metadata.ResourceVersion != ""
+	return strictjson.Unmarshal(body, &object) != nil || object.Metadata.ResourceVersion != ""
 }
 
 // conflictRecorder passes an answer on, but for one that may say that the object has

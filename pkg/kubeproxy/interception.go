@@ -81,20 +81,20 @@ func (p *Proxy) permitInterceptor(ctx context.Context, who user.Info, resource s
 // interceptor are the fields of an interceptor by which it selects requests.
 type interceptor struct {
 	Webhooks []struct {
-		Rules             []admissionv1.RuleWithOperations
-		NamespaceSelector *metav1.LabelSelector
-	}
+		Rules             []admissionv1.RuleWithOperations `json:"rules"`
+		NamespaceSelector *metav1.LabelSelector            `json:"namespaceSelector"`
+	} `json:"webhooks"`
 	Spec struct {
 		// Of a policy.
 		MatchConstraints *struct {
-			ResourceRules     []admissionv1.NamedRuleWithOperations
-			NamespaceSelector *metav1.LabelSelector
-		}
+			ResourceRules     []admissionv1.NamedRuleWithOperations `json:"resourceRules"`
+			NamespaceSelector *metav1.LabelSelector                 `json:"namespaceSelector"`
+		} `json:"matchConstraints"`
 		// Of a binding of a policy.
-		PolicyName string
+		PolicyName string `json:"policyName"`
 		// Of a definition or an APIService.
-		Group string
-	}
+		Group string `json:"group"`
+	} `json:"spec"`
 }
 
 func (p *Proxy) reachesPlatform(ctx context.Context, resource schema.GroupResource, object *unstructured.Unstructured, platform []string) (bool, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
@@ -49,7 +50,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 				return err
 			}
 		}
-		var binding struct{ RoleRef rbacv1.RoleRef }
+		var binding struct {
+			RoleRef rbacv1.RoleRef `json:"roleRef"`
+		}
 		if err := convert(after.Object, &binding); err != nil {
 			return err
 		}
@@ -96,7 +99,7 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		}
 	case "resourcequotas":
 		if resource.Group == groupQuota {
-			return permitQuota(resource, after)
+			return permitQuota(resource, info.Workspace, before, after)
 		}
 		if !ofWorkspaceQuota(before) && !ofWorkspaceQuota(after) {
 			return nil
@@ -130,16 +133,43 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 }
 
 // permitQuota refuses a quota that would limit other namespaces than those of the
-// workspace it belongs to.
-func permitQuota(resource schema.GroupResource, after *unstructured.Unstructured) error {
-	quota := &quotav1alpha2.ResourceQuota{}
-	if err := convert(after.Object, quota); err != nil {
+// workspace it belongs to. authorized is the workspace the caller was authorized for,
+// "" for the whole cluster.
+func permitQuota(resource schema.GroupResource, authorized string, before, after *unstructured.Unstructured) error {
+	belongsTo, err := quotaWorkspace(after)
+	if err != nil {
 		return err
 	}
-	if tenant.QuotaWorkspace(quota) == "" {
+	if belongsTo == "" {
 		return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "%s %q is invalid: spec.selector: must be the label %s of its workspace and nothing else", resource, after.GetName(), workspace)
 	}
+	if authorized == "" {
+		return nil
+	}
+	if belongsTo != authorized {
+		return status.Forbidden(resource, after.GetName(), "it would limit the workspace %s, not %s", belongsTo, authorized)
+	}
+	if before == nil {
+		return nil
+	}
+	limited, err := quotaWorkspace(before)
+	if err != nil {
+		return err
+	}
+	if limited != authorized {
+		return status.Forbidden(resource, after.GetName(), "it is not a quota of the workspace %s", authorized)
+	}
 	return nil
+}
+
+// quotaWorkspace is the workspace whose namespaces a quota limits, see
+// tenant.QuotaWorkspace.
+func quotaWorkspace(object *unstructured.Unstructured) (string, error) {
+	quota := &quotav1alpha2.ResourceQuota{}
+	if err := convert(object.Object, quota); err != nil {
+		return "", err
+	}
+	return tenant.QuotaWorkspace(quota), nil
 }
 
 // permitRole checks the rules of a role, and those it will get from its templates.
@@ -206,7 +236,7 @@ func convert(from, into any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, into); err != nil {
+	if err := strictjson.Unmarshal(text, into); err != nil {
 		return status.BadRequest("the object cannot be read: %v", err)
 	}
 	return nil

@@ -2,12 +2,14 @@ package route
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strconv"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // Message is the answer to operations that have nothing else to say.
@@ -34,8 +36,19 @@ func ReadJSON(r *http.Request, into any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return DecodeError("the body", err, into)
+	return Decode("the body", body, into)
+}
+
+// Decode decodes the JSON of a client into a value. Name is what the JSON is called. An
+// object that has a key twice is an error with status 400: other readers of the text could
+// take the other value.
+func Decode(name string, text []byte, into any) error {
+	var duplicate *strictjson.DuplicateKeyError
+	if err := strictjson.CheckKeys(text); errors.As(err, &duplicate) {
+		return status.BadRequest("%s cannot be read: %v", name, duplicate)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return DecodeError(name, err, into)
 	}
 	return checkList(into)
 }

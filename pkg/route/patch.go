@@ -9,9 +9,11 @@ import (
 	"net/http"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/jsonpatch"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // PatchType is the media type of a patch. An array that is sent as a merge patch, or
@@ -65,6 +67,10 @@ func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 	default:
 		return nil, status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
 	}
+	var duplicate *strictjson.DuplicateKeyError
+	if err := strictjson.CheckKeys(patch); errors.As(err, &duplicate) {
+		return nil, status.BadRequest("the body is not a %s: %v", kind, duplicate)
+	}
 	patched, err := apply(object, patch)
 	switch {
 	case errors.Is(err, jsonpatch.ErrMalformed):
@@ -75,4 +81,32 @@ func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 		return nil, status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "the patch cannot be applied: %v", err)
 	}
 	return patched, nil
+}
+
+// BindPatch returns a patch of a media type that applies to one version of an object
+// alone: otherwise it is a conflict, or for a JSON patch a failed test (422).
+func BindPatch(media string, body []byte, version string) ([]byte, error) {
+	if PatchType(media, body) == "application/json-patch+json" {
+		var operations []json.RawMessage
+		if err := json.Unmarshal(body, &operations); err != nil {
+			return nil, status.BadRequest("the body is no JSON patch")
+		}
+		test, err := json.Marshal(map[string]string{"op": "test", "path": "/metadata/resourceVersion", "value": version})
+		if err != nil {
+			return nil, err
+		}
+		return json.Marshal(append([]json.RawMessage{test}, operations...))
+	}
+	text, err := strictjson.FromYAML(body) // JSON is YAML
+	if err != nil {
+		return nil, status.BadRequest("the body is no patch: %v", err)
+	}
+	patch, err := strictjson.Object(text)
+	if err != nil {
+		return nil, status.BadRequest("the body is no patch: %v", err)
+	}
+	if err := unstructured.SetNestedField(patch, version, "metadata", "resourceVersion"); err != nil {
+		return nil, status.BadRequest("the body is no patch: %v", err)
+	}
+	return json.Marshal(patch)
 }

@@ -2,7 +2,6 @@ package tenant
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // base is a role that is copied into every workspace or project.
@@ -37,7 +37,7 @@ func bases(ctx context.Context, reader client.Reader, kind string) ([]base, erro
 		_, devops := labels["scope.kubesphere.io/devops"]
 		_, project := labels["scope.kubesphere.io/namespace"]
 		one := base{}
-		if err := json.Unmarshal(all.Items[n].Role.Raw, &one); err != nil {
+		if err := strictjson.Unmarshal(all.Items[n].Role.Raw, &one); err != nil {
 			return nil, fmt.Errorf("role base %s: %w", all.Items[n].Name, err)
 		}
 		_, template := one.Metadata.Labels[iamv1alpha2.LabelRoleTemplate] // "false" marks one that is not shown

@@ -10,11 +10,13 @@ import (
 	"strings"
 
 	"github.com/tidwall/gjson"
-	"github.com/tidwall/sjson"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
 
 // write hands a request to Kubernetes and answers with what it says, without
@@ -29,6 +31,9 @@ func (d *Dynamic) write(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if t.workspace != "" {
+		if r.Method == http.MethodPatch {
+			return d.patchConfined(w, r, t, body)
+		}
 		if body, err = d.confine(r, t, body); err != nil {
 			return err
 		}
@@ -36,38 +41,77 @@ func (d *Dynamic) write(w http.ResponseWriter, r *http.Request) error {
 	return d.forward(w, r, t, r.URL.RawQuery, body)
 }
 
+// maxConfinedTries bounds how often a patch below a workspace is tried on an object that
+// other clients change meanwhile.
+const maxConfinedTries = 5
+
 // confine keeps what is written below a workspace in it: the path is what the
-// caller was authorized for.
+// caller was authorized for. The body is decoded once, and what was decided on is
+// what is forwarded.
 func (d *Dynamic) confine(r *http.Request, t target, body []byte) ([]byte, error) {
 	if r.Method != http.MethodPost {
 		if err := d.belongs(r, t); err != nil {
 			return nil, err
 		}
 	}
-	const label = `metadata.labels.kubesphere\.io/workspace`
 	switch r.Method {
 	case http.MethodPost, http.MethodPut:
 		media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 		if r.Header.Get("Content-Type") != "" && (err != nil || media != "application/json") {
 			return nil, status.UnsupportedMediaType(r.Header.Get("Content-Type"), "application/json")
 		}
-		if !json.Valid(body) || !gjson.ParseBytes(body).IsObject() {
-			return nil, status.BadRequest("the body is not an object in JSON")
+		object, err := strictjson.Object(body)
+		if err != nil {
+			return nil, status.BadRequest("the body is not an object in JSON: %v", err)
 		}
-		return sjson.SetBytes(body, label, t.workspace)
-	case http.MethodPatch:
-		// What a patch makes of an object is for Kubernetes to say.
-		query := r.URL.Query()
-		query.Set(request.ParameterDryRun, "All")
-		tried := newCapture()
-		if err := d.send(tried, r, t, query.Encode(), body); err != nil {
-			return nil, err
+		for _, path := range [][]string{{"metadata"}, {"metadata", "labels"}} {
+			if value, found, _ := unstructured.NestedFieldNoCopy(object, path...); found && value == nil {
+				unstructured.RemoveNestedField(object, path...) // null is none
+			}
 		}
-		if tried.code == http.StatusOK && gjson.GetBytes(tried.body.Bytes(), label).String() != t.workspace {
-			return nil, status.BadRequest("a patch below a workspace cannot move the object to another")
+		if err := unstructured.SetNestedField(object, t.workspace, "metadata", "labels", workspaceLabel); err != nil {
+			return nil, status.BadRequest("the body is not an object of Kubernetes: %v", err)
 		}
+		return json.Marshal(object)
 	}
 	return body, nil
+}
+
+// patchConfined patches an object below a workspace, and leaves it there. What a patch
+// makes of an object is for Kubernetes to say, so that it is tried. The patch that is sent
+// applies to the version it was tried on; when another client was faster it is tried again.
+func (d *Dynamic) patchConfined(w http.ResponseWriter, r *http.Request, t target, body []byte) error {
+	if err := d.belongs(r, t); err != nil {
+		return err
+	}
+	query := r.URL.Query()
+	query.Set(request.ParameterDryRun, "All")
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	for try := 1; ; try++ {
+		tried := newCapture()
+		if err := d.send(tried, r, t, query.Encode(), body); err != nil {
+			return err
+		}
+		if tried.code != http.StatusOK {
+			return d.respond(w, r, t, body, tried)
+		}
+		metadata := gjson.GetBytes(tried.body.Bytes(), "metadata")
+		version := metadata.Get("resourceVersion").String()
+		if metadata.Get(`labels.kubesphere\.io/workspace`).String() != t.workspace || version == "" {
+			return status.BadRequest("a patch below a workspace cannot move the object to another")
+		}
+		bound, err := route.BindPatch(media, body, version)
+		if err != nil {
+			return err
+		}
+		written := newCapture()
+		if err := d.send(written, r, t, r.URL.RawQuery, bound); err != nil {
+			return err
+		}
+		if try == maxConfinedTries || written.code != http.StatusConflict && written.code != http.StatusUnprocessableEntity {
+			return d.respond(w, r, t, bound, written)
+		}
+	}
 }
 
 // forward sends the request and passes the answer on.
@@ -76,6 +120,11 @@ func (d *Dynamic) forward(w http.ResponseWriter, r *http.Request, t target, quer
 	if err := d.send(answer, r, t, query, body); err != nil {
 		return err
 	}
+	return d.respond(w, r, t, body, answer)
+}
+
+// respond passes the answer of Kubernetes to a body on, and notes what was written.
+func (d *Dynamic) respond(w http.ResponseWriter, r *http.Request, t target, body []byte, answer *capture) error {
 	text := answer.body.String()
 	if object := gjson.Parse(text); answer.code < http.StatusMultipleChoices {
 		if object.Get("kind").Str == t.kind.Kind {

@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
@@ -33,6 +34,9 @@ type binding struct {
 	RoleRef  rbacv1.RoleRef    `json:"roleRef"`
 	Subjects []rbacv1.Subject  `json:"subjects"`
 }
+
+// bindingsBody is what errors call the body of bind.
+const bindingsBody = "the body, a binding or a list of them,"
 
 // checkBindings bounds the bindings of a request and the subjects of each, and refuses
 // a binding that is in the list twice.
@@ -72,12 +76,12 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 		single := bytes.HasPrefix(bytes.TrimSpace(body), []byte("{"))
 		if single {
 			wanted = make([]binding, 1)
-			err = json.Unmarshal(body, &wanted[0])
+			err = route.Decode(bindingsBody, body, &wanted[0])
 		} else {
-			err = json.Unmarshal(body, &wanted)
+			err = route.Decode(bindingsBody, body, &wanted)
 		}
 		if err != nil {
-			return route.DecodeError("the body, a binding or a list of them,", err, wanted)
+			return err
 		}
 		if err := checkBindings(wanted); err != nil {
 			return err
@@ -246,7 +250,7 @@ func (h *Handler) mayRevoke(r *http.Request, k *kind, object *unstructured.Unstr
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(text, &stored); err != nil {
+	if err := strictjson.Unmarshal(text, &stored); err != nil {
 		return err
 	}
 	return authz.CheckRevoke(r.Context(), h.Rights, who, k.scope(placeOf(r)), stored.RoleRef, stored.Subjects)

@@ -2,7 +2,6 @@ package roles
 
 import (
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"slices"
@@ -171,8 +170,5 @@ func readJSON(r *http.Request, into any) error {
 	if err != nil {
 		return err
 	}
-	if err := json.Unmarshal(body, into); err != nil {
-		return route.DecodeError("the review", err, into)
-	}
-	return nil
+	return route.Decode("the review", body, into)
 }

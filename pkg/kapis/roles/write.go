@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
@@ -263,9 +264,11 @@ func (h *Handler) aggregate(ctx context.Context, k *kind, at place, object *unst
 	var problem error
 	rules, missing := iam.Aggregate(names, func(name string) ([]rbacv1.PolicyRule, bool) {
 		template, err := h.template(ctx, k, at, name)
-		var role struct{ Rules []rbacv1.PolicyRule }
+		var role struct {
+			Rules []rbacv1.PolicyRule `json:"rules"`
+		}
 		if err == nil && template != "" {
-			err = json.Unmarshal([]byte(template), &role)
+			err = strictjson.Unmarshal([]byte(template), &role)
 		}
 		problem = errors.Join(problem, err)
 		return role.Rules, err == nil && template != ""
@@ -318,8 +321,8 @@ func decode(r *http.Request, k *kind) (*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	object := &unstructured.Unstructured{}
-	if err := json.Unmarshal(body, &object.Object); err != nil {
-		return nil, route.DecodeError("the body", err, object.Object)
+	if err := route.Decode("the body", body, &object.Object); err != nil {
+		return nil, err
 	}
 	if object.Object == nil {
 		return nil, status.BadRequest("the body must be an object, not null")

@@ -137,8 +137,8 @@ func orphans(r *http.Request) (bool, error) {
 		return false, err
 	}
 	if len(body) > 0 {
-		if err := json.Unmarshal(body, &options); err != nil {
-			return false, route.DecodeError("the body, DeleteOptions,", err, options)
+		if err := route.Decode("the body, DeleteOptions,", body, &options); err != nil {
+			return false, err
 		}
 	}
 	propagation := metav1.DeletionPropagation(parameters.PropagationPolicy)

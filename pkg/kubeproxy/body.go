@@ -1,0 +1,36 @@
+package kubeproxy
+
+import (
+	"errors"
+	"mime"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
+)
+
+// unambiguousBody returns a body that every reader understands alike: JSON without a key
+// twice, to which YAML is converted. What is not JSON is left to Kubernetes, and so are
+// protobuf and CBOR, which this server forwards as they came.
+func unambiguousBody(contentType string, body []byte) ([]byte, error) {
+	media, _, err := mime.ParseMediaType(contentType)
+	if err != nil && contentType != "" {
+		return body, nil //nolint:nilerr // Kubernetes refuses the media type
+	}
+	switch media {
+	case "", runtime.ContentTypeJSON, string(types.MergePatchType), string(types.StrategicMergePatchType), string(types.JSONPatchType):
+		var duplicate *strictjson.DuplicateKeyError
+		if err := strictjson.CheckKeys(body); errors.As(err, &duplicate) {
+			return nil, status.BadRequest("strict decoding error: %v", duplicate)
+		}
+	case runtime.ContentTypeYAML, string(types.ApplyYAMLPatchType):
+		text, err := strictjson.FromYAML(body)
+		if err != nil {
+			return nil, status.BadRequest("strict decoding error: %v", err)
+		}
+		return text, nil
+	}
+	return body, nil
+}

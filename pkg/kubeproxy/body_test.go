@@ -1,0 +1,67 @@
+package kubeproxy
+
+import (
+	"net/http"
+	"testing"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+)
+
+// TestUnambiguousBodies: a body of which two readers could take different values is
+// refused, and YAML is converted once.
+func TestUnambiguousBodies(t *testing.T) {
+	const patch = "application/merge-patch+json"
+	for _, test := range []struct {
+		name, contentType, body, want string // want is "" for 400
+	}{
+		{"an object", "application/json", `{"metadata":{"name":"a"}}`, `{"metadata":{"name":"a"}}`},
+		{"without a media type", "", `{"a":1}`, `{"a":1}`},
+		{"a key twice", "application/json; charset=utf-8", `{"metadata":{},"metadata":{}}`, ""},
+		{"a key twice without a media type", "", `{"metadata":{},"metadata":{}}`, ""},
+		{"a key twice in another escape", "application/json", `{"metadata":{},"met\u0061data":{}}`, ""},
+		{"a label twice in a merge patch", patch, `{"metadata":{"labels":{"a":"b","a":"c"}}}`, ""},
+		{"rules twice in a strategic merge patch", "application/strategic-merge-patch+json", `{"rules":[],"rules":null}`, ""},
+		{"a path twice in a JSON patch", "application/json-patch+json", `[{"op":"add","path":"/a","value":1,"path":"/b"}]`, ""},
+		{"a key twice in YAML", "application/yaml", "rules: []\nrules: null\n", ""},
+		{"a key twice in what is applied", "application/apply-patch+yaml", "rules: []\nrules: null\n", ""},
+		{"YAML", "application/yaml", "metadata: {name: a}\n", `{"metadata":{"name":"a"}}`},
+		{"what is applied", "application/apply-patch+yaml", "a: 1", `{"a":1}`},
+		{"no JSON", "application/json", `{`, `{`},
+		{"protobuf", "application/vnd.kubernetes.protobuf", "k8s\x00", "k8s\x00"},
+	} {
+		got, err := unambiguousBody(test.contentType, []byte(test.body))
+		if string(got) != test.want || err != nil && status.Of(err).Code != http.StatusBadRequest {
+			t.Errorf("%s: %q, %v", test.name, got, err)
+		}
+	}
+}
+
+// TestQuotasOfWorkspaces: a quota limits the workspace its author was authorized for.
+func TestQuotasOfWorkspaces(t *testing.T) {
+	quota := func(workspace string) string {
+		return `{"apiVersion":"quota.kubesphere.io/v1alpha2","kind":"ResourceQuota","metadata":{"name":"q","labels":{"kubesphere.io/workspace":"` + workspace + `"}},
+			"spec":{"selector":{"kubesphere.io/workspace":"` + workspace + `"}}}`
+	}
+	for _, test := range []struct {
+		name, authorized, before, after string
+		allowed                         bool
+	}{
+		{"of the workspace", "w", "", quota("w"), true},
+		{"of another workspace", "w", "", quota("system-workspace"), false},
+		{"of any workspace in the cluster", "", "", quota("x"), true},
+		{"of the workspace, changed", "w", quota("w"), quota("w"), true},
+		{"into another workspace", "w", quota("w"), quota("x"), false},
+		{"out of another workspace", "w", quota("x"), quota("w"), false},
+		{"of no workspace", "", "", `{"metadata":{"name":"q"}}`, false},
+	} {
+		info := &request.Info{APIGroup: groupQuota, Resource: "resourcequotas", Workspace: test.authorized}
+		err := (&Proxy{rights: &authz.RBAC{All: true}}).permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, parse(t, test.before), parse(t, test.after))
+		if (err == nil) != test.allowed {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}

@@ -1,0 +1,66 @@
+package strictjson
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestCheckKeys(t *testing.T) {
+	for _, test := range []struct {
+		name, text, duplicate string
+		malformed             bool
+	}{
+		{name: "an object", text: `{"a":1,"b":{"a":[{"a":"a"},{"a":"b"}]},"c":[]}`},
+		{name: "a number", text: `12e3`},
+		{name: "values that equal keys", text: `{"a":"b","b":"a","c":"a"}`},
+		{name: "keys of different case", text: `{"a":1,"A":1}`},
+		{name: "a key twice", text: `{"metadata":{},"metadata":{}}`, duplicate: "metadata"},
+		{name: "a key twice in another escape", text: `{"metadata":{},"met\u0061data":{}}`, duplicate: "metadata"},
+		{name: "a nested key twice", text: `{"metadata":{"labels":{"x":"1"},"name":"n","labels":{}}}`, duplicate: "labels"},
+		{name: "a key twice in an array", text: `[{"op":"test","path":"/a","path":"/b"}]`, duplicate: "path"},
+		{name: "a key twice after an object", text: `{"a":{"b":{}},"a":null}`, duplicate: "a"},
+		{name: "two values", text: `{} {}`, malformed: true},
+		{name: "no value", text: ` `, malformed: true},
+		{name: "half an object", text: `{"a":`, malformed: true},
+		{name: "no JSON", text: `metadata: {}`, malformed: true},
+		{name: "too deep", text: strings.Repeat("[", 20000) + strings.Repeat("]", 20000), malformed: true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			err := CheckKeys([]byte(test.text))
+			var duplicate *DuplicateKeyError
+			switch {
+			case test.duplicate != "" && (!errors.As(err, &duplicate) || duplicate.Key != test.duplicate):
+				t.Errorf("got %v, want a duplicate %s", err, test.duplicate)
+			case test.duplicate == "" && (err != nil) != test.malformed:
+				t.Errorf("got %v, malformed is %v", err, test.malformed)
+			}
+		})
+	}
+}
+
+// TestCaseSensitive: Kubernetes ignores keys of another case.
+func TestCaseSensitive(t *testing.T) {
+	var rule struct {
+		Verbs         []string `json:"verbs"`
+		ResourceNames []string `json:"resourceNames"`
+	}
+	if err := Unmarshal([]byte(`{"verbs":["get"],"Verbs":["*"],"ResourceNames":["x"]}`), &rule); err != nil || len(rule.Verbs) != 1 || rule.Verbs[0] != "get" || rule.ResourceNames != nil {
+		t.Errorf("%+v, %v", rule, err)
+	}
+}
+
+func TestFromYAML(t *testing.T) {
+	for text, want := range map[string]string{
+		"a: 1\nb: [x]\n":                   `{"a":1,"b":["x"]}`,
+		`{"a":1}`:                          `{"a":1}`,
+		"metadata: {}\nmetadata: {}\n":     "",
+		"metadata: {}\n\"metadata\": {}\n": "",
+		"a: [":                             "",
+	} {
+		got, err := FromYAML([]byte(text))
+		if (err != nil) != (want == "") || string(got) != want {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+}
