@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -117,13 +118,28 @@ func (b *Bindings) ofSubject(ctx context.Context, kind, name string, options ...
 	return bound, errors.Join(problems...)
 }
 
-// unbound returns a *BoundError when a user of the name would have roles at once.
+// unbound lets no new user have roles that were given to the name before. It returns a
+// *BoundError when the name has a role on the platform, in the cluster or in a namespace
+// of the platform. Roles in workspaces and their projects are taken away: whoever may give
+// roles in a project could otherwise keep any name from its user.
 func (b *Bindings) unbound(ctx context.Context, user string) error {
 	bound, err := b.ofSubject(ctx, rbacv1.UserKind, user)
-	if err != nil || len(bound) == 0 {
+	if err != nil {
 		return err
 	}
-	return &BoundError{Kind: rbacv1.UserKind, Name: user, Bindings: references(bound)}
+	var wide, local []binding
+	for _, one := range bound {
+		place := one.place()
+		if place.Workspace == "" && (place.Namespace == "" || reserved.Default().IsPlatformNamespace(place.Namespace)) {
+			wide = append(wide, one)
+		} else {
+			local = append(local, one)
+		}
+	}
+	if len(wide) > 0 {
+		return &BoundError{Kind: rbacv1.UserKind, Name: user, Bindings: references(wide)}
+	}
+	return b.takeAway(ctx, user, local)
 }
 
 // ofGroup returns the bindings of a group in the places that pass.

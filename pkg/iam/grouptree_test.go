@@ -131,7 +131,9 @@ func TestBoundNames(t *testing.T) {
 		{"nothing", nil, true, true},
 		{"a cluster role", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
 		{"a user's cluster role", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
-		{"a user's role in a namespace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
+		{"a user's role in a namespace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
+		{"a user's role in a namespace of the platform", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("kube-system", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
+		{"a user's role in a workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("v")), Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
 		{"what is left of an earlier user", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", map[string]string{iamv1alpha2.LabelUserReference: "ops"}), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
 		{"a global role", []client.Object{&iamv1alpha2.GlobalRoleBinding{ObjectMeta: meta("", "b", nil), Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
 		{"a role in the workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("w")), Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
@@ -156,6 +158,9 @@ func TestBoundNames(t *testing.T) {
 				wanted := &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "ops"}}
 				if _, err = create(t.Context(), wanted, "platform-regular"); (err == nil) != (test.user || confirmed) || err != nil && (!errors.As(err, &bound) || status.Of(err).Code != 409) {
 					t.Errorf("a user, confirmed %v: %v", confirmed, err)
+				}
+				if left, listErr := users.Bindings.ofSubject(t.Context(), rbacv1.UserKind, "ops"); listErr != nil || err == nil && !confirmed && len(left) != 1 {
+					t.Errorf("a new user has %d roles, want the one it was created with: %v", len(left), listErr)
 				}
 			}
 		})
