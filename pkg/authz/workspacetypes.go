@@ -7,6 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // workspaceTypes are the cluster-scoped resource types each of whose objects
@@ -23,7 +25,7 @@ func OfWorkspace(group, resource string) bool {
 
 // ClusterTypes authorizes requests below /kapis/{group}/{version}/workspaces/{workspace}
 // for types that do not belong to workspaces as what they are: requests for the whole
-// cluster. A label names the workspace there, which does not limit what an object does.
+// cluster, or for the platform. A label names the workspace there, which does not limit what an object does.
 type ClusterTypes struct {
 	// Served are the API groups this server has operations for, which say
 	// themselves what belongs to a workspace.
@@ -42,7 +44,11 @@ func (c ClusterTypes) Authorize(ctx context.Context, a authorizer.Attributes) (a
 		OfWorkspace(a.GetAPIGroup(), a.GetResource()) || c.Delegated != nil && c.Delegated(a.GetPath()) {
 		return c.Next.Authorize(ctx, a)
 	}
-	return c.Next.Authorize(ctx, &Attributes{Scope: Scope{Cluster: ThisCluster}, AttributesRecord: authorizer.AttributesRecord{
+	where := Scope{Cluster: ThisCluster}
+	if request.OfPlatform(a.GetAPIGroup(), a.GetResource()) {
+		where = Scope{} // roles of one cluster do not reach what all of them share
+	}
+	return c.Next.Authorize(ctx, &Attributes{Scope: where, AttributesRecord: authorizer.AttributesRecord{
 		User: a.GetUser(), Verb: a.GetVerb(), Namespace: a.GetNamespace(), APIGroup: a.GetAPIGroup(), APIVersion: a.GetAPIVersion(),
 		Resource: a.GetResource(), Subresource: a.GetSubresource(), Name: a.GetName(), ResourceRequest: a.IsResourceRequest(), Path: a.GetPath(),
 	}})
