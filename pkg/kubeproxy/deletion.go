@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -109,19 +108,6 @@ func checkWorkspaceDeletion(info *request.Info, resource schema.GroupResource) e
 		return status.Forbidden(resource, info.Name, "the namespaces of the platform are in it")
 	}
 	return nil
-}
-
-// permitRevocation returns nil when a user may take the role of a binding from its
-// subjects.
-func (p *Proxy) permitRevocation(ctx context.Context, who user.Info, object *unstructured.Unstructured) error {
-	var binding struct {
-		RoleRef  rbacv1.RoleRef   `json:"roleRef"`
-		Subjects []rbacv1.Subject `json:"subjects"`
-	}
-	if err := convert(object.Object, &binding); err != nil {
-		return err
-	}
-	return authz.CheckRevoke(ctx, p.rights, who, scopeOf(object), binding.RoleRef, binding.Subjects)
 }
 
 // ofWorkspaceQuota reports whether an object is a part of the quota of a workspace.

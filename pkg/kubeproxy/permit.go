@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/http"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,19 +44,13 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if before != nil && unchanged(before, after, "subjects") && unchanged(before, after, "roleRef") && sameWorkspace(before, after) {
 			return nil
 		}
-		if before != nil && !sameWorkspace(before, after) {
-			if err := p.permitRevocation(ctx, who, before); err != nil {
-				return err
-			}
-		}
-		var binding struct {
-			RoleRef rbacv1.RoleRef `json:"roleRef"`
-		}
-		if err := convert(after.Object, &binding); err != nil {
-			return err
-		}
-		return p.rights.MayBind(ctx, who, scopeOf(after), binding.RoleRef)
+		return p.permitBinding(ctx, who, before, after)
 	case "rolebases":
+		// Its roles are in every workspace or project. A narrower one takes rights away
+		// there, so that it is written by who may delete it.
+		if before != nil {
+			break
+		}
 		base, _ := after.Object["role"].(map[string]any)
 		rules, err := iam.Given(&unstructured.Unstructured{Object: base})
 		if err != nil {

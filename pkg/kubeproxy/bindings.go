@@ -1,0 +1,80 @@
+package kubeproxy
+
+import (
+	"context"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+)
+
+// binding are the fields of a binding that say which subjects have which role.
+type binding struct {
+	RoleRef  rbacv1.RoleRef   `json:"roleRef"`
+	Subjects []rbacv1.Subject `json:"subjects"`
+}
+
+func bindingOf(object *unstructured.Unstructured) (binding, error) {
+	var b binding
+	err := convert(object.Object, &b)
+	return b, err
+}
+
+// permitBinding returns nil when a user may give the role of a binding to the subjects
+// that get it, and take it from those that lose it. before is nil for a new binding.
+func (p *Proxy) permitBinding(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error {
+	is, err := bindingOf(after)
+	if err != nil {
+		return err
+	}
+	if before == nil {
+		return p.rights.MayBind(ctx, who, scopeOf(after), is.RoleRef)
+	}
+	was, err := bindingOf(before)
+	if err != nil {
+		return err
+	}
+	lost, gained := was.Subjects, is.Subjects
+	if is.RoleRef == was.RoleRef && sameWorkspace(before, after) {
+		lost, gained = subjectsWithout(was.Subjects, is.Subjects), subjectsWithout(is.Subjects, was.Subjects)
+	}
+	if len(lost) > 0 {
+		if err := authz.CheckRevoke(ctx, p.rights, who, scopeOf(before), was.RoleRef, lost); err != nil {
+			return err
+		}
+	}
+	if len(gained) == 0 && is.RoleRef == was.RoleRef && sameWorkspace(before, after) {
+		return nil
+	}
+	return p.rights.MayBind(ctx, who, scopeOf(after), is.RoleRef)
+}
+
+// subjectsWithout returns the subjects that are not among others.
+func subjectsWithout(subjects, others []rbacv1.Subject) []rbacv1.Subject {
+	var left []rbacv1.Subject
+	for _, subject := range subjects {
+		if !slices.ContainsFunc(others, func(other rbacv1.Subject) bool { return sameSubject(subject, other) }) {
+			left = append(left, subject)
+		}
+	}
+	return left
+}
+
+// sameSubject reports whether two subjects are the same. The API group follows from the
+// kind, and Kubernetes completes it.
+func sameSubject(a, b rbacv1.Subject) bool {
+	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
+}
+
+// permitRevocation returns nil when a user may take the role of a binding from its
+// subjects.
+func (p *Proxy) permitRevocation(ctx context.Context, who user.Info, object *unstructured.Unstructured) error {
+	was, err := bindingOf(object)
+	if err != nil {
+		return err
+	}
+	return authz.CheckRevoke(ctx, p.rights, who, scopeOf(object), was.RoleRef, was.Subjects)
+}
