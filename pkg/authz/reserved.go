@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
@@ -46,21 +47,57 @@ type RoleRights interface {
 // kind with the rules in a scope. The platform relies on the roles with reserved
 // names and on those it came with, also on the ones without rules.
 func CheckRoleDeletion(ctx context.Context, rights RoleRights, who user.Info, kind reserved.Kind, scope Scope, resource schema.GroupResource, role metav1.Object, rules []rbacv1.PolicyRule) error {
-	if err := CheckName(ctx, rights, who, kind, resource, role.GetName()); err != nil {
+	if err := CheckReservedRole(ctx, rights, who, kind, resource, role); err != nil {
 		return err
 	}
-	if iam.BuiltIn(role) {
-		right := reserved.Platform
-		if resource.Group == rbacv1.GroupName {
-			right = reserved.Cluster
-		}
-		if held, err := holds(ctx, rights, who, right); err != nil {
+	return rights.MayNarrow(ctx, who, scope, resource, role.GetName(), rules)
+}
+
+// CheckReservedRole returns a forbidden error when a user may not write a role of a kind,
+// whatever the write changes: one with a reserved name, one that came with the platform,
+// and a template that other roles get their rules from.
+func CheckReservedRole(ctx context.Context, rights NameChecker, who user.Info, kind reserved.Kind, resource schema.GroupResource, role metav1.Object) error {
+	if kind != "" {
+		if err := CheckName(ctx, rights, who, kind, resource, role.GetName()); err != nil {
 			return err
-		} else if !held {
-			return status.Forbidden(resource, role.GetName(), "the role came with the platform, and user %q does not have %s", who.GetName(), right)
 		}
 	}
-	return rights.MayNarrow(ctx, who, scope, resource, role.GetName(), rules)
+	right, reason := reserved.Platform, ""
+	if resource.Group == rbacv1.GroupName {
+		right = reserved.Cluster
+	}
+	_, isTemplate := role.GetLabels()[iamv1alpha2.LabelRoleTemplate]
+	switch {
+	case isTemplate:
+		if kind != reserved.Role {
+			right = reserved.Platform
+		}
+		reason = "the role is a template of other roles"
+	case iam.BuiltIn(role):
+		reason = "the role came with the platform"
+	default:
+		return nil
+	}
+	held, err := holds(ctx, rights, who, right)
+	if err != nil || held {
+		return err
+	}
+	return status.Forbidden(resource, role.GetName(), "%s, and user %q does not have %s", reason, who.GetName(), right)
+}
+
+// CheckCopiedRoleName returns a forbidden error when a new WorkspaceRole of one workspace
+// would have the name of a role that is copied into another: that workspace could not be
+// created.
+func CheckCopiedRoleName(ctx context.Context, rights NameChecker, who user.Info, resource schema.GroupResource, role metav1.Object) error {
+	workspace, copied := reserved.WorkspaceOfRole(role.GetName())
+	if !copied || workspace == role.GetLabels()[iamv1alpha2.LabelWorkspace] {
+		return nil
+	}
+	held, err := holds(ctx, rights, who, reserved.Platform)
+	if err != nil || held {
+		return err
+	}
+	return status.Forbidden(resource, role.GetName(), "the name is reserved for the workspace %s, and user %q does not have %s", workspace, who.GetName(), reserved.Platform)
 }
 
 // CheckFields returns a forbidden error when a write changes metadata that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,6 +19,8 @@ import (
 // workspaceTemplates are the templates of workspaces.
 var workspaceTemplates = tenantv1alpha2.Resource("workspacetemplates")
 
+var workspaceRoles = schema.GroupResource{Group: groupIAM, Resource: "workspaceroles"}
+
 // reservedKinds are the kinds of the register of names by resource.
 var reservedKinds = map[schema.GroupResource]reserved.Kind{
 	{Resource: "namespaces"}:                                              reserved.Namespace,
@@ -31,6 +34,26 @@ var reservedKinds = map[schema.GroupResource]reserved.Kind{
 	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:               reserved.Role,
 	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: reserved.ClusterRoleBinding,
 	{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}:        reserved.RoleBinding,
+}
+
+// isRole reports whether a resource is a kind of roles, and isBinding whether it is a kind
+// of bindings of roles.
+func isRole(resource schema.GroupResource) bool {
+	switch resource {
+	case schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterroles"},
+		schema.GroupResource{Group: groupIAM, Resource: "globalroles"}, workspaceRoles:
+		return true
+	}
+	return false
+}
+
+func isBinding(resource schema.GroupResource) bool {
+	switch resource {
+	case schema.GroupResource{Group: rbacv1.GroupName, Resource: "rolebindings"}, schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterrolebindings"},
+		schema.GroupResource{Group: groupIAM, Resource: "globalrolebindings"}, schema.GroupResource{Group: groupIAM, Resource: "workspacerolebindings"}:
+		return true
+	}
+	return false
 }
 
 // permitWorkspaceTemplate returns nil when a user may change what reconcilers act on
@@ -53,12 +76,29 @@ func (p *Proxy) permitWorkspaceTemplate(ctx context.Context, who user.Info, befo
 // permitReserved returns nil when a user may give an object its name, if it is
 // new, and change the fields that reconcilers act on.
 func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
-	if before == nil {
+	if isRole(resource) {
+		// The present state decides as well: a write may take the mark away.
+		for _, state := range []*unstructured.Unstructured{before, after} {
+			if state == nil {
+				continue
+			}
+			if err := authz.CheckReservedRole(ctx, p.rights, who, reservedKinds[resource], resource, state); err != nil {
+				return err
+			}
+		}
+		if resource == workspaceRoles && !sameWorkspace(before, after) {
+			if err := authz.CheckCopiedRoleName(ctx, p.rights, who, resource, after); err != nil {
+				return err
+			}
+		}
+	} else if before == nil || isBinding(resource) {
 		if kind, found := reservedKinds[resource]; found {
 			if err := authz.CheckName(ctx, p.rights, who, kind, resource, after.GetName()); err != nil {
 				return err
 			}
 		}
+	}
+	if before == nil {
 		if resource == workspaceTemplates {
 			return p.permitWorkspaceTemplate(ctx, who, nil, after)
 		}

@@ -34,6 +34,10 @@ func (clusterRights) MayWriteRole(context.Context, user.Info, authz.Scope, schem
 	return nil
 }
 
+func (clusterRights) MayNarrow(context.Context, user.Info, authz.Scope, schema.GroupResource, string, []rbacv1.PolicyRule) error {
+	return nil
+}
+
 func (nothing) MayWriteRole(context.Context, user.Info, authz.Scope, schema.GroupResource, string, []rbacv1.PolicyRule) error {
 	return nil
 }
@@ -89,6 +93,18 @@ func TestReserved(t *testing.T) {
 		{"a template in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"role-template-x","namespace":"p"}}`, cluster},
 		{"a role of the platform in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"r","namespace":"p","annotations":{"kubesphere.io/creator":"system"}}}`, platform},
 		{"a role in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p","finalizers":["a/b"]}}`, anyone},
+		{"rights of visitors", groupIAM, "globalroles", "", `{"kind":"GlobalRole","metadata":{"name":"anonymous"}}`, `{"kind":"GlobalRole","metadata":{"name":"anonymous"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]}`, platform},
+		{"an annotation of a reserved global role", groupIAM, "globalroles", "", `{"kind":"GlobalRole","metadata":{"name":"platform-regular"}}`, `{"kind":"GlobalRole","metadata":{"name":"platform-regular","annotations":{"a":"b"}}}`, platform},
+		{"a label of a role of Kubernetes", "rbac.authorization.k8s.io", "clusterroles", "", `{"kind":"ClusterRole","metadata":{"name":"system:public-info-viewer"}}`, `{"kind":"ClusterRole","metadata":{"name":"system:public-info-viewer","labels":{"a":"b"}}}`, cluster},
+		{"rules of a template", "rbac.authorization.k8s.io", "clusterroles", "", `{"kind":"ClusterRole","metadata":{"name":"role-template-view-nodes"}}`, `{"kind":"ClusterRole","metadata":{"name":"role-template-view-nodes"},"rules":[]}`, platform},
+		{"that a role is a template", groupIAM, "workspaceroles", "", `{"kind":"WorkspaceRole","metadata":{"name":"t","labels":{"iam.kubesphere.io/role-template":"true"}}}`, `{"kind":"WorkspaceRole","metadata":{"name":"t"}}`, platform},
+		{"an annotation of a template", groupIAM, "workspaceroles", "", `{"kind":"WorkspaceRole","metadata":{"name":"t","labels":{"iam.kubesphere.io/role-template":"true"}}}`, `{"kind":"WorkspaceRole","metadata":{"name":"t","labels":{"iam.kubesphere.io/role-template":"true"},"annotations":{"a":"b"}}}`, platform},
+		{"a new template", groupIAM, "globalroles", "", "", `{"kind":"GlobalRole","metadata":{"name":"t","labels":{"iam.kubesphere.io/role-template":"true"}}}`, platform},
+		{"a role of the platform in a project, changed", "rbac.authorization.k8s.io", "roles", "", `{"kind":"Role","metadata":{"name":"viewer","namespace":"p","annotations":{"kubesphere.io/creator":"system"}}}`, `{"kind":"Role","metadata":{"name":"viewer","namespace":"p","annotations":{"kubesphere.io/creator":"system"},"labels":{"a":"b"}}}`, cluster},
+		{"a binding of this server, changed", "rbac.authorization.k8s.io", "clusterrolebindings", "", `{"kind":"ClusterRoleBinding","metadata":{"name":"kubesphere-authorized"}}`, `{"kind":"ClusterRoleBinding","metadata":{"name":"kubesphere-authorized","labels":{"a":"b"}}}`, platform},
+		{"a base of roles, narrowed", groupIAM, "rolebases", "", `{"kind":"RoleBase","metadata":{"name":"b"},"role":{"rules":[{}]}}`, `{"kind":"RoleBase","metadata":{"name":"b"},"role":{}}`, platform},
+		{"the name of a role of another workspace", groupIAM, "workspaceroles", "", "", `{"kind":"WorkspaceRole","metadata":{"name":"bank-viewer","labels":{"kubesphere.io/workspace":"x"}}}`, platform},
+		{"the name of a role of the workspace", groupIAM, "workspaceroles", "", "", `{"kind":"WorkspaceRole","metadata":{"name":"bank-viewer","labels":{"kubesphere.io/workspace":"bank"}}}`, anyone},
 		{"a finalizer of a workspace role", groupIAM, "workspaceroles", "", `{"kind":"WorkspaceRole","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRole","metadata":{"name":"r","finalizers":["a/b"]}}`, platform},
 		{"an owner of a binding", groupIAM, "workspacerolebindings", "", `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r","ownerReferences":[{"apiVersion":"v1","kind":"X","name":"x","uid":"1"}]}}`, platform},
 		{"the user a binding goes with", groupIAM, "globalrolebindings", "", `{"kind":"GlobalRoleBinding","metadata":{"name":"r"}}`, `{"kind":"GlobalRoleBinding","metadata":{"name":"r","labels":{"iam.kubesphere.io/user-ref":"nobody"}}}`, platform},

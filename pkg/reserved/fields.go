@@ -69,6 +69,8 @@ var roles = []Field{
 	// Roles that came with the platform are not brought in line with templates.
 	{place: annotation, key: iamv1alpha2.AnnotationCreator, value: iamv1alpha2.CreatorSystem, Right: Platform},
 	{place: annotation, key: serverPrefix, Right: Platform},
+	// Roles made of a template follow its rules, and lose them with the label.
+	{place: label, key: iamv1alpha2.LabelRoleTemplate, Right: Platform},
 }
 
 // serverMarks say that this server made an object, and what it keeps there.

@@ -57,9 +57,6 @@ func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error 
 		if object.GetName() == "" && object.GetGenerateName() == "" {
 			return status.Invalid("metadata.name", "Required value: name or generateName is required")
 		}
-		if err := authz.CheckName(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), reserved.NameOf(object.GetName(), object.GetGenerateName())); err != nil {
-			return err
-		}
 		// What holds up or redirects the deletion of a role is the server's.
 		object.SetFinalizers(nil)
 		object.SetOwnerReferences(nil)
@@ -187,6 +184,20 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	if before != nil {
 		stored = before
 	}
+	for _, state := range []*unstructured.Unstructured{before, object} {
+		if state == nil {
+			continue
+		}
+		state = withName(state)
+		if err := authz.CheckReservedRole(r.Context(), h.Rights, who, reserved.Kind(k.Kind), k.groupResource(), state); err != nil {
+			return err
+		}
+	}
+	if before == nil && k.Kind == string(reserved.WorkspaceRole) {
+		if err := authz.CheckCopiedRoleName(r.Context(), h.Rights, who, k.groupResource(), withName(object)); err != nil {
+			return err
+		}
+	}
 	if err := authz.CheckFields(r.Context(), h.Rights, who, k.groupResource(), stored, object); err != nil {
 		return err
 	}
@@ -223,6 +234,16 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 		}
 	}
 	return h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), rules)
+}
+
+// withName returns a role with a name it could get, if Kubernetes completes the name.
+func withName(role *unstructured.Unstructured) *unstructured.Unstructured {
+	if role.GetName() != "" {
+		return role
+	}
+	named := role.DeepCopy()
+	named.SetName(reserved.NameOf("", role.GetGenerateName()))
+	return named
 }
 
 // mayNarrow refuses to let the caller take rules from a role that the caller does
