@@ -46,10 +46,10 @@ func ownedByWorkspace(object client.Object, workspace string) bool {
 }
 
 // builtInProjectRole reports whether a role of a project was copied from a role
-// of the platform, by this server or by KubeSphere: charts have roles of the
-// same names, which must not get the rights of ours.
+// of the platform, by this server or by KubeSphere: charts and users have roles of the
+// same names, which must not get the rights of ours. Users cannot write the mark.
 func builtInProjectRole(role *rbacv1.Role) bool {
-	return role.Annotations[iamv1alpha2.AnnotationAggregationRoles] != "" || role.Annotations[iamv1alpha2.AnnotationCreator] != ""
+	return role.Annotations[iamv1alpha2.AnnotationCreator] == iamv1alpha2.CreatorSystem
 }
 
 // nameFree returns a conflict when a new workspace would take over objects that carry

@@ -159,6 +159,10 @@ func TestCreatorOnce(t *testing.T) {
 		{"one that had its creator", nil, true, false, true},
 		{"one whose label was removed", []client.Object{&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "p1", Name: "admin", Annotations: builtIn}}}, false, false, true},
 		{"one with a chart's role", []client.Object{&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "p1", Name: "operator"}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"get"}}}}}, false, true, false},
+		{"one with a user's role", []client.Object{&rbacv1.Role{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "p1", Name: "operator", Annotations: map[string]string{iamv1alpha2.AnnotationCreator: "poper", iamv1alpha2.AnnotationAggregationRoles: "[]"}},
+			Rules:      []rbacv1.PolicyRule{{Verbs: []string{"get"}}},
+		}}, false, true, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			namespace := &corev1.Namespace{ObjectMeta: meta("", "p1", "w1")}
