@@ -300,6 +300,9 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
 		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService,
 		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
+		GroupWorkspace: func(ctx context.Context, group string) (string, error) {
+			return iam.GroupWorkspace(ctx, a.seen(), group)
+		},
 	})
 	if err != nil {
 		return err

@@ -34,6 +34,20 @@ func (g *Groups) Get(ctx context.Context, workspace, name string) (*iamv1alpha2.
 	return group, nil
 }
 
+// GroupWorkspace returns the workspace whose members choose who is in a group, "" for a
+// group of no workspace and for one that does not exist.
+func GroupWorkspace(ctx context.Context, reader client.Reader, name string) (string, error) {
+	group := &iamv1alpha2.Group{}
+	if err := reader.Get(ctx, client.ObjectKey{Name: name}, group); err != nil {
+		return "", client.IgnoreNotFound(err)
+	}
+	return group.Labels[iamv1alpha2.LabelWorkspace], nil
+}
+
+// GroupWarning is the warning about a role of the platform or the cluster that is given to
+// a group of a workspace.
+const GroupWarning = "the members of group %q are chosen in the workspace %s and get the role %s"
+
 // Join makes a user a member of a group of a workspace and returns the
 // membership: the one there was, or a new one.
 func (g *Groups) Join(ctx context.Context, workspace, user, group string) (*iamv1alpha2.GroupBinding, error) {

@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -9,6 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
 // binding are the fields of a binding that say which subjects have which role.
@@ -50,6 +52,32 @@ func (p *Proxy) permitBinding(ctx context.Context, who user.Info, before, after 
 		return nil
 	}
 	return p.rights.MayBind(ctx, who, scopeOf(after), is.RoleRef)
+}
+
+// groupWarnings returns a warning for each group of a workspace that has a role of the
+// platform or the cluster by a binding.
+func (p *Proxy) groupWarnings(ctx context.Context, object *unstructured.Unstructured) ([]string, error) {
+	if kind := object.GetKind(); p.options.GroupWorkspace == nil || kind != "ClusterRoleBinding" && kind != "GlobalRoleBinding" {
+		return nil, nil
+	}
+	is, err := bindingOf(object)
+	if err != nil {
+		return nil, err
+	}
+	var warnings []string
+	for _, subject := range is.Subjects {
+		if subject.Kind != rbacv1.GroupKind {
+			continue
+		}
+		workspace, err := p.options.GroupWorkspace(ctx, subject.Name)
+		if err != nil {
+			return nil, err
+		}
+		if workspace != "" {
+			warnings = append(warnings, fmt.Sprintf(iam.GroupWarning, subject.Name, workspace, is.RoleRef.Name))
+		}
+	}
+	return warnings, nil
 }
 
 // subjectsWithout returns the subjects that are not among others.

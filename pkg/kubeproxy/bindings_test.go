@@ -27,6 +27,25 @@ func (l lesserRights) MayRevoke(ctx context.Context, who user.Info, scope authz.
 	return l.MayBind(ctx, who, scope, ref)
 }
 
+// TestGroupWarnings: a wide role of a group that a workspace owns is worth a warning.
+func TestGroupWarnings(t *testing.T) {
+	p := &Proxy{options: Options{GroupWorkspace: func(_ context.Context, group string) (string, error) {
+		return map[string]string{"sre": "w1"}[group], nil
+	}}}
+	for _, test := range []struct {
+		kind, subject, name string
+		want                int
+	}{
+		{"ClusterRoleBinding", "Group", "sre", 1}, {"GlobalRoleBinding", "Group", "sre", 1}, {"ClusterRoleBinding", "Group", "ops", 0},
+		{"ClusterRoleBinding", "User", "sre", 0}, {"WorkspaceRoleBinding", "Group", "sre", 0}, {"RoleBinding", "Group", "sre", 0},
+	} {
+		object := parse(t, `{"kind":"`+test.kind+`","metadata":{"name":"b"},"roleRef":{"name":"cluster-admin"},"subjects":[{"kind":"`+test.subject+`","name":"`+test.name+`"}]}`)
+		if got, err := p.groupWarnings(t.Context(), object); err != nil || len(got) != test.want {
+			t.Errorf("%s for %s %s: %q, %v", test.kind, test.subject, test.name, got, err)
+		}
+	}
+}
+
 // TestChangedBindings: an update that takes a role from a subject is a revocation.
 func TestChangedBindings(t *testing.T) {
 	binding := func(role, subjects string) string {

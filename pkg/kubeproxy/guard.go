@@ -136,33 +136,36 @@ func guards(info *request.Info) bool {
 }
 
 // guard returns a write whose outcome the caller may bring about, or the error to
-// answer with. Kubernetes computes the outcome in a dry run, since a patch may be of
+// answer with, and the warnings of the answer. Kubernetes computes the outcome in a dry run, since a patch may be of
 // any kind.
-func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (*http.Request, error) {
+func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (checked *http.Request, warnings []string, err error) {
 	before, err := p.before(r, info)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	outcome, err := p.dryRun(r, body)
 	if err != nil {
-		return nil, p.reservedOr(r.Context(), who, info, err)
+		return nil, nil, p.reservedOr(r.Context(), who, info, err)
 	}
 	if err := p.permit(r.Context(), who, info, before, outcome); err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	if warnings, err = p.groupWarnings(r.Context(), outcome); err != nil {
+		return nil, nil, err
 	}
 	r = r.Clone(r.Context())
 	asNew := func() error { return p.permit(r.Context(), who, info, nil, outcome) } //nolint:contextcheck // the request's
 	if before != nil && !p.mayReplace(r, info, who, body, asNew) {
 		if body, err = pinned(r, body, before, outcome); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if r.Method == http.MethodPatch && boundToVersion(info) {
 			if body, err = versioned(r, body, before); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 	}
-	return withBody(r, body), nil
+	return withBody(r, body), warnings, nil
 }
 
 // pinned is the body of a write that can only have the outcome that was looked

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -12,6 +13,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 )
@@ -65,18 +67,26 @@ func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, who user.In
 // kube-apiserver does with such writes.
 func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte) {
 	until := time.Now().Add(retryWithin)
-	retries := retriesConflicts(r, info, body)
+	retries, others := retriesConflicts(r, info, body), slices.Clone(w.Header()["Warning"])
 	for {
 		release, err := p.inspections.acquire(r.Context(), who)
 		if err != nil {
 			status.Write(w, r, err)
 			return
 		}
-		checked, err := p.guard(r, info, who, body)
+		checked, warnings, err := p.guard(r, info, who, body)
 		if err != nil {
 			release()
 			status.Write(w, r, err)
 			return
+		}
+		if others == nil {
+			w.Header().Del("Warning")
+		} else {
+			w.Header()["Warning"] = slices.Clone(others)
+		}
+		for _, warning := range warnings {
+			route.WriteWarning(w, "%s", warning)
 		}
 		answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retries && time.Now().Before(until), answered: release}
 		p.forward(answer, checked, info)

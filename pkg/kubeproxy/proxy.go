@@ -58,6 +58,9 @@ type Options struct {
 	// Backend reports whether a part of the platform's API is served by a Service or,
 	// without a name, by one of a namespace; nil when none is.
 	Backend func(namespace, name string) bool
+	// GroupWorkspace returns the workspace of a group, "" for none; nil when there are
+	// no groups.
+	GroupWorkspace func(ctx context.Context, group string) (string, error)
 	// Remains returns a conflict when objects of an earlier namespace of a name are
 	// still stored; nil where that is not checked.
 	Remains func(ctx context.Context, namespace string) error

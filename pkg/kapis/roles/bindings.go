@@ -19,6 +19,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
@@ -115,6 +116,9 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := authz.CheckFields(r.Context(), h.Rights, who, k.bindingGroupResource(), server, object); err != nil {
 				return err
 			}
+			if err := h.warnOfGroups(w, r, at, &wanted[n]); err != nil {
+				return err
+			}
 			objects = append(objects, object)
 		}
 		if at.workspace != "" {
@@ -163,6 +167,27 @@ func complete(k *kind, at place, b *binding) error {
 	}
 	if b.Metadata.Name == "" && b.Metadata.GenerateName == "" {
 		b.Metadata.GenerateName = b.Subjects[0].Name + "-" + b.RoleRef.Name + "-"
+	}
+	return nil
+}
+
+// warnOfGroups adds a warning for each group of a workspace that gets a role of the
+// platform or the cluster.
+func (h *Handler) warnOfGroups(w http.ResponseWriter, r *http.Request, at place, b *binding) error {
+	if at.workspace != "" || at.namespace != "" {
+		return nil
+	}
+	for _, subject := range b.Subjects {
+		if subject.Kind != rbacv1.GroupKind {
+			continue
+		}
+		workspace, err := iam.GroupWorkspace(r.Context(), h.Client, subject.Name)
+		if err != nil {
+			return err
+		}
+		if workspace != "" {
+			route.WriteWarning(w, iam.GroupWarning, subject.Name, workspace, b.RoleRef.Name)
+		}
 	}
 	return nil
 }
