@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 )
 
@@ -99,14 +98,5 @@ func TestRulesReadOnce(t *testing.T) {
 		if r := shared.send(t, "POST", path, token, test.body); r.code != test.code {
 			t.Errorf("%s: %d %.300s, want %d", test.name, r.code, r.body, test.code)
 		}
-	}
-	// A base of roles has any content.
-	admin := shared.login(t).AccessToken
-	t.Cleanup(func() {
-		remove(t, kube, &iamv1alpha2.RoleBase{ObjectMeta: metav1.ObjectMeta{Name: "rules-base"}})
-	})
-	if r := shared.send(t, "POST", "/apis/iam.kubesphere.io/v1alpha2/rolebases", admin, `{"apiVersion":"iam.kubesphere.io/v1alpha2","kind":"RoleBase","metadata":{"name":"rules-base"},
-		"role":{"kind":"Role","metadata":{"name":"rules-based","labels":{"iam.kubesphere.io/role-template":"true"}},"Rules":[{"verbs":["*"],"apiGroups":["*"],"resources":["*"]}]}}`); r.code != 201 {
-		t.Errorf("a base: %d %s", r.code, r.body)
 	}
 }
