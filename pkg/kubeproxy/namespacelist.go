@@ -60,12 +60,12 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 			return true
 		}
 		question.Header.Set("Accept", r.Header.Get("Accept"))
-		answer, err := p.transport.RoundTrip(question)
+		answer, err := p.transport.RoundTrip(question) //nolint:bodyclose // mergeNamed closes it
 		if err != nil {
 			fail(w, r, err)
 			return true
 		}
-		if done := p.mergeNamed(w, r, answer, &merged); done {
+		if done := p.mergeNamed(w, r, answer, &merged); done { //nolint:contextcheck // the answer has its own
 			return true
 		}
 	}

@@ -196,21 +196,20 @@ func TestManyLabels(t *testing.T) {
 		object.WriteString(`}}}`)
 		return object.String()
 	}
-	// The fastest of a few: the machine may be busy with something else.
-	fastest := func(labels int) (*Item, time.Duration) {
-		text, got, least := object(labels), (*Item)(nil), time.Duration(math.MaxInt64)
-		for range 3 {
-			began := time.Now()
-			got = mustItem(t, NewCatalog().Type("configmaps"), text)
-			least = min(least, time.Since(began))
-		}
-		return got, least
+	took := func(labels int) (*Item, time.Duration) {
+		text, began := object(labels), time.Now()
+		return mustItem(t, NewCatalog().Type("configmaps"), text), time.Since(began)
 	}
-	_, ofFew := fastest(few)
-	got, ofMany := fastest(many)
-	// In proportion it is 8 times as long, and 64 times with their square.
-	if ofMany > 30*ofFew {
-		t.Errorf("%d labels took %s, %d took %s", few, ofFew, many, ofMany)
+	// In proportion it is 8 times as long, and 64 times with their square. The best of
+	// several pairs counts: the machine may be busy with something else.
+	least, got := math.MaxFloat64, (*Item)(nil)
+	for try := 0; try < 20 && least > 30; try++ {
+		_, ofFew := took(few)
+		item, ofMany := took(many)
+		least, got = min(least, float64(ofMany)/float64(ofFew)), item
+	}
+	if least > 30 {
+		t.Errorf("%d labels took %.0f times as long as %d", many, least, few)
 	}
 	if got.Labels().Get("key-0079999") != "v79999" || len(labelsOf(got)) != 160_000 {
 		t.Errorf("%d labels", len(labelsOf(got))/2)

@@ -8,15 +8,15 @@ import (
 
 type authorizationKey struct{}
 
-// WithAuthorization returns a request that remembers the bearer token in its header,
+// WithAuthorization returns a context that remembers the bearer token of a header,
 // which authentication removes, so that the token can be passed to a service that is meant
 // to have it. A password is passed to no service.
-func WithAuthorization(r *http.Request) *http.Request {
-	value := r.Header.Get("Authorization")
+func WithAuthorization(ctx context.Context, header http.Header) context.Context {
+	value := header.Get("Authorization")
 	if scheme, _, _ := strings.Cut(value, " "); !strings.EqualFold(scheme, "Bearer") {
-		return r
+		return ctx
 	}
-	return r.WithContext(context.WithValue(r.Context(), authorizationKey{}, value))
+	return context.WithValue(ctx, authorizationKey{}, value)
 }
 
 // AuthorizationFrom returns the Authorization header with the bearer token a request came

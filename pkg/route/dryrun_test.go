@@ -11,7 +11,7 @@ import (
 // refused. They used to be ignored, so that a dry run of a deletion deleted.
 func TestDryRun(t *testing.T) {
 	called := false
-	handler := func(w http.ResponseWriter, r *http.Request) error {
+	handler := func(w http.ResponseWriter, _ *http.Request) error {
 		called = true
 		WriteSuccess(w)
 		return nil

@@ -233,13 +233,14 @@ func Mount(mux *http.ServeMux, groups []Group) error {
 		return status.New(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "the method %s is not allowed here, %s is", r.Method, strings.Join(allowed, ", "))
 	})
 	for g := range groups {
-		for n := range groups[g].Routes {
-			r := &groups[g].Routes[n]
+		group := &groups[g]
+		for n := range group.Routes {
+			r := &group.Routes[n]
 			if r.Within != "" {
 				continue
 			}
-			pattern, handler := r.Method+" "+groups[g].Path(r), groups[g].within(r)
-			if groups[g].General {
+			pattern, handler := r.Method+" "+group.Path(r), group.within(r)
+			if group.General {
 				general[pattern] = true
 				serve := handler
 				handler = func(w http.ResponseWriter, request *http.Request) error {

@@ -217,8 +217,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 		status.Write(w, r, status.BadRequest("there is more than one Authorization header"))
 		return
 	}
-	r = request.WithAuthorization(r)
-	ctx = request.WithInfo(r.Context(), info)
+	ctx = request.WithAuthorization(ctx, r.Header)
 	answer, found, err := f.authenticator.AuthenticateRequest(r)
 	if err != nil || !found {
 		f.metrics.refused.Inc()
