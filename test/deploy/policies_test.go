@@ -25,7 +25,7 @@ func TestPoliciesWarn(t *testing.T) {
 	}
 	wait.For(t, "the policies to be known", func() error {
 		if err := label("--dry-run=server"); err == nil || !strings.Contains(err.Error(), "owned-labels.kubesphere.io") {
-			return fmt.Errorf("no warning: %v", err)
+			return fmt.Errorf("no warning: %s", fmt.Sprint(err))
 		}
 		return nil
 	})
