@@ -72,11 +72,10 @@ test-identity:
 	go vet -C test/identity ./...
 	go test -C test/identity -count=1 -shuffle=$(SHUFFLE) ./...
 
-# With E2E_RACE=-race the server in the tests is raced, which takes twice as long.
-E2E_RACE ?=
+# The embedded Kubernetes of the tests is not raced; the server in them is.
 test-e2e: bin/devcluster bin/ks-apiserver bin/kubectl-ks
 	go vet -tags e2e ./test/e2e
-	$(CLUSTER) --pods 60 -- $(TESTED) $(if $(E2E_RACE),CGO_ENABLED=1) $(GOTEST) $(E2E_RACE) -count=1 -tags e2e -timeout 40m ./test/e2e
+	$(CLUSTER) --pods 60 -- $(RACED) $(GOTEST) $(RACE) -count=1 -tags e2e -timeout 40m ./test/e2e
 
 test-devcluster: bin/devcluster
 	cd hack/devcluster && DEVCLUSTER_BIN=$(CURDIR)/bin/devcluster KUBECTL_BIN=$(CURDIR)/bin/kubectl $(GOTEST) -count=1 ./...
