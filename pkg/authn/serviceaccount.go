@@ -38,7 +38,7 @@ const (
 	serviceAccountTTL = 10 * time.Second
 	reviewTimeout     = 10 * time.Second
 	// concurrentReviews bounds how many tokens Kubernetes is asked about at once:
-	// anybody can make up tokens that have to be reviewed. The tokens that Kubernetes
+	// any client can make up tokens that have to be reviewed. The tokens that Kubernetes
 	// accepted before have as many reviews of their own.
 	concurrentReviews = 16
 	// Each client address has a share of the reviews.

@@ -16,7 +16,7 @@ func isConnection(verb, group, resource, subresource string) bool {
 
 // permitsRead reports whether a rule that allows a read as Kubernetes decides permits it
 // here. A read through a pod or a service takes a rule that names the subresource with
-// its verb, or one that permits to create it: who may read all there is runs nothing.
+// its verb, or one that permits to create it: a user who may read everything runs nothing.
 func permitsRead(rule *rbacv1.PolicyRule, a authorizer.Attributes) bool {
 	if !isConnection(a.GetVerb(), a.GetAPIGroup(), a.GetResource(), a.GetSubresource()) || matches(rule.Verbs, "create") {
 		return true

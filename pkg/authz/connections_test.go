@@ -9,7 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
 
-// TestConnections: who may read everything reads nothing through pods and services.
+// TestConnections: a user who may read everything reads nothing through pods and services.
 func TestConnections(t *testing.T) {
 	reads := rules("get,list,watch", "*", "*")[0]
 	for _, test := range []struct {
@@ -34,7 +34,7 @@ func TestConnections(t *testing.T) {
 				t.Errorf("%s by %s: %v", request, test.name, got)
 			}
 		}
-		// Nor does anyone give the right who does not have it.
+		// A user without the right does not give it either.
 		resource := schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}
 		err := rbac.MayWriteRole(t.Context(), &user.DefaultInfo{Name: "u"}, Scope{Namespace: "n"}, resource, "given", rules("get", "", "services/proxy"))
 		if (err == nil) != test.want {

@@ -11,7 +11,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
-// TestListedVerbs: who has everything in a namespace with the verbs listed gives and
+// TestListedVerbs: a user who has everything in a namespace with the verbs listed gives and
 // takes what a role with "*" gives through this server, and makes no such role, since
 // kube-apiserver reads more into it.
 func TestListedVerbs(t *testing.T) {

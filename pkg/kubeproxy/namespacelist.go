@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -28,6 +29,9 @@ const (
 	// of one user.
 	maxFilteredLists        = 4
 	maxFilteredListsPerUser = 1
+	// Lists that are merged of namespaces read by name are, too.
+	maxMergedLists        = 8
+	maxMergedListsPerUser = 2
 	// filteredListWait is how long a list waits for its turn.
 	filteredListWait = 20 * time.Second
 )
@@ -39,6 +43,13 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 	if info.Verb != "list" || r.Method != http.MethodGet || seen.All || len(seen.Names) > namedNamespaces || values.Has("limit") || values.Has("continue") {
 		return false
 	}
+	who, _ := kuberequest.UserFrom(r.Context())
+	release, err := p.mergedLists.acquire(r.Context(), who)
+	if err != nil {
+		fail(w, r, err)
+		return true
+	}
+	defer release()
 	names := seen.Names.UnsortedList()
 	slices.Sort(names)
 	if len(names) == 0 {

@@ -29,14 +29,16 @@ type Proxy struct {
 	inspections *inspections
 	// filteredLists bounds the lists of all namespaces that are filtered at once.
 	filteredLists *inspections
-	transport     http.RoundTripper // for requests that are answered at once
-	lasting       http.RoundTripper // for those that last
-	standing      *standing
-	requests      *httputil.ReverseProxy // what is answered at once
-	watches       *httputil.ReverseProxy // passed on as they come, and mostly silent
-	streams       *httputil.ReverseProxy // all else that lasts
-	upgrades      *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
-	namespaces    *httputil.ReverseProxy // for lists that show the caller's namespaces
+	// mergedLists bounds the lists of namespaces that are read by name at once.
+	mergedLists *inspections
+	transport   http.RoundTripper // for requests that are answered at once
+	lasting     http.RoundTripper // for those that last
+	standing    *standing
+	requests    *httputil.ReverseProxy // what is answered at once
+	watches     *httputil.ReverseProxy // passed on as they come, and mostly silent
+	streams     *httputil.ReverseProxy // all else that lasts
+	upgrades    *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
+	namespaces  *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
 // Options configure a proxy.
@@ -80,7 +82,8 @@ func New(options Options) (*Proxy, error) {
 	}
 	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval,
 		inspections:   newInspections(maxInspections, maxInspectionsPerUser, inspectionWait),
-		filteredLists: newInspections(maxFilteredLists, maxFilteredListsPerUser, filteredListWait)}
+		filteredLists: newInspections(maxFilteredLists, maxFilteredListsPerUser, filteredListWait),
+		mergedLists:   newInspections(maxMergedLists, maxMergedListsPerUser, filteredListWait)}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
