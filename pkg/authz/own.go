@@ -87,12 +87,13 @@ func (o Own) platform(ctx context.Context, a authorizer.Attributes) bool {
 
 // runs reports whether somebody may run commands in a pod by Kubernetes' API, and
 // so in a terminal: KubeSphere's roles for it do not name the group of terminals.
+// The scopes of a personal access token name the request itself.
 func (o Own) runs(ctx context.Context, a authorizer.Attributes) bool {
 	if o.Rights == nil {
 		return false
 	}
 	decision, _, err := o.Rights.Authorize(ctx, &Attributes{Scope: scopeOf(a), AttributesRecord: authorizer.AttributesRecord{
-		User: a.GetUser(), Verb: "create", APIVersion: "v1", Namespace: a.GetNamespace(), Resource: "pods", Subresource: "exec", Name: a.GetName(), ResourceRequest: true,
+		User: TokenOwner(a.GetUser()), Verb: "create", APIVersion: "v1", Namespace: a.GetNamespace(), Resource: "pods", Subresource: "exec", Name: a.GetName(), ResourceRequest: true,
 	}})
 	return err == nil && decision == authorizer.DecisionAllow
 }

@@ -85,21 +85,6 @@ func CheckReservedRole(ctx context.Context, rights NameChecker, who user.Info, k
 	return status.Forbidden(resource, role.GetName(), "%s, and user %q does not have %s", reason, who.GetName(), right)
 }
 
-// CheckCopiedRoleName returns a forbidden error when a new WorkspaceRole of one workspace
-// would have the name of a role that is copied into another: that workspace could not be
-// created.
-func CheckCopiedRoleName(ctx context.Context, rights NameChecker, who user.Info, resource schema.GroupResource, role metav1.Object) error {
-	workspace, copied := reserved.WorkspaceOfRole(role.GetName())
-	if !copied || workspace == role.GetLabels()[iamv1alpha2.LabelWorkspace] {
-		return nil
-	}
-	held, err := holds(ctx, rights, who, reserved.Platform)
-	if err != nil || held {
-		return err
-	}
-	return status.Forbidden(resource, role.GetName(), "the name is reserved for the workspace %s, and user %q does not have %s", workspace, who.GetName(), reserved.Platform)
-}
-
 // CheckFields returns a forbidden error when a write changes metadata that
 // reconcilers act on and the user does not hold the right that follows from it.
 // before is nil for a new object.

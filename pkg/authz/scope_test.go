@@ -264,6 +264,17 @@ func TestOwn(t *testing.T) {
 	if !allowed(t, own, inviter) {
 		t.Error("who invites others does not find them")
 	}
+	// A personal access token opens terminals by the scope of terminals alone.
+	for scope, want := range map[string]bool{groupTerminal + "/pods/exec:create": true, "core/pods/exec:create": false, groupTerminal + "/pods:create": false} {
+		a := authorizer.AttributesRecord{
+			User: &user.DefaultInfo{Name: "w-admin", Groups: []string{user.AllAuthenticated}, Extra: map[string][]string{ExtraScopes: {scope}}},
+			Verb: "create", Path: "/kapis/", APIGroup: groupTerminal, Resource: "pods", Subresource: "exec", Name: "web", Namespace: "w1", ResourceRequest: true,
+		}
+		decision, _, err := AnyOf{Scoped{}, own}.Authorize(t.Context(), a)
+		if got := decision == authorizer.DecisionAllow; got != want || err != nil {
+			t.Errorf("a terminal with the scope %s: %v, %v", scope, got, err)
+		}
+	}
 	// Who runs commands by Kubernetes' API does so in terminals, and only there.
 	for name, want := range map[string]bool{"admin": true, "w-admin": true, "viewer": false, "local": false} {
 		a := authorizer.AttributesRecord{

@@ -19,8 +19,6 @@ import (
 // workspaceTemplates are the templates of workspaces.
 var workspaceTemplates = tenantv1alpha2.Resource("workspacetemplates")
 
-var workspaceRoles = schema.GroupResource{Group: groupIAM, Resource: "workspaceroles"}
-
 // reservedKinds are the kinds of the register of names by resource.
 var reservedKinds = map[schema.GroupResource]reserved.Kind{
 	{Resource: "namespaces"}:                                              reserved.Namespace,
@@ -41,7 +39,7 @@ var reservedKinds = map[schema.GroupResource]reserved.Kind{
 func isRole(resource schema.GroupResource) bool {
 	switch resource {
 	case schema.GroupResource{Group: rbacv1.GroupName, Resource: "roles"}, schema.GroupResource{Group: rbacv1.GroupName, Resource: "clusterroles"},
-		schema.GroupResource{Group: groupIAM, Resource: "globalroles"}, workspaceRoles:
+		schema.GroupResource{Group: groupIAM, Resource: "globalroles"}, schema.GroupResource{Group: groupIAM, Resource: "workspaceroles"}:
 		return true
 	}
 	return false
@@ -83,11 +81,6 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 				continue
 			}
 			if err := authz.CheckReservedRole(ctx, p.rights, who, reservedKinds[resource], resource, state); err != nil {
-				return err
-			}
-		}
-		if resource == workspaceRoles && !sameWorkspace(before, after) {
-			if err := authz.CheckCopiedRoleName(ctx, p.rights, who, resource, after); err != nil {
 				return err
 			}
 		}

@@ -1,8 +1,6 @@
 package reserved
 
 import (
-	"strings"
-
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 )
@@ -156,18 +154,4 @@ var names = map[Kind][]name{
 	RoleBinding: {
 		{"kubesphere:*", Platform, ofPlatform},
 	},
-}
-
-// copiedRoles are the ends of the names of the roles that are copied into each workspace.
-var copiedRoles = []string{"-admin", "-regular", "-self-provisioner", "-viewer"}
-
-// WorkspaceOfRole returns the workspace for which the name of a WorkspaceRole is reserved,
-// as bank is for bank-viewer, and whether it is reserved for one.
-func WorkspaceOfRole(name string) (workspace string, found bool) {
-	for _, suffix := range copiedRoles {
-		if workspace, found := strings.CutSuffix(name, suffix); found && workspace != "" {
-			return workspace, true
-		}
-	}
-	return "", false
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"regexp"
 	"strings"
@@ -59,7 +60,8 @@ func (i *instance) terminal(t *testing.T, path, token string) *screen {
 	t.Helper()
 	s, response := i.dial(t, path, bearer(token))
 	if s == nil {
-		t.Fatalf("%s: %d", path, response.StatusCode)
+		body, _ := io.ReadAll(response.Body)
+		t.Fatalf("%s: %d %s", path, response.StatusCode, body)
 	}
 	return s
 }

@@ -193,11 +193,6 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 			return err
 		}
 	}
-	if before == nil && k.Kind == string(reserved.WorkspaceRole) {
-		if err := authz.CheckCopiedRoleName(r.Context(), h.Rights, who, k.groupResource(), withName(object)); err != nil {
-			return err
-		}
-	}
 	if err := authz.CheckFields(r.Context(), h.Rights, who, k.groupResource(), stored, object); err != nil {
 		return err
 	}

@@ -96,9 +96,11 @@ func (h *Handler) container(ctx context.Context, key client.ObjectKey, name stri
 }
 
 // mayExec refuses who may not run commands in a pod. Roles that let look at
-// everything have every get, and asking for a WebSocket is one.
+// everything have every get, and asking for a WebSocket is one. The scopes of a
+// personal access token have been compared with the request, which names the same
+// verb and resource in the group of terminals; what is left are its owner's rights.
 func (h *Handler) mayExec(ctx context.Context, who user.Info, pod client.ObjectKey) error {
-	return h.needs(ctx, who, authz.Scope{Namespace: pod.Namespace}, pod.Name, rbacv1.PolicyRule{
+	return h.needs(ctx, authz.TokenOwner(who), authz.Scope{Namespace: pod.Namespace}, pod.Name, rbacv1.PolicyRule{
 		Verbs: []string{"create"}, APIGroups: []string{corev1.GroupName}, Resources: []string{"pods/exec"}, ResourceNames: []string{pod.Name},
 	}, "it takes the right to create pods/exec")
 }
