@@ -126,7 +126,8 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 }
 
 // change is a next state while it is made. Maps and accesses are copied before
-// the first change and then belong to it.
+// the first change and then belong to it. Lists are clipped then, so that appending
+// moves each once and never writes into one of the state before.
 type change struct {
 	*compiled
 	owned         map[*access]bool
@@ -137,6 +138,13 @@ type change struct {
 type subjects struct {
 	all    map[string]*access
 	copied bool
+}
+
+// list is one list of grants: that of an access in a workspace or namespace, which has
+// no name for those on the platform or in the cluster.
+type list struct {
+	of *access
+	in string
 }
 
 // compile makes the state of what is known now out of the one before. Its
@@ -187,22 +195,39 @@ func (c *change) changeBindings(kind string, old, now iam.Objects[iam.Binding]) 
 	if old.Revision == now.Revision {
 		return
 	}
+	removed, added := make(map[*iam.Binding]bool), []*iam.Binding(nil)
 	iam.Changes(old, now, func(was, is *iam.Binding) {
 		if was != nil {
-			c.each(kind, was, func(grants []grant, _ roleKey) []grant {
-				return slices.DeleteFunc(slices.Clone(grants), func(g grant) bool { return g.binding == was })
-			})
+			removed[was] = true
 		}
 		if is != nil {
-			c.each(kind, is, func(grants []grant, role roleKey) []grant {
-				return append(slices.Clip(grants), grant{binding: is, role: role})
-			})
+			added = append(added, is)
 		}
 	})
+	// Each list is gone through once, however many bindings are in it and however
+	// often they name its subject.
+	filtered := make(map[list]bool)
+	for binding := range removed {
+		c.each(kind, binding, func(at list, grants []grant, _ roleKey) []grant {
+			if filtered[at] {
+				return grants
+			}
+			filtered[at] = true
+			return slices.DeleteFunc(slices.Clone(grants), func(g grant) bool { return removed[g.binding] })
+		})
+	}
+	for _, binding := range added {
+		c.each(kind, binding, func(_ list, grants []grant, role roleKey) []grant {
+			if last := len(grants) - 1; last >= 0 && grants[last].binding == binding {
+				return grants // a subject that the binding names again
+			}
+			return append(grants, grant{binding: binding, role: role})
+		})
+	}
 }
 
 // each changes what a binding gives to each of its subjects.
-func (c *change) each(kind string, binding *iam.Binding, update func([]grant, roleKey) []grant) {
+func (c *change) each(kind string, binding *iam.Binding, update func(list, []grant, roleKey) []grant) {
 	ref := binding.RoleRef
 	role := roleKey{kind: ref.Kind, name: ref.Name}
 	switch {
@@ -235,13 +260,13 @@ func (c *change) each(kind string, binding *iam.Binding, update func([]grant, ro
 		one := c.access(from, name)
 		switch kind {
 		case kindGlobalRole:
-			one.platform = update(one.platform, role)
+			one.platform = update(list{of: one}, one.platform, role)
 		case kindClusterRole:
-			one.cluster = update(one.cluster, role)
+			one.cluster = update(list{of: one}, one.cluster, role)
 		case kindWorkspaceRole:
-			place(one.workspaces, binding.Workspace, update(one.workspaces[binding.Workspace], role))
+			place(one.workspaces, binding.Workspace, update(list{one, binding.Workspace}, one.workspaces[binding.Workspace], role))
 		case kindRole:
-			place(one.namespaces, binding.Namespace, update(one.namespaces[binding.Namespace], role))
+			place(one.namespaces, binding.Namespace, update(list{one, binding.Namespace}, one.namespaces[binding.Namespace], role))
 		}
 		if len(one.platform)+len(one.cluster)+len(one.workspaces)+len(one.namespaces) == 0 {
 			delete(from.all, name)
@@ -268,8 +293,8 @@ func (c *change) access(from *subjects, name string) *access {
 	}
 	next := &access{workspaces: map[string][]grant{}, namespaces: map[string][]grant{}}
 	if one != nil {
-		next.platform, next.cluster = one.platform, one.cluster
-		next.workspaces, next.namespaces = maps.Clone(one.workspaces), maps.Clone(one.namespaces)
+		next.platform, next.cluster = slices.Clip(one.platform), slices.Clip(one.cluster)
+		next.workspaces, next.namespaces = clipped(one.workspaces), clipped(one.namespaces)
 	}
 	from.all[name] = next
 	c.owned[next] = true
@@ -280,17 +305,36 @@ func (c *change) changeNamespaces(old, now iam.Objects[iam.Namespace]) {
 	if old.Revision == now.Revision {
 		return
 	}
-	c.workspaces, c.namespaces = copied(c.workspaces), copied(c.namespaces)
+	c.workspaces, c.namespaces = copied(c.workspaces), clipped(c.namespaces)
+	removed, added := make(map[string]map[string]bool), []*iam.Namespace(nil)
 	iam.Changes(old, now, func(was, is *iam.Namespace) {
 		if was != nil && was.Workspace != "" {
 			delete(c.workspaces, was.Name)
-			place(c.namespaces, was.Workspace, slices.DeleteFunc(slices.Clone(c.namespaces[was.Workspace]), func(name string) bool { return name == was.Name }))
+			if removed[was.Workspace] == nil {
+				removed[was.Workspace] = make(map[string]bool)
+			}
+			removed[was.Workspace][was.Name] = true
 		}
 		if is != nil && is.Workspace != "" {
-			c.workspaces[is.Name] = is.Workspace
-			place(c.namespaces, is.Workspace, append(slices.Clip(c.namespaces[is.Workspace]), is.Name))
+			added = append(added, is)
 		}
 	})
+	for workspace, names := range removed {
+		place(c.namespaces, workspace, slices.DeleteFunc(slices.Clone(c.namespaces[workspace]), func(name string) bool { return names[name] }))
+	}
+	for _, namespace := range added {
+		c.workspaces[namespace.Name] = namespace.Workspace
+		place(c.namespaces, namespace.Workspace, append(c.namespaces[namespace.Workspace], namespace.Name))
+	}
+}
+
+// clipped returns a copy of lists that can be appended to.
+func clipped[T any](lists map[string][]T) map[string][]T {
+	next := make(map[string][]T, len(lists))
+	for name, one := range lists {
+		next[name] = slices.Clip(one)
+	}
+	return next
 }
 
 func copied[K comparable, V any](all map[K]V) map[K]V {

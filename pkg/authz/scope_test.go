@@ -297,6 +297,7 @@ func TestChangesEqualCompilingAnew(t *testing.T) {
 		old, copied := state, compile(nil, state.from)
 		place := fmt.Sprint("w", random.IntN(3))
 		subjects := []rbacv1.Subject{{Kind: "User", Name: fmt.Sprint("u", random.IntN(4))}, {Kind: []string{"User", "Group"}[random.IntN(2)], Name: fmt.Sprint("g", random.IntN(3))}}
+		subjects = append(subjects, subjects[:random.IntN(3)]...) // a binding may name one again
 		change := func(items []*iam.Binding) []*iam.Binding {
 			binding := &iam.Binding{Name: fmt.Sprint("x", random.IntN(5)), Workspace: place, Namespace: place, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "cluster"}, Subjects: subjects}
 			items = slices.DeleteFunc(items, func(b *iam.Binding) bool { return b.Name == binding.Name && b.Namespace == binding.Namespace })
