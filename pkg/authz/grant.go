@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/component-helpers/auth/rbac/validation"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -139,16 +138,22 @@ func UserSubjects(names ...string) []rbacv1.Subject {
 // a scope: a user who holds them there. Rules that stand for more combinations than
 // are compared take all rights in the scope.
 func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error {
-	held, err := r.Rules(ctx, who, scope)
+	given := scope.givenRules(rules)
+	held, err := r.held(ctx, who, scope, overlapping(slices.Concat(rules, given)))
 	if err != nil || holdsEverything(held, rules) {
 		return err
 	}
-	if elements(rules) > maxElements {
-		return status.Forbidden(resource, name, "the rules of the role stand for more than %d combinations of verb, group, resource and name, so that user %q needs all rights %s to take it from others or to change it",
-			maxElements, who.GetName(), scope)
+	var missing []rbacv1.PolicyRule
+	tooMany := elements(rules) > maxElements
+	if !tooMany {
+		missing, err = notCovered(held, given)
+		tooMany = apierrors.IsBadRequest(err)
 	}
-	if covered, _ := validation.Covers(held, scope.givenRules(rules)); covered {
-		return nil
+	switch {
+	case tooMany:
+		return status.Forbidden(resource, name, "the rules of the role stand for too many combinations of verb, group, resource and name to compare, so that user %q needs all rights %s to take it from others or to change it", who.GetName(), scope)
+	case err != nil || len(missing) == 0:
+		return err
 	}
 	return status.Forbidden(resource, name, "user %q does not hold all rights of the role and so cannot take it from others or change it", who.GetName())
 }
@@ -207,17 +212,15 @@ func (r *RBAC) mayGive(ctx context.Context, who user.Info, scope Scope, verb str
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	held, err := r.Rules(ctx, who, scope)
+	held, err := r.held(ctx, who, scope, func(rule *rbacv1.PolicyRule) bool { return names(rule, verb, resource, name) })
 	if err != nil {
 		return err
 	}
 	if IsLimited(who) {
 		held = nil // the power to exceed the rights held would exceed the scopes, too
 	}
-	for n := range held {
-		if names(&held[n], verb, resource, name) {
-			return nil
-		}
+	if len(held) > 0 {
+		return nil
 	}
 	shown, err := json.Marshal(missing[:min(len(missing), 5)])
 	if err != nil {

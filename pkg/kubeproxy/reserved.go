@@ -91,6 +91,11 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 			}
 		}
 	}
+	if isRole(resource) || isBinding(resource) {
+		if err := authz.CheckSize(ctx, p.rights, who, resource, before, after); err != nil {
+			return err
+		}
+	}
 	if before == nil {
 		if resource == workspaceTemplates {
 			return p.permitWorkspaceTemplate(ctx, who, nil, after)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -105,6 +106,9 @@ func TestReserved(t *testing.T) {
 		{"a base of roles, narrowed", groupIAM, "rolebases", "", `{"kind":"RoleBase","metadata":{"name":"b"},"role":{"rules":[{}]}}`, `{"kind":"RoleBase","metadata":{"name":"b"},"role":{}}`, platform},
 		// A workspace that finds the names of its roles taken is a conflict.
 		{"the name of a role of another workspace", groupIAM, "workspaceroles", "", "", `{"kind":"WorkspaceRole","metadata":{"name":"bank-viewer","labels":{"kubesphere.io/workspace":"x"}}}`, anyone},
+		{"a role with many rules", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"namespace":"n","name":"r"},"rules":[` + strings.Repeat(`{},`, 1000) + `{}]}`, cluster},
+		{"a role with many rules, as it was", "rbac.authorization.k8s.io", "roles", "", `{"kind":"Role","metadata":{"namespace":"n","name":"r"},"rules":[` + strings.Repeat(`{},`, 1000) + `{}]}`,
+			`{"kind":"Role","metadata":{"namespace":"n","name":"r","labels":{"a":"b"}},"rules":[` + strings.Repeat(`{},`, 1000) + `{}]}`, anyone},
 		{"a finalizer of a workspace role", groupIAM, "workspaceroles", "", `{"kind":"WorkspaceRole","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRole","metadata":{"name":"r","finalizers":["a/b"]}}`, platform},
 		{"an owner of a binding", groupIAM, "workspacerolebindings", "", `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r"}}`, `{"kind":"WorkspaceRoleBinding","metadata":{"name":"r","ownerReferences":[{"apiVersion":"v1","kind":"X","name":"x","uid":"1"}]}}`, platform},
 		{"the user a binding goes with", groupIAM, "globalrolebindings", "", `{"kind":"GlobalRoleBinding","metadata":{"name":"r"}}`, `{"kind":"GlobalRoleBinding","metadata":{"name":"r","labels":{"iam.kubesphere.io/user-ref":"nobody"}}}`, platform},

@@ -111,6 +111,9 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := h.checkBindingName(r.Context(), who, &k, reserved.NameOf(object.GetName(), object.GetGenerateName())); err != nil {
 				return err
 			}
+			if err := authz.CheckSize(r.Context(), h.Rights, who, k.bindingGroupResource(), nil, object); err != nil {
+				return err
+			}
 			// The labels that the server sets are not the client's choice.
 			server := &metav1.ObjectMeta{Labels: serverLabels(at, &wanted[n])}
 			if err := authz.CheckFields(r.Context(), h.Rights, who, k.bindingGroupResource(), server, object); err != nil {

@@ -115,19 +115,22 @@ func (h *Handler) rulesReview(w http.ResponseWriter, r *http.Request) error {
 	if review.Spec.Cluster {
 		scope.Cluster = authz.ThisCluster
 	}
-	rules, err := h.Rights.Rules(r.Context(), who, scope)
+	rules, complete, err := h.Rights.Rules(r.Context(), who, scope)
 	if err != nil {
 		return err
 	}
 	review.TypeMeta = metav1.TypeMeta{APIVersion: "iam.kubesphere.io/v1alpha2", Kind: "RulesReview"}
 	review.Spec.User = who.GetName()
-	review.Status = rulesStatus(rules)
+	review.Status = rulesStatus(rules, complete)
 	status.WriteJSON(w, http.StatusOK, review)
 	return nil
 }
 
-func rulesStatus(rules []rbacv1.PolicyRule) authorizationv1.SubjectRulesReviewStatus {
-	result := authorizationv1.SubjectRulesReviewStatus{ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{}}
+func rulesStatus(rules []rbacv1.PolicyRule, complete bool) authorizationv1.SubjectRulesReviewStatus {
+	result := authorizationv1.SubjectRulesReviewStatus{ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{}, Incomplete: !complete}
+	if !complete {
+		result.EvaluationError = "the user has more rules than are listed"
+	}
 	for n := range rules {
 		rule := &rules[n]
 		if len(rule.Resources) > 0 {

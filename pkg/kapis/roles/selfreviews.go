@@ -68,11 +68,11 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 			if review.Spec.Namespace == "" {
 				return status.BadRequest("no namespace on request")
 			}
-			rules, err := h.Rights.Rules(r.Context(), who, authz.Scope{Namespace: review.Spec.Namespace})
+			rules, complete, err := h.Rights.Rules(r.Context(), who, authz.Scope{Namespace: review.Spec.Namespace})
 			if err != nil {
 				return err
 			}
-			review.Status = rulesStatus(rules)
+			review.Status = rulesStatus(rules, complete)
 			status.WriteJSON(w, http.StatusCreated, review)
 			return nil
 		}),

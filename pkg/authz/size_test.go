@@ -1,0 +1,37 @@
+package authz
+
+import (
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+// TestCheckSize: roles and bindings of users stay small, for they are in the memory of
+// each replica and cost time in requests of others.
+func TestCheckSize(t *testing.T) {
+	with := func(field string, n int) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{field: make([]any, n)}}
+	}
+	nobody, administrator := &RBAC{Source: &directory{}}, &RBAC{All: true}
+	for _, test := range []struct {
+		name          string
+		rights        *RBAC
+		before, after *unstructured.Unstructured
+		want          bool
+	}{
+		{"rules at the maximum", nobody, nil, with("rules", MaxRules), true},
+		{"rules above it", nobody, nil, with("rules", MaxRules+1), false},
+		{"rules that become more", nobody, with("rules", MaxRules+1), with("rules", MaxRules+2), false},
+		{"rules that were more", nobody, with("rules", MaxRules+2), with("rules", MaxRules+1), true},
+		{"rules of an administrator", administrator, nil, with("rules", MaxRules+1), true},
+		{"subjects at the maximum", nobody, with("subjects", 1), with("subjects", MaxSubjects), true},
+		{"subjects above it", nobody, with("subjects", 1), with("subjects", MaxSubjects+1), false},
+	} {
+		err := CheckSize(t.Context(), test.rights, &user.DefaultInfo{Name: "jane"}, schema.GroupResource{Resource: "roles"}, test.before, test.after)
+		if got := err == nil; got != test.want {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
