@@ -16,6 +16,7 @@ import (
 )
 
 func TestRequestsRefused(t *testing.T) {
+	t.Parallel()
 	admin := shared.login(t)
 	nobody := user(t, "nobody-special")
 	nodes := viewer + "/nodes"
@@ -79,6 +80,7 @@ func TestRequestsRefused(t *testing.T) {
 }
 
 func TestPublicPaths(t *testing.T) {
+	t.Parallel()
 	for _, path := range []string{
 		"/livez", "/readyz", "/healthz", "/version", "/kapis/version", "/apidocs.json", "/apidocs-crds.json", "/openapi/v2", "/openapi/v3", "/openapi/v3/kapis", "/swagger-ui/",
 		"/oauth/keys", "/oauth/logout", "/kapis/config.kubesphere.io/v1alpha2/configs/configz",
@@ -90,6 +92,7 @@ func TestPublicPaths(t *testing.T) {
 }
 
 func TestBasicAuthentication(t *testing.T) {
+	t.Parallel()
 	if r := shared.get(t, viewer+"/nodes?limit=0", func(r *http.Request) { r.SetBasicAuth("admin", adminPassword) }); r.code != 200 {
 		t.Errorf("got %d %s", r.code, r.body)
 	}
@@ -97,6 +100,7 @@ func TestBasicAuthentication(t *testing.T) {
 
 // A right that is given or taken is in force within a second.
 func TestBindingsTakeEffect(t *testing.T) {
+	t.Parallel()
 	token := user(t, "soon-admin")
 	c := kubernetes(t, "")
 	binding := &iamv1alpha2.GlobalRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "soon-admin-platform-admin"}}
@@ -119,6 +123,7 @@ func TestBindingsTakeEffect(t *testing.T) {
 
 // A disabled or deleted user is out within a second, and cannot come back.
 func TestDisabledUser(t *testing.T) {
+	t.Parallel()
 	token := user(t, "soon-disabled")
 	c := kubernetes(t, "")
 	account := &iamv1alpha2.User{}
@@ -137,6 +142,7 @@ func TestDisabledUser(t *testing.T) {
 
 // Neither hashes nor hidden parts of sessions and secrets are shown (golden 084, 164).
 func TestSecretsAreNotShown(t *testing.T) {
+	t.Parallel()
 	admin := shared.login(t)
 	for path, hidden := range map[string]string{
 		"/users": "$2a$", "/users/admin": "$2a$", "/sessions": "refreshTokenHash", "/users?pretty": "$2a$",

@@ -115,6 +115,7 @@ func expectItems(r reply, number int) error {
 }
 
 func TestUsersAPI(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	with := func(name string, change func(spec fields)) fields {
 		body := newUser(name, "")
@@ -285,6 +286,7 @@ func TestUsersAPI(t *testing.T) {
 // The console's page for the first password patches the user in Kubernetes'
 // API, with the password in plain text.
 func TestFirstLogin(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	body := newUser("fresh", "platform-regular")
 	body["metadata"].(fields)["annotations"].(fields)["iam.kubesphere.io/uninitialized"] = "true"
@@ -326,6 +328,7 @@ func TestFirstLogin(t *testing.T) {
 // Who manages users does not become an administrator by it (CVE-2022-31247 is
 // of this kind).
 func TestUserManagersDoNotEscalate(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	c := kubernetes(t, "")
 	role := &iamv1alpha2.GlobalRole{Rules: []rbacv1.PolicyRule{{Verbs: []string{"*"}, APIGroups: []string{"iam.kubesphere.io"}, Resources: []string{"users", "users/password"}}}}

@@ -21,6 +21,7 @@ import (
 // TestBackendsAreTheAdministrators: a role of the cluster does not choose where a part of
 // the platform's API is served, and no request goes to the name of another host.
 func TestBackendsAreTheAdministrators(t *testing.T) {
+	t.Parallel()
 	asked := make(chan *http.Request, 100)
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { asked <- r; devops(w, r) }))
 	defer back.Close()
@@ -77,6 +78,7 @@ func TestBackendsAreTheAdministrators(t *testing.T) {
 // TestTokensForBackends: a service that is given the tokens of callers gets the bearer
 // token, and no password.
 func TestTokensForBackends(t *testing.T) {
+	t.Parallel()
 	back := httptest.NewServer(http.HandlerFunc(devops))
 	defer back.Close()
 	c := kubernetes(t, "")
@@ -102,6 +104,7 @@ func TestTokensForBackends(t *testing.T) {
 
 // TestReadsThroughPods: who may read all objects sends no requests to the applications.
 func TestReadsThroughPods(t *testing.T) {
+	t.Parallel()
 	workspace(t, "bk-reads")
 	viewer, operator, named, all := user(t, "bk-viewer"), user(t, "bk-operator"), user(t, "bk-named"), user(t, "bk-all")
 	inNamespace(t, "bk-viewer", "bk-reads-project", "viewer")

@@ -21,6 +21,7 @@ import (
 // TestOwnCertificate: a secure port without a certificate gets one, the same for
 // all replicas, and kubectl in pods believes it.
 func TestOwnCertificate(t *testing.T) {
+	t.Parallel()
 	var addresses []string
 	var one *instance
 	for range 2 {

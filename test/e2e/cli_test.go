@@ -83,6 +83,7 @@ func ksLogin() []string {
 // TestKubectlKs: the plugin logs the real kubectl in, by a password, in a browser
 // and with a device, renews what it has, and logs out.
 func TestKubectlKs(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("../../bin/kubectl-ks"); err != nil {
 		t.Fatal("run make bin/kubectl-ks first")
 	}

@@ -32,6 +32,7 @@ func podTemplate(app string) corev1.PodTemplateSpec {
 
 // TestUsage: limits and use are Kubernetes', what does not work is counted.
 func TestUsage(t *testing.T) {
+	t.Parallel()
 	workspace(t, "used")
 	c := kubernetes(t, "")
 	for name, pods := range map[string]string{"wide": "20", "narrow": "7"} {
@@ -116,6 +117,7 @@ func statistics(t *testing.T, p person, path string) map[string]int {
 
 // TestStatistics: the numbers of a workspace are those of the lists.
 func TestStatistics(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, http.MethodPost, tenantPath+"/workspaces", newWorkspace("counted", "admin"))
 	admin.must(t, 200, http.MethodPost, tenantPath+"/workspaces/counted/namespaces", fields{"metadata": fields{"name": "counted-project"}})
@@ -131,6 +133,7 @@ func TestStatistics(t *testing.T) {
 
 // TestRevisions: of each kind of workload, before and after a change.
 func TestRevisions(t *testing.T) {
+	t.Parallel()
 	workspace(t, "revised")
 	c := kubernetes(t, "")
 	template := podTemplate("revised")
@@ -196,6 +199,7 @@ func TestRevisions(t *testing.T) {
 
 // TestRerunJob: a job runs again under its name, for who may delete and create.
 func TestRerunJob(t *testing.T) {
+	t.Parallel()
 	workspace(t, "jobs")
 	c := kubernetes(t, "")
 	template := podTemplate("job")
@@ -241,6 +245,7 @@ func TestRerunJob(t *testing.T) {
 // TestLegacyListsWithoutRights: the lists of version v1alpha2 show those without
 // rights as little as those of v1alpha3.
 func TestLegacyListsWithoutRights(t *testing.T) {
+	t.Parallel()
 	nobody := user(t, "legacy-nobody")
 	if r := shared.get(t, older+"/nodes", bearer(nobody)); r.code != 403 {
 		t.Errorf("nodes for nobody: %d", r.code)

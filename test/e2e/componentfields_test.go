@@ -23,6 +23,7 @@ import (
 // TestNodeCertificatesAreNotRequested: a role that may request certificates gets none of a
 // node, though Kubernetes asks whether the group of authorized callers may have one.
 func TestNodeCertificatesAreNotRequested(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	requester, nodes := user(t, "cf-requester"), user(t, "cf-nodes")
 	every := []string{"get", "create", "update", "patch"}
@@ -77,6 +78,7 @@ func TestNodeCertificatesAreNotRequested(t *testing.T) {
 // TestNodesAndServicesByFields: what only components of the cluster write comes with no
 // creation and by no other field.
 func TestNodesAndServicesByFields(t *testing.T) {
+	t.Parallel()
 	workspace(t, "cf-fields")
 	c := kubernetes(t, "")
 	manager, operator, admin := user(t, "cf-manager"), user(t, "cf-operator"), shared.login(t).AccessToken

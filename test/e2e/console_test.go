@@ -124,6 +124,7 @@ func (v *visitor) everyPage() {
 // TestConsole33 is the walk of the console of KubeSphere 3.3 through the API: each
 // call in its order, with the fields it needs.
 func TestConsole33(t *testing.T) {
+	t.Parallel()
 	admin, _ := consoleLogin(t, "admin", adminPassword)
 	wait.For(t, "the time of the last login", func() error { // it is written after the answer to the login
 		if !gjson.GetBytes(admin.call(t, http.MethodGet, iamPath+"/users/admin", nil).body, "status.lastLoginTime").Exists() {

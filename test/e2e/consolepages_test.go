@@ -26,6 +26,7 @@ const realRoles = "?annotation=kubesphere.io%2Fcreator&sortBy=createTime&limit=1
 
 // TestConsoleRolePages: lists of roles show roles, and no templates of roles.
 func TestConsoleRolePages(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "crole")
 	root := shared.as(t, "admin", adminPassword)
 	for _, test := range []struct {
@@ -62,6 +63,7 @@ func TestConsoleRolePages(t *testing.T) {
 // TestConsoleCreateProjectRole: the console adds the basic template to what was
 // chosen, in every scope.
 func TestConsoleCreateProjectRole(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "cnew")
 	path := iamPath + "/namespaces/" + x.project + "/roles"
 	templates := decode[list](t, x.admin.must(t, 200, "GET", path+"?label=iam.kubesphere.io%2Frole-template%3Dtrue&limit=-1&sortBy=createTime", nil))
@@ -91,6 +93,7 @@ func TestConsoleCreateProjectRole(t *testing.T) {
 // TestConsoleDeleteManager: a user who manages a workspace is deleted at once,
 // whoever else writes the workspace at the moment.
 func TestConsoleDeleteManager(t *testing.T) {
+	t.Parallel()
 	root := shared.as(t, "admin", adminPassword)
 	for n := range 8 {
 		name := fmt.Sprintf("cmanager-%d", n)
@@ -107,6 +110,7 @@ func TestConsoleDeleteManager(t *testing.T) {
 // TestConsoleProjectGoes: the page of projects watches namespaces, and a project
 // that is deleted leaves it.
 func TestConsoleProjectGoes(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "cgone")
 	path := "/api/v1/watch/namespaces?labelSelector=" + url.QueryEscape("kubesphere.io/workspace="+x.workspace)
 	for _, who := range []person{x.owner, x.admin} {
@@ -149,6 +153,7 @@ func TestConsoleProjectGoes(t *testing.T) {
 // TestConsoleKubeconfig: the console's server asks by a name and over HTTP, and
 // the person uses the text elsewhere.
 func TestConsoleKubeconfig(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "ckube")
 	const public = "https://ks.example.com"
 	configured := run(t, func(c *config.Config) { c.Server.PublicURL = public })
@@ -188,6 +193,7 @@ func TestConsoleKubeconfig(t *testing.T) {
 // TestConsoleSystemWorkspace: the namespaces of the platform are not among those
 // of users.
 func TestConsoleSystemWorkspace(t *testing.T) {
+	t.Parallel()
 	root := shared.as(t, "admin", adminPassword)
 	wait.For(t, "system-workspace to have the namespaces of the cluster", func() error {
 		r := root.call(t, "GET", tenant3+"/workspacetemplates/system-workspace", nil)
@@ -211,6 +217,7 @@ func TestConsoleSystemWorkspace(t *testing.T) {
 
 // TestConsoleKubectl: the tool box opens a terminal with kubectl, for everybody.
 func TestConsoleKubectl(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "cktl")
 	root := shared.as(t, "admin", adminPassword)
 	without := run(t, func(*config.Config) {})
@@ -240,6 +247,7 @@ func TestConsoleKubectl(t *testing.T) {
 // TestConsoleWorkspaceOverview: a member's first page asks for measurements, and
 // shows no error where there are none.
 func TestConsoleWorkspaceOverview(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "cover")
 	root := shared.as(t, "admin", adminPassword)
 	at := monitoringAPI + "/workspaces/" + x.workspace
@@ -266,6 +274,7 @@ func TestConsoleWorkspaceOverview(t *testing.T) {
 
 // TestConsoleLogs: the console asks for logs of containers that have an ID.
 func TestConsoleLogs(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "clogs")
 	c := kubernetes(t, "")
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "nginx"}}}}
@@ -284,6 +293,7 @@ func TestConsoleLogs(t *testing.T) {
 
 // TestConsoleMenus: what the console shows by features and roles is served.
 func TestConsoleMenus(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "cmenu")
 	root := shared.as(t, "admin", adminPassword)
 	features := gjson.ParseBytes(shared.get(t, configAPI+"/configz").body)

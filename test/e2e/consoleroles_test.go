@@ -17,6 +17,7 @@ import (
 
 // TestWorkspaceNames: the name of a workspace takes nothing from others.
 func TestWorkspaceNames(t *testing.T) {
+	t.Parallel()
 	wadmin, wmember, prov := newPerson(t, "nm-ws-wadmin", "platform-regular"), newPerson(t, "nm-ws-wmember", "platform-regular"), newPerson(t, "nm-ws-prov", "platform-self-provisioner")
 	newSpace(t, "nm-ws", wadmin)
 	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-ws/namespaces", newNamespace("nm-ws-p1"))
@@ -43,6 +44,7 @@ func TestWorkspaceNames(t *testing.T) {
 
 // TestSystemWorkspace: it is there, with the namespaces of the system.
 func TestSystemWorkspace(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "GET", tenantPath+"/workspaces/system-workspace", nil)
 	r := admin.must(t, 200, "GET", tenantPath+"/workspaces/system-workspace/namespaces?limit=-1", nil)
@@ -60,6 +62,7 @@ func TestSystemWorkspace(t *testing.T) {
 
 // TestConsoleRoles: what the console of 3.4 offers, and what it sends.
 func TestConsoleRoles(t *testing.T) {
+	t.Parallel()
 	wadmin := newPerson(t, "nm-role-wadmin", "platform-regular")
 	newSpace(t, "nm-role", wadmin)
 	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-role/namespaces", newNamespace("nm-role-p1"))
@@ -113,6 +116,7 @@ func TestConsoleRoles(t *testing.T) {
 
 // TestAddresses: domains have no case, and not every user has an address.
 func TestAddresses(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	with := func(name, email string) fields {
 		body := newUser(name, "")
@@ -136,6 +140,7 @@ func TestAddresses(t *testing.T) {
 
 // TestDeleteManagers: a manager's deletion is answered with what became of it.
 func TestDeleteManagers(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	for n := range 8 {
 		name := fmt.Sprintf("nm-mgr-%d", n)

@@ -35,6 +35,7 @@ import (
 // TestPatchBombs: a JSON patch that copies a value into itself costs next to
 // nothing, whoever applies it.
 func TestPatchBombs(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", users, newUser("costs-bomber", "platform-regular"))
 	admin.must(t, 200, "POST", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces", newWorkspace("costs-bombs", "admin"))
@@ -89,6 +90,7 @@ func TestPatchBombs(t *testing.T) {
 // TestSlowClientsHoldNoPlace: clients that send or read slowly leave the server to
 // others.
 func TestSlowClientsHoldNoPlace(t *testing.T) {
+	t.Parallel()
 	i := run(t, func(c *config.Config) {
 		c.Server.MaxRequestsInFlight, c.Server.MaxRequestsInFlightPerUser, c.Server.MaxUnauthenticatedInFlight = 20, 10, 10
 		c.Server.ShutdownTimeout.Duration = time.Second
@@ -127,6 +129,7 @@ func TestSlowClientsHoldNoPlace(t *testing.T) {
 
 // TestSharesOfUsers: sessions, access tokens and watches of a user are bounded.
 func TestSharesOfUsers(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", users, newUser("costs-many", "platform-regular"))
 	t.Cleanup(func() {
@@ -176,7 +179,7 @@ func TestSharesOfUsers(t *testing.T) {
 	if created != 3 {
 		t.Errorf("%d access tokens", created)
 	}
-	watcher := i.as(t, "admin", adminPassword) // a regular user may watch nothing
+	watcher := newPerson(t, "costs-watcher", "platform-admin") // a regular user may watch nothing
 	for n, code := range []int{200, 200, 429} {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -196,6 +199,7 @@ func TestSharesOfUsers(t *testing.T) {
 // TestSharedAddressOfLogins: a visitor who guesses passwords does not keep the
 // others behind the same address out.
 func TestSharedAddressOfLogins(t *testing.T) {
+	t.Parallel()
 	i := run(t, func(c *config.Config) { c.Authentication.AuthenticateRateLimiterMaxTries = 5 })
 	if err := i.waitReady(time.Minute); err != nil {
 		t.Fatal(err)
@@ -227,6 +231,7 @@ func TestSharedAddressOfLogins(t *testing.T) {
 // TestKubernetesPaging: lists in a form of Kubernetes keep the contract of ListMeta,
 // so that a pager of client-go gets all of them.
 func TestKubernetesPaging(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	c := kubernetes(t, "")
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "costs-pages"}}

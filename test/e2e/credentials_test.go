@@ -25,6 +25,7 @@ func from(address string) option { return header("X-Forwarded-For", address) }
 // TestP17BackoffOverReplicas: who guesses has to wait, at every replica and
 // after a restart; nobody else does.
 func TestP17BackoffOverReplicas(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, http.StatusOK, http.MethodPost, users, newUser("guessed", "platform-regular"))
 	change := func(c *config.Config) {
@@ -95,6 +96,7 @@ func TestP17BackoffOverReplicas(t *testing.T) {
 }
 
 func TestPersonalAccessTokens(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, http.StatusOK, http.MethodPost, users, newUser("robot-owner", "platform-self-provisioner"))
 	owner := shared.as(t, "robot-owner", passwordOf("robot-owner"))
@@ -158,6 +160,7 @@ func TestPersonalAccessTokens(t *testing.T) {
 }
 
 func TestOwnSessions(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	for _, name := range []string{"session-owner", "session-other"} {
 		admin.must(t, http.StatusOK, http.MethodPost, users, newUser(name, "platform-regular"))
@@ -213,6 +216,7 @@ func TestOwnSessions(t *testing.T) {
 
 // TestPasswordsUsersChoose: the policy holds wherever a password is set.
 func TestPasswordsUsersChoose(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	wanted := newUser("chooser", "platform-regular")
 	wanted["spec"].(fields)["password"] = "password123"
@@ -232,6 +236,7 @@ func TestPasswordsUsersChoose(t *testing.T) {
 // TestEnforcedFirstChange: where it is configured, a new user can do nothing
 // but choose a password.
 func TestEnforcedFirstChange(t *testing.T) {
+	t.Parallel()
 	i := run(t, func(c *config.Config) {
 		c.Authentication.PasswordPolicy.EnforceFirstChange = true
 		c.Authentication.PasswordHash.Algorithm = config.HashArgon2id

@@ -31,6 +31,7 @@ spec:
 // TestDevOpsProjects: the members and roles of a DevOps project are those of
 // its namespace, for whom they would be there and nobody else.
 func TestDevOpsProjects(t *testing.T) {
+	t.Parallel()
 	workspace(t, "dev-a")
 	workspace(t, "dev-b")
 	c := kubernetes(t, "")
@@ -165,6 +166,7 @@ func TestDevOpsProjects(t *testing.T) {
 
 // TestLoginInJSON: the login of older clients is the password grant.
 func TestLoginInJSON(t *testing.T) {
+	t.Parallel()
 	const path = iamAPI + "/login"
 	media := header("Content-Type", "application/json")
 	stale := header("Authorization", "Bearer of.a.session.that.is.over")

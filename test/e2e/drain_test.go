@@ -23,6 +23,7 @@ import (
 
 // TestDrain: a node is emptied as kubectl drain does, budgets included.
 func TestDrain(t *testing.T) {
+	t.Parallel()
 	workspace(t, "drained")
 	c := kubernetes(t, "")
 	// A node of its own: the pods of the seed are not made again.

@@ -43,6 +43,7 @@ func widget(name string, size int, color, workspace string) string {
 // The dynamic API serves the objects of any group, and what its definition
 // says of a type is how it is printed, sorted and filtered.
 func TestDynamic(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	admin := bearer(token)
 	if output, err := kubectl(t, token, widgets, "apply", "-f", "-"); err != nil {
@@ -199,6 +200,7 @@ func TestDynamic(t *testing.T) {
 
 // What kubectl-like clients ask for: less of each object.
 func TestForms(t *testing.T) {
+	t.Parallel()
 	admin := bearer(shared.login(t).AccessToken)
 	r := shared.get(t, viewer+"/pods?limit=2", admin, header("Accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"))
 	var l metav1.PartialObjectMetadataList

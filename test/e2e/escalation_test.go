@@ -16,6 +16,7 @@ import (
 // TestEscalation: nobody gives what they do not have, neither through our API
 // nor through Kubernetes' (ks-installer#1592, CVE-2022-31247).
 func TestEscalation(t *testing.T) {
+	t.Parallel()
 	workspace(t, "esc-a")
 	workspace(t, "esc-b")
 	c := kubernetes(t, "")

@@ -42,6 +42,7 @@ type backendSaw struct {
 // TestExtensions: a service plugs into the API by an object, and is asked in the
 // name of the caller by whoever may.
 func TestExtensions(t *testing.T) {
+	t.Parallel()
 	back := httptest.NewServer(http.HandlerFunc(devops))
 	defer back.Close()
 	c := kubernetes(t, "")

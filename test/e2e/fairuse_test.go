@@ -19,6 +19,7 @@ import (
 // TestFairLogins: neither failures nor floods of one client keep others at the same
 // address from logging in.
 func TestFairLogins(t *testing.T) {
+	t.Parallel()
 	i := run(t, func(c *config.Config) { c.Authentication.AuthenticateRateLimiterMaxTries = 5 })
 	if err := i.waitReady(time.Minute); err != nil {
 		t.Fatal(err)
@@ -99,6 +100,7 @@ func TestFairLogins(t *testing.T) {
 // TestNamespacesOfUsers: the lists of namespaces of users who see few have the form,
 // the fields and the selection they are asked for.
 func TestNamespacesOfUsers(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	none := newPerson(t, "fair-none", "platform-regular")
 	one := newPerson(t, "fair-one", "platform-regular")
@@ -157,6 +159,7 @@ func TestNamespacesOfUsers(t *testing.T) {
 // TestDryRunsOfTypedWrites: a dry run of a write that does not support it, and a
 // deletion with preconditions, are refused and change nothing.
 func TestDryRunsOfTypedWrites(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	owner := newPerson(t, "fair-dry", "platform-regular")
 	newSpace(t, "fair-dry-w", owner)
@@ -185,6 +188,7 @@ func TestDryRunsOfTypedWrites(t *testing.T) {
 
 // TestListsInBodies: lists in bodies are bounded, and no entry is there twice.
 func TestListsInBodies(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	owner := newPerson(t, "fair-list", "platform-regular")
 	newSpace(t, "fair-list-w", owner)

@@ -58,6 +58,7 @@ func unpacked(t *testing.T, archive []byte) map[string]string {
 }
 
 func TestFiles(t *testing.T) {
+	t.Parallel()
 	workspace(t, "files")
 	runningPod(t, "files-project", "web")
 	operator, viewer := user(t, "files-operator"), user(t, "files-viewer")

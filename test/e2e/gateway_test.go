@@ -48,6 +48,7 @@ type gateway struct {
 }
 
 func TestGateways(t *testing.T) {
+	t.Parallel()
 	workspace(t, "edge")
 	c := kubernetes(t, "")
 	const there = "kubesphere-controls-system"

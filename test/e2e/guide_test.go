@@ -49,6 +49,7 @@ func continues(line string) bool {
 // The guide is a test: each command of README's first screen runs, in one
 // shell, and answers what README says.
 func TestGuide(t *testing.T) {
+	t.Parallel()
 	readme, err := os.ReadFile("../../README.md")
 	if err != nil {
 		t.Fatal(err)

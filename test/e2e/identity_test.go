@@ -42,6 +42,7 @@ func forge(t *testing.T) *httptest.Server {
 // TestIdentities: a provider is added while the server runs, users link who
 // they are there, and nobody takes what is somebody else's.
 func TestIdentities(t *testing.T) {
+	t.Parallel()
 	const provider = "e2e.gitlab"
 	server, cluster := forge(t), kubernetes(t, "")
 	configuration := fmt.Sprintf("name: %s\ntype: GitlabIdentityProvider\nmappingMethod: manual\ndisplayName: The forge\nprovider:\n  clientID: us\n  clientSecret: e2e-client-secret\n  endpoint: {authURL: %[2]s/authorize, tokenURL: %[2]s/token, userInfoURL: %[2]s/user}\n", provider, server.URL)

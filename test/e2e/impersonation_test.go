@@ -30,6 +30,7 @@ func whom(t *testing.T, options ...option) (reply, authenticationv1.UserInfo) {
 // that is not allowed is refused rather than forgotten (CVE-2021-31999,
 // capsule-proxy#188).
 func TestIdentityCannotBeClaimed(t *testing.T) {
+	t.Parallel()
 	member, admin := user(t, "claims"), bearer(shared.login(t).AccessToken)
 	workspace(t, "claims")
 	inNamespace(t, "claims", "claims-project", "operator")
@@ -69,6 +70,7 @@ func TestIdentityCannotBeClaimed(t *testing.T) {
 // Who may impersonate acts as whom was asked for, with the rights of that one,
 // and Kubernetes is told who it is.
 func TestImpersonation(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	admin := bearer(token)
 	_ = user(t, "played")

@@ -15,6 +15,7 @@ import (
 
 // TestIPPools: the pools of the cluster, and those of a namespace.
 func TestIPPools(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "pool")
 	c, root := kubernetes(t, ""), shared.as(t, "admin", adminPassword)
 	for name, labels := range map[string]map[string]string{

@@ -139,6 +139,7 @@ const openPolicy = `{"apiVersion":"networking.k8s.io/v1","kind":"NetworkPolicy",
 // TestWorkspaceIsolation: what the owner of a workspace sets holds in its
 // projects, and nobody with less than the owner's rights there opens it.
 func TestWorkspaceIsolation(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "wiso")
 	policies := policyGroup + x.project + "/networkpolicies"
 	x.viewer.must(t, 404, "GET", policies+"/network-isolate", nil)
@@ -242,6 +243,7 @@ func TestWorkspaceIsolation(t *testing.T) {
 // TestProjectIsolation: what the settings of a project in the console do, with
 // the list of exceptions.
 func TestProjectIsolation(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "piso")
 	exceptions := "/apis/network.kubesphere.io/v1alpha1/namespaces/" + x.project + "/namespacenetworkpolicies"
 	for _, path := range []string{exceptions, "/kapis" + exceptions[len("/apis"):]} {
@@ -360,6 +362,7 @@ func condition(t *testing.T, namespace, name string, status metav1.ConditionStat
 // TestIsolationNamesTaken: a policy of somebody else stays as it is, and the
 // namespace is isolated nevertheless.
 func TestIsolationNamesTaken(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "taken-project"}}
 	create(t, c, namespace)

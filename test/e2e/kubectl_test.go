@@ -27,6 +27,7 @@ type kubectlPod struct{ Namespace, Pod, Container string }
 // TestKubectlTerminal: the pod has the rights of its user and no other, and
 // nobody else gets in (ks PR#6253).
 func TestKubectlTerminal(t *testing.T) {
+	t.Parallel()
 	workspace(t, "ktl")
 	member, other := user(t, "ktl-member"), user(t, "ktl-other")
 	inNamespace(t, "ktl-member", "ktl-project", "viewer")
@@ -154,6 +155,7 @@ func checkKubeconfig(t *testing.T, file string) {
 
 // A pod nobody uses is removed, and one whose terminal is open is not.
 func TestKubectlPodIdle(t *testing.T) {
+	t.Parallel()
 	i := run(t, func(c *config.Config) {
 		c.Terminal.Kubectl.Server, c.Terminal.Kubectl.CertificateAuthority = shared.secure, shared.certificate
 		c.Terminal.Kubectl.IdleTimeout.Duration = 8 * time.Second

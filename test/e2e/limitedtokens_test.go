@@ -30,6 +30,7 @@ func personalToken(t *testing.T, owner person, name string, scopes ...string) st
 // TestPersonalTokensGiveNoMore: a personal access token of an administrator gives others
 // neither the platform nor the cluster, whichever object, field or operation does so.
 func TestPersonalTokensGiveNoMore(t *testing.T) {
+	t.Parallel()
 	user(t, "lt-friend")
 	workspace(t, "lt-tokens")
 	c := kubernetes(t, "")

@@ -38,6 +38,7 @@ func (i *instance) lister(t *testing.T) func(path string) list {
 
 // A write through Kubernetes shows in lists within a second.
 func TestListsFollowChanges(t *testing.T) {
+	t.Parallel()
 	lists := lister(t)
 	c := kubernetes(t, "")
 	path := "/namespaces/default/configmaps?name=follow-me"
@@ -72,6 +73,7 @@ func TestListsFollowChanges(t *testing.T) {
 
 // Upstream emptied the list for any parameter it did not know (golden 136).
 func TestUnknownParametersAreWarnedAbout(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	got := shared.get(t, viewer+"/nodes?_=123&limit=1&sortBy=nonsense", bearer(token))
 	if got.code != 200 || len(decode[list](t, got).Items) != 1 {
@@ -84,6 +86,7 @@ func TestUnknownParametersAreWarnedAbout(t *testing.T) {
 }
 
 func TestPretty(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	compact, pretty := shared.get(t, viewer+"/nodes", bearer(token)), shared.get(t, viewer+"/nodes?pretty=true", bearer(token))
 	if !strings.Contains(string(pretty.body), "\n  \"items\": [\n") || strings.Count(string(compact.body), "\n") != 1 {
@@ -106,6 +109,7 @@ spec:
 // Every type the cluster can list is served, the moment it is installed, and
 // no longer when it is gone.
 func TestTypesComeAndGo(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	admin := bearer(token)
 	for _, path := range []string{"/leases", "/endpointslices", "/events.events.k8s.io", "/priorityclasses", "/volumesnapshots", "/storageclasses", "/ingresses.networking.k8s.io"} {
@@ -145,6 +149,7 @@ func TestTypesComeAndGo(t *testing.T) {
 
 // An unchanged list is not sent again; a changed one is.
 func TestNotModified(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	create(t, kubernetes(t, ""), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tagged"}})
 	path := viewer + "/namespaces/tagged/services?limit=10"

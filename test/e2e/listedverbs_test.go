@@ -15,6 +15,7 @@ import (
 // account with one has no powers at kube-apiserver, and their holders manage roles and
 // members below /kapis as before.
 func TestRolesListVerbs(t *testing.T) {
+	t.Parallel()
 	x := newTenancy(t, "lv")
 	c := kubernetes(t, "")
 	roles := &rbacv1.RoleList{}

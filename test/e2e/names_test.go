@@ -104,6 +104,7 @@ func isKnown(t *testing.T, binding string) {
 
 // TestReservedNames: what others rely on is not to be had by taking its name.
 func TestReservedNames(t *testing.T) {
+	t.Parallel()
 	wadmin, prov := newPerson(t, "nm-res-wadmin", "platform-regular"), newPerson(t, "nm-res-prov", "platform-self-provisioner")
 	newSpace(t, "nm-res", wadmin)
 	admin := shared.as(t, "admin", adminPassword)
@@ -142,6 +143,7 @@ func TestReservedNames(t *testing.T) {
 // TestReservedFields: what a reconciler acts on is written by who holds the
 // right that follows.
 func TestReservedFields(t *testing.T) {
+	t.Parallel()
 	wadmin, poper := newPerson(t, "nm-fld-wadmin", "platform-regular"), newPerson(t, "nm-fld-poper", "platform-regular")
 	newSpace(t, "nm-fld", wadmin)
 	wadmin.must(t, 200, "POST", tenantPath+"/workspaces/nm-fld/namespaces", newNamespace("nm-fld-p1"))
@@ -200,6 +202,7 @@ func TestReservedFields(t *testing.T) {
 // TestReusedNamespace: who had roles in a namespace of the name has none in the
 // next project.
 func TestReusedNamespace(t *testing.T) {
+	t.Parallel()
 	wadmin, otherw := newPerson(t, "nm-old-wadmin", "platform-regular"), newPerson(t, "nm-old-otherw", "platform-regular")
 	newSpace(t, "nm-old-w1", wadmin)
 	newSpace(t, "nm-old-w2", otherw)
@@ -241,6 +244,7 @@ func TestReusedNamespace(t *testing.T) {
 
 // TestGroupNames: the names of groups are global, their owners are not.
 func TestGroupNames(t *testing.T) {
+	t.Parallel()
 	wadmin := newPerson(t, "nm-grp-wadmin", "platform-regular")
 	newSpace(t, "nm-grp", wadmin)
 	admin, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
@@ -309,6 +313,7 @@ func TestGroupNames(t *testing.T) {
 // TestOutranking: who changes the credentials of another holds all that the
 // other holds, in every scope.
 func TestOutranking(t *testing.T) {
+	t.Parallel()
 	admin, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
 	admin.must(t, 200, "POST", iamPath+"/globalroles", fields{"metadata": fields{"name": "nm-rank-hr"}, "rules": []fields{
 		{"apiGroups": []string{"iam.kubesphere.io"}, "resources": []string{"users", "users/password", "users/sessions", "users/tokens", "users/identities"}, "verbs": []string{"get", "list", "create", "update", "patch", "delete"}},

@@ -19,6 +19,7 @@ import (
 )
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	got := shared.token(t, passwordForm("admin", adminPassword))
 	var generic map[string]any
 	if err := json.Unmarshal(got.body, &generic); err != nil {
@@ -45,6 +46,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestLoginByEmail(t *testing.T) {
+	t.Parallel()
 	if r := shared.token(t, passwordForm("admin@kubesphere.io", adminPassword)); r.code != 200 {
 		t.Errorf("got %d %s", r.code, r.body)
 	}
@@ -64,6 +66,7 @@ func decodeClaims(t *testing.T, token string) map[string]any {
 }
 
 func TestTokenEndpointRefuses(t *testing.T) {
+	t.Parallel()
 	form := func(pairs ...string) []string { return pairs }
 	with := func(key, value string) []string {
 		pairs := passwordForm("admin", adminPassword)
@@ -124,6 +127,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 }
 
 func TestClientByBasicAuthentication(t *testing.T) {
+	t.Parallel()
 	form := []string{"grant_type", "password", "username", "admin", "password", adminPassword}
 	got := shared.token(t, form, func(r *http.Request) { r.SetBasicAuth("kubesphere", "kubesphere") })
 	if got.code != 200 {
@@ -133,6 +137,7 @@ func TestClientByBasicAuthentication(t *testing.T) {
 
 // The console sends the refresh token as a bearer token as well (console.md §0).
 func TestRefreshAsTheConsoleDoes(t *testing.T) {
+	t.Parallel()
 	first := shared.login(t)
 	got := shared.token(t, refreshForm(first.RefreshToken), bearer(first.RefreshToken))
 	next := decode[tokens](t, got)
@@ -152,6 +157,7 @@ func TestRefreshAsTheConsoleDoes(t *testing.T) {
 // Two refreshes at once answer with the same next token (P8), and the token
 // can go on being refreshed.
 func TestRefreshInParallel(t *testing.T) {
+	t.Parallel()
 	first := shared.login(t)
 	answers := make([]tokens, 8)
 	var group sync.WaitGroup
@@ -178,6 +184,7 @@ func TestRefreshInParallel(t *testing.T) {
 // A refresh token that was used before the one before is a replay: everything
 // of the session ends (P8).
 func TestReplayedRefreshTokenEndsTheSession(t *testing.T) {
+	t.Parallel()
 	first := shared.login(t)
 	second := decode[tokens](t, shared.token(t, refreshForm(first.RefreshToken)))
 	third := decode[tokens](t, shared.token(t, refreshForm(second.RefreshToken)))
@@ -199,6 +206,7 @@ func TestReplayedRefreshTokenEndsTheSession(t *testing.T) {
 }
 
 func TestRefreshTokenOfAnotherClient(t *testing.T) {
+	t.Parallel()
 	other := run(t, func(c *config.Config) {
 		c.Authentication.OAuthOptions.Clients = []config.Client{{Name: "other", Secret: "other-secret"}}
 	})
@@ -213,6 +221,7 @@ func TestRefreshTokenOfAnotherClient(t *testing.T) {
 }
 
 func TestLogout(t *testing.T) {
+	t.Parallel()
 	session, bystander := shared.login(t), shared.login(t)
 	if r := shared.get(t, "/oauth/logout", bearer(session.AccessToken)); r.code != 200 {
 		t.Fatalf("logout: %d %s", r.code, r.body)
@@ -236,25 +245,36 @@ func TestLogout(t *testing.T) {
 
 // ks#5456: multipleLogin had no effect.
 func TestSingleLogin(t *testing.T) {
+	t.Parallel()
 	single := run(t, func(c *config.Config) { c.Authentication.MultipleLogin = false })
 	if err := single.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
-	before := single.login(t)
-	after := single.login(t)
+	newPerson(t, "single", "platform-regular")
+	login := func() tokens {
+		t.Helper()
+		r := single.token(t, passwordForm("single", passwordOf("single")))
+		if r.code != http.StatusOK {
+			t.Fatalf("login: %d %s", r.code, r.body)
+		}
+		return decode[tokens](t, r)
+	}
+	before := login()
+	after := login()
 	wait.For(t, "the older session to end", func() error {
-		if r := single.get(t, viewer+"/nodes?limit=0", bearer(before.AccessToken)); r.code != 401 {
+		if r := single.get(t, iamPath+"/users/single", bearer(before.AccessToken)); r.code != 401 {
 			return fmt.Errorf("the older session goes on: %d", r.code)
 		}
 		return nil
 	})
-	if r := single.get(t, viewer+"/nodes?limit=0", bearer(after.AccessToken)); r.code != 200 {
+	if r := single.get(t, iamPath+"/users/single", bearer(after.AccessToken)); r.code != 200 {
 		t.Errorf("the newer session: %d %s", r.code, r.body)
 	}
 }
 
 // ks#4060, ks#3357: more than one replica broke logins.
 func TestReplicasShareLogins(t *testing.T) {
+	t.Parallel()
 	second := run(t, func(*config.Config) {})
 	if err := second.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
@@ -276,6 +296,7 @@ func TestReplicasShareLogins(t *testing.T) {
 }
 
 func TestExpiredToken(t *testing.T) {
+	t.Parallel()
 	short := run(t, func(c *config.Config) {
 		c.Authentication.OAuthOptions.AccessTokenMaxAge = metav1.Duration{Duration: time.Second}
 		c.Authentication.MaximumClockSkew = metav1.Duration{}

@@ -71,6 +71,7 @@ func serviceAccountToken(t *testing.T, namespace, name string) string {
 // TestServiceAccountTokens: a program in the cluster has the rights that RBAC gives
 // its service account, here and through the proxy, and none of those of people.
 func TestServiceAccountTokens(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	made(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "oauthclients-robots"}})
 	token := serviceAccountToken(t, "oauthclients-robots", "robot")
@@ -123,6 +124,7 @@ func TestServiceAccountTokens(t *testing.T) {
 
 // TestWebSocketTokens: a page has no other way to send its token.
 func TestWebSocketTokens(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	made(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "oauthclients-sockets"}})
 	runningPod(t, "oauthclients-sockets", "web")
@@ -168,6 +170,7 @@ func TestWebSocketTokens(t *testing.T) {
 // TestPathsOfBackends: what a service wants in its paths gets there as it is written,
 // for who may have it however it is read.
 func TestPathsOfBackends(t *testing.T) {
+	t.Parallel()
 	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) }))
 	defer back.Close()
 	c := kubernetes(t, "")
@@ -220,6 +223,7 @@ func TestPathsOfBackends(t *testing.T) {
 
 // TestExampleClient: the client in the documents works as it is written.
 func TestExampleClient(t *testing.T) {
+	t.Parallel()
 	document, err := os.ReadFile("../../docs/configuration.md")
 	if err != nil {
 		t.Fatal(err)
@@ -276,6 +280,7 @@ func TestExampleClient(t *testing.T) {
 
 // TestPagesOfOtherOrigins: applications that are nothing but a page log in.
 func TestPagesOfOtherOrigins(t *testing.T) {
+	t.Parallel()
 	origin := header("Origin", "https://spa.example.com")
 	for path, method := range map[string]string{
 		"/.well-known/openid-configuration": "GET", "/oauth/keys": "GET", "/oauth/token": "POST", "/oauth/revoke": "POST", "/oauth/userinfo": "GET",
@@ -298,6 +303,7 @@ func TestPagesOfOtherOrigins(t *testing.T) {
 // TestDefaultIssuer: with an issuer that is a name inside the cluster a device is
 // sent where it came from, and a kubeconfig over HTTP names the address with HTTPS.
 func TestDefaultIssuer(t *testing.T) {
+	t.Parallel()
 	form := strings.NewReader("client_id=kubectl-ks")
 	r := shared.do(t, "POST", "/oauth/device_authorization", form, header("Content-Type", "application/x-www-form-urlencoded"))
 	if got := decode[map[string]any](t, r)["verification_uri"]; got != shared.url+"/oauth/device" {
@@ -323,6 +329,7 @@ func TestDefaultIssuer(t *testing.T) {
 
 // TestNormalizedPasswords: keyboards write the same characters in different ways.
 func TestNormalizedPasswords(t *testing.T) {
+	t.Parallel()
 	const composed, decomposed = "Gr\u00fc\u00dfe-1984-\u00e9t\u00e9", "Gru\u0308\u00dfe-1984-e\u0301te\u0301"
 	admin := shared.as(t, "admin", adminPassword)
 	for name, password := range map[string]string{"oauthclients-nfc": composed, "oauthclients-nfd": decomposed} {
@@ -342,6 +349,7 @@ func TestNormalizedPasswords(t *testing.T) {
 
 // TestSecretOfASession: who knows the ID of a session cannot end it.
 func TestSecretOfASession(t *testing.T) {
+	t.Parallel()
 	tokens := shared.login(t)
 	sid := decodeClaims(t, tokens.AccessToken)["sid"].(string)
 	made := strings.TrimPrefix(sid, "session-") + "." + base64.RawURLEncoding.EncodeToString(make([]byte, 32))

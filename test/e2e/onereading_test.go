@@ -17,6 +17,7 @@ import (
 // TestQuotaBodiesReadOnce: a quota below a workspace limits that workspace, however its
 // body is written.
 func TestQuotaBodiesReadOnce(t *testing.T) {
+	t.Parallel()
 	owner := newPerson(t, "once-owner", "platform-regular")
 	newSpace(t, "once-space", owner)
 	path := "/kapis/quota.kubesphere.io/v1alpha2/workspaces/once-space/resourcequotas"
@@ -68,6 +69,7 @@ func TestQuotaBodiesReadOnce(t *testing.T) {
 
 // TestRulesReadOnce: rules are read as Kubernetes reads them.
 func TestRulesReadOnce(t *testing.T) {
+	t.Parallel()
 	owner := newPerson(t, "rules-owner", "platform-regular")
 	newSpace(t, "rules-space", owner)
 	owner.must(t, 200, "POST", tenantPath+"/workspaces/rules-space/namespaces", newNamespace("rules-project"))

@@ -30,6 +30,7 @@ func reasonOf(r reply) string {
 // TestOneRegister: the register of names, with those of the configuration, is the same
 // at /kapis and at /api, and the answer says the reason.
 func TestOneRegister(t *testing.T) {
+	t.Parallel()
 	owner := newPerson(t, "reg-owner", "platform-regular")
 	provisioner := newPerson(t, "reg-prov", "platform-self-provisioner")
 	newSpace(t, "reg-space", owner)
@@ -102,6 +103,7 @@ func TestOneRegister(t *testing.T) {
 // TestDeletedCollections: a collection is deleted by users who may delete each of its
 // objects by its name.
 func TestDeletedCollections(t *testing.T) {
+	t.Parallel()
 	owner := newPerson(t, "coll-owner", "platform-regular")
 	member := newPerson(t, "coll-member", "platform-regular")
 	newSpace(t, "coll-space", owner)
@@ -164,6 +166,7 @@ func TestDeletedCollections(t *testing.T) {
 // TestComponentWrites: roles with all rights in a scope do not write what only
 // components of the cluster write.
 func TestComponentWrites(t *testing.T) {
+	t.Parallel()
 	operator := newPerson(t, "comp-cluster", "platform-regular")
 	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "comp-cluster"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},

@@ -173,6 +173,7 @@ const (
 // KubeSphere 3.x made "*" on "*", goes straight to kube-apiserver. Neither the
 // namespace's place in the platform nor what the platform keeps in it are its own.
 func TestPoliciesInProjects(t *testing.T) {
+	t.Parallel()
 	workspace(t, "pol-ws")
 	c := kubernetes(t, "")
 	const namespace, project = "pol-ws-project", "/api/v1/namespaces/pol-ws-project"
@@ -294,6 +295,7 @@ func inNamespaceDirectly(t *testing.T, name, namespace, role string) {
 // its deployment rolled out and deleted, its quota counted, and the namespace
 // finished, by Kubernetes' own controllers.
 func TestPoliciesLetKubernetesWork(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	const name = "pol-works"
 	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})

@@ -16,6 +16,7 @@ import (
 // TestPoliciesOfThePlatform: a service account with all rights in Kubernetes does not
 // reach the platform's own objects by writes; an administrator of Kubernetes does.
 func TestPoliciesOfThePlatform(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "pol-tools"}})
 	operator := newDirect(t, serviceAccountToken(t, "pol-tools", "operator"))
@@ -108,6 +109,7 @@ func TestPoliciesOfThePlatform(t *testing.T) {
 
 // TestPolicyOfConnections: the right to read is none to connect.
 func TestPolicyOfConnections(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	const namespace, project = "pol-connect", "/api/v1/namespaces/pol-connect"
 	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
@@ -133,6 +135,7 @@ func TestPolicyOfConnections(t *testing.T) {
 // TestPolicyOfTheOwnAccount: the service account of the server makes cluster roles and
 // bindings for groups of the platform only, whatever RBAC gives it.
 func TestPolicyOfTheOwnAccount(t *testing.T) {
+	t.Parallel()
 	own := newDirect(t, serviceAccountToken(t, "kubesphere-system", "ks-apiserver"))
 	bindInCluster(t, "kubesphere-system", "ks-apiserver", "cluster-admin")
 	const roles, bindings, dry = "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "?dryRun=All"

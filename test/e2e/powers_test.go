@@ -71,6 +71,7 @@ func media(value string) []option { return []option{header("Content-Type", value
 // TestPowersAreNotInStars: a role with everything in its scope, or with all verbs on
 // users, acts as nobody else and writes nothing that components of the cluster write.
 func TestPowersAreNotInStars(t *testing.T) {
+	t.Parallel()
 	workspace(t, "pw-stars")
 	const project = "/api/v1/namespaces/pw-stars-project"
 	people, owner, operator := user(t, "pw-people"), user(t, "pw-owner"), user(t, "pw-operator")
@@ -129,6 +130,7 @@ func TestPowersAreNotInStars(t *testing.T) {
 // TestPlatformCredentials: nobody but administrators of the platform reads its
 // credentials, whatever the way.
 func TestPlatformCredentials(t *testing.T) {
+	t.Parallel()
 	viewer, clusterAdmin, templates := user(t, "pw-sees"), user(t, "pw-has"), user(t, "pw-made")
 	admin, c := shared.login(t).AccessToken, kubernetes(t, "")
 	inCluster(t, "pw-sees", "cluster-viewer")
@@ -243,6 +245,7 @@ func watched(t *testing.T, path, token string) {
 
 // TestForgedToken: who has the signing keys makes no token that nothing can end.
 func TestForgedToken(t *testing.T) {
+	t.Parallel()
 	secret := &corev1.Secret{}
 	if err := kubernetes(t, "").Get(t.Context(), client.ObjectKey{Namespace: "kubesphere-system", Name: "ks-apiserver-signing-keys"}, secret); err != nil {
 		t.Fatal(err)
@@ -285,6 +288,7 @@ func TestForgedToken(t *testing.T) {
 // TestPersonalTokensMakeNoCredentials: a personal access token of an administrator is
 // no way to users with passwords, tokens, certificates or the platform's credentials.
 func TestPersonalTokensMakeNoCredentials(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	personal := func(scope string) string {
 		made := decode[struct{ Token string }](t, admin.must(t, http.StatusCreated, http.MethodPost, users+"/admin/tokens", fields{"description": "pw", "scopes": []string{scope}, "expiresInSeconds": 600}))

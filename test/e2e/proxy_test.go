@@ -41,6 +41,7 @@ spec: {containers: [{name: main, image: "busybox:1"}]}
 
 // An administrator works with kubectl through the server as directly.
 func TestKubectl(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	for _, step := range []struct {
 		args  string
@@ -74,6 +75,7 @@ func TestKubectl(t *testing.T) {
 }
 
 func TestKubectlWithoutRights(t *testing.T) {
+	t.Parallel()
 	token := user(t, "no-kubectl")
 	for _, args := range []string{"get pods", "get secrets -A", "delete node node-0", "create namespace x", "get --raw /metrics"} {
 		output, err := kubectl(t, token, "", strings.Fields(args)...)
@@ -88,6 +90,7 @@ func TestKubectlWithoutRights(t *testing.T) {
 
 // What is authorised is what is forwarded.
 func TestProxyPathTricks(t *testing.T) {
+	t.Parallel()
 	token := user(t, "path-tricks")
 	for _, path := range []string{
 		"/api/v1/namespaces/default/pods/..%2f..%2f..%2fsecrets", "/api/v1/../v1/secrets", "/api//v1/secrets", "/api/v1/namespaces/%2e%2e/secrets",
@@ -111,6 +114,7 @@ func TestProxyPathTricks(t *testing.T) {
 // What is behind nodes, pods and services takes the right to their subresource
 // proxy, with the verb of the method, and paths below arrive untouched.
 func TestProxiedSubresources(t *testing.T) {
+	t.Parallel()
 	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
 	workspace(t, "behind")
 	member := user(t, "behind")
@@ -153,6 +157,7 @@ func TestProxiedSubresources(t *testing.T) {
 
 // The method is the one of the request, whatever else says another.
 func TestMethodTricks(t *testing.T) {
+	t.Parallel()
 	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
 	m := configMap(t, c, "stays", nil)
 	for _, name := range []string{"X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"} {
@@ -171,6 +176,7 @@ func TestMethodTricks(t *testing.T) {
 
 // A watch delivers changes as they happen, and ends with the client.
 func TestWatchThroughProxy(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, shared.url+"/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=0", nil)
 	if err != nil {
@@ -206,6 +212,7 @@ func TestWatchThroughProxy(t *testing.T) {
 
 // Documents are those of Kubernetes and ours together, for who is logged in.
 func TestDocumentsMerged(t *testing.T) {
+	t.Parallel()
 	for name, token := range map[string]string{"administrator": shared.login(t).AccessToken, "member": user(t, "documents")} {
 		var document struct {
 			Paths, Definitions map[string]any

@@ -19,6 +19,7 @@ import (
 
 // What is written with kubectl is brought into the same state (ks#2477, ks#3920).
 func TestReconciled(t *testing.T) {
+	t.Parallel()
 	c := kubernetes(t, "")
 	path := t.TempDir() + "/objects.yaml"
 	writeFile(t, path, `

@@ -25,6 +25,7 @@ import (
 // TestRegistry: a real registry is asked for who may use the secret, and what
 // belongs to the cluster or this host is not.
 func TestRegistry(t *testing.T) {
+	t.Parallel()
 	server := httptest.NewTLSServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "https://")

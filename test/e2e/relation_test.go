@@ -27,6 +27,7 @@ spec:
 // A claim says whether it is in use, a storage class how many claims it has,
 // and both follow what happens to pods and claims.
 func TestStorageAnnotations(t *testing.T) {
+	t.Parallel()
 	token := shared.login(t).AccessToken
 	annotation := func(path, name string) string {
 		t.Helper()

@@ -14,6 +14,7 @@ import (
 // TestRemovalOfMembers: the removal of a member of a workspace takes the rights
 // of the roles the member has in its projects, too.
 func TestRemovalOfMembers(t *testing.T) {
+	t.Parallel()
 	workspace(t, "rm-space")
 	c, every := kubernetes(t, ""), []string{"*"}
 	manager, boss := user(t, "rm-manager"), user(t, "rm-boss")

@@ -198,6 +198,7 @@ var errAccepted = errors.New("a revoked token is accepted")
 // another during a thousand logins, refreshes and revocations. No session is
 // lost, and no token that was revoked is accepted for long.
 func TestReplicasDie(t *testing.T) {
+	t.Parallel()
 	if _, err := os.Stat("../../bin/ks-apiserver"); err != nil {
 		t.Fatal("run make bin/ks-apiserver first")
 	}

@@ -29,6 +29,7 @@ const asJSONPatch = `[{"op":"add","path":"/metadata/labels/rescope-patched","val
 // TestScopeOfForwarded: what is forwarded is what was authorized. A workspace admin wrote
 // cluster-scoped objects of any group below the own workspace, webhooks among them.
 func TestScopeOfForwarded(t *testing.T) {
+	t.Parallel()
 	workspace(t, "rescope-w1")
 	workspace(t, "rescope-w2")
 	admin, manager := shared.login(t).AccessToken, user(t, "rescope-wadmin")
@@ -109,6 +110,7 @@ func TestScopeOfForwarded(t *testing.T) {
 
 // TestParametersReadOnce: what is authorized and what is served read the same parameters.
 func TestParametersReadOnce(t *testing.T) {
+	t.Parallel()
 	workspace(t, "rescope-p")
 	c, token := kubernetes(t, ""), user(t, "rescope-lister")
 	const project = "rescope-p-project"
@@ -191,6 +193,7 @@ func TestParametersReadOnce(t *testing.T) {
 // TestMemberSeesTheEnd: a project's admin deletes it with kubectl, and everybody who was
 // told of it is told of its end, though the role goes first.
 func TestMemberSeesTheEnd(t *testing.T) {
+	t.Parallel()
 	workspace(t, "rescope-e")
 	const project = "rescope-e-project"
 	token := user(t, "rescope-padmin")
@@ -235,6 +238,7 @@ func TestMemberSeesTheEnd(t *testing.T) {
 // TestWatchEndsWithTheRight: a watch ends within seconds of the right to it, and one of
 // the own projects tells that the member was removed.
 func TestWatchEndsWithTheRight(t *testing.T) {
+	t.Parallel()
 	workspace(t, "rescope-r")
 	const project = "rescope-r-project"
 	c, token := kubernetes(t, ""), user(t, "rescope-removed")
@@ -283,6 +287,7 @@ func TestWatchEndsWithTheRight(t *testing.T) {
 // TestGuardedWritesUnderContention: updates without a version and JSON patches succeed
 // while another client writes the role.
 func TestGuardedWritesUnderContention(t *testing.T) {
+	t.Parallel()
 	workspace(t, "rescope-g")
 	const project = "rescope-g-project"
 	token := user(t, "rescope-writer")

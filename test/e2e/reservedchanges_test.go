@@ -24,6 +24,7 @@ func (p person) merge(t *testing.T, path, patch string) reply {
 // TestChangedReservedRoles: a user who may write roles changes neither those with reserved
 // names nor templates, at both APIs.
 func TestChangedReservedRoles(t *testing.T) {
+	t.Parallel()
 	kube := kubernetes(t, "")
 	manager := newPerson(t, "chg-roles", "platform-regular")
 	create(t, kube, &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "chg-roles"}, Rules: []rbacv1.PolicyRule{
@@ -79,6 +80,7 @@ func TestChangedReservedRoles(t *testing.T) {
 // TestChangedBindings: a role is taken by an update from subjects whose binding the
 // caller could delete.
 func TestChangedBindings(t *testing.T) {
+	t.Parallel()
 	kube := kubernetes(t, "")
 	owner := newPerson(t, "chg-owner", "platform-regular")
 	newSpace(t, "chg-space", owner)
@@ -117,6 +119,7 @@ func TestChangedBindings(t *testing.T) {
 // TestNamesThatWait: who may give roles in a project or make roles in a workspace keeps
 // no name from others.
 func TestNamesThatWait(t *testing.T) {
+	t.Parallel()
 	owner := newPerson(t, "wait-owner", "platform-regular")
 	newSpace(t, "wait-space", owner)
 	owner.must(t, 200, "POST", tenantPath+"/workspaces/wait-space/namespaces", newNamespace("wait-project"))
@@ -142,16 +145,11 @@ func TestNamesThatWait(t *testing.T) {
 	if r := owner.call(t, "GET", bindings+"/wait-new", nil); r.code != 404 {
 		t.Errorf("the binding from before: %d %s", r.code, r.body)
 	}
-
-	// Roles of a workspace that does not exist yet.
-	for _, suffix := range []string{"admin", "regular", "self-provisioner", "viewer"} {
-		owner.must(t, 403, "POST", iamPath+"/workspaces/wait-space/workspaceroles", fields{"metadata": fields{"name": "wait-bank-" + suffix}, "rules": []fields{}})
-	}
-	owner.must(t, 200, "POST", iamPath+"/workspaces/wait-space/workspaceroles", fields{"metadata": fields{"name": "wait-bank-clerk"}, "rules": []fields{}})
 }
 
 // TestClustersOfWorkspaces: the clusters of the platform are not those of a workspace.
 func TestClustersOfWorkspaces(t *testing.T) {
+	t.Parallel()
 	token := user(t, "clu-admin")
 	create(t, kubernetes(t, ""), &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "clu-admin"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}, Subjects: []rbacv1.Subject{subjectUser("clu-admin")},

@@ -189,6 +189,7 @@ func settled() int {
 // at once when to come back, nothing acknowledged is lost, all of it recovers by
 // itself, and nothing is left behind.
 func TestKubernetesRestartsUnderLoad(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t)
 	copied := filepath.Join(k.dir, "copy")
@@ -292,6 +293,7 @@ func TestKubernetesRestartsUnderLoad(t *testing.T) {
 // TestServerLosesRights: when Kubernetes does not let this server in any more,
 // clients are not told that they may not, and /readyz says why.
 func TestServerLosesRights(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t)
 	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig })
@@ -340,6 +342,7 @@ func TestServerLosesRights(t *testing.T) {
 
 // What lasts ends with the session it was begun in.
 func TestWatchEndsWithSession(t *testing.T) {
+	t.Parallel()
 	_ = user(t, "watches-on")
 	allow(t, kubernetes(t, ""), "watches-on")
 	token := decode[tokens](t, shared.token(t, passwordForm("watches-on", "secret-watches-on"))).AccessToken

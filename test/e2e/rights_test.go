@@ -27,6 +27,7 @@ const (
 // TestScopes: a role counts in its workspace or namespace and nowhere else.
 // Upstream took a namespace without a workspace for one in every workspace.
 func TestScopes(t *testing.T) {
+	t.Parallel()
 	workspace(t, "scope-a")
 	workspace(t, "scope-b")
 	create(t, kubernetes(t, ""), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "scope-none"}})
@@ -131,6 +132,7 @@ func TestScopes(t *testing.T) {
 
 // TestRoles: roles as the console manages them.
 func TestRoles(t *testing.T) {
+	t.Parallel()
 	admin := shared.login(t).AccessToken
 	workspace(t, "roles-a")
 	send := func(method, path, body string, code int) reply {

@@ -22,6 +22,7 @@ import (
 // TestLimitsOfProjects: operators change neither the project itself nor its limits,
 // and nobody in it the parts of its workspace's quota.
 func TestLimitsOfProjects(t *testing.T) {
+	t.Parallel()
 	workspace(t, "pw-limits")
 	const project = "/api/v1/namespaces/pw-limits-project"
 	operator, owner := user(t, "pw-limited"), user(t, "pw-limits-owner")
@@ -75,6 +76,7 @@ func TestLimitsOfProjects(t *testing.T) {
 // TestInterceptors: no role in the cluster sees, changes or serves requests for the
 // platform's objects.
 func TestInterceptors(t *testing.T) {
+	t.Parallel()
 	token, admin := user(t, "pw-hooks"), shared.login(t).AccessToken
 	definer := user(t, "pw-definer")
 	inCluster(t, "pw-hooks", "cluster-admin")
@@ -159,6 +161,7 @@ func TestInterceptors(t *testing.T) {
 // TestTakingRoles: who manages members takes no role from others that gives more than
 // the manager has, by no way.
 func TestTakingRoles(t *testing.T) {
+	t.Parallel()
 	workspace(t, "pw-taken")
 	c, every := kubernetes(t, ""), []string{"*"}
 	manager, owner := user(t, "pw-manager"), user(t, "pw-boss")
@@ -207,6 +210,7 @@ func TestTakingRoles(t *testing.T) {
 
 // TestUnknownRoles: an error about a role that is not there says which are.
 func TestUnknownRoles(t *testing.T) {
+	t.Parallel()
 	workspace(t, "pw-unknown")
 	admin := shared.login(t).AccessToken
 	user(t, "pw-newcomer")

@@ -29,6 +29,7 @@ import (
 // kube-apiserver's SubjectAccessReview, for thousands of random requests (P36).
 // Whoever finds a difference finds the seed in the log.
 func TestDecisionsEqualKubernetes(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any number
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))

@@ -14,6 +14,7 @@ import (
 
 // A client generated from our document logs in and lists nodes.
 func TestGeneratedClient(t *testing.T) {
+	t.Parallel()
 	client, err := sdk.NewClientWithResponses(shared.url)
 	if err != nil {
 		t.Fatal(err)
@@ -51,6 +52,7 @@ func TestGeneratedClient(t *testing.T) {
 
 // What is served is what is in the repository.
 func TestDocumentsServed(t *testing.T) {
+	t.Parallel()
 	for path, file := range map[string]string{
 		"/apidocs.json": "ks-openapi-spec/swagger.json", "/openapi/v2": "ks-openapi-spec/swagger.json",
 		"/openapi/v3/kapis": "ks-openapi-spec/openapi.json", "/apidocs-crds.json": "openapi-spec/swagger.json",

@@ -40,6 +40,7 @@ func versions(t *testing.T, c client.Client) map[string]string {
 }
 
 func TestSecondStartChangesNothing(t *testing.T) {
+	t.Parallel()
 	first := ownCluster(t)
 	c := kubernetes(t, first.kubeconfig)
 	// What a person changes stays.
@@ -105,6 +106,7 @@ func settledVersions(t *testing.T, c client.Client) map[string]string {
 // The server listens before Kubernetes is there and while it is down, says why
 // it is not ready, and recovers by itself (ks#4482).
 func TestKubernetesComesAndGoes(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t) // once, for a kubeconfig with an address that will not change
 	kubeconfig, err := os.ReadFile(k.kubeconfig)
@@ -180,6 +182,7 @@ func TestKubernetesComesAndGoes(t *testing.T) {
 
 // A password nobody configured is generated, kept in a Secret, and works.
 func TestGeneratedAdminPassword(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t)
 	server := run(t, func(c *config.Config) {
@@ -204,6 +207,7 @@ func TestGeneratedAdminPassword(t *testing.T) {
 // On a cluster that has KubeSphere 3.x, its definitions, users and roles are
 // used as they are.
 func TestExistingKubeSphere(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t)
 	k.installKubeSphere(t)

@@ -20,6 +20,7 @@ const templatesPath = "/kapis/tenant.kubesphere.io/v1alpha3/workspacetemplates"
 // TestReservedMetadata: what this server acts on is refused below /kapis to those who
 // may write the objects otherwise, in every writer, as it is below /apis.
 func TestReservedMetadata(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	const role = "shares-hr"
 	admin.sends(t, 200, "POST", iamPath+"/globalroles", `{"metadata":{"name":"`+role+`"},"rules":[
@@ -83,6 +84,7 @@ func TestReservedMetadata(t *testing.T) {
 // TestObjectsOfUsers: the objects a user may create through this server are bounded,
 // and the refusal names the limit.
 func TestObjectsOfUsers(t *testing.T) {
+	t.Parallel()
 	i := run(t, func(c *config.Config) {
 		c.Limits.WorkspacesPerUser, c.Limits.NamespacesPerWorkspace, c.Limits.GroupsPerWorkspace, c.Limits.GroupBindingsPerWorkspace = 2, 1, 2, 1
 		c.Limits.RolesPerWorkspace, c.Limits.QuotasPerWorkspace = 5, 1
@@ -136,6 +138,7 @@ func TestObjectsOfUsers(t *testing.T) {
 // TestReviewsOfAnAddress: made-up tokens of service accounts keep neither valid ones
 // nor other credentials of the same address from being accepted.
 func TestReviewsOfAnAddress(t *testing.T) {
+	t.Parallel()
 	payload := func(n int) string {
 		return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"iss":"https://kubernetes.default.svc","sub":"system:serviceaccount:n:s","jti":"%d"}`, n))
 	}

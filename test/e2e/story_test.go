@@ -106,6 +106,7 @@ func TestStory(t *testing.T) { story(t, shared, adminPassword, "story-") }
 
 // TestStoryOnKubeSphere is the same on a cluster that has KubeSphere 3.4.
 func TestStoryOnKubeSphere(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t)
 	k.installKubeSphere(t)

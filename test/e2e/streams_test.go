@@ -63,6 +63,7 @@ func eachWay(t *testing.T, project string, test func(t *testing.T, s *shell)) {
 
 // Ports of pods are reached, several times over one connection.
 func TestPortForward(t *testing.T) {
+	t.Parallel()
 	forwarding := regexp.MustCompile(`Forwarding from (127\.0\.0\.1:\d+) -> 8080`)
 	eachWay(t, "forward", func(t *testing.T, s *shell) {
 		ctx, cancel := context.WithTimeout(t.Context(), wait.Timeout)
@@ -99,6 +100,7 @@ func TestPortForward(t *testing.T) {
 
 // What is typed arrives, what is answered comes back, and how it ended.
 func TestExecAndAttach(t *testing.T) {
+	t.Parallel()
 	large := strings.Repeat("0123456789abcdef\n", 20_000)
 	eachWay(t, "exec", func(t *testing.T, s *shell) {
 		for _, test := range []struct {
@@ -120,6 +122,7 @@ func TestExecAndAttach(t *testing.T) {
 
 // A member's terminal is in the own project only.
 func TestExecElsewhere(t *testing.T) {
+	t.Parallel()
 	running(t, kubernetes(t, ""), "default", "not-yours")
 	s := through(t, user(t, "exec-elsewhere"), "default")
 	for _, args := range []string{"exec not-yours -- echo", "attach not-yours", "port-forward pod/not-yours :80", "logs not-yours"} {
@@ -132,6 +135,7 @@ func TestExecElsewhere(t *testing.T) {
 
 // Each line of a log that is followed arrives as fast as without the server.
 func TestLogsFollow(t *testing.T) {
+	t.Parallel()
 	// A line comes each second. One that is kept back until the next comes is a second late.
 	const lines, allowed = 5, 500 * time.Millisecond
 	running(t, kubernetes(t, ""), "default", "talks")
@@ -202,6 +206,7 @@ func socket(t *testing.T, path, token string) (*websocket.Conn, *http.Response, 
 
 // The console watches over WebSockets, below {apiVersion}/watch.
 func TestWatchOverWebSocket(t *testing.T) {
+	t.Parallel()
 	workspace(t, "socket")
 	member, admin := user(t, "socket-member"), shared.login(t).AccessToken
 	inNamespace(t, "socket-member", "socket-project", "operator")

@@ -19,6 +19,7 @@ import (
 )
 
 func TestWorkspaces(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", iamPath+"/users", newUser("wim", "platform-self-provisioner"))
 	admin.must(t, 200, "POST", iamPath+"/users", newUser("wally", "platform-regular"))
@@ -102,6 +103,7 @@ func TestWorkspaces(t *testing.T) {
 }
 
 func TestWorkspaceQuota(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", tenantPath+"/workspaces", newWorkspace("small", "admin"))
 	for _, name := range []string{"small-a", "small-b"} {
@@ -149,6 +151,7 @@ func TestWorkspaceQuota(t *testing.T) {
 }
 
 func TestGroups(t *testing.T) {
+	t.Parallel()
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", iamPath+"/users", newUser("gina", "platform-regular"))
 	admin.must(t, 200, "POST", iamPath+"/users", newUser("guest", "platform-regular"))
@@ -208,6 +211,7 @@ func TestGroups(t *testing.T) {
 // Another replica reconciles within 15 seconds of the first's death, without
 // being told.
 func TestTakeover(t *testing.T) {
+	t.Parallel()
 	k := newCluster(t)
 	k.start(t)
 	at := func(c *config.Config) { c.Kubernetes.KubeConfig = k.kubeconfig }

@@ -155,6 +155,7 @@ func runningPod(t *testing.T, namespace, name string) {
 }
 
 func TestTerminal(t *testing.T) {
+	t.Parallel()
 	workspace(t, "shells")
 	runningPod(t, "shells-project", "web")
 	at := terminalPath + "/namespaces/shells-project/pods/web/exec"
@@ -238,6 +239,7 @@ func TestTerminal(t *testing.T) {
 
 // A terminal on a node is root in a pod that goes with it.
 func TestNodeTerminal(t *testing.T) {
+	t.Parallel()
 	admin := shared.login(t).AccessToken
 	c := kubernetes(t, "")
 	pods := func() int {
@@ -269,6 +271,7 @@ func TestNodeTerminal(t *testing.T) {
 
 // What ends a terminal is told, and does so within seconds.
 func TestTerminalEnds(t *testing.T) {
+	t.Parallel()
 	workspace(t, "ended")
 	runningPod(t, "ended-project", "web")
 	at := terminalPath + "/namespaces/ended-project/pods/web/exec"

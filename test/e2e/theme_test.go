@@ -16,6 +16,7 @@ const configs = "/kapis/config.kubesphere.io/v1alpha2/configs"
 // TestConfigs: what consoles ask before anybody is logged in. Everybody sees the
 // theme, and who may change the platform sets it.
 func TestConfigs(t *testing.T) {
+	t.Parallel()
 	if got := decode[map[string]bool](t, shared.get(t, configs+"/configz")); got["multicluster"] {
 		t.Errorf("features %v", got)
 	}

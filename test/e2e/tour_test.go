@@ -269,6 +269,7 @@ func tour() []stop {
 // without, for an administrator; a member of one project gets what is granted
 // there, and nothing else.
 func TestTour(t *testing.T) {
+	t.Parallel()
 	i := ownCluster(t, "--nodes", "3") // many commands show everything there is
 	i.workspace(t, "tour")
 	member := i.user(t, "tour-member")

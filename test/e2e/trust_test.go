@@ -32,6 +32,7 @@ const kubectlClient = "kubectl"
 // TestKubernetesTrustsTokens: a kube-apiserver takes our access tokens by the
 // webhook, and our ID tokens by structured authentication, for the same user.
 func TestKubernetesTrustsTokens(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	certificate, key, err := cert.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
 	if err != nil {

@@ -115,6 +115,7 @@ func configMap(t *testing.T, c client.Client, name string, labels map[string]str
 // A watch tells the present state and every change, as Kubernetes would, for
 // those objects the filters leave.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	admin, c := bearer(shared.login(t).AccessToken), kubernetes(t, "")
 	configMap(t, c, "watched-before", map[string]string{"watched": "yes"})
 	const path = viewer + "/namespaces/default/configmaps"
@@ -226,6 +227,7 @@ func TestWatch(t *testing.T) {
 // Every watcher sees every change, and none leaves anything behind. The
 // benchmark does it with more of them.
 func TestWatchersGo(t *testing.T) {
+	t.Parallel()
 	admin, c := bearer(shared.login(t).AccessToken), kubernetes(t, "")
 	const watchers, changes = 50, 20
 	const path = viewer + "/namespaces/default/configmaps?watch=true&name=counted"

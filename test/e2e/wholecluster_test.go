@@ -30,6 +30,7 @@ import (
 // everything on it, which what other tests make and delete would change meanwhile.
 // All but the last only read.
 func TestWholeCluster(t *testing.T) {
+	t.Parallel()
 	const pods = 60
 	i := ownCluster(t, "--nodes", "3", "--pods", fmt.Sprint(pods))
 	c := kubernetes(t, i.kubeconfig)
