@@ -31,7 +31,7 @@ func TestNotCoveredIsKubernetesCheck(t *testing.T) {
 		}
 		return list
 	}
-	make := func() []rbacv1.PolicyRule {
+	drawn := func() []rbacv1.PolicyRule {
 		rules := make([]rbacv1.PolicyRule, random.IntN(5))
 		for n := range rules {
 			rules[n] = rbacv1.PolicyRule{
@@ -47,7 +47,7 @@ func TestNotCoveredIsKubernetesCheck(t *testing.T) {
 	}
 	covered := 0
 	for range 5_000 {
-		held, rules := make(), make()
+		held, rules := drawn(), drawn()
 		overlaps := overlapping(rules)
 		relevant := slices.DeleteFunc(slices.Clone(held), func(rule rbacv1.PolicyRule) bool { return !overlaps(&rule) })
 		got, err := notCovered(relevant, rules)
