@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
@@ -40,6 +42,19 @@ func (r *RBAC) MayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 // service account goes to kube-apiserver, where it gets every verb there is.
 func (r *RBAC) MayBindUsers(ctx context.Context, who user.Info, scope Scope, ref rbacv1.RoleRef) error {
 	return r.mayBind(ctx, who, scope, ref, scope.givenRules)
+}
+
+// IncludesServiceAccounts reports whether a subject of a binding is a service account or a
+// group with service accounts, by whatever kind names it.
+func IncludesServiceAccounts(subject rbacv1.Subject) bool {
+	switch subject.Kind {
+	case rbacv1.ServiceAccountKind:
+		return true
+	case rbacv1.UserKind:
+		return strings.HasPrefix(subject.Name, serviceaccount.ServiceAccountUsernamePrefix)
+	}
+	return slices.Contains([]string{user.AllAuthenticated, user.AllUnauthenticated, serviceaccount.AllServiceAccountsGroup}, subject.Name) ||
+		strings.HasPrefix(subject.Name, serviceaccount.ServiceAccountGroupPrefix)
 }
 
 // givenRules are rules as this server reads them in a scope. Roles of namespaces list

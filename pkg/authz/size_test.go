@@ -3,6 +3,7 @@ package authz
 import (
 	"testing"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -32,6 +33,25 @@ func TestCheckSize(t *testing.T) {
 		err := CheckSize(t.Context(), test.rights, &user.DefaultInfo{Name: "jane"}, schema.GroupResource{Resource: "roles"}, test.before, test.after)
 		if got := err == nil; got != test.want {
 			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}
+
+// TestIncludesServiceAccounts: service accounts act at kube-apiserver by whatever kind of
+// subject they are given a role.
+func TestIncludesServiceAccounts(t *testing.T) {
+	for subject, want := range map[rbacv1.Subject]bool{
+		{Kind: "ServiceAccount", Namespace: "n", Name: "a"}: true,
+		{Kind: "User", Name: "system:serviceaccount:n:a"}:   true,
+		{Kind: "User", Name: "jane"}:                        false,
+		{Kind: "Group", Name: "system:serviceaccounts"}:     true,
+		{Kind: "Group", Name: "system:serviceaccounts:n"}:   true,
+		{Kind: "Group", Name: "system:authenticated"}:       true,
+		{Kind: "Group", Name: "system:unauthenticated"}:     true,
+		{Kind: "Group", Name: "developers"}:                 false,
+	} {
+		if got := IncludesServiceAccounts(subject); got != want {
+			t.Errorf("%+v: %v", subject, got)
 		}
 	}
 }

@@ -82,19 +82,18 @@ func (p *Proxy) groupWarnings(ctx context.Context, object *unstructured.Unstruct
 
 // subjectsWithout returns the subjects that are not among others.
 func subjectsWithout(subjects, others []rbacv1.Subject) []rbacv1.Subject {
-	var left []rbacv1.Subject
-	for _, subject := range subjects {
-		if !slices.ContainsFunc(others, func(other rbacv1.Subject) bool { return sameSubject(subject, other) }) {
-			left = append(left, subject)
-		}
+	known := make(map[rbacv1.Subject]bool, len(others))
+	for n := range others {
+		known[subjectKey(others[n])] = true
 	}
-	return left
+	return slices.DeleteFunc(slices.Clone(subjects), func(subject rbacv1.Subject) bool { return known[subjectKey(subject)] })
 }
 
-// sameSubject reports whether two subjects are the same. The API group follows from the
+// subjectKey is the same for subjects that are the same. The API group follows from the
 // kind, and Kubernetes completes it.
-func sameSubject(a, b rbacv1.Subject) bool {
-	return a.Kind == b.Kind && a.Namespace == b.Namespace && a.Name == b.Name
+func subjectKey(subject rbacv1.Subject) rbacv1.Subject {
+	subject.APIGroup = ""
+	return subject
 }
 
 // permitRevocation returns nil when a user may take the role of a binding from its

@@ -50,6 +50,8 @@ func TestRolesListVerbs(t *testing.T) {
 		{"it is taken again", x.admin.token, "PUT", iamPath + "/namespaces/" + x.project + "/members/lv-viewer", `{"username":"lv-viewer","roleRef":"viewer"}`, nil, 200},
 		{"a former role for a group", x.admin.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"Group","name":"lv-group"}`), nil, 200},
 		{"a former role for a service account", x.admin.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"ServiceAccount","name":"default","namespace":"` + x.project + `"}`), nil, 403},
+		{"a former role for a service account by its user name", x.admin.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"User","name":"` + x.admin.name + `"},{"kind":"User","name":"system:serviceaccount:` + x.project + `:default"}`), nil, 403},
+		{"a former role for the service accounts of the project", x.admin.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"Group","name":"system:serviceaccounts:` + x.project + `"}`), nil, 403},
 		{"an operator gives no former role", x.operator.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"Group","name":"lv-others"}`), nil, 403},
 		{"at Kubernetes' API verbs are literal", x.admin.token, "POST", rbac + x.project + "/roles", everyRole("literal"), nil, 403},
 		{"a former role is relabelled", x.admin.token, "PATCH", rbac + x.project + "/roles/former", `{"metadata":{"labels":{"a":"b"}}}`, media(merge), 200},

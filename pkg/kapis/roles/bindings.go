@@ -98,7 +98,7 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 				return err
 			}
 			mayBind := h.Rights.MayBindUsers
-			if slices.ContainsFunc(wanted[n].Subjects, func(s rbacv1.Subject) bool { return s.Kind == rbacv1.ServiceAccountKind }) {
+			if slices.ContainsFunc(wanted[n].Subjects, authz.IncludesServiceAccounts) {
 				mayBind = h.Rights.MayBind
 			}
 			if err := mayBind(r.Context(), who, k.scope(at), wanted[n].RoleRef); err != nil {
