@@ -63,12 +63,33 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 }
 
 func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
+	var roles distinct
 	for g := range c.given(a.GetUser(), scope) {
-		if permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
+		if roles.isNew(g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
 			return true
 		}
 	}
 	return false
+}
+
+// distinct tells roles that further bindings give again from others, so that a role that
+// somebody gives a thousand times is gone through once. The first few are not worth it.
+type distinct struct {
+	count int
+	seen  map[roleKey]bool
+}
+
+func (d *distinct) isNew(role roleKey) bool {
+	const few = 8
+	if d.count++; d.count <= few {
+		return true
+	}
+	if d.seen == nil {
+		d.seen = make(map[roleKey]bool)
+	}
+	known := d.seen[role]
+	d.seen[role] = true
+	return !known
 }
 
 // permits reports whether one of the rules of a role permits a request. Everything

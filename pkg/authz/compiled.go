@@ -2,7 +2,6 @@ package authz
 
 import (
 	"iter"
-	"maps"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -25,8 +24,8 @@ const (
 type compiled struct {
 	from       iam.Rights
 	roles      map[roleKey]*iam.Role
-	users      map[string]*access // by user name; service accounts by theirs
-	groups     map[string]*access
+	users      subjects // service accounts by their user names
+	groups     subjects
 	workspaces map[string]string   // of namespaces, by name
 	namespaces map[string][]string // of workspaces, by name
 }
@@ -109,12 +108,12 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 		if who == nil {
 			return
 		}
-		if own := c.users[who.GetName()]; own != nil && !yield(own) {
+		if own := c.users.get(who.GetName()); own != nil && !yield(own) {
 			return
 		}
 		kubernetesOnly := IsServiceAccount(who)
 		for _, group := range who.GetGroups() {
-			shared := c.groups[group]
+			shared := c.groups.get(group)
 			if shared != nil && kubernetesOnly {
 				shared = &access{cluster: shared.cluster, namespaces: shared.namespaces}
 			}
@@ -130,14 +129,7 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 // moves each once and never writes into one of the state before.
 type change struct {
 	*compiled
-	owned         map[*access]bool
-	users, groups *subjects
-}
-
-// subjects are the accesses by name, copied before the first change.
-type subjects struct {
-	all    map[string]*access
-	copied bool
+	owned map[*access]bool
 }
 
 // list is one list of grants: that of an access in a workspace or namespace, which has
@@ -155,10 +147,8 @@ func compile(before *compiled, now iam.Rights) *compiled {
 	}
 	next := *before
 	next.from = now
-	c := &change{
-		compiled: &next, owned: make(map[*access]bool),
-		users: &subjects{all: before.users}, groups: &subjects{all: before.groups},
-	}
+	next.users, next.groups = before.users.changing(), before.groups.changing()
+	c := &change{compiled: &next, owned: make(map[*access]bool)}
 	old := &before.from
 	c.changeRoles(kindGlobalRole, old.GlobalRoles, now.GlobalRoles)
 	c.changeRoles(kindWorkspaceRole, old.WorkspaceRoles, now.WorkspaceRoles)
@@ -169,7 +159,7 @@ func compile(before *compiled, now iam.Rights) *compiled {
 	c.changeBindings(kindClusterRole, old.ClusterRoleBindings, now.ClusterRoleBindings)
 	c.changeBindings(kindRole, old.RoleBindings, now.RoleBindings)
 	c.changeNamespaces(old.Namespaces, now.Namespaces)
-	next.users, next.groups = c.users.all, c.groups.all
+	next.users.owned, next.groups.owned = nil, nil
 	return &next
 }
 
@@ -240,11 +230,11 @@ func (c *change) each(kind string, binding *iam.Binding, update func(list, []gra
 		return
 	}
 	for _, subject := range binding.Subjects {
-		from, name := c.users, subject.Name
+		from, name := &c.users, subject.Name
 		switch subject.Kind {
 		case rbacv1.UserKind:
 		case rbacv1.GroupKind:
-			from = c.groups
+			from = &c.groups
 		case rbacv1.ServiceAccountKind:
 			namespace := subject.Namespace
 			if namespace == "" { // one in the namespace of the binding
@@ -269,7 +259,7 @@ func (c *change) each(kind string, binding *iam.Binding, update func(list, []gra
 			place(one.namespaces, binding.Namespace, update(list{one, binding.Namespace}, one.namespaces[binding.Namespace], role))
 		}
 		if len(one.platform)+len(one.cluster)+len(one.workspaces)+len(one.namespaces) == 0 {
-			delete(from.all, name)
+			from.remove(name)
 		}
 	}
 }
@@ -284,10 +274,7 @@ func place[T any](lists map[string][]T, name string, now []T) {
 
 // access returns the access of a subject for writing.
 func (c *change) access(from *subjects, name string) *access {
-	if !from.copied {
-		from.all, from.copied = copied(from.all), true
-	}
-	one := from.all[name]
+	one := from.get(name)
 	if one != nil && c.owned[one] {
 		return one
 	}
@@ -296,7 +283,7 @@ func (c *change) access(from *subjects, name string) *access {
 		next.platform, next.cluster = slices.Clip(one.platform), slices.Clip(one.cluster)
 		next.workspaces, next.namespaces = clipped(one.workspaces), clipped(one.namespaces)
 	}
-	from.all[name] = next
+	from.set(name, next)
 	c.owned[next] = true
 	return next
 }
@@ -335,11 +322,4 @@ func clipped[T any](lists map[string][]T) map[string][]T {
 		next[name] = slices.Clip(one)
 	}
 	return next
-}
-
-func copied[K comparable, V any](all map[K]V) map[K]V {
-	if all == nil {
-		return make(map[K]V)
-	}
-	return maps.Clone(all)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -337,7 +338,9 @@ func same(t *testing.T, got, want *compiled) {
 			t.Fatalf("namespaces of %s: %v, want %v", name, got.namespaces[name], list)
 		}
 	}
-	for _, pair := range [][2]map[string]*access{{got.users, want.users}, {got.groups, want.groups}} {
+	for _, pair := range [][2]map[string]*access{
+		{maps.Collect(got.users.all()), maps.Collect(want.users.all())}, {maps.Collect(got.groups.all()), maps.Collect(want.groups.all())},
+	} {
 		if len(pair[0]) != len(pair[1]) {
 			t.Fatalf("%d subjects, want %d", len(pair[0]), len(pair[1]))
 		}

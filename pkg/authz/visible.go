@@ -94,9 +94,11 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 	return Visible{Names: names}, nil
 }
 
+// allowedBy reports whether one of the grants of a subject in one place permits a request.
 func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
+	var roles distinct
 	for _, g := range grants {
-		if permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
+		if roles.isNew(g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
 			return true
 		}
 	}
