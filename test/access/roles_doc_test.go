@@ -269,7 +269,14 @@ that see or serve requests for the platform's objects, take the same.
 There are limits no authorization here can draw. Who may run privileged pods, or pods with a
 service account that Kubernetes lets do everything, has the node or the cluster by Kubernetes'
 own means. Give ` + "`cluster-admin`" + ` of the cluster the platform runs in to people who could as
-well be administrators of the platform.
+well be administrators of the platform. So do rights to storage of the cluster: who writes
+PersistentVolumes (` + "`role-template-manage-volumes`" + ` of clusters), VolumeSnapshotContents or CSIDrivers
+mounts the file system of a node, or the volumes of others, by a claim in any project, whatever the Pod
+Security of the project says. Give these templates to administrators of the cluster.
+
+Who writes Endpoints or EndpointSlices of a project, as its administrators and operators may, sends
+requests for its Services to any address in the cluster, also around the network isolation of
+other projects (CVE-2021-25740). Where projects are isolated from each other, give them roles without.
 
 ## Members and roles of others
 
