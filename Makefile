@@ -29,7 +29,7 @@ PORT ?= 9090
 SECURE_PORT ?= 9443
 IMAGE ?= ks-apiserver:$(VERSION)
 
-.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc test-upgrade test-load bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
+.PHONY: all build run test test-unit test-e2e test-identity test-devcluster test-deploy test-browser test-oidc test-upgrade test-load test-escalation bench bench-proxy bench-units generate verify-generate lint image clean bin/ks-apiserver bin/kubectl-ks bin/devcluster
 
 all: build
 
@@ -108,6 +108,12 @@ test-upgrade: bin/devcluster bin/ks-apiserver
 test-load: bin/devcluster bin/ks-apiserver
 	go vet -tags load ./test/load
 	bin/devcluster up --quiet --unsafe-no-fsync --nodes 3 --pods 60 -- go test -count=1 -tags load -v -timeout 20m ./test/load
+
+# Random requests of users that look for ways beyond their rights, for longer than the
+# half minute in test-e2e. ESCALATION_SEED repeats a walk.
+ESCALATION_DURATION ?= 2h
+test-escalation: bin/devcluster bin/ks-apiserver
+	bin/devcluster up --quiet --unsafe-no-fsync --nodes 1 -- env ESCALATION_DURATION=$(ESCALATION_DURATION) go test -vet=off -count=1 -tags e2e -v -timeout 0 -run 'TestWalk$$' ./test/e2e
 
 # Ratios against a bare net/http server that sends the same bytes, over a real
 # kube-apiserver with PODS pods.
