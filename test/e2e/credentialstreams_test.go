@@ -93,7 +93,7 @@ func TestStreamsEndWithThePassword(t *testing.T) {
 			}
 			for path, protocol := range map[string]string{
 				"/api/v1/namespaces/" + project + "/pods/shell/exec?command=cat&stdin=true&stdout=true": "v5.channel.k8s.io",
-				terminalPath + "/namespaces/" + project + "/pods/shell/exec":                           "",
+				terminalPath + "/namespaces/" + project + "/pods/shell/exec":                            "",
 			} {
 				r, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, shared.url, nil)
 				basic(r)
@@ -152,6 +152,7 @@ func TestStreamsEndWithTheServiceAccountToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, "GET", "/api/v1/namespaces/default/configmaps", bound.Status.Token, 200)
+	answers(t, "GET", kapisViewer+"/namespaces/default/configmaps", bound.Status.Token, 200)
 	streams := map[string]<-chan error{}
 	for _, path := range []string{"/api/v1/namespaces/default/configmaps?watch=true", kapisViewer + "/namespaces/default/configmaps?watch=true"} {
 		response := stream(t, path, bearer(bound.Status.Token))
