@@ -359,7 +359,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
 		a.extensions.Open,
 	))
-	registry.MustRegister(newCacheMetrics(a.cache))
+	registry.MustRegister(newCacheMetrics(a.cache), newGroupOmissions())
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: requests,
