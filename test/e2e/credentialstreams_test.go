@@ -152,9 +152,8 @@ func TestStreamsEndWithTheServiceAccountToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	answers(t, "GET", "/api/v1/namespaces/default/configmaps", bound.Status.Token, 200)
-	answers(t, "GET", kapisViewer+"/namespaces/default/configmaps", bound.Status.Token, 200)
 	streams := map[string]<-chan error{}
-	for _, path := range []string{"/api/v1/namespaces/default/configmaps?watch=true", kapisViewer + "/namespaces/default/configmaps?watch=true"} {
+	for _, path := range []string{"/api/v1/namespaces/default/configmaps?watch=true", "/api/v1/watch/namespaces/default/pods"} {
 		response := stream(t, path, bearer(bound.Status.Token))
 		if response.StatusCode != http.StatusOK {
 			t.Fatalf("%s: %s", path, response.Status)
