@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/client-go/discovery"
 	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
@@ -268,13 +269,15 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	active := session.NewRegistry(a.cache, a.catalog.Type("sessions"), a.client)
 	// Kubernetes may ask this server about tokens in turn: it is not asked back.
 	own := authn.New(tokens, active, a.directory, passwords, a.tokens)
-	authenticator := own
+	requests := own
+	var serviceAccounts authenticator.Token
 	if c.Authentication.ServiceAccountTokens {
 		reviewer, err := authenticationv1client.NewForConfig(a.rest)
 		if err != nil {
 			return err
 		}
-		authenticator = authn.New(tokens, active, a.directory, passwords, a.tokens, authn.NewServiceAccounts(reviewer.TokenReviews(), tokens.Issuer))
+		serviceAccounts = authn.NewServiceAccounts(reviewer.TokenReviews(), tokens.Issuer)
+		requests = authn.New(tokens, active, a.directory, passwords, a.tokens, serviceAccounts)
 	}
 	rights := &authz.RBAC{
 		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
@@ -314,7 +317,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	d = doors{
 		limits: limits,
-		proxy:  proxy, rest: a.rest, active: active, people: people,
+		proxy:  proxy, rest: a.rest, active: active, serviceAccounts: serviceAccounts, people: people,
 		oauth: a.newOAuth(tokens, passwords, own, people),
 		roles: &roles.Handler{
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
@@ -356,10 +359,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
 		a.extensions.Open,
 	))
-	registry.MustRegister(newCacheMetrics(a.cache))
+	registry.MustRegister(newCacheMetrics(a.cache), newGroupOmissions())
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
-		Authenticator: authenticator,
+		Authenticator: requests,
 		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody,
 	}
 	if a.certificate != nil {

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/client-go/rest"
 
@@ -51,11 +52,13 @@ type doors struct {
 	kubeconfig *kubeconfig.Handler
 	rest       *rest.Config
 	active     *session.Registry
-	kubectl    *terminal.Kubectl
-	terminals  *terminal.Limits
-	egress     *egress.Guard
-	proxy      http.Handler // /api and /apis of Kubernetes, as the caller
-	revision   func(context.Context) any
+	// serviceAccounts authenticates the tokens of service accounts; nil where they are not accepted.
+	serviceAccounts authenticator.Token
+	kubectl         *terminal.Kubectl
+	terminals       *terminal.Limits
+	egress          *egress.Guard
+	proxy           http.Handler // /api and /apis of Kubernetes, as the caller
+	revision        func(context.Context) any
 }
 
 // groups are all operations of the API.

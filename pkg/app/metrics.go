@@ -3,6 +3,7 @@ package app
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 )
 
@@ -34,4 +35,12 @@ func (m *cacheMetrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(m.objects, prometheus.GaugeValue, float64(size.Objects), size.Resource)
 		to <- prometheus.MustNewConstMetric(m.bytes, prometheus.GaugeValue, float64(size.Bytes), size.Resource)
 	}
+}
+
+// newGroupOmissions counts how often a user had more groups than a header takes.
+func newGroupOmissions() prometheus.Collector {
+	return prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "ks_apiserver_group_omissions_total", Help: "How often groups of a user were left out of a request to Kubernetes or an extension, since more do not fit into a header."},
+		func() float64 { return float64(kube.GroupOmissions()) },
+	)
 }

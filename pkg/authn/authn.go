@@ -137,7 +137,7 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if !active {
 		return nil, false, ErrSessionEnded
 	}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extraOf(claims)}}, true, nil
+	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: withAccount(extraOf(claims), account.UID)}}, true, nil
 }
 
 // extraOf is what an access token says of its user, its session and its scopes.
@@ -147,7 +147,9 @@ func extraOf(claims *token.Claims) map[string][]string {
 		extra[key] = values
 	}
 	extra[ExtraSession] = []string{claims.Session}
-	delete(extra, ExtraTokenScopes)
+	for _, key := range []string{ExtraTokenScopes, ExtraAccount, ExtraPasswordDigest} {
+		delete(extra, key) // the token does not decide about these
+	}
 	if scopes := strings.Fields(claims.Scope); len(scopes) > 0 {
 		extra[ExtraTokenScopes] = scopes
 	}
@@ -164,7 +166,7 @@ func (b *bearer) authenticatePersonal(ctx context.Context, text string) (*authen
 		return nil, false, err
 	}
 	extra := map[string][]string{authz.ExtraScopes: grant.Scopes, ExtraPersonalToken: {grant.Name}}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: extra}}, true, nil
+	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: withAccount(extra, account.UID)}}, true, nil
 }
 
 // MayGoOn reports whether who is logged in stays so in a state. Too many failed
@@ -201,7 +203,8 @@ func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 		return nil, false, err
 	}
 	r.Header.Del("Authorization")
-	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: Groups(known.Spec.Groups)}}, true, nil
+	extra := withAccount(map[string][]string{ExtraPasswordDigest: {iam.PasswordDigest(known)}}, string(known.UID))
+	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: Groups(known.Spec.Groups), Extra: extra}}, true, nil
 }
 
 // Groups are those a User object may name. The ones Kubernetes and we ourselves

@@ -50,6 +50,41 @@ func TestFindExcess(t *testing.T) {
 	}
 }
 
+// TestFindPlatformExcess: roles in workspaces and namespaces, which their members give,
+// protected users from being disabled and deleted.
+func TestFindPlatformExcess(t *testing.T) {
+	d := &directory{}
+	everything := []rbacv1.PolicyRule{{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}}}
+	d.role("root", append(everything, rbacv1.PolicyRule{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}})...)
+	d.role("hr", rbacv1.PolicyRule{Verbs: []string{"*"}, APIGroups: []string{"iam.kubesphere.io"}, Resources: []string{"users", "users/password"}})
+	subject := func(kind, name string) []rbacv1.Subject { return []rbacv1.Subject{{Kind: kind, Name: name}} }
+	d.bind("root", subject("User", "admin")...)
+	d.bind("hr", subject("User", "hr")...)
+	d.bind("root", subject("Group", "roots")...)
+	set(&d.rights.ClusterRoles, roleName, adding(&iam.Role{Name: "cluster-admin", Rules: everything}))
+	set(&d.rights.WorkspaceRoles, roleName, adding(&iam.Role{Name: "w-admin", Workspace: "w", Rules: everything}))
+	set(&d.rights.Roles, roleName, adding(&iam.Role{Name: "viewer", Namespace: "n", Rules: everything}))
+	for _, kind := range []string{"User", "Group"} {
+		set(&d.rights.ClusterRoleBindings, bindingName, adding(&iam.Binding{Name: "c" + kind, RoleRef: rbacv1.RoleRef{Kind: "ClusterRole", Name: "cluster-admin"}, Subjects: subject(kind, "cadmin")}))
+		set(&d.rights.WorkspaceRoleBindings, bindingName, adding(&iam.Binding{Name: "w" + kind, Workspace: "w", RoleRef: rbacv1.RoleRef{Kind: "WorkspaceRole", Name: "w-admin"}, Subjects: subject(kind, "wadmin")}))
+		set(&d.rights.RoleBindings, bindingName, adding(&iam.Binding{Name: "r" + kind, Namespace: "n", RoleRef: rbacv1.RoleRef{Kind: "Role", Name: "viewer"}, Subjects: subject(kind, "viewer")}))
+	}
+	rbac := &RBAC{Source: d}
+	for _, test := range []struct {
+		who, subject, group, want string // the scope of what is missing
+	}{
+		{"hr", "wadmin", "", ""}, {"hr", "viewer", "", ""}, {"hr", "plain", "wadmin", ""}, {"hr", "plain", "viewer", ""},
+		{"hr", "admin", "", "on the platform"}, {"hr", "wadmin", "roots", "on the platform"},
+		{"hr", "cadmin", "", "in the cluster host"}, {"hr", "wadmin", "cadmin", "in the cluster host"},
+		{"admin", "cadmin", "roots", ""}, {"hr", "hr", "", ""},
+	} {
+		found, err := rbac.FindPlatformExcess(t.Context(), &user.DefaultInfo{Name: test.who}, &user.DefaultInfo{Name: test.subject, Groups: []string{test.group}})
+		if err != nil || (found == nil) != (test.want == "") || found != nil && found.Scope.String() != test.want {
+			t.Errorf("%s on %s in %q: %+v, %v, want %q", test.who, test.subject, test.group, found, err, test.want)
+		}
+	}
+}
+
 // TestCheckName: reserved names are for who owns them.
 func TestCheckName(t *testing.T) {
 	d := &directory{}

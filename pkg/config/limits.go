@@ -14,6 +14,11 @@ type Limits struct {
 	RolesPerWorkspace         int `json:"rolesPerWorkspace"`
 	RoleBindingsPerWorkspace  int `json:"roleBindingsPerWorkspace"`
 	QuotasPerWorkspace        int `json:"quotasPerWorkspace"`
+	// GroupsPerMember is how many groups of one workspace a user is put into, and
+	// GroupsPerUser how many groups a user is put into in all: Kubernetes is told of each
+	// with each request.
+	GroupsPerMember int `json:"groupsPerMember"`
+	GroupsPerUser   int `json:"groupsPerUser"`
 	// ConsentsPerUser is how many consents to clients are kept of a user. A further
 	// one replaces the oldest.
 	ConsentsPerUser int `json:"consentsPerUser"`
@@ -24,6 +29,7 @@ func defaultLimits() Limits {
 	return Limits{
 		WorkspacesPerUser: 100, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
 		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, ConsentsPerUser: 100,
+		GroupsPerMember: 50, GroupsPerUser: 1000,
 	}
 }
 
@@ -36,6 +42,7 @@ func (l *Limits) validate(wrong func(format string, args ...any)) {
 		{"groupsPerWorkspace", l.GroupsPerWorkspace}, {"groupBindingsPerWorkspace", l.GroupBindingsPerWorkspace},
 		{"rolesPerWorkspace", l.RolesPerWorkspace}, {"roleBindingsPerWorkspace", l.RoleBindingsPerWorkspace},
 		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"consentsPerUser", l.ConsentsPerUser},
+		{"groupsPerMember", l.GroupsPerMember}, {"groupsPerUser", l.GroupsPerUser},
 	} {
 		if limit.value < 0 {
 			wrong("limits.%s must be 0 or more", limit.key)

@@ -139,7 +139,7 @@ func (b *backend) rewrite(r *httputil.ProxyRequest) {
 	ctx := r.In.Context()
 	if who, found := kuberequest.UserFrom(ctx); found {
 		header.Set(headerUser, who.GetName())
-		header[headerGroup] = slices.Clone(who.GetGroups())
+		header[headerGroup] = slices.Clone(kube.SendableGroups(who.GetName(), who.GetGroups()))
 	}
 	if p := passageOf(ctx); p != nil {
 		header.Set(HeaderIdentity, p.assertion)

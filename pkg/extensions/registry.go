@@ -14,6 +14,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	v1alpha1 "github.com/super-kubenetes/ks-apiserver/api/extensions/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -210,14 +211,15 @@ func (r *Registry) assertion(q *http.Request, b *backend) (string, error) {
 	if !found {
 		return "", status.Unauthorized("Unauthorized: this needs credentials")
 	}
+	groups := kube.SendableGroups(who.GetName(), who.GetGroups())
 	key := b.id() + "\x00" + who.GetName()
-	for _, group := range who.GetGroups() {
+	for _, group := range groups {
 		key += "\x00" + group
 	}
 	if known, found := r.assertions.Get(key); found {
 		return known.(string), nil
 	}
-	text, err := r.tokens.IssueIdentity(token.Assertion{User: who.GetName(), Groups: who.GetGroups(), Audience: b.id(), Lifetime: assertionLifetime})
+	text, err := r.tokens.IssueIdentity(token.Assertion{User: who.GetName(), Groups: groups, Audience: b.id(), Lifetime: assertionLifetime})
 	if errors.Is(err, token.ErrNotReady) {
 		return "", status.Unavailable(1, "the server is starting")
 	}

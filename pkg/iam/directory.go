@@ -21,7 +21,8 @@ type Directory struct {
 	// Client reads what the cache never keeps, such as password hashes.
 	Client client.Client
 
-	rights rights
+	rights  rights
+	digests passwordDigests
 
 	once     sync.Once
 	accounts *lru.Cache // of knownAccount by name
@@ -112,7 +113,9 @@ func (d *Directory) Version(ctx context.Context, name string) string {
 
 // Account is what is known of a user without asking Kubernetes.
 type Account struct {
-	Name   string
+	Name string
+	// UID is that of the User object.
+	UID    string
 	State  iamv1alpha2.UserState
 	Groups []string
 	// Uninitialized is whether somebody else chose the password.
@@ -133,7 +136,7 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 	if item == nil || item.Field("metadata.deletionTimestamp").Exists() {
 		return Account{}, false, nil // who is being deleted is gone already
 	}
-	account := Account{Name: name, State: iamv1alpha2.UserState(item.Field("status.state").String())}
+	account := Account{Name: name, UID: item.UID(), State: iamv1alpha2.UserState(item.Field("status.state").String())}
 	account.Uninitialized = item.Field(`metadata.annotations.iam\.kubesphere\.io/uninitialized`).String() != ""
 	for _, group := range item.Field("spec.groups").Array() {
 		account.Groups = append(account.Groups, group.String())

@@ -220,10 +220,15 @@ func TestRehash(t *testing.T) {
 			if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: "wrong"}); !errors.Is(err, ErrIncorrect) || all["admin"].Spec.EncryptedPassword != before {
 				t.Fatalf("a wrong password: %v", err)
 			}
-			if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: password}); err != nil {
+			returned, err := passwords.Authenticate(t.Context(), Attempt{Name: "admin", Password: password})
+			if err != nil {
 				t.Fatal(err)
 			}
 			after := all["admin"].Spec.EncryptedPassword
+			// What is begun with the password is compared by the hash that is stored.
+			if returned.Spec.EncryptedPassword != after {
+				t.Error("the user is returned with the former hash")
+			}
 			if (before != after) != test.again || !test.hasher.Current(after) {
 				t.Errorf("before %s, after %s", before, after)
 			}

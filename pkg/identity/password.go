@@ -107,21 +107,25 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	}
 	p.backoff.Succeeded(counted, attempt.Address)
 	if (!p.hasher.Current(hash) || !normalized) && len(passwordhash.Normalize(attempt.Password)) <= p.hasher.Longest() {
-		p.rehash(ctx, user, attempt.Password)
+		return p.rehash(ctx, user, attempt.Password), nil
 	}
 	return user, nil
 }
 
-// rehash stores a hash as new passwords get it. Nobody is kept from logging in
-// because that does not work.
-func (p *Passwords) rehash(ctx context.Context, user *iamv1alpha2.User, password string) {
+// rehash stores a hash as new passwords get it, and returns the user with the hash that
+// is stored. Nobody is kept from logging in because that does not work.
+func (p *Passwords) rehash(ctx context.Context, user *iamv1alpha2.User, password string) *iamv1alpha2.User {
 	hash, err := p.hasher.Hash(password)
 	if err == nil {
 		err = p.users.Rehash(ctx, user, hash)
 	}
 	if err != nil {
 		slog.WarnContext(ctx, "a password keeps its hash of another kind", "user", user.Name, "error", err)
+		return user
 	}
+	user = user.DeepCopy()
+	user.Spec.EncryptedPassword = hash
+	return user
 }
 
 // nameOf is the name of the user somebody means; empty when there can be none.

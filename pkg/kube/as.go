@@ -51,7 +51,7 @@ func (a *Another) extra() map[string][]string {
 // name, and groups somebody asked to act in were authorised by name. Kubernetes adds system:authenticated by itself, and checks
 // the right to impersonate each group it is told.
 func groupsOf(who user.Info) []string {
-	groups := []string{AuthorizedGroup}
+	var groups []string
 	_, asked := who.(*Another)
 	var ofServiceAccount []string
 	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
@@ -64,5 +64,8 @@ func groupsOf(who user.Info) []string {
 			groups = append(groups, group)
 		}
 	}
-	return groups
+	if !asked { // those of a request fit into the header it came with
+		groups = SendableGroups(who.GetName(), groups)
+	}
+	return append([]string{AuthorizedGroup}, groups...)
 }

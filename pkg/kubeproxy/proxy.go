@@ -14,6 +14,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -248,15 +249,14 @@ func otherSite(r *http.Request) error {
 }
 
 // sameSite refuses pages of other sites whose browser sends a password for
-// them. A bearer token is never sent by itself. Which of them it was is not in
-// the header any more: extra fields of a user come with tokens only.
+// them. A bearer token is never sent by itself.
 func sameSite(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
 	who, _ := kuberequest.UserFrom(r.Context())
 	if another, ok := who.(*kube.Another); ok {
 		who = another.By
 	}
-	if origin == "" || who != nil && len(who.GetExtra()) > 0 {
+	if origin == "" || authn.HasToken(who) {
 		return true
 	}
 	parsed, err := url.Parse(origin)

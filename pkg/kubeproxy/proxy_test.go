@@ -19,6 +19,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
@@ -205,6 +206,7 @@ func TestUpgrade(t *testing.T) {
 		t.Error("Kubernetes is not told that the client went")
 	}
 	// By a password, which is taken out of the header before.
+	f.extra = map[string][]string{authn.ExtraPasswordDigest: {"digest"}}
 	for origin, code := range map[string]int{"http://elsewhere.example.com": http.StatusForbidden, "http://x": http.StatusSwitchingProtocols} {
 		if crossed := f.raw(t, attach+"Origin: "+origin+"\r\n\r\n"); crossed.response.StatusCode != code {
 			t.Errorf("from a page of %s: %d", origin, crossed.response.StatusCode)

@@ -55,7 +55,7 @@ func (h *Handler) review(w http.ResponseWriter, r *http.Request) error {
 		if extra := who.GetExtra(); len(extra) > 0 {
 			result.Status.User.Extra = make(map[string]authenticationv1.ExtraValue, len(extra))
 			for key, values := range extra {
-				if key != authn.ExtraTokenScopes { // says nothing of what the user may do
+				if key != authn.ExtraTokenScopes && key != authn.ExtraAccount { // say nothing of what the user may do
 					result.Status.User.Extra[key] = values
 				}
 			}

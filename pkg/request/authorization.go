@@ -2,21 +2,53 @@ package request
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
 	"strings"
 )
 
-type authorizationKey struct{}
+type (
+	authorizationKey struct{}
+	tokenKey         struct{}
+)
+
+// tokenProtocol begins the subprotocol of a WebSocket that is a bearer token, which pages
+// cannot send in a header.
+const tokenProtocol = "base64url.bearer.authorization.k8s.io."
 
 // WithAuthorization returns a context that remembers the bearer token of a header,
 // which authentication removes, so that the token can be passed to a service that is meant
-// to have it. A password is passed to no service.
+// to have it, and checked again. A password is remembered for neither.
 func WithAuthorization(ctx context.Context, header http.Header) context.Context {
 	value := header.Get("Authorization")
-	if scheme, _, _ := strings.Cut(value, " "); !strings.EqualFold(scheme, "Bearer") {
+	scheme, token, _ := strings.Cut(value, " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		ctx = context.WithValue(ctx, authorizationKey{}, value)
+		return context.WithValue(ctx, tokenKey{}, strings.TrimSpace(token))
+	}
+	if value != "" {
 		return ctx
 	}
-	return context.WithValue(ctx, authorizationKey{}, value)
+	if token := webSocketToken(header); token != "" {
+		return context.WithValue(ctx, tokenKey{}, token)
+	}
+	return ctx
+}
+
+// webSocketToken returns the token among the subprotocols of a WebSocket, "" for none.
+func webSocketToken(header http.Header) string {
+	for _, value := range header["Sec-Websocket-Protocol"] {
+		for protocol := range strings.SplitSeq(value, ",") {
+			encoded, found := strings.CutPrefix(strings.TrimSpace(protocol), tokenProtocol)
+			if !found {
+				continue
+			}
+			if token, err := base64.RawURLEncoding.DecodeString(encoded); err == nil {
+				return string(token)
+			}
+		}
+	}
+	return ""
 }
 
 // AuthorizationFrom returns the Authorization header with the bearer token a request came
@@ -24,4 +56,11 @@ func WithAuthorization(ctx context.Context, header http.Header) context.Context 
 func AuthorizationFrom(ctx context.Context) string {
 	value, _ := ctx.Value(authorizationKey{}).(string)
 	return value
+}
+
+// TokenFrom returns the bearer token a request came with, in the Authorization header or
+// among the subprotocols of a WebSocket, "" when there was none.
+func TokenFrom(ctx context.Context) string {
+	token, _ := ctx.Value(tokenKey{}).(string)
+	return token
 }

@@ -45,6 +45,15 @@ var (
 		key: "limits.groupBindingsPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("groupbindings"),
 		value: func(l *config.Limits) int { return l.GroupBindingsPerWorkspace }, count: inWorkspace("groupbindings"),
 	}
+	// GroupsPerMember counts by Member.
+	GroupsPerMember = &Limit{
+		key: "limits.groupsPerMember", owner: "member", resource: iamv1alpha2.Resource("groupbindings"),
+		value: func(l *config.Limits) int { return l.GroupsPerMember }, count: countMemberships,
+	}
+	GroupsPerUser = &Limit{
+		key: "limits.groupsPerUser", owner: "user", resource: iamv1alpha2.Resource("groups"),
+		value: func(l *config.Limits) int { return l.GroupsPerUser }, count: countGroups,
+	}
 	RolesPerWorkspace = &Limit{
 		key: "limits.rolesPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("workspaceroles"),
 		value: func(l *config.Limits) int { return l.RolesPerWorkspace }, count: inWorkspace("workspaceroles"),

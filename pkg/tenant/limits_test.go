@@ -44,13 +44,23 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 		}
 		return append(all, `{"metadata":{"name":"other","uid":"other","resourceVersion":"1","labels":{"kubesphere.io/workspace":"v"}}}`)
 	}
+	withUser := func(name string, all []string) []string {
+		for n := range all {
+			all[n] = strings.TrimSuffix(all[n], "}") + `,"users":["other",` + fmt.Sprintf("%q", name) + `]}`
+		}
+		return all
+	}
 	created := func(name, creator string) string {
 		return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1","annotations":{"kubesphere.io/creator":%q}}}`, name, name, creator)
 	}
+	grouped := func(name, groups string) string {
+		return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1"},"spec":{"groups":[%s]}}`, name, name, groups)
+	}
 	cache, _ := objectstest.NewCache(t, map[string][]string{
 		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john")},
-		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": labelled("m", "n"),
+		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": withUser("full", labelled("m", "n")),
 		"workspaceroles": labelled("r", "s"), "workspacerolebindings": labelled("x", "y"),
+		"users": {grouped("full", `"a","b"`), grouped("room", `"a"`)},
 	})
 	quota := func(name string) *quotav1alpha2.ResourceQuota {
 		return &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: of("w")}}
@@ -67,6 +77,7 @@ func TestLimits(t *testing.T) {
 	l := newTestLimits(t, config.Limits{
 		WorkspacesPerUser: 2, NamespacesPerWorkspace: 2, GroupsPerWorkspace: 2, GroupBindingsPerWorkspace: 2,
 		RolesPerWorkspace: 2, RoleBindingsPerWorkspace: 2, QuotasPerWorkspace: 2,
+		GroupsPerMember: 2, GroupsPerUser: 2,
 	})
 	for _, test := range []struct {
 		limit             *Limit
@@ -79,6 +90,8 @@ func TestLimits(t *testing.T) {
 		{RolesPerWorkspace, "w", "v", "limits.rolesPerWorkspace"},
 		{RoleBindingsPerWorkspace, "w", "v", "limits.roleBindingsPerWorkspace"},
 		{QuotasPerWorkspace, "w", "v", "limits.quotasPerWorkspace"},
+		{GroupsPerMember, Member("w", "full"), Member("v", "full"), "limits.groupsPerMember"},
+		{GroupsPerUser, "full", "room", "limits.groupsPerUser"},
 	} {
 		who := &user.DefaultInfo{Name: "jane"}
 		if _, err := l.Reserve(t.Context(), who, test.limit, test.full, 1); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), test.names) || !strings.Contains(err.Error(), "the maximum is 2") {

@@ -208,6 +208,11 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 		return err
 	}
 	defer release()
+	releaseMembers, err := h.reserveMemberships(r, workspace, added)
+	if err != nil {
+		return err
+	}
+	defer releaseMembers()
 	bindings := make([]*iamv1alpha2.GroupBinding, 0, len(added))
 	for _, one := range added {
 		if err := r.Context().Err(); err != nil {

@@ -197,7 +197,11 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := h.outranks(r, name); err != nil {
+	present, err := h.Directory.Get(r.Context(), name)
+	if err != nil {
+		return err
+	}
+	if err := h.checkUpdateRank(r, manages, present, wanted); err != nil {
 		return err
 	}
 	has, err := h.Directory.RoleOf(r.Context(), iam.Place{}, name)
@@ -215,10 +219,6 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	if manages {
-		present, err := h.Directory.Get(r.Context(), name)
-		if err != nil {
-			return err
-		}
 		if name == caller(r).GetName() {
 			keepUninitialized(present, wanted)
 		}
@@ -278,7 +278,7 @@ func writeWritten(w http.ResponseWriter, written *iamv1alpha2.User, role string)
 
 func (h *Handler) deleteUser(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("user")
-	if err := h.outranks(r, name); err != nil {
+	if err := h.checkPlatformRank(r, name); err != nil {
 		return err
 	}
 	if err := h.Users.Delete(r.Context(), name); err != nil {

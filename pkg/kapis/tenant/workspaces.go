@@ -45,6 +45,9 @@ func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error 
 	if err := h.checkReserved(r, nil, wanted); err != nil {
 		return err
 	}
+	if err := checkNewManager(caller(r), wanted); err != nil {
+		return err
+	}
 	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.WorkspacesPerUser, caller(r).GetName(), 1)
 	if err != nil {
 		return err

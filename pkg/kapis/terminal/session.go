@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -157,7 +158,7 @@ func subprotocols(r *http.Request) []string {
 // them (HTTP Basic). A bearer token is never sent by itself.
 func sameOrigin(r *http.Request, who user.Info) bool {
 	origin := r.Header.Get("Origin")
-	if origin == "" || len(who.GetExtra()) > 0 {
+	if origin == "" || authn.HasToken(who) {
 		return true
 	}
 	parsed, err := url.Parse(origin)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/tools/remotecommand"
 	utilexec "k8s.io/client-go/util/exec"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -200,14 +201,14 @@ func TestUpgrades(t *testing.T) {
 }
 
 func TestSameOrigin(t *testing.T) {
-	password, token := &user.DefaultInfo{Name: "a"}, &user.DefaultInfo{Name: "a", Extra: map[string][]string{"session": {"s"}}}
+	password, token := &user.DefaultInfo{Name: "a", Extra: map[string][]string{authn.ExtraPasswordDigest: {"d"}}}, &user.DefaultInfo{Name: "a", Extra: map[string][]string{"session": {"s"}}}
 	for _, test := range []struct {
 		origin string
 		who    user.Info
 		want   bool
 	}{
 		{"", password, true}, {"http://ks.example", password, true}, {"https://evil.example", password, false}, {"null", password, false}, {"http://%", password, false},
-		{"https://evil.example", token, true},
+		{"https://evil.example", token, true}, {"https://evil.example", &user.DefaultInfo{Name: "a"}, false},
 	} {
 		r := httptest.NewRequest(http.MethodGet, "http://ks.example/", nil)
 		if test.origin != "" {
