@@ -34,7 +34,7 @@ type generator struct {
 }
 
 func newGenerator(w *world, seed uint64) *generator {
-	return &generator{Rand: rand.New(rand.NewPCG(seed, seed>>1|1)), world: w}
+	return &generator{Rand: rand.New(rand.NewPCG(seed, seed>>1|1)), world: w} //nolint:gosec // a seed repeats it
 }
 
 // one returns one of the choices.
