@@ -27,6 +27,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Rights decides what users may give and see. *authz.RBAC does.
@@ -73,7 +74,7 @@ var guarded = map[schema.GroupResource]bool{
 	{Resource: "namespaces"}:                                    true,
 	{Resource: "resourcequotas"}:                                true,
 	{Group: groupCertificates, Resource: "clustertrustbundles"}: true,
-	gateways: true, // of all projects in one namespace, with one service account
+	tenant.Gateways: true, // of all projects in one namespace, with one service account
 	// Its selector selects the namespaces it limits.
 	{Group: groupQuota, Resource: "resourcequotas"}: true,
 }
