@@ -30,7 +30,7 @@ var (
 	// keyBudget is for tenants with one key, such as a user.
 	keyBudget = budget{perSecond: 5, burst: 20}
 	// sharedBudget is for tenants with many keys, such as the projects of a workspace.
-	sharedBudget = budget{perSecond: 50, burst: 200}
+	sharedBudget = budget{perSecond: 100, burst: 200}
 )
 
 // tenantFunc returns the tenant a key belongs to: keys of one tenant share a worker and a
