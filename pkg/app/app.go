@@ -297,11 +297,12 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	reserved := served(Routes())
 	decide := a.authorizer(c.Authorization.Mode, rights, reserved)
+	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	var d doors
 	a.proxy, err = kubeproxy.New(kubeproxy.Options{
 		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
 		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
-		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService,
+		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService, Limits: limits,
 		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
 		GroupWorkspace: func(ctx context.Context, group string) (string, error) {
 			return iam.GroupWorkspace(ctx, a.seen(), group)
@@ -314,7 +315,6 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
 	accounts.projects.Names = a.names
 	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
-	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	d = doors{
 		limits: limits,
 		proxy:  proxy, rest: a.rest, active: active, serviceAccounts: serviceAccounts, people: people,

@@ -19,6 +19,8 @@ type Limits struct {
 	// with each request.
 	GroupsPerMember int `json:"groupsPerMember"`
 	GroupsPerUser   int `json:"groupsPerUser"`
+	// PoliciesPerNamespace is how many NamespaceNetworkPolicies a project has.
+	PoliciesPerNamespace int `json:"policiesPerNamespace"`
 	// ConsentsPerUser is how many consents to clients are kept of a user. A further
 	// one replaces the oldest.
 	ConsentsPerUser int `json:"consentsPerUser"`
@@ -28,8 +30,8 @@ type Limits struct {
 func defaultLimits() Limits {
 	return Limits{
 		WorkspacesPerUser: 100, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
-		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, ConsentsPerUser: 100,
 		GroupsPerMember: 50, GroupsPerUser: 1000,
+		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100, ConsentsPerUser: 100,
 	}
 }
 
@@ -41,8 +43,9 @@ func (l *Limits) validate(wrong func(format string, args ...any)) {
 		{"workspacesPerUser", l.WorkspacesPerUser}, {"namespacesPerWorkspace", l.NamespacesPerWorkspace},
 		{"groupsPerWorkspace", l.GroupsPerWorkspace}, {"groupBindingsPerWorkspace", l.GroupBindingsPerWorkspace},
 		{"rolesPerWorkspace", l.RolesPerWorkspace}, {"roleBindingsPerWorkspace", l.RoleBindingsPerWorkspace},
-		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"consentsPerUser", l.ConsentsPerUser},
 		{"groupsPerMember", l.GroupsPerMember}, {"groupsPerUser", l.GroupsPerUser},
+		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"policiesPerNamespace", l.PoliciesPerNamespace},
+		{"consentsPerUser", l.ConsentsPerUser},
 	} {
 		if limit.value < 0 {
 			wrong("limits.%s must be 0 or more", limit.key)

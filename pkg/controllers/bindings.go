@@ -28,14 +28,14 @@ type administrators struct {
 const clusterAdmin = "cluster-admin"
 
 func (a *administrators) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("administrators").
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("administrators").
 		Watches(&iamv1alpha2.GlobalRoleBinding{}, enqueue(boundUsers)).
 		Watches(&rbacv1.ClusterRoleBinding{}, enqueue(func(object client.Object) []string {
 			if user := object.GetLabels()[iamv1alpha2.LabelUserReference]; object.GetName() == user+"-"+clusterAdmin {
 				return []string{user}
 			}
 			return nil
-		})).Complete(a)
+		})), a, byName, keyBudget)
 }
 
 // Reconcile implements reconcile.Reconciler. The request names a user.
@@ -94,13 +94,13 @@ type leftovers struct {
 const interrupted = time.Minute
 
 func (l *leftovers) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("leftovers").
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("leftovers").
 		Watches(&iamv1alpha2.GlobalRoleBinding{}, enqueue(func(object client.Object) []string {
 			if object.GetLabels()[reserved.LabelManagedBy] != reserved.ManagedByServer || object.GetLabels()[iamv1alpha2.LabelUserReference] == "" {
 				return nil
 			}
 			return []string{object.GetName()}
-		})).Complete(l)
+		})), l, byName, keyBudget)
 }
 
 // Reconcile implements reconcile.Reconciler. The request names a binding.

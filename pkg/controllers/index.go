@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -12,6 +13,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
+	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 )
 
 // Names of indexes.
@@ -20,7 +22,12 @@ const (
 	byUser = "user"
 	// byService is the index of NamespaceNetworkPolicies by the services they name.
 	byService = "service"
+	// byPurpose is the index of the NetworkPolicies made here by what they are made for.
+	byPurpose = "purpose"
 )
+
+// purposeIsolation is the purpose of policies that isolate their namespace.
+const purposeIsolation = "isolation"
 
 // index makes lists by user and by service cheap: without it each would copy all
 // objects. The policies are indexed where they are watched.
@@ -36,7 +43,7 @@ func index(ctx context.Context, indexer client.FieldIndexer, policies bool) erro
 		{&iamv1alpha2.LoginRecord{}, byUser, boundUsers},
 	}
 	if policies {
-		fields = append(fields, field{&networkv1alpha1.NamespaceNetworkPolicy{}, byService, policyServices})
+		fields = append(fields, field{&networkv1alpha1.NamespaceNetworkPolicy{}, byService, policyServices}, field{&networkingv1.NetworkPolicy{}, byPurpose, policyPurpose})
 	}
 	for _, field := range fields {
 		if err := indexer.IndexField(ctx, field.object, field.name, field.values); err != nil {
@@ -53,6 +60,14 @@ func policyServices(object client.Object) []string {
 		return nil
 	}
 	return servicesOf(policy)
+}
+
+// policyPurpose is what a NetworkPolicy was made for here.
+func policyPurpose(object client.Object) []string {
+	if policy, ok := object.(*networkingv1.NetworkPolicy); ok && isolation.Isolates(policy.Name) && owns(policy) {
+		return []string{purposeIsolation}
+	}
+	return nil
 }
 
 // boundUsers are the names of the users an object is about.

@@ -25,7 +25,9 @@ import (
 )
 
 // networkIsolation makes NetworkPolicies of the isolation of workspaces and
-// projects, and of NamespaceNetworkPolicies.
+// projects, and of NamespaceNetworkPolicies. Each has a controller of its own, whose
+// keys are single objects: the exceptions of a namespace, however many there are, hold
+// up no isolation.
 //
 // What it reads may be written only by who may isolate: the annotation of a
 // namespace, its label with the workspace and the specification of a workspace
@@ -41,41 +43,106 @@ type networkIsolation struct {
 // errNameTaken is when a NetworkPolicy of the name is not this server's.
 var errNameTaken = errors.New("a NetworkPolicy of this name exists and is not made by this server")
 
-// Reconcile implements reconcile.Reconciler. The request names a namespace.
-func (n *networkIsolation) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+// namespace returns a namespace and the isolation that applies to it, nil when there is
+// none or it is being deleted.
+func (n *networkIsolation) namespace(ctx context.Context, name string) (*corev1.Namespace, isolation.State, error) {
 	namespace := &corev1.Namespace{}
-	if err := n.client.Get(ctx, request.NamespacedName, namespace); err != nil || namespace.DeletionTimestamp != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+	if err := n.client.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil || namespace.DeletionTimestamp != nil {
+		return nil, isolation.State{}, client.IgnoreNotFound(err)
 	}
 	state, err := isolation.ForNamespace(ctx, n.client, namespace)
-	if err != nil {
-		return reconcile.Result{}, err
-	}
-	if !n.config.EnableNetworkPolicy {
+	if err == nil && !n.config.EnableNetworkPolicy {
 		state = isolation.State{Namespace: namespace.Name, Workspace: state.Workspace, Suspended: true}
 	}
-	kept := map[string]bool{}
+	return namespace, state, err
+}
+
+// namespaceIsolation keeps the NetworkPolicies that isolate namespaces.
+type namespaceIsolation struct{ *networkIsolation }
+
+// Reconcile implements reconcile.Reconciler. The request names a namespace.
+func (n *namespaceIsolation) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	namespace, state, err := n.namespace(ctx, request.Name)
+	if err != nil || namespace == nil {
+		return reconcile.Result{}, err
+	}
+	kept := ""
 	if state.Isolated() {
-		name, err := n.isolate(ctx, namespace, state)
-		if err != nil {
+		if kept, err = n.isolate(ctx, namespace, state); err != nil {
 			return again(err)
 		}
-		kept[name] = true
 	}
-	policies := &networkv1alpha1.NamespaceNetworkPolicyList{}
-	if err := n.client.List(ctx, policies, client.InNamespace(namespace.Name)); err != nil {
+	policies := &networkingv1.NetworkPolicyList{}
+	if err := n.client.List(ctx, policies, client.InNamespace(namespace.Name), client.MatchingFields{byPurpose: purposeIsolation}); err != nil {
 		return reconcile.Result{}, err
 	}
 	for i := range policies.Items {
-		policy := &policies.Items[i]
-		if policy.DeletionTimestamp == nil && !state.Suspended {
-			kept[isolation.NameOf(policy.Name)] = true
+		if policy := &policies.Items[i]; policy.Name != kept {
+			if err := n.remove(ctx, policy); err != nil {
+				return again(err)
+			}
 		}
+	}
+	return reconcile.Result{}, nil
+}
+
+// policyIsolation keeps the NetworkPolicies made of NamespaceNetworkPolicies.
+type policyIsolation struct{ *networkIsolation }
+
+// Reconcile implements reconcile.Reconciler. The request names a NamespaceNetworkPolicy,
+// which need not exist any more.
+func (n *policyIsolation) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	namespace, state, err := n.namespace(ctx, request.Namespace)
+	if err != nil || namespace == nil {
+		return reconcile.Result{}, err
+	}
+	policy := &networkv1alpha1.NamespaceNetworkPolicy{}
+	err = n.client.Get(ctx, request.NamespacedName, policy)
+	if client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, err
+	}
+	exists := err == nil && policy.DeletionTimestamp == nil
+	if exists {
 		if err := n.enforce(ctx, state, policy); err != nil {
 			return again(err)
 		}
 	}
-	return again(n.tidy(ctx, state, kept))
+	if exists && !state.Suspended {
+		return reconcile.Result{}, nil
+	}
+	made := &networkingv1.NetworkPolicy{}
+	if err := n.client.Get(ctx, client.ObjectKey{Namespace: request.Namespace, Name: isolation.NameOf(request.Name)}, made); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	return again(n.remove(ctx, made))
+}
+
+// remove deletes a NetworkPolicy that was made here.
+func (n *networkIsolation) remove(ctx context.Context, policy *networkingv1.NetworkPolicy) error {
+	if policy.DeletionTimestamp != nil || !owns(policy) {
+		return nil
+	}
+	return client.IgnoreNotFound(n.client.Delete(ctx, policy, client.Preconditions{UID: &policy.UID}))
+}
+
+// policyWarnings warns of NetworkPolicies of others that open what isolation closes.
+type policyWarnings struct{ *networkIsolation }
+
+// Reconcile implements reconcile.Reconciler. The request names a NetworkPolicy.
+func (n *policyWarnings) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	policy := &networkingv1.NetworkPolicy{}
+	if err := n.client.Get(ctx, request.NamespacedName, policy); err != nil || policy.DeletionTimestamp != nil || owns(policy) {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	namespace, state, err := n.namespace(ctx, request.Namespace)
+	if err != nil || namespace == nil {
+		return reconcile.Result{}, err
+	}
+	if state.Exceeds(&policy.Spec) {
+		n.events.Eventf(policy, nil, corev1.EventTypeWarning, "ExceedsNetworkIsolation", "Isolate",
+			"the policy accepts traffic that the network isolation of namespace %s keeps out", state.Namespace)
+	}
+	return reconcile.Result{}, nil
 }
 
 // isolate keeps the policy that isolates a namespace, and returns its name: that
@@ -117,9 +184,6 @@ func (n *networkIsolation) nodes(ctx context.Context) ([]netip.Prefix, error) {
 // enforce keeps the NetworkPolicy of a NamespaceNetworkPolicy, and says in its
 // status what became of it.
 func (n *networkIsolation) enforce(ctx context.Context, state isolation.State, policy *networkv1alpha1.NamespaceNetworkPolicy) error {
-	if policy.DeletionTimestamp != nil {
-		return nil
-	}
 	if state.Suspended {
 		return n.report(ctx, policy, metav1.ConditionFalse, "IsolationDisabled", "network isolation of the namespace is turned off")
 	}
@@ -215,33 +279,8 @@ func madeFor(policy *networkingv1.NetworkPolicy, owner metav1.OwnerReference) bo
 	})
 }
 
-// tidy removes the policies that were made here and are not kept, and warns of
-// policies of others that open what isolation closes.
-func (n *networkIsolation) tidy(ctx context.Context, state isolation.State, kept map[string]bool) error {
-	policies := &networkingv1.NetworkPolicyList{}
-	if err := n.client.List(ctx, policies, client.InNamespace(state.Namespace)); err != nil {
-		return err
-	}
-	for i := range policies.Items {
-		policy := &policies.Items[i]
-		switch {
-		case policy.DeletionTimestamp != nil:
-		case !n.owns(policy):
-			if state.Exceeds(&policy.Spec) {
-				n.events.Eventf(policy, nil, corev1.EventTypeWarning, "ExceedsNetworkIsolation", "Isolate",
-					"the policy accepts traffic that the network isolation of namespace %s keeps out", state.Namespace)
-			}
-		case !kept[policy.Name]:
-			if err := n.client.Delete(ctx, policy, client.Preconditions{UID: &policy.UID}); client.IgnoreNotFound(err) != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // owns reports whether a NetworkPolicy was made here.
-func (n *networkIsolation) owns(policy *networkingv1.NetworkPolicy) bool {
+func owns(policy *networkingv1.NetworkPolicy) bool {
 	if !isolation.IsReserved(policy.Name) {
 		return false
 	}

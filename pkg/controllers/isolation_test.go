@@ -25,10 +25,10 @@ import (
 
 // isolationEnv is a reconciler with the objects there are, and the writes it makes.
 type isolationEnv struct {
-	client client.Client
-	events *events.FakeRecorder
-	writes int
-	*networkIsolation
+	client    client.Client
+	events    *events.FakeRecorder
+	writes    int
+	isolation *networkIsolation
 }
 
 func newIsolationEnv(t *testing.T, enabled bool, objects ...client.Object) *isolationEnv {
@@ -38,7 +38,8 @@ func newIsolationEnv(t *testing.T, enabled bool, objects ...client.Object) *isol
 		t.Fatal(err)
 	}
 	e := &isolationEnv{events: events.NewFakeRecorder(100)}
-	base := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&networkv1alpha1.NamespaceNetworkPolicy{}).Build()
+	base := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&networkv1alpha1.NamespaceNetworkPolicy{}).
+		WithIndex(&networkingv1.NetworkPolicy{}, byPurpose, policyPurpose).Build()
 	e.client = interceptor.NewClient(base, interceptor.Funcs{
 		Create: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.CreateOption) error {
 			e.writes++
@@ -53,17 +54,34 @@ func newIsolationEnv(t *testing.T, enabled bool, objects ...client.Object) *isol
 			return c.SubResource(name).Patch(ctx, o, p, options...)
 		},
 	})
-	e.networkIsolation = &networkIsolation{client: e.client, events: e.events, config: config.Network{EnableNetworkPolicy: enabled, NSNPOptions: config.NSNPOptions{AllowedIngressNamespaces: []string{"gateways"}}}}
+	e.isolation = &networkIsolation{client: e.client, events: e.events, config: config.Network{EnableNetworkPolicy: enabled, NSNPOptions: config.NSNPOptions{AllowedIngressNamespaces: []string{"gateways"}}}}
 	return e
 }
 
-// reconcile reconciles twice: the second time changes nothing.
+// reconcile reconciles twice all keys there are: the second time changes nothing.
 func (e *isolationEnv) reconcile(t *testing.T) {
 	t.Helper()
 	for n := range 2 {
 		e.writes = 0
-		if _, err := e.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "n"}}); err != nil {
-			t.Fatal(err)
+		for _, step := range []struct {
+			reconciler reconcile.Reconciler
+			keys       func(context.Context, []string) []reconcile.Request
+		}{
+			{&namespaceIsolation{e.isolation}, func(_ context.Context, names []string) []reconcile.Request { return named(names...) }},
+			{&policyIsolation{e.isolation}, e.isolation.policiesIn},
+			{&policyIsolation{e.isolation}, func(ctx context.Context, _ []string) (keys []reconcile.Request) {
+				for _, policy := range e.policies(t) {
+					keys = append(keys, madeOf(ctx, &policy)...)
+				}
+				return keys
+			}},
+			{&policyWarnings{e.isolation}, e.isolation.networkPoliciesIn},
+		} {
+			for _, key := range step.keys(t.Context(), []string{"n"}) {
+				if _, err := step.reconciler.Reconcile(t.Context(), key); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 		if n == 1 && e.writes != 0 {
 			t.Errorf("%d writes the second time", e.writes)

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -24,7 +25,6 @@ import (
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
-	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
 // isolationCache keeps of nodes and services only what isolation reads.
@@ -62,58 +62,121 @@ func (c *Controllers) watchesPolicies(mapper meta.RESTMapper) (bool, error) {
 
 func (n *networkIsolation) setup(run ctrl.Manager) error {
 	n.events = run.GetEventRecorder(kube.FieldManager)
-	ofNamespace := enqueue(func(object client.Object) []string { return []string{object.GetNamespace()} })
-	ofWorkspace := handler.EnqueueRequestsFromMapFunc(n.ofWorkspace)
-	return ctrl.NewControllerManagedBy(run).Named("isolation").For(&corev1.Namespace{}).
-		Watches(&networkv1alpha1.NamespaceNetworkPolicy{}, ofNamespace).
-		Watches(&networkingv1.NetworkPolicy{}, ofNamespace).
-		Watches(&tenantv1alpha1.Workspace{}, ofWorkspace).
-		Watches(&tenantv1alpha2.WorkspaceTemplate{}, ofWorkspace).
-		Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(n.isolated), builder.WithPredicates(addressesChange())).
-		Watches(&corev1.Service{}, handler.EnqueueRequestsFromMapFunc(n.referring), builder.WithPredicates(selectorChanges())).
-		Complete(n)
+	mapped := handler.EnqueueRequestsFromMapFunc
+	// Each controller follows the changes by which other isolation applies to a namespace.
+	follow := func(b *builder.Builder, keys func(ctx context.Context, namespaces []string) []reconcile.Request) *builder.Builder {
+		ofWorkspace := mapped(func(ctx context.Context, workspace client.Object) []reconcile.Request {
+			return keys(ctx, n.namespacesOf(ctx, workspace.GetName()))
+		})
+		return b.
+			Watches(&corev1.Namespace{}, mapped(func(ctx context.Context, namespace client.Object) []reconcile.Request {
+				return keys(ctx, []string{namespace.GetName()})
+			}), builder.WithPredicates(isolationChanges())).
+			Watches(&tenantv1alpha1.Workspace{}, ofWorkspace, builder.WithPredicates(isolationChanges())).
+			Watches(&tenantv1alpha2.WorkspaceTemplate{}, ofWorkspace, builder.WithPredicates(isolationChanges()))
+	}
+	tenant := byNamespace(n.client)
+	namespaces := func(_ context.Context, names []string) []reconcile.Request { return named(names...) }
+	if err := completeFair(follow(ctrl.NewControllerManagedBy(run).Named("isolation"), namespaces).
+		Watches(&networkingv1.NetworkPolicy{}, mapped(isolatedBy)).
+		Watches(&corev1.Node{}, mapped(n.isolated), builder.WithPredicates(addressesChange())),
+		&namespaceIsolation{n}, tenant, sharedBudget); err != nil {
+		return err
+	}
+	if err := completeFair(follow(ctrl.NewControllerManagedBy(run).Named("isolationpolicies").For(&networkv1alpha1.NamespaceNetworkPolicy{}), n.policiesIn).
+		Watches(&networkingv1.NetworkPolicy{}, mapped(madeOf)).
+		Watches(&corev1.Service{}, mapped(n.referring), builder.WithPredicates(selectorChanges())),
+		&policyIsolation{n}, tenant, sharedBudget); err != nil {
+		return err
+	}
+	return completeFair(follow(ctrl.NewControllerManagedBy(run).Named("isolationwarnings").
+		For(&networkingv1.NetworkPolicy{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})), n.networkPoliciesIn),
+		&policyWarnings{n}, tenant, sharedBudget)
 }
 
-// ofWorkspace are the namespaces of a workspace.
-func (n *networkIsolation) ofWorkspace(ctx context.Context, workspace client.Object) []reconcile.Request {
+// namespacesOf are the names of the namespaces of a workspace.
+func (n *networkIsolation) namespacesOf(ctx context.Context, workspace string) []string {
 	namespaces := &corev1.NamespaceList{}
-	if err := n.client.List(ctx, namespaces, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace.GetName()}); err != nil {
+	if err := n.client.List(ctx, namespaces, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
 	names := make([]string, 0, len(namespaces.Items))
 	for i := range namespaces.Items {
 		names = append(names, namespaces.Items[i].Name)
 	}
-	return named(names...)
+	return names
+}
+
+// policiesIn are the NamespaceNetworkPolicies in namespaces, and networkPoliciesIn the
+// NetworkPolicies.
+func (n *networkIsolation) policiesIn(ctx context.Context, namespaces []string) []reconcile.Request {
+	return n.keysIn(ctx, namespaces, func() client.ObjectList { return &networkv1alpha1.NamespaceNetworkPolicyList{} })
+}
+
+func (n *networkIsolation) networkPoliciesIn(ctx context.Context, namespaces []string) []reconcile.Request {
+	return n.keysIn(ctx, namespaces, func() client.ObjectList { return &networkingv1.NetworkPolicyList{} })
+}
+
+func (n *networkIsolation) keysIn(ctx context.Context, namespaces []string, newList func() client.ObjectList) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, namespace := range namespaces {
+		list := newList()
+		if err := n.client.List(ctx, list, client.InNamespace(namespace), client.UnsafeDisableDeepCopy); err != nil {
+			continue
+		}
+		_ = meta.EachListItem(list, func(item runtime.Object) error {
+			if object, ok := item.(client.Object); ok {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(object)})
+			}
+			return nil
+		})
+	}
+	return requests
+}
+
+// isolatedBy is the namespace a NetworkPolicy isolates, or whose policy has its name.
+func isolatedBy(_ context.Context, policy client.Object) []reconcile.Request {
+	if !isolation.Isolates(policy.GetName()) {
+		return nil
+	}
+	return named(policy.GetNamespace())
+}
+
+// madeOf is the NamespaceNetworkPolicy a NetworkPolicy is made of, or whose policy has its
+// name.
+func madeOf(_ context.Context, policy client.Object) []reconcile.Request {
+	name, found := isolation.PolicyOf(policy.GetName())
+	if !found || name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: policy.GetNamespace(), Name: name}}}
 }
 
 // isolated are the namespaces with a policy that names the addresses of nodes.
 func (n *networkIsolation) isolated(ctx context.Context, _ client.Object) []reconcile.Request {
 	policies := &networkingv1.NetworkPolicyList{}
-	if err := n.client.List(ctx, policies, client.MatchingLabels{reserved.LabelManagedBy: reserved.ManagedByServer}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := n.client.List(ctx, policies, client.MatchingFields{byPurpose: purposeIsolation}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
 	var names []string
 	for i := range policies.Items {
-		if isolation.IsReserved(policies.Items[i].Name) {
-			names = append(names, policies.Items[i].Namespace)
-		}
+		names = append(names, policies.Items[i].Namespace)
 	}
 	slices.Sort(names)
 	return named(slices.Compact(names)...)
 }
 
-// referring are the namespaces with a NamespaceNetworkPolicy that names a service.
+// referring are the NamespaceNetworkPolicies that name a service.
 func (n *networkIsolation) referring(ctx context.Context, service client.Object) []reconcile.Request {
 	policies := &networkv1alpha1.NamespaceNetworkPolicyList{}
-	if err := n.client.List(ctx, policies, client.MatchingFields{byService: service.GetNamespace() + "/" + service.GetName()}); err != nil {
+	if err := n.client.List(ctx, policies, client.MatchingFields{byService: service.GetNamespace() + "/" + service.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
-	names := make([]string, 0, len(policies.Items))
+	requests := make([]reconcile.Request, 0, len(policies.Items))
 	for i := range policies.Items {
-		names = append(names, policies.Items[i].Namespace)
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
 	}
-	return named(names...)
+	return requests
 }
 
 // servicesOf are the services a policy names.
@@ -142,6 +205,28 @@ func addressesChange() predicate.Predicate {
 		after, also := e.ObjectNew.(*corev1.Node)
 		return !ok || !also || !slices.Equal(isolation.NodeAddresses([]corev1.Node{*before}), isolation.NodeAddresses([]corev1.Node{*after}))
 	}}
+}
+
+// isolationChanges lets events of namespaces, workspaces and their templates through by
+// which other isolation may apply to a namespace.
+func isolationChanges() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return !equality.Semantic.DeepEqual(isolationFields(e.ObjectOld), isolationFields(e.ObjectNew))
+	}}
+}
+
+// isolationFields are the fields isolation.ForNamespace reads of an object.
+func isolationFields(object client.Object) any {
+	switch o := object.(type) {
+	case *corev1.Namespace:
+		value, annotated := o.Annotations[networkv1alpha1.AnnotationNetworkIsolation]
+		return []any{o.Labels[iamv1alpha2.LabelWorkspace], value, annotated, o.UID}
+	case *tenantv1alpha1.Workspace:
+		return o.Spec.NetworkIsolation
+	case *tenantv1alpha2.WorkspaceTemplate:
+		return o.Spec.Template.Spec.NetworkIsolation
+	}
+	return object
 }
 
 func selectorChanges() predicate.Predicate {

@@ -30,10 +30,10 @@ type workspaces struct {
 
 func (w *workspaces) setup(run ctrl.Manager) error {
 	itself := func(object client.Object) []string { return []string{object.GetName()} }
-	return ctrl.NewControllerManagedBy(run).Named("workspaces").For(&tenantv1alpha2.WorkspaceTemplate{}).
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("workspaces").For(&tenantv1alpha2.WorkspaceTemplate{}).
 		Watches(&tenantv1alpha1.Workspace{}, enqueue(itself)).
 		Watches(&iamv1alpha2.WorkspaceRole{}, enqueue(label(iamv1alpha2.LabelWorkspace))).
-		Watches(&iamv1alpha2.RoleBase{}, handler.EnqueueRequestsFromMapFunc(w.all)).Complete(w)
+		Watches(&iamv1alpha2.RoleBase{}, handler.EnqueueRequestsFromMapFunc(w.all)), w, byName, keyBudget)
 }
 
 // all are all workspaces: what is copied into each has changed.
@@ -91,8 +91,8 @@ type projects struct {
 }
 
 func (p *projects) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("projects").For(&corev1.Namespace{}).
-		Watches(&iamv1alpha2.RoleBase{}, handler.EnqueueRequestsFromMapFunc(p.all)).Complete(p)
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("projects").For(&corev1.Namespace{}).
+		Watches(&iamv1alpha2.RoleBase{}, handler.EnqueueRequestsFromMapFunc(p.all)), p, byNamespace(p.client), sharedBudget)
 }
 
 func (p *projects) all(ctx context.Context, _ client.Object) []reconcile.Request {
@@ -139,9 +139,22 @@ type quotas struct {
 }
 
 func (q *quotas) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("quotas").For(&quotav1alpha2.ResourceQuota{}).
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("quotas").For(&quotav1alpha2.ResourceQuota{}).
 		Watches(&corev1.ResourceQuota{}, enqueue(label(tenant.LabelQuota))).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(q.ofWorkspace)).Complete(q)
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(q.ofWorkspace)), q, q.workspace, quotaBudget)
+}
+
+// quotaBudget lets few distributions of quotas start: each may write all parts of a quota.
+var quotaBudget = budget{perSecond: 5, burst: 50}
+
+// workspace returns the workspace of a quota. Quotas that do not exist any more share the
+// tenant "".
+func (q *quotas) workspace(ctx context.Context, request reconcile.Request) string {
+	quota := &quotav1alpha2.ResourceQuota{}
+	if err := q.client.Get(ctx, request.NamespacedName, quota); err != nil {
+		return ""
+	}
+	return tenant.QuotaWorkspace(quota)
 }
 
 // ofWorkspace are the quotas a namespace counts for.

@@ -25,8 +25,8 @@ type users struct {
 }
 
 func (u *users) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("users").For(&iamv1alpha2.User{}).
-		Watches(&iamv1alpha2.GroupBinding{}, enqueue(boundUsers)).Complete(u)
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("users").For(&iamv1alpha2.User{}).
+		Watches(&iamv1alpha2.GroupBinding{}, enqueue(boundUsers)), u, byName, keyBudget)
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -155,8 +155,8 @@ type records struct {
 }
 
 func (r *records) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("loginrecords").
-		Watches(&iamv1alpha2.LoginRecord{}, enqueue(boundUsers)).Complete(r)
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("loginrecords").
+		Watches(&iamv1alpha2.LoginRecord{}, enqueue(boundUsers)), r, byName, keyBudget)
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -220,7 +220,17 @@ type groups struct {
 }
 
 func (g *groups) setup(run ctrl.Manager) error {
-	return ctrl.NewControllerManagedBy(run).Named("groups").For(&iamv1alpha2.Group{}).Complete(g)
+	return completeFair(ctrl.NewControllerManagedBy(run).Named("groups").For(&iamv1alpha2.Group{}), g, g.workspace, sharedBudget)
+}
+
+// workspace returns the workspace of a group, "" for groups of the platform and those that
+// do not exist any more.
+func (g *groups) workspace(ctx context.Context, request reconcile.Request) string {
+	group := &iamv1alpha2.Group{}
+	if err := g.client.Get(ctx, request.NamespacedName, group); err != nil {
+		return ""
+	}
+	return group.Labels[iamv1alpha2.LabelWorkspace]
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -81,8 +81,18 @@ const (
 // NameOf is the name of the NetworkPolicy made of a NamespaceNetworkPolicy.
 func NameOf(policy string) string { return policyPrefix + policy }
 
+// PolicyOf returns the name of the NamespaceNetworkPolicy that a NetworkPolicy of a name is
+// made of. It reports whether the name is that of such a one.
+func PolicyOf(name string) (string, bool) { return strings.CutPrefix(name, policyPrefix) }
+
+// Isolates reports whether a name is one of those that policies which isolate a namespace
+// have.
+func Isolates(name string) bool {
+	return name == PolicyName || strings.HasPrefix(name, PolicyName+"-")
+}
+
 // IsReserved reports whether a name is one of those NetworkPolicies made here
 // have.
 func IsReserved(name string) bool {
-	return name == PolicyName || strings.HasPrefix(name, PolicyName+"-") || strings.HasPrefix(name, policyPrefix)
+	return Isolates(name) || strings.HasPrefix(name, policyPrefix)
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Rights decides what users may give and see. *authz.RBAC does.
@@ -73,7 +74,7 @@ var guarded = map[schema.GroupResource]bool{
 	{Resource: "namespaces"}:                                    true,
 	{Resource: "resourcequotas"}:                                true,
 	{Group: groupCertificates, Resource: "clustertrustbundles"}: true,
-	gateways: true, // of all projects in one namespace, with one service account
+	tenant.Gateways: true, // of all projects in one namespace, with one service account
 	// Its selector selects the namespaces it limits.
 	{Group: groupQuota, Resource: "resourcequotas"}: true,
 }
@@ -128,7 +129,7 @@ func guards(info *request.Info) bool {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	switch info.Verb {
 	case "create", "update", "patch":
-		return guarded[resource] || interceptors[resource] || networkPolicies[resource] || writesComponentFields(info, resource) ||
+		return guarded[resource] || createsLimited(info) || interceptors[resource] || networkPolicies[resource] || writesComponentFields(info, resource) ||
 			resource == certificateRequests ||
 			resource == corev1.Resource("secrets") // some are credentials, whatever the encoding of the body
 	}
@@ -136,36 +137,44 @@ func guards(info *request.Info) bool {
 }
 
 // guard returns a write whose outcome the caller may bring about, or the error to
-// answer with, and the warnings of the answer. Kubernetes computes the outcome in a dry run, since a patch may be of
-// any kind.
-func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (checked *http.Request, warnings []string, err error) {
+// answer with, and the warnings of the answer. Room that was reserved for a new object is
+// released when the write has been answered. Kubernetes computes the outcome in a dry run,
+// since a patch may be of any kind.
+func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (checked *guardedWrite, err error) {
 	before, err := p.before(r, info)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	outcome, err := p.dryRun(r, body)
 	if err != nil {
-		return nil, nil, p.reservedOr(r.Context(), who, info, err)
+		return nil, p.reservedOr(r.Context(), who, info, err)
 	}
 	if err := p.permit(r.Context(), who, info, before, outcome); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	if warnings, err = p.groupWarnings(r.Context(), outcome); err != nil {
-		return nil, nil, err
+	checked = &guardedWrite{release: func() {}}
+	if checked.warnings, err = p.groupWarnings(r.Context(), outcome); err != nil {
+		return nil, err
 	}
 	r = r.Clone(r.Context())
 	asNew := func() error { return p.permit(r.Context(), who, info, nil, outcome) } //nolint:contextcheck // the request's
 	if before != nil && !p.mayReplace(r, info, who, body, asNew) {
 		if body, err = pinned(r, body, before, outcome); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if r.Method == http.MethodPatch && boundToVersion(info) {
 			if body, err = versioned(r, body, before); err != nil {
-				return nil, nil, err
+				return nil, err
 			}
 		}
 	}
-	return withBody(r, body), warnings, nil
+	if before == nil {
+		if checked.release, err = p.reserve(r.Context(), who, info, outcome); err != nil {
+			return nil, err
+		}
+	}
+	checked.request = withBody(r, body)
+	return checked, nil
 }
 
 // pinned is the body of a write that can only have the outcome that was looked

@@ -61,6 +61,14 @@ func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, who user.In
 	return p.withoutCreation(r, info, body, denied)
 }
 
+// guardedWrite is a write that was checked.
+type guardedWrite struct {
+	request  *http.Request
+	warnings []string
+	// release gives back the room that was reserved for a new object.
+	release func()
+}
+
 // forwardGuarded forwards a write whose outcome the caller may bring about. The outcome
 // that was checked is bound to a version of the object; when another client was faster,
 // and the client named no version itself, the write is checked and tried again, as
@@ -74,7 +82,7 @@ func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *req
 			status.Write(w, r, err)
 			return
 		}
-		checked, warnings, err := p.guard(r, info, who, body)
+		checked, err := p.guard(r, info, who, body)
 		if err != nil {
 			release()
 			status.Write(w, r, err)
@@ -85,17 +93,24 @@ func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *req
 		} else {
 			w.Header()["Warning"] = slices.Clone(others)
 		}
-		for _, warning := range warnings {
+		for _, warning := range checked.warnings {
 			route.WriteWarning(w, "%s", warning)
 		}
 		answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retries && time.Now().Before(until), answered: release}
-		p.forward(answer, checked, info)
+		p.forwardChecked(answer, checked, info)
 		release()
 		if !answer.conflicted() || r.Context().Err() != nil {
 			answer.replay()
 			return
 		}
 	}
+}
+
+// forwardChecked forwards a write and gives back what it reserved, also when the client
+// has gone and the connection is aborted.
+func (p *Proxy) forwardChecked(w http.ResponseWriter, write *guardedWrite, info *request.Info) {
+	defer write.release()
+	p.forward(w, write.request, info)
 }
 
 // retriesConflicts reports whether a client leaves the version of the object to write to

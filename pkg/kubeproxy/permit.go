@@ -129,10 +129,18 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 // workspace it belongs to. authorized is the workspace the caller was authorized for,
 // "" for the whole cluster.
 func permitQuota(resource schema.GroupResource, authorized string, before, after *unstructured.Unstructured) error {
-	belongsTo, err := quotaWorkspace(after)
+	quota, err := decodeQuota(after)
 	if err != nil {
 		return err
 	}
+	present, err := decodeQuota(before)
+	if err != nil {
+		present = nil // the object is stored: all of it counts as changed
+	}
+	if err := tenant.ValidateQuotaSize(present, quota); err != nil {
+		return err
+	}
+	belongsTo := tenant.QuotaWorkspace(quota)
 	if belongsTo == "" {
 		return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "%s %q is invalid: spec.selector: must be the label %s of its workspace and nothing else", resource, after.GetName(), workspace)
 	}
@@ -158,11 +166,20 @@ func permitQuota(resource schema.GroupResource, authorized string, before, after
 // quotaWorkspace is the workspace whose namespaces a quota limits, see
 // tenant.QuotaWorkspace.
 func quotaWorkspace(object *unstructured.Unstructured) (string, error) {
-	quota := &quotav1alpha2.ResourceQuota{}
-	if err := convert(object.Object, quota); err != nil {
+	quota, err := decodeQuota(object)
+	if err != nil {
 		return "", err
 	}
 	return tenant.QuotaWorkspace(quota), nil
+}
+
+// decodeQuota returns the quota of a workspace, nil for none.
+func decodeQuota(object *unstructured.Unstructured) (*quotav1alpha2.ResourceQuota, error) {
+	if object == nil {
+		return nil, nil
+	}
+	quota := &quotav1alpha2.ResourceQuota{}
+	return quota, convert(object.Object, quota)
 }
 
 // permitRole checks the rules of a role, and those it will get from its templates.

@@ -12,8 +12,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-var gateways = schema.GroupResource{Group: "gateway.kubesphere.io", Resource: "gateways"}
-
 // countsOfServer are the object counts of quotas for the types whose objects this
 // server writes into projects: roles and bindings of members, the NetworkPolicies of
 // isolation, and the share of the workspace's quota. A quota of few of them keeps
@@ -34,14 +32,8 @@ func (p *Proxy) permitWithinProject(ctx context.Context, who user.Info, resource
 		if before == nil && p.options.Remains != nil {
 			return p.options.Remains(ctx, after.GetName())
 		}
-	case gateways:
-		setting, err := tenant.GatewaySettingBeyondProject(before, after)
-		if err != nil {
-			return err
-		}
-		if setting != "" {
-			reason = setting + " reaches beyond the project"
-		}
+	case tenant.Gateways:
+		return tenant.CheckGateway(ctx, p.rights, who, after.GetNamespace(), before, after)
 	case schema.GroupResource{Resource: "resourcequotas"}:
 		for _, count := range countsOfServer {
 			if _, limited, _ := unstructured.NestedFieldNoCopy(after.Object, "spec", "hard", count); limited && !unchanged(before, after, "spec", "hard", count) {

@@ -38,8 +38,12 @@ func TestPermitWithinProject(t *testing.T) {
 		plain      = `{"metadata":{"name":"g"},"spec":{"controller":{"config":{"hsts":"false"}}}}`
 		snippet    = `{"metadata":{"name":"g"},"spec":{"controller":{"config":{"http-snippet":"x"}}}}`
 		volume     = `{"metadata":{"name":"g"},"spec":{"deployment":{"annotations":{"sidecar.istio.io/userVolume":"[]"}}}}`
+		large      = `{"metadata":{"name":"g"},"spec":{"deployment":{"replicas":100000,"resources":{"requests":{"cpu":"64"}}}}}`
 		quotas     = "/api/v1/namespaces/p1/resourcequotas"
 	)
+	gateway := func(spec string) string {
+		return `{"metadata":{"namespace":"p1","name":"g"},"spec":` + spec + `}`
+	}
 	hard := func(count, value string) string {
 		return `{"metadata":{"name":"q"},"spec":{"hard":{"` + count + `":"` + value + `"}}}`
 	}
@@ -53,6 +57,16 @@ func TestPermitWithinProject(t *testing.T) {
 		{"a snippet by a patch", "PATCH " + gatewaysAt + "/g", plain, snippet, false},
 		{"a snippet that was there", "PATCH " + gatewaysAt + "/g", snippet, snippet, true},
 		{"an annotation of the pods", "POST " + gatewaysAt, "", volume, false},
+		{"many large replicas", "POST " + gatewaysAt, "", large, false},
+		{"many large replicas by a patch", "PATCH " + gatewaysAt + "/g", plain, large, false},
+		{"many large replicas that were there", "PUT " + gatewaysAt + "/g", large, large, true},
+		{"autoscaling", "POST " + gatewaysAt, "", gateway(`{"controller":{"autoscaling":{"enabled":true,"maxReplicas":1000}}}`), false},
+		{"autoscaling beside the controller", "POST " + gatewaysAt, "", gateway(`{"autoscaling":{"maxReplicas":1000}}`), false},
+		{"containers of one's own", "POST " + gatewaysAt, "", gateway(`{"deployment":{"extraContainers":[{}]}}`), false},
+		{"its own scope", "POST " + gatewaysAt, "", gateway(`{"controller":{"scope":{"enabled":true,"namespace":"p1"}}}`), true},
+		{"the scope of another project", "POST " + gatewaysAt, "", gateway(`{"controller":{"scope":{"enabled":true,"namespace":"p2"}}}`), false},
+		{"the scope of all projects", "POST " + gatewaysAt, "", gateway(`{"controller":{"scope":{"enabled":false,"namespace":"p1"}}}`), false},
+		{"no scope any more", "PATCH " + gatewaysAt + "/g", gateway(`{"controller":{"scope":{"enabled":true,"namespace":"p1"}}}`), plain, false},
 		{"a quota of CPU", "POST " + quotas, "", hard("requests.cpu", "1"), true},
 		{"a quota of Pods", "POST " + quotas, "", hard("count/pods", "1"), true},
 		{"a quota of NetworkPolicies", "POST " + quotas, "", hard("count/networkpolicies.networking.k8s.io", "0"), false},

@@ -67,6 +67,8 @@ type Options struct {
 	// Remains returns a conflict when objects of an earlier namespace of a name are
 	// still stored; nil where that is not checked.
 	Remains func(ctx context.Context, namespace string) error
+	// Limits bounds the objects that users create; nil without any.
+	Limits ObjectLimits
 }
 
 // Sizes of buffers: a thousand watches that wait hold a thousand of theirs.

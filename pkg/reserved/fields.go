@@ -142,6 +142,8 @@ var fields = map[schema.GroupResource][]Field{
 		{place: annotation, key: iamv1alpha2.AnnotationUninitialized, Right: Platform},
 		{place: annotation, key: iamv1alpha2.AnnotationLastPasswordChange, Right: Platform},
 	}, serverMarks...), lifetime(Platform)...),
+	// In the namespace of the gateways of all projects, which is the platform's.
+	{Group: "gateway.kubesphere.io", Resource: "gateways"}: serverMarks,
 	{Group: groupTenant, Resource: "workspaces"}: append(append([]Field{
 		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
 	}, serverMarks...), lifetime(Platform)...),

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -21,10 +22,10 @@ var unsafeGatewaySettings = []string{"snippet", "lua", "plugins", "annotation", 
 // one that ends in a slash stands for all of its domain.
 var safePodAnnotations = []string{"sidecar.istio.io/inject", "prometheus.io/", "kubesphere.io/", "servicemesh.kubesphere.io/"}
 
-// GatewaySettingBeyondProject returns the path of a setting of a gateway that
+// gatewaySettingBeyondProject returns the path of a setting of a gateway that
 // reaches beyond its project, empty when there is none. What a gateway has already
 // may stay; present is nil for a new one.
-func GatewaySettingBeyondProject(present, wanted *unstructured.Unstructured) (string, error) {
+func gatewaySettingBeyondProject(project string, present, wanted *unstructured.Unstructured) (string, error) {
 	offending := ""
 	check := func(safe func(key, value string) bool, path ...string) error {
 		before, after, err := gatewaySettings(present, wanted, path)
@@ -50,7 +51,25 @@ func GatewaySettingBeyondProject(present, wanted *unstructured.Unstructured) (st
 			return "", err
 		}
 	}
+	if offending == "" && !ownScope(project, present, wanted) {
+		offending = "spec.controller.scope"
+	}
 	return offending, nil
+}
+
+// ownScope reports whether a gateway serves the ingresses of its project alone, where it
+// says which ones it serves, or serves those it served before.
+func ownScope(project string, present, wanted *unstructured.Unstructured) bool {
+	var before any
+	if present != nil {
+		before, _, _ = unstructured.NestedFieldNoCopy(present.Object, "spec", "controller", "scope")
+	}
+	after, _, _ := unstructured.NestedFieldNoCopy(wanted.Object, "spec", "controller", "scope")
+	if equality.Semantic.DeepEqual(before, after) {
+		return true
+	}
+	scope, _ := after.(map[string]any)
+	return scope["enabled"] == true && scope["namespace"] == project
 }
 
 // safeGatewaySetting reports whether a setting of ingress-nginx is a plain value: most

@@ -4,11 +4,15 @@ import (
 	"context"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -17,8 +21,8 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// Limit is a bound on the objects of a resource that belong to one user or one
-// workspace.
+// Limit is a bound on the objects of a resource that belong to one user, one workspace or
+// one namespace.
 type Limit struct {
 	key      string // in the configuration
 	owner    string // what the objects belong to
@@ -65,6 +69,10 @@ var (
 	QuotasPerWorkspace = &Limit{
 		key: "limits.quotasPerWorkspace", owner: "workspace", resource: quotav1alpha2.Resource("resourcequotas"),
 		value: func(l *config.Limits) int { return l.QuotasPerWorkspace }, count: countQuotas,
+	}
+	PoliciesPerNamespace = &Limit{
+		key: "limits.policiesPerNamespace", owner: "namespace", resource: networkv1alpha1.Resource("namespacenetworkpolicies"),
+		value: func(l *config.Limits) int { return l.PoliciesPerNamespace }, count: countPolicies,
 	}
 )
 
@@ -161,10 +169,36 @@ func counting(resource string, ownerOf func(*objects.Item) string) func(context.
 	}
 }
 
+// countQuotas counts the quotas with the label of a workspace, and those without a label
+// whose selector names the workspace.
 func countQuotas(ctx context.Context, l *Limits, workspace string) (int, error) {
-	quotas := &quotav1alpha2.ResourceQuotaList{}
-	if err := l.Client.List(ctx, quotas, client.MatchingLabels(of(workspace))); err != nil {
+	labelled := &metav1.PartialObjectMetadataList{}
+	labelled.SetGroupVersionKind(quotav1alpha2.SchemeGroupVersion.WithKind("ResourceQuotaList"))
+	if err := l.Client.List(ctx, labelled, client.MatchingLabels(of(workspace))); err != nil {
 		return 0, err
 	}
-	return len(quotas.Items), nil
+	absent, err := labels.NewRequirement(iamv1alpha2.LabelWorkspace, selection.DoesNotExist, nil)
+	if err != nil {
+		return 0, err
+	}
+	others := &quotav1alpha2.ResourceQuotaList{}
+	if err := l.Client.List(ctx, others, client.MatchingLabelsSelector{Selector: labels.NewSelector().Add(*absent)}); err != nil {
+		return 0, err
+	}
+	count := len(labelled.Items)
+	for n := range others.Items {
+		if QuotaWorkspace(&others.Items[n]) == workspace {
+			count++
+		}
+	}
+	return count, nil
+}
+
+func countPolicies(ctx context.Context, l *Limits, namespace string) (int, error) {
+	policies := &metav1.PartialObjectMetadataList{}
+	policies.SetGroupVersionKind(networkv1alpha1.SchemeGroupVersion.WithKind("NamespaceNetworkPolicyList"))
+	if err := l.Client.List(ctx, policies, client.InNamespace(namespace)); err != nil {
+		return 0, err
+	}
+	return len(policies.Items), nil
 }

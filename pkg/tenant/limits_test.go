@@ -14,6 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
+	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
@@ -65,9 +66,13 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 	quota := func(name string) *quotav1alpha2.ResourceQuota {
 		return &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: of("w")}}
 	}
+	unlabelled := &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "q2"}, Spec: quotav1alpha2.ResourceQuotaSpec{LabelSelector: of("w")}}
+	policy := func(name string) *networkv1alpha1.NamespaceNetworkPolicy {
+		return &networkv1alpha1.NamespaceNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: "w", Name: name}}
+	}
 	return &Limits{
 		Cache: cache, Catalog: objects.NewCatalog(), Rights: administrators{}, Values: values,
-		Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(quota("q1"), quota("q2")).Build(),
+		Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(quota("q1"), unlabelled, policy("a"), policy("b")).Build(),
 	}
 }
 
@@ -76,8 +81,8 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 func TestLimits(t *testing.T) {
 	l := newTestLimits(t, config.Limits{
 		WorkspacesPerUser: 2, NamespacesPerWorkspace: 2, GroupsPerWorkspace: 2, GroupBindingsPerWorkspace: 2,
-		RolesPerWorkspace: 2, RoleBindingsPerWorkspace: 2, QuotasPerWorkspace: 2,
 		GroupsPerMember: 2, GroupsPerUser: 2,
+		RolesPerWorkspace: 2, RoleBindingsPerWorkspace: 2, QuotasPerWorkspace: 2, PoliciesPerNamespace: 2,
 	})
 	for _, test := range []struct {
 		limit             *Limit
@@ -92,6 +97,7 @@ func TestLimits(t *testing.T) {
 		{QuotasPerWorkspace, "w", "v", "limits.quotasPerWorkspace"},
 		{GroupsPerMember, Member("w", "full"), Member("v", "full"), "limits.groupsPerMember"},
 		{GroupsPerUser, "full", "room", "limits.groupsPerUser"},
+		{PoliciesPerNamespace, "w", "v", "limits.policiesPerNamespace"},
 	} {
 		who := &user.DefaultInfo{Name: "jane"}
 		if _, err := l.Reserve(t.Context(), who, test.limit, test.full, 1); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), test.names) || !strings.Contains(err.Error(), "the maximum is 2") {

@@ -2,7 +2,9 @@ package tenant
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -62,7 +64,7 @@ func (q *Quotas) Create(ctx context.Context, workspace string, wanted *quotav1al
 	if err := q.Client.Get(ctx, client.ObjectKey{Name: workspace}, &tenantv1alpha2.WorkspaceTemplate{}); err != nil {
 		return nil, err
 	}
-	if err := validateQuota(wanted); err != nil {
+	if err := validateQuota(nil, wanted); err != nil {
 		return nil, err
 	}
 	created := &quotav1alpha2.ResourceQuota{
@@ -81,7 +83,7 @@ func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1al
 	if err != nil {
 		return nil, err
 	}
-	if err := validateQuota(wanted); err != nil {
+	if err := validateQuota(updated, wanted); err != nil {
 		return nil, err
 	}
 	if wanted.ResourceVersion != "" {
@@ -175,28 +177,27 @@ func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQu
 		}
 	}
 	slices.Sort(names)
+	total := Total(quota.Spec.Quota.Hard, used)
 	for _, name := range names {
-		problems = append(problems, q.keepPart(ctx, quota, byNamespace[name], name, Share(quota.Spec.Quota.Hard, used, name)))
+		problems = append(problems, q.keepPart(ctx, quota, byNamespace[name], name, Share(quota.Spec.Quota.Hard, total, used[name])))
 	}
 	for name, part := range byNamespace {
 		if !slices.Contains(names, name) {
 			problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, part)))
 		}
 	}
-	return errors.Join(append(problems, q.writeStatus(ctx, quota, names, byNamespace, used))...)
+	return errors.Join(append(problems, q.writeStatus(ctx, quota, names, byNamespace, total))...)
 }
 
-// Share is what the others leave a namespace of a limit. What it uses already
-// does not count against itself, so that its own use and the rest is the limit.
-func Share(hard corev1.ResourceList, used map[string]corev1.ResourceList, namespace string) corev1.ResourceList {
+// Share is what the others leave a namespace of a limit, of the total that all namespaces
+// use and what the namespace itself uses. The latter does not count against itself, so
+// that its own use and the rest is the limit.
+func Share(hard, total, own corev1.ResourceList) corev1.ResourceList {
 	share := make(corev1.ResourceList, len(hard))
 	for name, limit := range hard {
 		left := limit.DeepCopy()
-		for other, list := range used {
-			if quantity, found := list[name]; found && other != namespace {
-				left.Sub(quantity)
-			}
-		}
+		left.Sub(total[name])
+		left.Add(own[name])
 		if left.Sign() < 0 {
 			left = *resource.NewQuantity(0, limit.Format)
 		}
@@ -238,12 +239,24 @@ func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuot
 // partName is the name of the part of a quota in a namespace.
 func partName(quota string) string { return "workspace-" + quota }
 
-func (q *Quotas) writeStatus(ctx context.Context, quota *quotav1alpha2.ResourceQuota, names []string, parts map[string]*corev1.ResourceQuota, used map[string]corev1.ResourceList) error {
-	next := quotav1alpha2.ResourceQuotaStatus{Total: corev1.ResourceQuotaStatus{Hard: quota.Spec.Quota.Hard, Used: Total(quota.Spec.Quota.Hard, used)}}
+// maxStatusBytes bounds the uses of single namespaces in the status of a quota: an object
+// has to stay below 1.5 MiB.
+const maxStatusBytes = 768 << 10
+
+// writeStatus writes down what all namespaces use together, and what each uses unless that
+// is too much for one object: it is in the parts as well.
+func (q *Quotas) writeStatus(ctx context.Context, quota *quotav1alpha2.ResourceQuota, names []string, parts map[string]*corev1.ResourceQuota, total corev1.ResourceList) error {
+	next := quotav1alpha2.ResourceQuotaStatus{Total: corev1.ResourceQuotaStatus{Hard: quota.Spec.Quota.Hard, Used: total}}
+	size := 0
 	for _, name := range names {
 		if part := parts[name]; part != nil {
 			next.Namespaces = append(next.Namespaces, quotav1alpha2.ResourceQuotaStatusByNamespace{Namespace: name, ResourceQuotaStatus: part.Status})
+			size += len(name) + listSize(part.Status.Hard) + listSize(part.Status.Used)
 		}
+	}
+	if size > maxStatusBytes {
+		slog.WarnContext(ctx, "Left the uses of single namespaces out of the status of a quota, which would be too large", "quota", quota.Name, "namespaces", len(next.Namespaces), "bytes", size)
+		next.Namespaces = nil
 	}
 	if equality.Semantic.DeepEqual(quota.Status, next) {
 		return nil
@@ -277,7 +290,49 @@ func of(workspace string) map[string]string {
 	return map[string]string{iamv1alpha2.LabelWorkspace: workspace}
 }
 
-func validateQuota(quota *quotav1alpha2.ResourceQuota) error {
+// listSize is about how many bytes a list has as JSON.
+func listSize(list corev1.ResourceList) int {
+	size := 0
+	for name, quantity := range list {
+		size += len(name) + len(quantity.String()) + len(`"":"",`)
+	}
+	return size
+}
+
+// Bounds of a quota, which is copied into each namespace of the workspace.
+const (
+	// maxQuotaNames is the number of names that are limited.
+	maxQuotaNames = 100
+	// maxQuotaBytes is the size of the quota as JSON.
+	maxQuotaBytes = 64 << 10
+)
+
+// ValidateQuotaSize returns an invalid error when a quota limits too many names or is too
+// large. One that is so already may become smaller; present is nil for a new one.
+func ValidateQuotaSize(present, wanted *quotav1alpha2.ResourceQuota) error {
+	names, size := 0, 0
+	if present != nil {
+		names = len(present.Spec.Quota.Hard)
+		encoded, err := json.Marshal(present.Spec.Quota)
+		if err != nil {
+			return err
+		}
+		size = len(encoded)
+	}
+	if count := len(wanted.Spec.Quota.Hard); count > max(names, maxQuotaNames) {
+		return status.Invalid("spec.quota.hard", "Too many: %d: must have at most %d items", count, maxQuotaNames)
+	}
+	encoded, err := json.Marshal(wanted.Spec.Quota)
+	if err == nil && len(encoded) > max(size, maxQuotaBytes) {
+		err = status.Invalid("spec.quota", "Too long: may not be more than %d bytes", maxQuotaBytes)
+	}
+	return err
+}
+
+func validateQuota(present, quota *quotav1alpha2.ResourceQuota) error {
+	if err := ValidateQuotaSize(present, quota); err != nil {
+		return err
+	}
 	for name, quantity := range quota.Spec.Quota.Hard {
 		if quantity.Sign() < 0 {
 			return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "spec.quota.hard.%s: must not be negative", name)

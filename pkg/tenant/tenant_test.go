@@ -11,19 +11,20 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-func cluster(t *testing.T, objects ...client.Object) client.Client {
+func cluster(t *testing.T, objects ...client.Object) client.WithWatch {
 	t.Helper()
 	scheme, err := kube.Scheme()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).Build()
+	return fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&quotav1alpha2.ResourceQuota{}).Build()
 }
 
 func amounts(pairs ...string) corev1.ResourceList {
@@ -47,7 +48,7 @@ func TestShare(t *testing.T) {
 		{"a", amounts("secrets", "5"), amounts("secrets", "5")},
 		{"a", amounts(), amounts()},
 	} {
-		got := Share(test.hard, used, test.namespace)
+		got := Share(test.hard, Total(test.hard, used), used[test.namespace])
 		if len(got) != len(test.want) {
 			t.Errorf("%s: %v, want %v", test.namespace, got, test.want)
 		}

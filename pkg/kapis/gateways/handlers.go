@@ -127,7 +127,7 @@ func (h *Handler) create(w http.ResponseWriter, r *http.Request) error {
 	if err := h.replace(gateway, sent, r.PathValue("namespace")); err != nil {
 		return err
 	}
-	if err := errors.Join(h.checkSettings(r.Context(), nil, gateway), h.ownNamespace(r.Context())); err != nil {
+	if err := errors.Join(h.checkSettings(r.Context(), r.PathValue("namespace"), nil, gateway), h.ownNamespace(r.Context())); err != nil {
 		return err
 	}
 	if err := h.Client.Create(r.Context(), gateway); err != nil {
@@ -150,7 +150,7 @@ func (h *Handler) update(w http.ResponseWriter, r *http.Request) error {
 	if err := h.replace(gateway, sent, r.PathValue("namespace")); err != nil {
 		return err
 	}
-	if err := errors.Join(h.checkSettings(r.Context(), present, gateway), h.ownNamespace(r.Context())); err != nil {
+	if err := errors.Join(h.checkSettings(r.Context(), r.PathValue("namespace"), present, gateway), h.ownNamespace(r.Context())); err != nil {
 		return err
 	}
 	if version := sent.GetResourceVersion(); version != "" {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -20,30 +19,24 @@ import (
 )
 
 // Rights decides which rights a caller holds. *authz.RBAC does.
-type Rights interface {
-	Covers(ctx context.Context, who user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error)
-}
+type Rights = authz.NameChecker
 
-// checkSettings refuses settings of a gateway that reach beyond its project,
-// unless the caller may do everything in the cluster. What a gateway has already
-// may stay.
-func (h *Handler) checkSettings(ctx context.Context, present, wanted *unstructured.Unstructured) error {
-	offending, err := tenant.GatewaySettingBeyondProject(present, wanted)
-	if err != nil {
-		return err
-	}
-	if offending == "" {
-		return nil
-	}
+// checkSettings refuses settings of the gateway of a project that reach beyond it or cost
+// what its quota does not count, and reserved labels and annotations. What a gateway has
+// already may stay.
+func (h *Handler) checkSettings(ctx context.Context, project string, present, wanted *unstructured.Unstructured) error {
 	who, found := kuberequest.UserFrom(ctx)
 	if !found {
 		who = &user.DefaultInfo{Name: user.Anonymous}
 	}
-	held, err := authz.HoldsAll(ctx, h.Rights, who, authz.Scope{Cluster: authz.ThisCluster})
-	if err != nil || held {
+	var before metav1.Object
+	if present != nil {
+		before = present
+	}
+	if err := authz.CheckFields(ctx, h.Rights, who, tenant.Gateways, before, wanted); err != nil {
 		return err
 	}
-	return status.Forbidden(kind.GroupVersion().WithResource("gateways").GroupResource(), wanted.GetName(), "%s reaches beyond the project, which takes all rights in the cluster", offending)
+	return tenant.CheckGateway(ctx, h.Rights, who, project, present, wanted)
 }
 
 // ownNamespace refuses to keep gateways in a namespace that is a project: its
