@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,10 +129,24 @@ func (s *serviceAccounts) lookup(ctx context.Context, text string, digest [sha25
 	return response, nil
 }
 
+// usernamePrefixes are the forms in base64 of the beginning of user names of service
+// accounts, one for each place in a group of three bytes. Other tokens need no decoding.
+var usernamePrefixes = func() []string {
+	const prefix = serviceaccount.ServiceAccountUsernamePrefix
+	forms := make([]string, 0, 3)
+	for skipped := range 3 {
+		encoded := base64.RawURLEncoding.EncodeToString(append(make([]byte, skipped), prefix...))
+		// Without the characters that hold bits of what is before and after it.
+		forms = append(forms, encoded[(skipped*8+5)/6:(skipped+len(prefix))*8/6])
+	}
+	return forms
+}()
+
 // claimsServiceAccount reports whether a text is a JWT whose subject is a service
 // account, and which another issuer signed. Its signature is for Kubernetes to check.
 func claimsServiceAccount(text, issuer string) bool {
-	if len(text) > maxServiceAccountToken || strings.Count(text, ".") != 2 {
+	if len(text) > maxServiceAccountToken || strings.Count(text, ".") != 2 ||
+		!slices.ContainsFunc(usernamePrefixes, func(form string) bool { return strings.Contains(text, form) }) {
 		return false
 	}
 	_, rest, _ := strings.Cut(text, ".")

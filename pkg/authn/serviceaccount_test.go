@@ -245,3 +245,20 @@ func FuzzServiceAccountClaim(f *testing.F) {
 		}
 	})
 }
+
+// TestServiceAccountAnywhere: a service account's token is known wherever its subject
+// stands in the claims.
+func TestServiceAccountAnywhere(t *testing.T) {
+	for padding := range 12 {
+		payload := `{"iss":"` + strings.Repeat("k", padding) + `","sub":"system:serviceaccount:n:a"}`
+		text := "e30." + base64.RawURLEncoding.EncodeToString([]byte(payload)) + ".c2ln"
+		if !claimsServiceAccount(text, "x") {
+			t.Errorf("not known with an issuer of %d letters", padding)
+		}
+	}
+	for _, payload := range []string{`{"iss":"k","sub":"jane"}`, `{"iss":"x","sub":"system:serviceaccount:n:a"}`, `{"iss":"k","sub":"system:serviceaccount"}`} {
+		if claimsServiceAccount("e30."+base64.RawURLEncoding.EncodeToString([]byte(payload))+".c2ln", "x") {
+			t.Errorf("%s is one of a service account", payload)
+		}
+	}
+}

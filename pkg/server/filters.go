@@ -64,6 +64,7 @@ type filters struct {
 	// readsBody reports whether a request to Kubernetes is read whole; nil for none.
 	readsBody   func(*http.Request, *request.Info) bool
 	crossOrigin crossOrigin
+	refusals    *refusalLog
 	// watches ends when the server stops, and all watches with it.
 	watches context.Context //nolint:containedctx // of the server, not of a request
 }
@@ -352,16 +353,25 @@ func (f *filters) finish(r *http.Request, c *call, answer *recorder, id string, 
 		code = http.StatusOK
 	}
 	f.metrics.observe(r.Method, c.pattern, code, took)
-	level := slog.LevelDebug
-	refused := code == http.StatusUnauthorized || code == http.StatusForbidden || c.refusal != nil
-	if (code >= http.StatusInternalServerError || refused || took > slow && !c.long) && !exempt(r.URL.Path) {
+	level, omitted := slog.LevelDebug, int64(0)
+	switch {
+	case exempt(r.URL.Path):
+	case code >= http.StatusInternalServerError, took > slow && !c.long:
 		level = slog.LevelInfo
+	case code == http.StatusUnauthorized, code == http.StatusForbidden, c.refusal != nil:
+		var logged bool
+		if logged, omitted = f.refusals.next(); logged {
+			level = slog.LevelInfo
+		}
 	}
 	if slog.Default().Enabled(r.Context(), level) {
 		attributes := []slog.Attr{slog.String("id", id), slog.String("method", r.Method), slog.String("path", r.URL.Path),
 			slog.Int("code", code), slog.Int64("bytes", answer.bytes), slog.Duration("took", took), slog.String("user", c.user), slog.String("address", r.RemoteAddr)}
 		if c.refusal != nil {
 			attributes = append(attributes, slog.Any("reason", c.refusal))
+		}
+		if omitted > 0 {
+			attributes = append(attributes, slog.Int64("omitted", omitted))
 		}
 		slog.LogAttrs(r.Context(), level, "request", attributes...)
 	}

@@ -103,7 +103,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
 		metrics: m, admission: admission,
 		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options), readsBody: options.ReadsBody,
-		crossOrigin: newCrossOrigin(options.Groups),
+		crossOrigin: newCrossOrigin(options.Groups), refusals: newRefusalLog(),
 	}
 	if err := s.listen(ctx); err != nil {
 		s.close()
