@@ -136,7 +136,7 @@ var usernamePrefixes = func() []string {
 	forms := make([]string, 0, 3)
 	for skipped := range 3 {
 		encoded := base64.RawURLEncoding.EncodeToString(append(make([]byte, skipped), prefix...))
-		// Without the characters that hold bits of what is before and after it.
+		// Without the characters that also hold bits of the bytes before and after.
 		forms = append(forms, encoded[(skipped*8+5)/6:(skipped+len(prefix))*8/6])
 	}
 	return forms

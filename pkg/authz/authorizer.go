@@ -73,7 +73,7 @@ func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
 }
 
 // distinct tells roles that further bindings give again from others, so that a role that
-// somebody gives a thousand times is gone through once. The first few are not worth it.
+// a thousand bindings give is compared once. The first few are compared again.
 type distinct struct {
 	count int
 	seen  map[roleKey]bool

@@ -15,20 +15,20 @@ func TestCheckSize(t *testing.T) {
 	with := func(field string, n int) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{field: make([]any, n)}}
 	}
-	nobody, administrator := &RBAC{Source: &directory{}}, &RBAC{All: true}
+	regular, administrator := &RBAC{Source: &directory{}}, &RBAC{All: true}
 	for _, test := range []struct {
 		name          string
 		rights        *RBAC
 		before, after *unstructured.Unstructured
 		want          bool
 	}{
-		{"rules at the maximum", nobody, nil, with("rules", MaxRules), true},
-		{"rules above it", nobody, nil, with("rules", MaxRules+1), false},
-		{"rules that become more", nobody, with("rules", MaxRules+1), with("rules", MaxRules+2), false},
-		{"rules that were more", nobody, with("rules", MaxRules+2), with("rules", MaxRules+1), true},
+		{"rules at the maximum", regular, nil, with("rules", MaxRules), true},
+		{"rules above it", regular, nil, with("rules", MaxRules+1), false},
+		{"rules that become more", regular, with("rules", MaxRules+1), with("rules", MaxRules+2), false},
+		{"rules that were more", regular, with("rules", MaxRules+2), with("rules", MaxRules+1), true},
 		{"rules of an administrator", administrator, nil, with("rules", MaxRules+1), true},
-		{"subjects at the maximum", nobody, with("subjects", 1), with("subjects", MaxSubjects), true},
-		{"subjects above it", nobody, with("subjects", 1), with("subjects", MaxSubjects+1), false},
+		{"subjects at the maximum", regular, with("subjects", 1), with("subjects", MaxSubjects), true},
+		{"subjects above it", regular, with("subjects", 1), with("subjects", MaxSubjects+1), false},
 	} {
 		err := CheckSize(t.Context(), test.rights, &user.DefaultInfo{Name: "jane"}, schema.GroupResource{Resource: "roles"}, test.before, test.after)
 		if got := err == nil; got != test.want {

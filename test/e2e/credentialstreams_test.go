@@ -110,14 +110,7 @@ func TestStreamsEndWithThePassword(t *testing.T) {
 			}
 			other := streamEnd(stream(t, "/api/v1/namespaces/"+project+"/configmaps?watch=true", bearer(admin.token)).Body)
 			end(t, name)
-			deadline := time.After(20 * time.Second)
-			for path, ended := range streams {
-				select {
-				case <-ended: //nolint:errcheck // however it ended
-				case <-deadline:
-					t.Fatalf("%s continues", path)
-				}
-			}
+			endWithin(t, 20*time.Second, streams)
 			select {
 			case err := <-other:
 				t.Errorf("the stream of another user ended: %v", err)
@@ -161,7 +154,13 @@ func TestStreamsEndWithTheServiceAccountToken(t *testing.T) {
 		streams[path] = streamEnd(response.Body)
 	}
 	remove(t, c, secret)
-	deadline := time.After(30 * time.Second)
+	endWithin(t, 30*time.Second, streams)
+}
+
+// endWithin fails unless all streams end, in any way, within a time.
+func endWithin(t *testing.T, limit time.Duration, streams map[string]<-chan error) {
+	t.Helper()
+	deadline := time.After(limit)
 	for path, ended := range streams {
 		select {
 		case <-ended: //nolint:errcheck // however it ended
