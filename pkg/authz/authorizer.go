@@ -32,6 +32,7 @@ type RBAC struct {
 
 	compiled atomic.Pointer[compiled]
 	mu       sync.Mutex
+	turn     turn
 }
 
 // Authorize implements authorizer.UnconditionalAuthorizer.

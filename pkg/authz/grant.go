@@ -161,7 +161,7 @@ func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resour
 	var missing []rbacv1.PolicyRule
 	tooMany := elements(rules) > maxElements
 	if !tooMany {
-		missing, err = notCovered(held, given)
+		missing, err = r.notCovered(ctx, held, given)
 		tooMany = apierrors.IsBadRequest(err)
 	}
 	switch {
@@ -242,7 +242,10 @@ func (r *RBAC) mayGive(ctx context.Context, who user.Info, scope Scope, verb str
 		return err
 	}
 	more := ""
-	if len(missing) > 5 {
+	switch {
+	case len(missing) >= maxMissing:
+		more = " and more"
+	case len(missing) > 5:
 		more = fmt.Sprintf(" and %d more", len(missing)-5)
 	}
 	return status.Forbidden(resource, name, "user %q is attempting to grant permissions not currently held: %s%s", who.GetName(), shown, more)

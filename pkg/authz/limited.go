@@ -9,7 +9,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/component-helpers/auth/rbac/validation"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -135,7 +134,7 @@ func missingInScopes(who user.Info, scope Scope, rules []rbacv1.PolicyRule) []rb
 		return nil
 	}
 	scoped := scopedRules(who)
-	if covered, missing := validation.Covers(scoped, rules); !covered {
+	if missing := missingElements(scoped, rules); len(missing) > 0 {
 		return missing
 	}
 	if missing := missingPowers(scoped, rules); len(missing) > 0 {

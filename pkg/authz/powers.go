@@ -7,7 +7,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
-	"k8s.io/component-helpers/auth/rbac/validation"
 )
 
 // A power is a verb, a resource or a subresource that lets its holder exceed the role
@@ -103,16 +102,20 @@ func (c *compiled) administers(who user.Info) bool {
 }
 
 // missingPowers returns the powers that rules name and held rules do not, each
-// broken down to one verb on one resource.
+// broken down to one verb on one resource; maxMissing of them at most.
 func missingPowers(held, rules []rbacv1.PolicyRule) []rbacv1.PolicyRule {
 	var missing []rbacv1.PolicyRule
 	for n := range rules {
 		if !namesPower(&rules[n]) {
 			continue
 		}
-		for _, one := range validation.BreakdownRule(rules[n]) {
-			if namesPower(&one) && !slices.ContainsFunc(held, func(rule rbacv1.PolicyRule) bool { return coversPower(&rule, &one) }) {
-				missing = append(missing, one)
+		for element := range elementsOf(&rules[n]) {
+			one := element.rule()
+			if !namesPower(&one) || slices.ContainsFunc(held, func(rule rbacv1.PolicyRule) bool { return coversPower(&rule, &one) }) {
+				continue
+			}
+			if missing = append(missing, one); len(missing) == maxMissing {
+				return missing
 			}
 		}
 	}

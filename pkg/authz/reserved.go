@@ -176,7 +176,11 @@ func (r *RBAC) findExcess(ctx context.Context, actor, subject user.Info, counts 
 		if !counts(scope) {
 			return nil, nil
 		}
+		var roles distinct
 		for _, g := range grants {
+			if !roles.isNew(g.role) {
+				continue
+			}
 			missing, err := MissingToGrant(ctx, r, actor, scope, scope.givenRules(current.rules(g)))
 			if err != nil {
 				return nil, err
