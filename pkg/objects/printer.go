@@ -27,16 +27,51 @@ type printer struct {
 // plainPath are the JSONPaths that name one field.
 var plainPath = regexp.MustCompile(`^(\.[a-zA-Z0-9_-]+|\.[a-zA-Z0-9_-]*(\\\.[a-zA-Z0-9_/-]+)+)+$`)
 
-// newPrinter returns nil for a path Kubernetes would not print either.
+// newPrinter returns nil for a path Kubernetes would not print either, and for one that
+// may cost more than a walk over the object, see isWalk.
 func newPrinter(path string) *printer {
 	if plainPath.MatchString(path) {
 		return &printer{path: strings.TrimPrefix(path, ".")}
 	}
+	text := "{" + path + "}"
+	parsed, err := jsonpath.Parse("column", text)
+	if err != nil || len(parsed.Root.Nodes) != 1 || !isWalk(parsed.Root, maxPathNodes) {
+		return nil
+	}
 	full := jsonpath.New("column").AllowMissingKeys(true)
-	if err := full.Parse("{" + path + "}"); err != nil {
+	if err := full.Parse(text); err != nil {
 		return nil
 	}
 	return &printer{full: full}
+}
+
+const (
+	// maxColumns bounds how many columns of a definition are shown: each is evaluated for
+	// each object that comes or changes.
+	maxColumns = 64
+	// maxPathNodes bounds the parts of a path.
+	maxPathNodes = 64
+)
+
+// isWalk reports whether a part of a path goes to each value of an object once at most.
+// A recursive descent or a union goes to some again, so that a few of them go to each a
+// billion times.
+func isWalk(node jsonpath.Node, nodes int) bool {
+	switch n := node.(type) {
+	case *jsonpath.ListNode:
+		if n == nil {
+			return true
+		}
+		if nodes -= len(n.Nodes); nodes < 0 {
+			return false
+		}
+		return !slices.ContainsFunc(n.Nodes, func(inner jsonpath.Node) bool { return !isWalk(inner, nodes) })
+	case *jsonpath.FilterNode:
+		return isWalk(n.Left, nodes) && isWalk(n.Right, nodes)
+	case *jsonpath.RecursiveNode, *jsonpath.UnionNode:
+		return false
+	}
+	return true
 }
 
 // value is what the column shows of an object; it does not exist when the
@@ -77,7 +112,7 @@ func (t *Type) withColumns(definitions []apiextensionsv1.CustomResourceColumnDef
 	described.Columns = slices.Clone(t.Columns)
 	described.printed = make([]printed, 0, len(definitions)+1)
 	aged := false
-	for _, definition := range definitions {
+	for _, definition := range definitions[:min(len(definitions), maxColumns)] {
 		p := newPrinter(definition.JSONPath)
 		if p == nil {
 			continue

@@ -81,8 +81,8 @@ func TestRememberedListsAreBounded(t *testing.T) {
 			t.Fatalf("query %d: %d, %v", n, page.Total, err)
 		}
 	}
-	if got := len(snapshot.remembered.results); got != memoryQueries || snapshot.remembered.recent.Len() != got {
-		t.Errorf("%d results, %d in order, want %d", got, snapshot.remembered.recent.Len(), memoryQueries)
+	if got := len(snapshot.remembered.recent.values); got != memoryQueries || snapshot.remembered.recent.order.Len() != got {
+		t.Errorf("%d results, %d in order, want %d", got, snapshot.remembered.recent.order.Len(), memoryQueries)
 	}
 }
 
@@ -121,5 +121,25 @@ func TestManyNames(t *testing.T) {
 	}
 	if took := time.Since(started); took > 20*time.Second {
 		t.Errorf("it took %s", took)
+	}
+}
+
+// TestRememberedOrders: a user with a project filled the memory with the names of its
+// objects, in each of thousands of orders that a list can have.
+func TestRememberedOrders(t *testing.T) {
+	kind := NewCatalog().Type("pods")
+	store := newStore(kind)
+	store.put(mustItem(t, kind, sample{namespace: "n", name: "web"}.json()))
+	snapshot := store.Snapshot()
+	for _, first := range []string{"name", "-name", "creationTimestamp", "-creationTimestamp"} {
+		for _, second := range []string{"status", "-status", "nodeName", "-nodeName", "podIP", "-podIP"} {
+			if _, err := snapshot.List("", parsed(t, kind, url.Values{"name": {"web"}, "sortBy": {first + "," + second}})); err != nil {
+				t.Fatal(err)
+			}
+			snapshot = store.Snapshot()
+			if got := len(snapshot.named.recent.values); got > memoryNamedOrders || snapshot.named.recent.order.Len() != got {
+				t.Fatalf("%d orders, %d in order", got, snapshot.named.recent.order.Len())
+			}
+		}
 	}
 }

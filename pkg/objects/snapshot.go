@@ -1,10 +1,8 @@
 package objects
 
 import (
-	"container/list"
 	"slices"
 	"strconv"
-	"sync"
 	"sync/atomic"
 
 	"github.com/tidwall/btree"
@@ -187,86 +185,36 @@ func filtered(items *tree, ascending bool, match func(*Item) bool) []*Item {
 	return result
 }
 
-// memoryQueries bounds how many filtered lists a snapshot remembers.
-const memoryQueries = 32
+// Bounds of what a snapshot remembers: the filtered lists, and the orders that were
+// searched for a part of a name, each with all names of its place. Users choose among
+// more orders than there is memory for.
+const (
+	memoryQueries     = 32
+	memoryNamedOrders = 8
+)
 
 // memory remembers the results of the filtered lists asked for last.
-type memory struct {
-	mu      sync.Mutex
-	results map[string]*list.Element
-	recent  list.List // of *remembered, the last used first
+type memory struct{ recent recent[string, []*Item] }
+
+func (m *memory) get(key string, compute func() []*Item) []*Item {
+	return m.recent.get(key, memoryQueries, compute)
 }
 
 // forget gives back what is remembered.
 func (s *Snapshot) forget() {
-	s.remembered.mu.Lock()
-	s.remembered.results = nil
-	s.remembered.recent.Init()
-	s.remembered.mu.Unlock()
-	s.named.mu.Lock()
-	s.named.orders = nil
-	s.named.mu.Unlock()
+	s.remembered.recent.forget()
+	s.named.recent.forget()
 }
 
-type remembered struct {
-	key   string
-	once  sync.Once
-	items []*Item
-}
-
-func (m *memory) get(key string, compute func() []*Item) []*Item {
-	m.mu.Lock()
-	element, found := m.results[key]
-	if found {
-		m.recent.MoveToFront(element)
-	} else {
-		if m.results == nil {
-			m.results = make(map[string]*list.Element)
-		}
-		element = m.recent.PushFront(&remembered{key: key})
-		m.results[key] = element
-		if m.recent.Len() > memoryQueries {
-			oldest := m.recent.Back()
-			m.recent.Remove(oldest)
-			delete(m.results, oldest.Value.(*remembered).key)
-		}
-	}
-	entry := element.Value.(*remembered)
-	m.mu.Unlock()
-	// Computed outside of the lock, by the first of those who ask for it.
-	entry.once.Do(func() { entry.items = compute() })
-	return entry.items
-}
-
-// namedOrders are the names of the orders that were searched, each put
+// namedOrders are the names of the orders that were searched last, each put
 // together by the first who searches it.
-type namedOrders struct {
-	mu     sync.Mutex
-	orders map[namedOrder]*namedEntry
-}
+type namedOrders struct{ recent recent[namedOrder, *names] }
 
 type namedOrder struct {
 	namespace, order string
 	ascending        bool
 }
 
-type namedEntry struct {
-	once  sync.Once
-	names *names
-}
-
 func (o *namedOrders) of(namespace, order string, ascending bool, items *tree) *names {
-	key := namedOrder{namespace, order, ascending}
-	o.mu.Lock()
-	entry, found := o.orders[key]
-	if !found {
-		if o.orders == nil {
-			o.orders = make(map[namedOrder]*namedEntry)
-		}
-		entry = &namedEntry{}
-		o.orders[key] = entry
-	}
-	o.mu.Unlock()
-	entry.once.Do(func() { entry.names = newNames(items, ascending) })
-	return entry.names
+	return o.recent.get(namedOrder{namespace, order, ascending}, memoryNamedOrders, func() *names { return newNames(items, ascending) })
 }

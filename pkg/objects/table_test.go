@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,32 @@ func TestPrinter(t *testing.T) {
 	}
 	if kind.column("name") >= 0 || !kind.Sorts("since") || kind.Filters("since") || !kind.Filters("n") {
 		t.Errorf("columns %v", kind.FilterNames())
+	}
+}
+
+// TestPathsThatCostTooMuch: a column of a few recursive descents took 13 s and 2 GB for an
+// object of 1 KB.
+func TestPathsThatCostTooMuch(t *testing.T) {
+	for _, test := range []struct {
+		path string
+		want bool
+	}{
+		{`.status.conditions[?(@.type=="Ready")].status`, true}, {".spec.rules[*].host", true}, {".status.addresses[0].value", true},
+		{".spec.items[0:2].name", true}, {".metadata.labels['a']", true}, {".spec.*", true},
+		{"..a", false}, {".spec..a", false}, {".spec..a..a..a", false}, {".spec[0,0,0,0][0,0]", false}, {".spec['a','a'].b", false},
+		{".spec[?(@..a==1)].b", false}, {`.spec[?(@.a[0,0]=="1")]`, false}, {".a}{.b", false}, {"range .a[*]}{.b}{end", false},
+		{".a" + strings.Repeat("[*]", 2*maxPathNodes), false},
+	} {
+		if got := newPrinter(test.path) != nil; got != test.want {
+			t.Errorf("%s: %v", test.path, got)
+		}
+	}
+	many := make([]apiextensionsv1.CustomResourceColumnDefinition, 10*maxColumns)
+	for n := range many {
+		many[n] = apiextensionsv1.CustomResourceColumnDefinition{Name: fmt.Sprint("c", n), Type: "string", JSONPath: ".spec.a"}
+	}
+	if got := len((&Type{Kind: "Thing"}).withColumns(many).printed); got > maxColumns+1 {
+		t.Errorf("%d columns", got)
 	}
 }
 
