@@ -1,6 +1,7 @@
 package kubeproxy
 
 import (
+	"context"
 	"errors"
 	"mime"
 
@@ -14,7 +15,7 @@ import (
 // unambiguousBody returns a body that every reader understands alike: JSON without a key
 // twice, to which YAML is converted. What is not JSON is left to Kubernetes, and so are
 // protobuf and CBOR, which this server forwards as they came.
-func unambiguousBody(contentType string, body []byte) ([]byte, error) {
+func unambiguousBody(ctx context.Context, contentType string, body []byte) ([]byte, error) {
 	media, _, err := mime.ParseMediaType(contentType)
 	if err != nil && contentType != "" {
 		return body, nil //nolint:nilerr // Kubernetes refuses the media type
@@ -26,7 +27,10 @@ func unambiguousBody(contentType string, body []byte) ([]byte, error) {
 			return nil, status.BadRequest("strict decoding error: %v", duplicate)
 		}
 	case runtime.ContentTypeYAML, string(types.ApplyYAMLPatchType):
-		text, err := strictjson.FromYAML(body)
+		text, err := strictjson.FromYAML(ctx, body)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
 			return nil, status.BadRequest("strict decoding error: %v", err)
 		}

@@ -33,7 +33,7 @@ func TestUnambiguousBodies(t *testing.T) {
 		{"no JSON", "application/json", `{`, `{`},
 		{"protobuf", "application/vnd.kubernetes.protobuf", "k8s\x00", "k8s\x00"},
 	} {
-		got, err := unambiguousBody(test.contentType, []byte(test.body))
+		got, err := unambiguousBody(t.Context(), test.contentType, []byte(test.body))
 		if string(got) != test.want || err != nil && status.Of(err).Code != http.StatusBadRequest {
 			t.Errorf("%s: %q, %v", test.name, got, err)
 		}

@@ -191,7 +191,7 @@ func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstruct
 	if types.PatchType(media) != types.JSONPatchType {
 		return body, nil
 	}
-	return route.BindPatch(media, body, before.GetResourceVersion())
+	return route.BindPatch(r.Context(), media, body, before.GetResourceVersion())
 }
 
 // boundToVersion reports whether every patch of an object is bound to the state that was
@@ -208,7 +208,7 @@ func versioned(r *http.Request, body []byte, before *unstructured.Unstructured) 
 	if types.PatchType(media) == types.JSONPatchType {
 		return body, nil
 	}
-	return route.BindPatch(media, body, before.GetResourceVersion())
+	return route.BindPatch(r.Context(), media, body, before.GetResourceVersion())
 }
 
 // dryRun asks Kubernetes for the outcome of a write. An error is Kubernetes'.

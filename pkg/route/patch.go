@@ -2,6 +2,7 @@ package route
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -84,8 +85,9 @@ func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 }
 
 // BindPatch returns a patch of a media type that applies to one version of an object
-// alone: otherwise it is a conflict, or for a JSON patch a failed test (422).
-func BindPatch(media string, body []byte, version string) ([]byte, error) {
+// alone: otherwise it is a conflict, or for a JSON patch a failed test (422). Other patches
+// are JSON or YAML.
+func BindPatch(ctx context.Context, media string, body []byte, version string) ([]byte, error) {
 	if PatchType(media, body) == "application/json-patch+json" {
 		var operations []json.RawMessage
 		if err := json.Unmarshal(body, &operations); err != nil {
@@ -97,9 +99,12 @@ func BindPatch(media string, body []byte, version string) ([]byte, error) {
 		}
 		return json.Marshal(append([]json.RawMessage{test}, operations...))
 	}
-	text, err := strictjson.FromYAML(body) // JSON is YAML
-	if err != nil {
-		return nil, status.BadRequest("the body is no patch: %v", err)
+	text := body
+	if !json.Valid(body) {
+		var err error
+		if text, err = strictjson.FromYAML(ctx, body); err != nil {
+			return nil, status.BadRequest("the body is no patch: %v", err)
+		}
 	}
 	patch, err := strictjson.Object(text)
 	if err != nil {

@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -58,9 +59,27 @@ func TestFromYAML(t *testing.T) {
 		"metadata: {}\n\"metadata\": {}\n": "",
 		"a: [":                             "",
 	} {
-		got, err := FromYAML([]byte(text))
+		got, err := FromYAML(t.Context(), []byte(text))
 		if (err != nil) != (want == "") || string(got) != want {
 			t.Errorf("%q: %s, %v", text, got, err)
 		}
+	}
+}
+
+// TestConversionsWaitForEachOther: each large text of YAML takes a hundred times its
+// memory while it is converted, and some clients sent them at once.
+func TestConversionsWaitForEachOther(t *testing.T) {
+	converting <- struct{}{}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := FromYAML(ctx, []byte("a: "+strings.Repeat("x", largeYAML))); !errors.Is(err, context.Canceled) {
+		t.Errorf("beside another: %v", err)
+	}
+	if _, err := FromYAML(ctx, []byte("a: x")); err != nil {
+		t.Errorf("a small one: %v", err)
+	}
+	<-converting
+	if _, err := FromYAML(t.Context(), []byte("a: "+strings.Repeat("x", largeYAML))); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }

@@ -100,7 +100,7 @@ func (d *Dynamic) patchConfined(w http.ResponseWriter, r *http.Request, t target
 		if metadata.Get(`labels.kubesphere\.io/workspace`).String() != t.workspace || version == "" {
 			return status.BadRequest("a patch below a workspace cannot move the object to another")
 		}
-		bound, err := route.BindPatch(media, body, version)
+		bound, err := route.BindPatch(r.Context(), media, body, version)
 		if err != nil {
 			return err
 		}
