@@ -2,6 +2,8 @@ package authz
 
 import (
 	"context"
+	"encoding/json"
+	"math"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -12,11 +14,14 @@ import (
 )
 
 // MaxRules and MaxSubjects are how many rules a role and how many subjects a binding may
-// have that a user without all rights writes. Every replica keeps them in memory, and
-// the requests of those who have the role are compared with each of its rules.
+// have that a user without all rights writes, MaxRulesBytes and MaxSubjectsBytes how
+// long these are in JSON. Every replica keeps them in memory, and
+// the requests of those who have the role are compared with each word of its rules.
 const (
-	MaxRules    = 1000
-	MaxSubjects = 1000
+	MaxRules         = 1000
+	MaxSubjects      = 1000
+	MaxRulesBytes    = 64 << 10
+	MaxSubjectsBytes = 256 << 10
 )
 
 // CheckSize returns a forbidden error when a write gives a role or a binding of a
@@ -24,20 +29,36 @@ const (
 // as large. before is nil for a new object.
 func CheckSize(ctx context.Context, rights Coverer, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
 	for _, list := range []struct {
-		field   string
-		maximum int
-	}{{"rules", MaxRules}, {"subjects", MaxSubjects}} {
-		wanted := length(after, list.field)
-		if wanted <= list.maximum || before != nil && wanted <= length(before, list.field) {
+		field, unit string
+		maximum     int
+		size        func(*unstructured.Unstructured, string) int
+	}{
+		{"rules", "rules", MaxRules, length}, {"subjects", "subjects", MaxSubjects, length},
+		{"rules", "bytes of rules", MaxRulesBytes, bytesOf}, {"subjects", "bytes of subjects", MaxSubjectsBytes, bytesOf},
+	} {
+		wanted := list.size(after, list.field)
+		if wanted <= list.maximum || before != nil && wanted <= list.size(before, list.field) {
 			continue
 		}
 		held, err := holds(ctx, rights, who, reserved.Cluster)
 		if err != nil || held {
 			return err
 		}
-		return status.Forbidden(resource, reserved.NameOf(after.GetName(), after.GetGenerateName()), "exceeded quota: it has %d %s, the maximum is %d", wanted, list.field, list.maximum)
+		return status.Forbidden(resource, reserved.NameOf(after.GetName(), after.GetGenerateName()), "exceeded quota: it has %d %s, the maximum is %d", wanted, list.unit, list.maximum)
 	}
 	return nil
+}
+
+// bytesOf is how long a field of an object is in JSON.
+func bytesOf(object *unstructured.Unstructured, field string) int {
+	if length(object, field) == 0 {
+		return 0
+	}
+	text, err := json.Marshal(object.Object[field])
+	if err != nil {
+		return math.MaxInt
+	}
+	return len(text)
 }
 
 // length returns how many elements a list of an object has, 0 when it has no such list.

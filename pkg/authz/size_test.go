@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -15,6 +16,9 @@ func TestCheckSize(t *testing.T) {
 	with := func(field string, n int) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{field: make([]any, n)}}
 	}
+	long := func(field string, n int) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{field: []any{map[string]any{"name": strings.Repeat("x", n)}}}}
+	}
 	regular, administrator := &RBAC{Source: &directory{}}, &RBAC{All: true}
 	for _, test := range []struct {
 		name          string
@@ -27,6 +31,12 @@ func TestCheckSize(t *testing.T) {
 		{"rules that become more", regular, with("rules", MaxRules+1), with("rules", MaxRules+2), false},
 		{"rules that were more", regular, with("rules", MaxRules+2), with("rules", MaxRules+1), true},
 		{"rules of an administrator", administrator, nil, with("rules", MaxRules+1), true},
+		{"long rules", regular, nil, long("rules", MaxRulesBytes/2), true},
+		{"rules that are too long", regular, nil, long("rules", MaxRulesBytes), false},
+		{"long rules that become longer", regular, long("rules", MaxRulesBytes), long("rules", MaxRulesBytes+1), false},
+		{"long rules that were longer", regular, long("rules", MaxRulesBytes+1), long("rules", MaxRulesBytes), true},
+		{"long rules of an administrator", administrator, nil, long("rules", MaxRulesBytes), true},
+		{"subjects that are too long", regular, nil, long("subjects", MaxSubjectsBytes), false},
 		{"subjects at the maximum", regular, with("subjects", 1), with("subjects", MaxSubjects), true},
 		{"subjects above it", regular, with("subjects", 1), with("subjects", MaxSubjects+1), false},
 	} {

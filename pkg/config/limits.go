@@ -21,6 +21,10 @@ type Limits struct {
 	GroupsPerUser   int `json:"groupsPerUser"`
 	// PoliciesPerNamespace is how many NamespaceNetworkPolicies a project has.
 	PoliciesPerNamespace int `json:"policiesPerNamespace"`
+	// RolesPerNamespace and RoleBindingsPerNamespace bound those of a project. Every replica
+	// keeps them in memory.
+	RolesPerNamespace        int `json:"rolesPerNamespace"`
+	RoleBindingsPerNamespace int `json:"roleBindingsPerNamespace"`
 	// ConsentsPerUser is how many consents to clients are kept of a user. A further
 	// one replaces the oldest.
 	ConsentsPerUser int `json:"consentsPerUser"`
@@ -31,7 +35,8 @@ func defaultLimits() Limits {
 	return Limits{
 		WorkspacesPerUser: 100, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
 		GroupsPerMember: 50, GroupsPerUser: 1000,
-		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100, ConsentsPerUser: 100,
+		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100,
+		RolesPerNamespace: 200, RoleBindingsPerNamespace: 2000, ConsentsPerUser: 100,
 	}
 }
 
@@ -45,6 +50,7 @@ func (l *Limits) validate(wrong func(format string, args ...any)) {
 		{"rolesPerWorkspace", l.RolesPerWorkspace}, {"roleBindingsPerWorkspace", l.RoleBindingsPerWorkspace},
 		{"groupsPerMember", l.GroupsPerMember}, {"groupsPerUser", l.GroupsPerUser},
 		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"policiesPerNamespace", l.PoliciesPerNamespace},
+		{"rolesPerNamespace", l.RolesPerNamespace}, {"roleBindingsPerNamespace", l.RoleBindingsPerNamespace},
 		{"consentsPerUser", l.ConsentsPerUser},
 	} {
 		if limit.value < 0 {

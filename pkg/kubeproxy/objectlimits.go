@@ -3,6 +3,7 @@ package kubeproxy
 import (
 	"context"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -24,10 +25,14 @@ var limitedObjects = map[schema.GroupResource]struct {
 	limit *tenant.Limit
 	owner func(*unstructured.Unstructured) (string, error)
 }{
-	networkv1alpha1.Resource("namespacenetworkpolicies"): {tenant.PoliciesPerNamespace, func(policy *unstructured.Unstructured) (string, error) {
-		return policy.GetNamespace(), nil
-	}},
-	quotav1alpha2.Resource("resourcequotas"): {tenant.QuotasPerWorkspace, quotaWorkspace},
+	networkv1alpha1.Resource("namespacenetworkpolicies"): {tenant.PoliciesPerNamespace, namespaceOf},
+	quotav1alpha2.Resource("resourcequotas"):             {tenant.QuotasPerWorkspace, quotaWorkspace},
+	rbacv1.Resource("roles"):                             {tenant.RolesPerNamespace, namespaceOf},
+	rbacv1.Resource("rolebindings"):                      {tenant.RoleBindingsPerNamespace, namespaceOf},
+}
+
+func namespaceOf(object *unstructured.Unstructured) (string, error) {
+	return object.GetNamespace(), nil
 }
 
 // createsLimited reports whether a write may create an object of a limited resource.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -18,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -74,6 +76,14 @@ var (
 		key: "limits.policiesPerNamespace", owner: "namespace", resource: networkv1alpha1.Resource("namespacenetworkpolicies"),
 		value: func(l *config.Limits) int { return l.PoliciesPerNamespace }, count: countPolicies,
 	}
+	RolesPerNamespace = &Limit{
+		key: "limits.rolesPerNamespace", owner: "namespace", resource: rbacv1.Resource("roles"),
+		value: func(l *config.Limits) int { return l.RolesPerNamespace }, count: inNamespace("roles"),
+	}
+	RoleBindingsPerNamespace = &Limit{
+		key: "limits.roleBindingsPerNamespace", owner: "namespace", resource: rbacv1.Resource("rolebindings"),
+		value: func(l *config.Limits) int { return l.RoleBindingsPerNamespace }, count: inNamespace("rolebindings"),
+	}
 )
 
 // Limits bounds how many objects users create. Each replica counts what it knows,
@@ -106,8 +116,8 @@ func (l *Limits) Reserve(ctx context.Context, who user.Info, limit *Limit, owner
 	if most == 0 {
 		return none, nil
 	}
-	missing, err := l.Rights.Covers(ctx, authz.TokenOwner(who), authz.Scope{}, authz.Everything())
-	if err != nil || len(missing) == 0 {
+	administers, err := authz.HoldsAll(ctx, l.Rights, authz.TokenOwner(who), authz.Scope{})
+	if err != nil || administers {
 		return none, err
 	}
 	key := pendingKey{limit, owner}
@@ -150,6 +160,18 @@ func createdBy(resource string) func(context.Context, *Limits, string) (int, err
 // inWorkspace counts the objects of a type by their workspace.
 func inWorkspace(resource string) func(context.Context, *Limits, string) (int, error) {
 	return counting(resource, func(item *objects.Item) string { return item.Labels().Get(iamv1alpha2.LabelWorkspace) })
+}
+
+// inNamespace counts the objects of a type in a namespace.
+func inNamespace(resource string) func(context.Context, *Limits, string) (int, error) {
+	return func(ctx context.Context, l *Limits, namespace string) (int, error) {
+		view, err := l.Cache.View(ctx, l.Catalog.Type(resource))
+		if err != nil {
+			return 0, err
+		}
+		page, err := view.List(namespace, &query.Query{Limit: 1})
+		return page.Total, err
+	}
 }
 
 func counting(resource string, ownerOf func(*objects.Item) string) func(context.Context, *Limits, string) (int, error) {

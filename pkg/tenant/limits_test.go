@@ -45,6 +45,9 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 		}
 		return append(all, `{"metadata":{"name":"other","uid":"other","resourceVersion":"1","labels":{"kubesphere.io/workspace":"v"}}}`)
 	}
+	inNamespace := func(namespace, name string) string {
+		return fmt.Sprintf(`{"metadata":{"namespace":%q,"name":%q,"uid":%q,"resourceVersion":"1"}}`, namespace, name, namespace+name)
+	}
 	withUser := func(name string, all []string) []string {
 		for n := range all {
 			all[n] = strings.TrimSuffix(all[n], "}") + `,"users":["other",` + fmt.Sprintf("%q", name) + `]}`
@@ -61,7 +64,9 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john")},
 		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": withUser("full", labelled("m", "n")),
 		"workspaceroles": labelled("r", "s"), "workspacerolebindings": labelled("x", "y"),
-		"users": {grouped("full", `"a","b"`), grouped("room", `"a"`)},
+		"roles":        {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
+		"rolebindings": {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
+		"users":        {grouped("full", `"a","b"`), grouped("room", `"a"`)},
 	})
 	quota := func(name string) *quotav1alpha2.ResourceQuota {
 		return &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: of("w")}}
@@ -83,6 +88,7 @@ func TestLimits(t *testing.T) {
 		WorkspacesPerUser: 2, NamespacesPerWorkspace: 2, GroupsPerWorkspace: 2, GroupBindingsPerWorkspace: 2,
 		GroupsPerMember: 2, GroupsPerUser: 2,
 		RolesPerWorkspace: 2, RoleBindingsPerWorkspace: 2, QuotasPerWorkspace: 2, PoliciesPerNamespace: 2,
+		RolesPerNamespace: 2, RoleBindingsPerNamespace: 2,
 	})
 	for _, test := range []struct {
 		limit             *Limit
@@ -98,6 +104,8 @@ func TestLimits(t *testing.T) {
 		{GroupsPerMember, Member("w", "full"), Member("v", "full"), "limits.groupsPerMember"},
 		{GroupsPerUser, "full", "room", "limits.groupsPerUser"},
 		{PoliciesPerNamespace, "w", "v", "limits.policiesPerNamespace"},
+		{RolesPerNamespace, "w", "v", "limits.rolesPerNamespace"},
+		{RoleBindingsPerNamespace, "w", "v", "limits.roleBindingsPerNamespace"},
 	} {
 		who := &user.DefaultInfo{Name: "jane"}
 		if _, err := l.Reserve(t.Context(), who, test.limit, test.full, 1); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), test.names) || !strings.Contains(err.Error(), "the maximum is 2") {

@@ -83,8 +83,12 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if workspace := m.place(r).Workspace; workspace != "" {
-		release, err := m.Limits.Reserve(r.Context(), caller(r), tenant.RoleBindingsPerWorkspace, workspace, len(added))
+	limit, owner := tenant.RoleBindingsPerWorkspace, m.place(r).Workspace
+	if namespace := m.place(r).Namespace; namespace != "" {
+		limit, owner = tenant.RoleBindingsPerNamespace, namespace
+	}
+	if owner != "" {
+		release, err := m.Limits.Reserve(r.Context(), caller(r), limit, owner, len(added))
 		if err != nil {
 			return err
 		}

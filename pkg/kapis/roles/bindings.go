@@ -124,13 +124,11 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			}
 			objects = append(objects, object)
 		}
-		if at.workspace != "" {
-			release, err := h.Limits.Reserve(r.Context(), who, tenant.RoleBindingsPerWorkspace, at.workspace, len(objects))
-			if err != nil {
-				return err
-			}
-			defer release()
+		release, err := at.reserve(r.Context(), h.Limits, who, tenant.RoleBindingsPerWorkspace, tenant.RoleBindingsPerNamespace, len(objects))
+		if err != nil {
+			return err
 		}
+		defer release()
 		created := make([]map[string]any, 0, len(wanted))
 		for _, object := range objects {
 			if err := r.Context().Err(); err != nil {

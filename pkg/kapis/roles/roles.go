@@ -86,6 +86,17 @@ func placeOf(r *http.Request) place {
 	return place{workspace: r.PathValue("workspace"), namespace: r.PathValue("namespace")}
 }
 
+// reserve makes room for further objects of the place, by its limit.
+func (at place) reserve(ctx context.Context, limits *tenant.Limits, who user.Info, ofWorkspace, ofNamespace *tenant.Limit, further int) (release func(), err error) {
+	switch {
+	case at.workspace != "":
+		return limits.Reserve(ctx, who, ofWorkspace, at.workspace, further)
+	case at.namespace != "":
+		return limits.Reserve(ctx, who, ofNamespace, at.namespace, further)
+	}
+	return func() {}, nil
+}
+
 // scope is where rules of a kind of role apply in a place.
 func (k *kind) scope(at place) authz.Scope {
 	switch k.Kind {

@@ -67,13 +67,11 @@ func (h *Handler) create(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err := h.admit(w, r, &k, object, nil); err != nil {
 			return err
 		}
-		if at := placeOf(r); at.workspace != "" {
-			release, err := h.Limits.Reserve(r.Context(), who, tenant.RolesPerWorkspace, at.workspace, 1)
-			if err != nil {
-				return err
-			}
-			defer release()
+		release, err := placeOf(r).reserve(r.Context(), h.Limits, who, tenant.RolesPerWorkspace, tenant.RolesPerNamespace, 1)
+		if err != nil {
+			return err
 		}
+		defer release()
 		if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 			return err
 		}
