@@ -64,6 +64,10 @@ func TestPersonalTokensGiveNoMore(t *testing.T) {
 		{"with all scopes", all, "PUT", users + "/lt-friend", promoted("platform-admin"), nil, 403},
 		{"a small role by the field", updates, "PUT", users + "/lt-friend", promoted("lt-pods"), nil, 403},
 		{"a user without a role is changed", updates, "PUT", users + "/lt-friend", `{"metadata":{"name":"lt-friend"},"spec":{"email":"lt-friend@example.com","description":"a"}}`, nil, 200},
+		// Who has the mailbox, or the address at an identity provider, logs in as the user.
+		{"an address", updates, "PUT", users + "/lt-friend", `{"metadata":{"name":"lt-friend"},"spec":{"email":"lt-other@example.com"}}`, nil, 403},
+		{"the own address with all scopes", all, "PUT", users + "/admin", `{"metadata":{"name":"admin"},"spec":{"email":"lt-other@example.com"}}`, nil, 403},
+		{"the own address by a patch", all, "PATCH", "/apis/iam.kubesphere.io/v1alpha2/users/admin", `{"spec":{"email":"lt-other@example.com"}}`, media(merge), 403},
 		{"the cluster to a member", members, "POST", iamAPI + "/clustermembers", `[{"username":"lt-friend","roleRef":"cluster-admin"}]`, nil, 403},
 		{"with all scopes, to a member", all, "POST", iamAPI + "/clustermembers", `[{"username":"lt-friend","roleRef":"cluster-admin"}]`, nil, 403},
 		{"the cluster to a service account", all, "POST", cluster, binding(rbac, "ClusterRole", "cluster-admin", robot), nil, 403},

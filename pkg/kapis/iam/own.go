@@ -63,6 +63,9 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 	if _, limited := caller(r).GetExtra()[authz.ExtraScopes]; limited && password != unchanged {
 		return status.Forbidden(iamv1alpha2.Resource("users"), name, "a personal access token is no way to further credentials")
 	}
+	if err := checkEmail(r, present, wanted); err != nil {
+		return err
+	}
 	manages, err := h.may(r, "update", "users")
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // findExcess finds a role of a subject whose rules an actor does not hold.
@@ -32,6 +33,15 @@ func (h *Handler) checkRank(r *http.Request, name string, find findExcess) error
 	}
 	// A personal access token sets no password, so that its scopes do not matter.
 	return h.exceeds(r, find, authz.TokenOwner(caller(r)), &user.DefaultInfo{Name: name, Groups: account.Groups}, iamv1alpha2.Resource("users"), name)
+}
+
+// checkEmail refuses to let a personal access token change an address: whoever has the
+// mailbox, or the address at an identity provider, logs in as the user.
+func checkEmail(r *http.Request, present, wanted *iamv1alpha2.User) error {
+	if !authz.IsLimited(caller(r)) || iamv1alpha2.NormalizeEmail(present.Spec.Email) == iamv1alpha2.NormalizeEmail(wanted.Spec.Email) {
+		return nil
+	}
+	return status.Forbidden(iamv1alpha2.Resource("users"), present.Name, "a personal access token is no way to further credentials, which the address leads to")
 }
 
 // checkUpdateRank is checkPlatformRank for an update of a user that leaves everything as it

@@ -201,6 +201,9 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := checkEmail(r, present, wanted); err != nil {
+		return err
+	}
 	if err := h.checkUpdateRank(r, manages, present, wanted); err != nil {
 		return err
 	}
