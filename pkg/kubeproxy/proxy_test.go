@@ -305,12 +305,14 @@ func TestWhileAllowed(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
 	})
-	var asked atomic.Int64
+	var over atomic.Bool // once the answer has begun
+	var asked, refused atomic.Int64
 	f.proxy.recheck = 20 * time.Millisecond
 	f.proxy.options.Allowed = func(*http.Request) error {
-		if asked.Add(1) < 3 {
+		if asked.Add(1); !over.Load() {
 			return nil
 		}
+		refused.Add(1)
 		return errors.New("the session has ended")
 	}
 	response, err := http.Get(f.URL + "/api/v1/pods?watch=1")
@@ -318,12 +320,19 @@ func TestWhileAllowed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = response.Body.Close() }()
+	wait.For(t, "the request to be looked at twice", func() error {
+		if asked.Load() < 2 {
+			return errors.New("it was not")
+		}
+		return nil
+	})
+	over.Store(true)
 	ended := make(chan error, 1)
 	go func() { _, err := io.Copy(io.Discard, response.Body); ended <- err }()
 	select {
 	case <-ended: //nolint:errcheck // however it ended
-		if asked.Load() != 3 {
-			t.Errorf("it was asked about %d times", asked.Load())
+		if refused.Load() != 1 {
+			t.Errorf("it was refused %d times", refused.Load())
 		}
 	case <-time.After(wait.Timeout):
 		t.Error("it goes on")
