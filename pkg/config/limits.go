@@ -36,7 +36,7 @@ func defaultLimits() Limits {
 		WorkspacesPerUser: 100, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
 		GroupsPerMember: 50, GroupsPerUser: 1000,
 		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100,
-		RolesPerNamespace: 200, RoleBindingsPerNamespace: 2000, ConsentsPerUser: 100,
+		RolesPerNamespace: 100, RoleBindingsPerNamespace: 2000, ConsentsPerUser: 100,
 	}
 }
 
