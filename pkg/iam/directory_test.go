@@ -115,6 +115,18 @@ func TestDecodedProblems(t *testing.T) {
 	if roles := all.GlobalRoles.Items; err != nil || len(roles) != 1 || roles[0].Name != "plain" {
 		t.Errorf("a role that cannot be decoded: %v, %v", roles, err)
 	}
+	// Service accounts of a project wrote roles of 1 MB past this server, until every
+	// replica was beyond its memory.
+	long := func(namespace, field string) string {
+		return fmt.Sprintf(`{"metadata":{"name":"long","namespace":%q},%q:[{"name":%q}]}`, namespace, field, strings.Repeat("x", maxDecoded))
+	}
+	d, _ = newDirectory(t, map[string][]string{
+		"roles": {long("n", "rules"), `{"metadata":{"name":"plain","namespace":"n"},"rules":[]}`}, "rolebindings": {long("n", "subjects")}, "clusterroles": {long("", "rules")},
+	})
+	all, err = d.Rights(t.Context())
+	if err != nil || len(all.Roles.Items) != 1 || len(all.RoleBindings.Items) != 0 || len(all.ClusterRoles.Items) != 1 {
+		t.Errorf("long roles and bindings: %v, %v", all, err)
+	}
 	if len(all.GlobalRoleBindings.Items) != 0 {
 		t.Errorf("a type that is not installed: %v", all.GlobalRoleBindings)
 	}

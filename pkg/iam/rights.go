@@ -2,6 +2,7 @@ package iam
 
 import (
 	"context"
+	"fmt"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -109,7 +110,22 @@ type stored struct {
 	Subjects []rbacv1.Subject    `json:"subjects"`
 }
 
+// maxDecoded is how long the JSON of a role or binding of a namespace may be to count: all
+// of them are in the memory of every replica, decoded about nine times as long. What is
+// written through this server is smaller; service accounts of projects write past it.
+const maxDecoded = 512 << 10
+
+func checkLength(item *objects.Item) error {
+	if item.Namespace() != "" && len(item.JSON()) > maxDecoded {
+		return fmt.Errorf("it has %d bytes, those of more than %d do not count", len(item.JSON()), maxDecoded)
+	}
+	return nil
+}
+
 func decodeRole(item *objects.Item) (*Role, error) {
+	if err := checkLength(item); err != nil {
+		return nil, err
+	}
 	var fields stored
 	if err := strictjson.Unmarshal([]byte(item.JSON()), &fields); err != nil {
 		return nil, err
@@ -120,6 +136,9 @@ func decodeRole(item *objects.Item) (*Role, error) {
 }
 
 func decodeBinding(item *objects.Item) (*Binding, error) {
+	if err := checkLength(item); err != nil {
+		return nil, err
+	}
 	var fields stored
 	if err := strictjson.Unmarshal([]byte(item.JSON()), &fields); err != nil {
 		return nil, err
