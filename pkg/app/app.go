@@ -331,6 +331,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	a.extensions.Allowed = func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
 	a.extensions.Revision = a.revision
 	groups := d.groups()
+	inTurn(groups)
 	document, err := openapi.Swagger(groups, Version)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -128,19 +129,15 @@ func (b *Bindings) removeSubject(ctx context.Context, kind, name string, options
 
 // of returns the bindings in a place that name a user.
 func (b *Bindings) of(ctx context.Context, place Place, user string) ([]binding, error) {
-	var all []binding
-	var err error
 	switch {
 	case place.Namespace != "":
-		all, err = b.list(ctx, &rbacv1.RoleBindingList{}, client.InNamespace(place.Namespace))
+		return b.list(ctx, &rbacv1.RoleBindingList{}, rbacv1.UserKind, user, client.InNamespace(place.Namespace))
 	case place.Workspace != "":
-		all, err = b.list(ctx, &iamv1alpha2.WorkspaceRoleBindingList{}, client.MatchingLabels{iamv1alpha2.LabelWorkspace: place.Workspace})
+		return b.list(ctx, &iamv1alpha2.WorkspaceRoleBindingList{}, rbacv1.UserKind, user, client.MatchingLabels{iamv1alpha2.LabelWorkspace: place.Workspace})
 	case place.Cluster:
-		all, err = b.list(ctx, &rbacv1.ClusterRoleBindingList{})
-	default:
-		all, err = b.list(ctx, &iamv1alpha2.GlobalRoleBindingList{})
+		return b.list(ctx, &rbacv1.ClusterRoleBindingList{}, rbacv1.UserKind, user)
 	}
-	return slices.DeleteFunc(all, func(one binding) bool { return !one.names(rbacv1.UserKind, user) }), err
+	return b.list(ctx, &iamv1alpha2.GlobalRoleBindingList{}, rbacv1.UserKind, user)
 }
 
 // add creates a binding, or adds the user to the one that has its name.
@@ -204,13 +201,43 @@ func (b *Bindings) drop(ctx context.Context, one binding, kind, name string) err
 	return client.IgnoreNotFound(b.Client.Delete(ctx, one.object, client.Preconditions{ResourceVersion: &version}))
 }
 
-// list reads the bindings of one kind. Other kinds than the four have none.
-func (b *Bindings) list(ctx context.Context, into client.ObjectList, options ...client.ListOption) ([]binding, error) {
-	if err := b.Client.List(ctx, into, options...); err != nil {
-		return nil, err
+const (
+	// bindingsAtOnce is how many bindings are read at once. Those of users have up to
+	// authz.MaxSubjects subjects.
+	bindingsAtOnce = 50
+	// cachedContinue is what a cache answers with instead of a place to go on from.
+	cachedContinue = "continue-not-supported"
+)
+
+// list reads the bindings of one kind that name a subject, part by part.
+func (b *Bindings) list(ctx context.Context, into client.ObjectList, kind, name string, options ...client.ListOption) ([]binding, error) {
+	var named []binding
+	for next := ""; ; {
+		if err := b.Client.List(ctx, into, append(slices.Clone(options), client.Limit(bindingsAtOnce), client.Continue(next))...); err != nil {
+			return nil, err
+		}
+		if next = into.GetContinue(); next == cachedContinue {
+			named, next = nil, ""
+			if err := b.Client.List(ctx, into, options...); err != nil {
+				return nil, err
+			}
+		}
+		for _, one := range bindingsIn(into) {
+			if one.names(kind, name) { // a copy, so that the others of the list can go
+				named = append(named, bindingOf(one.object.DeepCopyObject().(client.Object)))
+			}
+		}
+		if next == "" {
+			return named, nil
+		}
+		into = reflect.New(reflect.TypeOf(into).Elem()).Interface().(client.ObjectList)
 	}
+}
+
+// bindingsIn are the bindings in a list. Lists of other kinds than the four have none.
+func bindingsIn(list client.ObjectList) []binding {
 	var all []binding
-	switch l := into.(type) {
+	switch l := list.(type) {
 	case *iamv1alpha2.GlobalRoleBindingList:
 		for n := range l.Items {
 			all = append(all, bindingOf(&l.Items[n]))
@@ -228,7 +255,7 @@ func (b *Bindings) list(ctx context.Context, into client.ObjectList, options ...
 			all = append(all, bindingOf(&l.Items[n]))
 		}
 	}
-	return all, nil
+	return all
 }
 
 // binding is a binding of any of the four kinds.

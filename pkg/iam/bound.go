@@ -108,12 +108,9 @@ func (b *Bindings) ofSubject(ctx context.Context, kind, name string, options ...
 	for _, list := range []client.ObjectList{
 		&iamv1alpha2.GlobalRoleBindingList{}, &iamv1alpha2.WorkspaceRoleBindingList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
 	} {
-		all, err := b.list(ctx, list, options...)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		bound = append(bound, slices.DeleteFunc(all, func(one binding) bool { return !one.names(kind, name) })...)
+		named, err := b.list(ctx, list, kind, name, options...)
+		problems = append(problems, err)
+		bound = append(bound, named...)
 	}
 	return bound, errors.Join(problems...)
 }

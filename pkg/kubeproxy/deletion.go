@@ -43,7 +43,7 @@ func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info
 	if resource.Group == groupTenant {
 		return r, checkWorkspaceDeletion(info, resource)
 	}
-	release, err := p.inspections.acquire(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), who)
 	if err != nil {
 		return r, err
 	}

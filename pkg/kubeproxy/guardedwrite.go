@@ -43,7 +43,7 @@ func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *r
 
 // unambiguous is unambiguousBody as an inspection.
 func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte, error) {
-	release, err := p.inspections.acquire(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), who)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte
 
 // inspectCreation is withoutCreation as an inspection.
 func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, who user.Info, body []byte, denied error) ([]byte, error) {
-	release, err := p.inspections.acquire(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), who)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +77,7 @@ func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *req
 	until := time.Now().Add(retryWithin)
 	retries, others := retriesConflicts(r, info, body), slices.Clone(w.Header()["Warning"])
 	for {
-		release, err := p.inspections.acquire(r.Context(), who)
+		release, err := p.inspections.Take(r.Context(), who)
 		if err != nil {
 			status.Write(w, r, err)
 			return

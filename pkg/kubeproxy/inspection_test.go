@@ -10,47 +10,10 @@ import (
 	"testing"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 )
-
-// TestInspections: no user takes the slots of others, also by impersonation.
-func TestInspections(t *testing.T) {
-	slots := newInspections(3, 2, 20*time.Millisecond)
-	mallory, jane := &user.DefaultInfo{Name: "mallory"}, &user.DefaultInfo{Name: "jane"}
-	impersonated := &kube.Another{DefaultInfo: user.DefaultInfo{Name: "jane"}, By: mallory}
-	var held []func()
-	for _, test := range []struct {
-		name string
-		who  user.Info
-		full bool
-	}{
-		{"the first", mallory, false},
-		{"the share", impersonated, false},
-		{"one too many", mallory, true},
-		{"one too many by impersonation", impersonated, true},
-		{"another user", jane, false},
-		{"one too many in total", jane, true},
-	} {
-		release, err := slots.acquire(t.Context(), test.who)
-		if (err != nil) != test.full || err != nil && !apierrors.IsTooManyRequests(err) {
-			t.Errorf("%s: %v", test.name, err)
-		}
-		if err == nil {
-			held = append(held, release)
-		}
-	}
-	for _, release := range held {
-		release()
-		release() // a second time changes nothing
-	}
-	if len(slots.slots) != 0 || len(slots.users) != 0 {
-		t.Errorf("%d slots are held by %v", len(slots.slots), slots.users)
-	}
-}
 
 // TestReadsBody: the bodies that are read whole, so that the server bounds them.
 func TestReadsBody(t *testing.T) {
@@ -120,9 +83,7 @@ func TestGuardedWritesAtOnce(t *testing.T) {
 	if most.Load() == 0 || most.Load() > maxInspectionsPerUser {
 		t.Errorf("%d at once", most.Load())
 	}
-	f.proxy.inspections.mu.Lock()
-	defer f.proxy.inspections.mu.Unlock()
-	if len(f.proxy.inspections.users) != 0 {
+	if f.proxy.inspections.Users() != 0 {
 		t.Error("slots are held afterwards")
 	}
 }

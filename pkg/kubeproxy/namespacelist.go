@@ -44,7 +44,7 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 		return false
 	}
 	who, _ := kuberequest.UserFrom(r.Context())
-	release, err := p.mergedLists.acquire(r.Context(), who)
+	release, err := p.mergedLists.Take(r.Context(), who)
 	if err != nil {
 		fail(w, r, err)
 		return true
@@ -184,7 +184,7 @@ func (l *namespaceList) write(w http.ResponseWriter) error {
 // filterList leaves the visible entries of a list of all namespaces. Its entries are
 // read one after the other, so that those the caller does not see take no memory.
 func (p *Proxy) filterList(answer *http.Response, who user.Info, seen authz.Visible) error {
-	release, err := p.filteredLists.acquire(answer.Request.Context(), who)
+	release, err := p.filteredLists.Take(answer.Request.Context(), who)
 	if err != nil {
 		return err
 	}

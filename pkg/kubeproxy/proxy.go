@@ -19,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Proxy forwards requests to kube-apiserver.
@@ -27,11 +28,11 @@ type Proxy struct {
 	options     Options
 	recheck     time.Duration // how often a request that lasts is looked at again
 	rights      Rights
-	inspections *inspections
+	inspections *turns.Turns
 	// filteredLists bounds the lists of all namespaces that are filtered at once.
-	filteredLists *inspections
+	filteredLists *turns.Turns
 	// mergedLists bounds the lists of namespaces that are read by name at once.
-	mergedLists *inspections
+	mergedLists *turns.Turns
 	transport   http.RoundTripper // for requests that are answered at once
 	lasting     http.RoundTripper // for those that last
 	standing    *standing
@@ -84,9 +85,9 @@ func New(options Options) (*Proxy, error) {
 		return nil, err
 	}
 	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval,
-		inspections:   newInspections(maxInspections, maxInspectionsPerUser, inspectionWait),
-		filteredLists: newInspections(maxFilteredLists, maxFilteredListsPerUser, filteredListWait),
-		mergedLists:   newInspections(maxMergedLists, maxMergedListsPerUser, filteredListWait)}
+		inspections:   turns.New(maxInspections, maxInspectionsPerUser, inspectionWait, tooManyWrites),
+		filteredLists: turns.New(maxFilteredLists, maxFilteredListsPerUser, filteredListWait, tooManyLists),
+		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists)}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err

@@ -124,12 +124,12 @@ func pageOf(items []*Item, q *query.Query) []*Item {
 	return items[first:last]
 }
 
-// NewSnapshot is a list of objects in JSON, as if they were all there are of a
-// type: for what is put together from elsewhere. What is no object is left out.
-func NewSnapshot(kind *Type, all []string) *Snapshot {
+// NewSnapshot is a list of objects of a type and of further ones in JSON, as if they were
+// all there are: for what is put together from elsewhere. What is no object is left out.
+func NewSnapshot(kind *Type, items []*Item, further ...string) *Snapshot {
 	store := newStore(kind)
-	items := make([]*Item, 0, len(all))
-	for _, object := range all {
+	items = slices.Clone(items)
+	for _, object := range further {
 		if item, err := newItem(kind, object); err == nil {
 			items = append(items, item)
 		}

@@ -22,7 +22,7 @@ func TestExcept(t *testing.T) {
 			all = append(all, fmt.Sprintf(`{"metadata":{"namespace":%q,"name":"s-%d","uid":"%s-%d"},"type":"Opaque","data":{"key":"dmFsdWU="}}`, namespace, n, namespace, n))
 		}
 	}
-	snapshot := NewSnapshot(kind, all)
+	snapshot := NewSnapshot(kind, nil, all...)
 	except := NewExcept([]string{"b", "none"})
 	if except.Key() == NewOnly([]string{"b", "none"}).Key() || except.Key() != NewExcept([]string{"none", "b"}).Key() {
 		t.Error("the key does not tell a restriction from others")

@@ -94,7 +94,10 @@ type Route struct {
 	// Transfers is whether the operation moves files: such a request may last,
 	// and its handler bounds how much it reads.
 	Transfers bool
-	Handler   Handler
+	// Gathers is whether the operation reads lists of objects whole, though it changes
+	// nothing: few of them are served at once.
+	Gathers bool
+	Handler Handler
 }
 
 // Group is a set of operations below one prefix.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/http"
 )
@@ -28,6 +29,17 @@ func (r *recorder) Write(data []byte) (int, error) {
 		r.body.answer(r.Header())
 	}
 	n, err := r.ResponseWriter.Write(data)
+	r.bytes += int64(n)
+	return n, err
+}
+
+// WriteString implements io.StringWriter, so that what is kept as text is not copied.
+func (r *recorder) WriteString(text string) (int, error) {
+	if r.code == 0 {
+		r.code = http.StatusOK
+		r.body.answer(r.Header())
+	}
+	n, err := io.WriteString(r.ResponseWriter, text)
 	r.bytes += int64(n)
 	return n, err
 }

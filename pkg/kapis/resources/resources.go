@@ -33,6 +33,8 @@ type Handler struct {
 	// request.Reauthorization.
 	Revision func(context.Context) any
 	Now      func() time.Time
+
+	unread unread
 }
 
 func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {

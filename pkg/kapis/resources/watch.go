@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
@@ -193,14 +194,47 @@ func (s *stream) event(ctx context.Context, event objects.Event) error {
 	} else {
 		object = s.form.object(item)
 	}
-	s.frame(string(event.Type), object, event.Version)
-	if s.buffer.Len() < chunk {
+	return s.frame(string(event.Type), object, event.Version, object != event.Item.JSON())
+}
+
+// frame sends an event as soon as there is enough to send. A large object is sent from
+// where it is kept: of a thousand streams whose clients do not read, each would keep a
+// copy. One that was made for this stream, such as a row of a table, counts until it is sent.
+func (s *stream) frame(kind, object string, version uint64, made bool) error {
+	s.before(kind, version)
+	if s.form.events && strings.ContainsAny(object, "\r\n") { // stored as it was sent to us: a line break would end the event
+		object, made = strings.NewReplacer("\r", "", "\n", "").Replace(object), true
+	}
+	if len(object) < chunk {
+		s.buffer.WriteString(object)
+	} else {
+		if made {
+			release, err := s.handler.unread.take(s.request, len(object))
+			if err != nil {
+				return err
+			}
+			defer release()
+		}
+		if err := s.send(); err != nil {
+			return err
+		}
+		if _, err := io.WriteString(s.writer, object); err != nil {
+			return err
+		}
+	}
+	if s.form.events {
+		s.buffer.WriteString("\n\n")
+	} else {
+		s.buffer.WriteString("}\n")
+	}
+	if len(object) < chunk && s.buffer.Len() < chunk {
 		return nil
 	}
 	return s.flush()
 }
 
-func (s *stream) frame(kind, object string, version uint64) {
+// before writes what comes before the object of an event.
+func (s *stream) before(kind string, version uint64) {
 	b := &s.buffer
 	if s.form.events {
 		if version != 0 {
@@ -211,18 +245,11 @@ func (s *stream) frame(kind, object string, version uint64) {
 		b.WriteString("event: ")
 		b.WriteString(kind)
 		b.WriteString("\ndata: ")
-		if strings.ContainsAny(object, "\r\n") { // stored as it was sent to us: a line break would end the event
-			object = strings.NewReplacer("\r", "", "\n", "").Replace(object)
-		}
-		b.WriteString(object)
-		b.WriteString("\n\n")
 		return
 	}
 	b.WriteString(`{"type":"`)
 	b.WriteString(kind)
 	b.WriteString(`","object":`)
-	b.WriteString(object)
-	b.WriteString("}\n")
 }
 
 // bookmark tells a version the client may go on from, and whether it ends the
@@ -232,8 +259,8 @@ func (s *stream) bookmark(version uint64, initial bool) {
 	if initial {
 		annotations = `,"annotations":{"` + metav1.InitialEventsAnnotationKey + `":"true"}`
 	}
-	s.frame("BOOKMARK", `{"kind":"`+s.form.kind.Kind+`","apiVersion":"`+s.form.kind.GroupVersion().String()+
-		`","metadata":{"resourceVersion":"`+strconv.FormatUint(version, 10)+`","creationTimestamp":null`+annotations+`}}`, version)
+	_ = s.frame("BOOKMARK", `{"kind":"`+s.form.kind.Kind+`","apiVersion":"`+s.form.kind.GroupVersion().String()+
+		`","metadata":{"resourceVersion":"`+strconv.FormatUint(version, 10)+`","creationTimestamp":null`+annotations+`}}`, version, true)
 }
 
 // fail ends the watch with what went wrong, as an event: the answer has begun.
@@ -241,14 +268,22 @@ func (s *stream) bookmark(version uint64, initial bool) {
 func (s *stream) fail(err error) {
 	if !errors.Is(err, objects.ErrEnded) {
 		if failure, encoding := json.Marshal(status.Of(err)); encoding == nil {
-			s.frame("ERROR", string(failure), 0)
+			_ = s.frame("ERROR", string(failure), 0, true)
 		}
 	}
 	_ = s.flush()
 }
 
-// flush sends what there is to send.
+// flush sends what there is to send, and sees that it is under way.
 func (s *stream) flush() error {
+	if err := s.send(); err != nil {
+		return err
+	}
+	return s.control.Flush()
+}
+
+// send sends what is put together.
+func (s *stream) send() error {
 	// Not every writer has deadlines; those that do not belong to tests.
 	_ = s.control.SetWriteDeadline(s.handler.Now().Add(writeTimeout))
 	if s.buffer.Len() > 0 {
@@ -261,7 +296,7 @@ func (s *stream) flush() error {
 			return err
 		}
 	}
-	return s.control.Flush()
+	return nil
 }
 
 // allowed asks again whether the caller may watch: rights that are taken away

@@ -124,12 +124,11 @@ func merged(view *objects.Snapshot, catalogued *objects.Type, namespace string, 
 			all = append(all, with)
 		}
 	}
-	if page, err := view.List(namespace, &query.Query{Limit: query.Unlimited, SortBy: "name"}); err == nil {
-		for _, item := range page.Items {
-			all = append(all, item.JSON())
-		}
+	page, err := view.List(namespace, &query.Query{Limit: query.Unlimited, SortBy: "name"})
+	if err != nil {
+		page = objects.Page{}
 	}
-	return objects.NewSnapshot(catalogued, all)
+	return objects.NewSnapshot(catalogued, page.Items, all...)
 }
 
 // template is a role template of a kind by its name, as JSON; "" for none. In

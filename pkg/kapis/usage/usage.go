@@ -48,7 +48,7 @@ func (h *Handler) Group() route.Group {
 		Prefix: "/kapis/resources.kubesphere.io/v1alpha2", Tag: "Usage", Description: "What is used, and what does not work.",
 		Routes: []route.Route{
 			{Method: http.MethodGet, Path: "/quotas", ID: "getClusterQuotas", Summary: "Count what the cluster uses", Responses: quotas, Handler: h.quotas},
-			{Method: http.MethodGet, Path: "/namespaces/{namespace}/quotas", ID: "getNamespaceQuotas", Summary: "Limits and use of a namespace", Parameters: namespace, Responses: quotas, Handler: h.quotas},
+			{Method: http.MethodGet, Path: "/namespaces/{namespace}/quotas", ID: "getNamespaceQuotas", Summary: "Limits and use of a namespace", Parameters: namespace, Responses: quotas, Gathers: true, Handler: h.quotas},
 			{Method: http.MethodGet, Path: "/abnormalworkloads", ID: "getClusterAbnormalWorkloads", Summary: "Count what does not work in the cluster", Responses: abnormal, Handler: h.abnormal},
 			{Method: http.MethodGet, Path: "/namespaces/{namespace}/abnormalworkloads", ID: "getNamespaceAbnormalWorkloads", Summary: "Count what does not work in a namespace", Parameters: namespace, Responses: abnormal, Handler: h.abnormal},
 		},

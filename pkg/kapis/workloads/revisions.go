@@ -52,6 +52,7 @@ func (h *Handler) revisionRoutes() []route.Route {
 				{In: route.InPath, Name: "revision", Type: "integer", Required: true, Description: "Number of the revision, from 1."},
 			},
 			Responses: []route.Response{{Code: http.StatusOK, Description: "The revision.", Model: revision}},
+			Gathers:   true,
 			Handler:   h.revision(kind),
 		})
 	}

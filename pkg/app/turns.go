@@ -1,0 +1,52 @@
+package app
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
+)
+
+// Writes below /kapis, and reads that gather, take what tenants have stored into memory:
+// this many at once, and of one user. Others wait.
+const (
+	maxGathering        = 40
+	maxGatheringPerUser = 10
+	gatheringWait       = 20 * time.Second
+)
+
+// inTurn lets the operations of groups take turns that read lists of objects whole: those
+// that gather, and writes, which compare with what there is.
+func inTurn(groups []route.Group) {
+	all := turns.New(maxGathering, maxGatheringPerUser, gatheringWait, "the server serves as many such requests as it can at the moment")
+	for g := range groups {
+		if !strings.HasPrefix(groups[g].Prefix, "/kapis") {
+			continue
+		}
+		for n := range groups[g].Routes {
+			if r := &groups[g].Routes[n]; r.Gathers || r.Method != http.MethodGet && r.Method != http.MethodHead && !r.Transfers && !r.Upgrades {
+				r.Handler = taking(all, r.Handler)
+			}
+		}
+	}
+}
+
+// taking serves requests of users in turn. Those without credentials have few places.
+func taking(all *turns.Turns, next route.Handler) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		who, found := kuberequest.UserFrom(r.Context())
+		if !found {
+			return next(w, r)
+		}
+		release, err := all.Take(r.Context(), who)
+		if err != nil {
+			return err
+		}
+		defer release()
+		return next(w, r)
+	}
+}

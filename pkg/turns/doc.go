@@ -1,0 +1,3 @@
+// Package turns bounds how many requests do something at once that takes memory or time.
+// Each user has a share, so that others find room; who finds none waits for a while.
+package turns
