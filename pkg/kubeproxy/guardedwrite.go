@@ -75,35 +75,41 @@ type guardedWrite struct {
 // kube-apiserver does with such writes.
 func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte) {
 	until := time.Now().Add(retryWithin)
-	retries, others := retriesConflicts(r, info, body), slices.Clone(w.Header()["Warning"])
-	for {
-		release, err := p.inspections.Take(r.Context(), who)
-		if err != nil {
-			status.Write(w, r, err)
-			return
-		}
-		checked, err := p.guard(r, info, who, body)
-		if err != nil {
-			release()
-			status.Write(w, r, err)
-			return
-		}
-		if others == nil {
-			w.Header().Del("Warning")
-		} else {
-			w.Header()["Warning"] = slices.Clone(others)
-		}
-		for _, warning := range checked.warnings {
-			route.WriteWarning(w, "%s", warning)
-		}
-		answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retries && time.Now().Before(until), answered: release}
-		p.forwardChecked(answer, checked, info)
-		release()
-		if !answer.conflicted() || r.Context().Err() != nil {
-			answer.replay()
-			return
-		}
+	retries, warnings := retriesConflicts(r, info, body), slices.Clone(w.Header()["Warning"])
+	for p.tryGuarded(w, r, info, who, body, retries && time.Now().Before(until), warnings) {
 	}
+}
+
+// tryGuarded checks a write and forwards it, and reports whether it is to be tried again,
+// since another client was faster. warnings are those of the answer to come. When the client
+// has gone, forwarding panics.
+func (p *Proxy) tryGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte, retry bool, warnings []string) (again bool) {
+	release, err := p.inspections.Take(r.Context(), who)
+	if err != nil {
+		status.Write(w, r, err)
+		return false
+	}
+	defer release()
+	checked, err := p.guard(r, info, who, body)
+	if err != nil {
+		status.Write(w, r, err)
+		return false
+	}
+	w.Header().Del("Warning")
+	for _, warning := range warnings {
+		w.Header().Add("Warning", warning)
+	}
+	for _, warning := range checked.warnings {
+		route.WriteWarning(w, "%s", warning)
+	}
+	answer := &conflictRecorder{ResponseWriter: w, method: r.Method, retry: retry, answered: release}
+	p.forwardChecked(answer, checked, info)
+	if answer.conflicted() && r.Context().Err() == nil {
+		return true
+	}
+	release()
+	answer.replay()
+	return false
 }
 
 // forwardChecked forwards a write and gives back what it reserved, also when the client

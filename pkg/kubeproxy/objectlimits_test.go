@@ -2,15 +2,18 @@ package kubeproxy
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // fullOwners have no room for further objects; pending is what is being created.
@@ -76,14 +79,60 @@ func TestReserve(t *testing.T) {
 }
 
 // TestReleaseAborted: a client that goes while its write is forwarded leaves nothing
-// reserved.
+// reserved and no turn taken. Four such writes kept a user from writing roles until the
+// server was started again, and sixteen everybody.
 func TestReleaseAborted(t *testing.T) {
-	released := false
-	defer func() {
-		if recover() == nil || !released {
-			t.Errorf("released: %v", released)
+	writing := make(chan struct{})
+	f := newFront(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || strings.Contains(r.URL.RawQuery, "dryRun") {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"kind":"Role","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"name":"r","namespace":"a","resourceVersion":"1"}}`)
+			return
 		}
-	}()
-	p := &Proxy{} // without a proxy behind it, forwarding panics
-	p.forwardChecked(httptest.NewRecorder(), &guardedWrite{request: httptest.NewRequestWithContext(t.Context(), "POST", "/", nil), release: func() { released = true }}, nil)
+		_, _ = io.Copy(io.Discard, r.Body)
+		writing <- struct{}{}
+		<-r.Context().Done()
+	})
+	reserved := &countedLimits{}
+	f.proxy.options.Limits = reserved
+	for _, method := range []string{http.MethodPost, http.MethodPut} {
+		ctx, cancel := context.WithCancel(t.Context())
+		path := rolePath
+		if method == http.MethodPost {
+			path = path[:strings.LastIndex(path, "/")]
+		}
+		r, err := http.NewRequestWithContext(ctx, method, f.URL+path, strings.NewReader(`{"kind":"Role","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"name":"r"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		gone := make(chan struct{})
+		go func() {
+			if response, err := http.DefaultClient.Do(r); err == nil {
+				_ = response.Body.Close()
+			}
+			close(gone)
+		}()
+		<-writing
+		cancel()
+		<-gone
+		wait.For(t, method+" to give back what it had", func() error {
+			if users, held := f.proxy.inspections.Users(), reserved.held.Load(); users != 0 || held != 0 {
+				return fmt.Errorf("%d users have turns, %d objects are reserved", users, held)
+			}
+			return nil
+		})
+	}
+	if reserved.all.Load() == 0 {
+		t.Error("nothing was reserved")
+	}
+}
+
+// countedLimits counts what is reserved.
+type countedLimits struct{ held, all atomic.Int64 }
+
+func (c *countedLimits) Reserve(_ context.Context, _ user.Info, _ *tenant.Limit, _ string, further int) (release func(), err error) {
+	c.held.Add(int64(further))
+	c.all.Add(1)
+	return func() { c.held.Add(-int64(further)) }, nil
 }
