@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -73,14 +72,14 @@ func (a *Another) By(ctx context.Context, decide authorizer.UnconditionalAuthori
 	for _, part := range a.parts() {
 		part.User, part.Verb, part.ResourceRequest = who, "impersonate", true
 		if part.refused {
-			return nil, part.forbidden("it is this server's own")
+			return nil, Forbidden(&part.Attributes, "it is this server's own")
 		}
 		decision, reason, err := decide.Authorize(ctx, &part.Attributes)
 		switch {
 		case err != nil:
 			return nil, err
 		case decision != authorizer.DecisionAllow:
-			return nil, part.forbidden(reason)
+			return nil, Forbidden(&part.Attributes, reason)
 		}
 	}
 	wanted := a.wanted
@@ -143,25 +142,9 @@ func (a *Another) parts() []*part {
 	for key, values := range a.wanted.Extra {
 		for _, value := range values {
 			one := add(groupAuthentication, "userextras", key, value)
-			one.refused = strings.HasPrefix(key, kube.ExtraPrefix)
+			one.refused = kube.IsOwnExtra(key)
 			parts = append(parts, one)
 		}
 	}
 	return parts
-}
-
-// forbidden is the 403 of Kubernetes.
-func (p *part) forbidden(reason string) error {
-	if reason != "" {
-		reason = ": " + reason
-	}
-	what, where := p.Resource, "at the cluster scope"
-	if p.Subresource != "" {
-		what += "/" + p.Subresource
-	}
-	if p.Namespace != "" {
-		where = "in the namespace \"" + p.Namespace + "\""
-	}
-	return status.Forbidden(schema.GroupResource{Group: p.APIGroup, Resource: p.Resource}, p.Name,
-		"User %q cannot impersonate resource %q in API group %q %s%s", p.User.GetName(), what, p.APIGroup, where, reason)
 }

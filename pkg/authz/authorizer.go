@@ -153,7 +153,8 @@ func (p PublicReads) Authorize(_ context.Context, a authorizer.Attributes) (auth
 	return authorizer.DecisionNoOpinion, "", nil
 }
 
-// AnyOf permits what one of several authorizers permits; they are asked in order.
+// AnyOf asks authorizers in order. The first that permits or denies decides, and an error
+// ends it.
 type AnyOf []authorizer.UnconditionalAuthorizer
 
 // Authorize implements authorizer.UnconditionalAuthorizer.

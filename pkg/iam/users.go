@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/keymutex"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -36,10 +37,24 @@ type Users struct {
 	// Identities are the accounts of users at identity providers.
 	Identities Identities
 	Now        func() time.Time
+}
 
-	// emails makes looking an address up and taking it one step, for the
-	// requests of this process.
-	emails sync.Mutex
+// emailLocks make looking an address up and taking it one step, for the requests of this
+// process: of one address, so that users who change theirs do not wait for each other.
+// identityLock does the same for new users who are people of identity providers.
+var (
+	emailLocks   = keymutex.NewHashed(1024)
+	identityLock sync.Mutex
+)
+
+// lockEmail returns a function that gives an address free for others.
+func lockEmail(email string) (unlock func()) {
+	if email == "" {
+		return func() {}
+	}
+	key := iamv1alpha2.NormalizeEmail(email)
+	emailLocks.LockKey(key)
+	return func() { _ = emailLocks.UnlockKey(key) } // it never fails
 }
 
 // Sessions ends logins.
@@ -95,8 +110,11 @@ func (u *Users) create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	activate(created, now)
 	AddFinalizer(created, iamv1alpha2.FinalizerUser)
 
-	u.emails.Lock()
-	defer u.emails.Unlock()
+	defer lockEmail(created.Spec.Email)()
+	if len(IdentitiesOf(created)) > 0 {
+		identityLock.Lock()
+		defer identityLock.Unlock()
+	}
 	if err := u.emailFree(ctx, created.Spec.Email, created.Name); err != nil {
 		return nil, err
 	}
@@ -164,8 +182,7 @@ func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bo
 		}
 		return u.Client.Update(ctx, updated)
 	}
-	u.emails.Lock()
-	defer u.emails.Unlock()
+	defer lockEmail(wanted.Spec.Email)()
 	// What a reconciler writes meanwhile is no conflict of the client's.
 	err := retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && !stale }, change)
 	if err != nil {

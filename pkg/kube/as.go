@@ -2,7 +2,6 @@ package kube
 
 import (
 	"slices"
-	"strings"
 
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -28,6 +27,9 @@ const ExtraPrefix = "ks-apiserver.kubesphere.io/"
 // log who acts as the user.
 const ExtraImpersonator = ExtraPrefix + "impersonator"
 
+// IsOwnExtra reports whether a key is one of this server's, in any case of its letters.
+func IsOwnExtra(key string) bool { return hasPrefix(key, ExtraPrefix) }
+
 // Another is whom a request is made as, since who sent it asked for that and
 // may. Kubernetes is told of both.
 type Another struct {
@@ -39,7 +41,7 @@ type Another struct {
 func (a *Another) extra() map[string][]string {
 	extra := map[string][]string{ExtraImpersonator: {a.By.GetName()}}
 	for key, values := range a.Extra {
-		if !strings.HasPrefix(key, ExtraPrefix) {
+		if !IsOwnExtra(key) {
 			extra[key] = values
 		}
 	}

@@ -37,7 +37,7 @@ func (p *Proxy) ReadsBody(r *http.Request, info *request.Info) bool {
 		return true
 	}
 	denied, err := p.creationDenied(r, info, who)
-	return err == nil && denied != nil
+	return err != nil || denied != nil
 }
 
 // readBody reads the body of a request, which has at most maxBody bytes.

@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-
 )
 
 // TestReadsBody: the bodies that are read whole, so that the server bounds them.

@@ -53,6 +53,7 @@ func TestPermitWithinProject(t *testing.T) {
 	}{
 		{"a plain setting", "POST " + gatewaysAt, "", plain, true},
 		{"a snippet", "POST " + gatewaysAt, "", snippet, false},
+		{"paths that are not checked", "POST " + gatewaysAt, "", gateway(`{"controller":{"config":{"strict-validate-path-type":"false"}}}`), false},
 		{"a snippet by an update", "PUT " + gatewaysAt + "/g", plain, snippet, false},
 		{"a snippet by a patch", "PATCH " + gatewaysAt + "/g", plain, snippet, false},
 		{"a snippet that was there", "PATCH " + gatewaysAt + "/g", snippet, snippet, true},

@@ -63,11 +63,6 @@ func (o *Only) contains(kind *Type, item *Item) bool {
 	return found != o.except
 }
 
-// ListOnly returns a page of the objects a restriction leaves, and their total.
-func (s *Snapshot) ListOnly(only *Only, q *query.Query) (Page, error) {
-	return s.selectOnly(Selection{Query: q, Only: only})
-}
-
 // selectOnly costs as much as there are objects the restriction leaves, once in
 // the life of the snapshot.
 func (s *Snapshot) selectOnly(selection Selection) (Page, error) {

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -14,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Why a request is rejected, as the metric of rejections tells it.
@@ -43,16 +43,12 @@ type caller struct {
 
 // callerOf returns the caller of a request; who is nil where nobody is
 // authenticated by the filters. Visitors without an account are as good as
-// anonymous. The service accounts of a namespace are one: whoever may use the
-// namespace can make any number of them.
+// anonymous.
 func callerOf(r *http.Request, who user.Info) caller {
 	if authz.IsAnonymous(who) || who.GetName() == identity.PreRegistration {
 		return caller{name: identity.Network(request.ClientAddress(r))}
 	}
-	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
-		return caller{name: serviceaccount.MakeNamespaceGroupName(namespace), authenticated: true}
-	}
-	return caller{name: who.GetName(), authenticated: true}
+	return caller{name: turns.Holder(who), authenticated: true}
 }
 
 // admission decides which requests are served now. Each user has a share of all

@@ -16,7 +16,7 @@ import (
 
 // unsafeGatewaySettings are parts of the keys of ingress-nginx' ConfigMap whose values
 // are configuration as a whole, code, files, or objects of any namespace.
-var unsafeGatewaySettings = []string{"snippet", "lua", "plugins", "annotation", "modsecurity", "auth-", "-log-path", "set-headers", "add-headers", "ssl-dh-param", "opentelemetry-config", "opentracing", "jaeger", "datadog", "zipkin", "geoip", "maxmind", "load-module", "default-ssl", "upstream-config", "log-format", "debug-connections", "bind-address", "variables-hash", "proxy-real-ip-cidr"}
+var unsafeGatewaySettings = []string{"snippet", "lua", "plugins", "annotation", "modsecurity", "auth-", "-log-path", "set-headers", "add-headers", "ssl-dh-param", "opentelemetry-config", "opentracing", "jaeger", "datadog", "zipkin", "geoip", "maxmind", "load-module", "default-ssl", "upstream-config", "log-format", "debug-connections", "bind-address", "variables-hash", "proxy-real-ip-cidr", "path-type"}
 
 // safePodAnnotations are the annotations of pods that users of projects choose;
 // one that ends in a slash stands for all of its domain.

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
@@ -38,10 +39,7 @@ func New(total, share int, wait time.Duration, refusal string) *Turns {
 // status 429 when there is none in time. The returned function ends the turn and may be
 // called more than once.
 func (t *Turns) Take(ctx context.Context, who user.Info) (release func(), err error) {
-	if impersonated, ok := who.(*kube.Another); ok {
-		who = impersonated.By
-	}
-	name := who.GetName()
+	name := Holder(who)
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
 	own := t.enter(name)
@@ -61,6 +59,19 @@ func (t *Turns) Take(ctx context.Context, who user.Info) (release func(), err er
 		<-own.slots
 		t.leave(name)
 	}), nil
+}
+
+// Holder returns the name that requests of a user are counted by: that of who sends them,
+// whomever they are made as. The service accounts of a namespace are one: whoever may use
+// the namespace can make any number of them.
+func Holder(who user.Info) string {
+	if impersonated, ok := who.(*kube.Another); ok {
+		who = impersonated.By
+	}
+	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
+		return serviceaccount.MakeNamespaceGroupName(namespace)
+	}
+	return who.GetName()
 }
 
 // Users is how many users have a turn or wait for one.

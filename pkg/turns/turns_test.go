@@ -27,6 +27,7 @@ func TestTurns(t *testing.T) {
 		{"one too many by impersonation", impersonated, true},
 		{"another user", jane, false},
 		{"one too many in total", jane, true},
+		{"a service account", &user.DefaultInfo{Name: "system:serviceaccount:n:a"}, true},
 	} {
 		release, err := slots.Take(t.Context(), test.who)
 		if (err != nil) != test.full || err != nil && !apierrors.IsTooManyRequests(err) {
@@ -35,6 +36,9 @@ func TestTurns(t *testing.T) {
 		if err == nil {
 			held = append(held, release)
 		}
+	}
+	if one, other := Holder(&user.DefaultInfo{Name: "system:serviceaccount:n:a"}), Holder(&user.DefaultInfo{Name: "system:serviceaccount:n:b"}); one != other || one == Holder(&user.DefaultInfo{Name: "system:serviceaccount:m:a"}) {
+		t.Errorf("the service accounts of a namespace have shares of their own: %s, %s", one, other)
 	}
 	for _, release := range held {
 		release()

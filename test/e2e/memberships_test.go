@@ -150,3 +150,28 @@ func TestManagerOfATokensWorkspace(t *testing.T) {
 		{"another user with the scope", with, "POST", tenantPath + "/workspaces", template("mb-t3", friend.name), nil, 200},
 	})
 }
+
+// TestLookups: whoever invites others finds users, and learns nothing of their roles and of
+// the members of other places.
+func TestLookups(t *testing.T) {
+	t.Parallel()
+	prov := newPerson(t, "lookup-prov", "platform-self-provisioner")
+	workspace(t, "lookup-other")
+	t.Cleanup(func() { dropped(t, tenantPath+"/workspaces/lookup-own") })
+	prov.must(t, 200, "POST", tenantPath+"/workspaces", newWorkspace("lookup-own", "lookup-prov"))
+	wait.For(t, "the manager to invite", func() error {
+		if r := prov.call(t, "GET", users+"?name=admin", nil); r.code != 200 {
+			return fmt.Errorf("%d %s", r.code, r.body)
+		}
+		return nil
+	})
+	if r := prov.must(t, 200, "GET", users+"?name=admin", nil); strings.Contains(string(r.body), "platform-admin") || !strings.Contains(string(r.body), `"admin"`) {
+		t.Errorf("a user that is looked up: %s", r.body)
+	}
+	for query, code := range map[string]int{
+		"globalrole=platform-admin": 403, "workspace=lookup-own": 200, "workspace=lookup-other": 403, "namespace=kube-system": 403, "namespace=lookup-other-project": 403,
+	} {
+		prov.must(t, code, "GET", users+"?"+query, nil)
+		shared.as(t, "admin", adminPassword).must(t, 200, "GET", users+"?"+query, nil)
+	}
+}

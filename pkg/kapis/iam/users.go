@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tidwall/sjson"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -43,6 +44,16 @@ func (h *Handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	lists, err := h.may(r, "list", "users")
+	if err != nil {
+		return err
+	}
+	if !lists { // whoever invites others looks them up, and learns no more than who they are
+		if err := h.checkLookup(r, parameters); err != nil {
+			return err
+		}
+		roles = nil
+	}
 	if role := parameters.Get("globalrole"); role != "" {
 		members := make(map[string]string)
 		for name, has := range roles {
@@ -60,6 +71,36 @@ func (h *Handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return h.writeUsers(w, r, &q, iamv1alpha2.AnnotationGlobalRole, roles)
+}
+
+// checkLookup refuses filters by which callers without the right to list users would learn
+// of roles on the platform, and of members of places whose members they may not list.
+func (h *Handler) checkLookup(r *http.Request, parameters *request.Parameters) error {
+	if parameters.Get("globalrole") != "" {
+		return status.Forbidden(iamv1alpha2.Resource("users"), "", "the filter globalrole takes the right to list users")
+	}
+	for _, filter := range []struct {
+		key, resource string
+		scope         func(name string) authz.Scope
+	}{
+		{"workspace", "workspacemembers", func(name string) authz.Scope { return authz.Scope{Workspace: name} }},
+		{"namespace", "members", func(name string) authz.Scope { return authz.Scope{Namespace: name} }},
+	} {
+		name := parameters.Get(filter.key)
+		if name == "" {
+			continue
+		}
+		missing, err := h.Rights.Covers(r.Context(), caller(r), filter.scope(name), []rbacv1.PolicyRule{{
+			Verbs: []string{"list"}, APIGroups: []string{iamv1alpha2.GroupName}, Resources: []string{filter.resource},
+		}})
+		if err != nil {
+			return err
+		}
+		if len(missing) > 0 {
+			return status.Forbidden(iamv1alpha2.Resource("users"), "", "the filter %s takes the right to list %s there", filter.key, filter.resource)
+		}
+	}
+	return nil
 }
 
 // inGroup restricts a query to the users who are, or are not, in a group.

@@ -5,10 +5,9 @@ import (
 	"net/http"
 	"sync"
 
-	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Bounds of the objects that were made for watches and are not sent yet, in bytes: of all
@@ -33,7 +32,7 @@ type unread struct {
 func (u *unread) take(r *http.Request, size int) (release func(), err error) {
 	name := ""
 	if who, found := kuberequest.UserFrom(r.Context()); found {
-		name = responsible(who).GetName()
+		name = turns.Holder(who)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -53,12 +52,4 @@ func (u *unread) take(r *http.Request, size int) (release func(), err error) {
 			delete(u.users, name)
 		}
 	}, nil
-}
-
-// responsible is who sends a request, whomever it is made as.
-func responsible(who user.Info) user.Info {
-	if another, ok := who.(*kube.Another); ok {
-		return another.By
-	}
-	return who
 }
