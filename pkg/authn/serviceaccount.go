@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -131,22 +130,40 @@ func (s *serviceAccounts) lookup(ctx context.Context, text string, digest [sha25
 
 // usernamePrefixes are the forms in base64 of the beginning of user names of service
 // accounts, one for each place in a group of three bytes. Other tokens need no decoding.
-var usernamePrefixes = func() []string {
-	const prefix = serviceaccount.ServiceAccountUsernamePrefix
+var usernamePrefixes = base64Forms(serviceaccount.ServiceAccountUsernamePrefix)
+
+// accessTokenTypes are the forms in base64 of the type in the header of our access tokens
+// (RFC 9068), which no token of a service account has. The rest of them is not looked at.
+var accessTokenTypes = base64Forms(`"typ":"at+jwt"`)
+
+// base64Forms are the forms of a part of a text in base64.
+func base64Forms(part string) []string {
 	forms := make([]string, 0, 3)
 	for skipped := range 3 {
-		encoded := base64.RawURLEncoding.EncodeToString(append(make([]byte, skipped), prefix...))
+		encoded := base64.RawURLEncoding.EncodeToString(append(make([]byte, skipped), part...))
 		// Without the characters that also hold bits of the bytes before and after.
-		forms = append(forms, encoded[(skipped*8+5)/6:(skipped+len(prefix))*8/6])
+		forms = append(forms, encoded[(skipped*8+5)/6:(skipped+len(part))*8/6])
 	}
 	return forms
-}()
+}
+
+func containsOne(text string, parts []string) bool {
+	for _, part := range parts {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}
 
 // claimsServiceAccount reports whether a text is a JWT whose subject is a service
 // account, and which another issuer signed. Its signature is for Kubernetes to check.
 func claimsServiceAccount(text, issuer string) bool {
-	if len(text) > maxServiceAccountToken || strings.Count(text, ".") != 2 ||
-		!slices.ContainsFunc(usernamePrefixes, func(form string) bool { return strings.Contains(text, form) }) {
+	if len(text) > maxServiceAccountToken {
+		return false
+	}
+	header, _, found := strings.Cut(text, ".")
+	if !found || containsOne(header, accessTokenTypes) || strings.Count(text, ".") != 2 || !containsOne(text, usernamePrefixes) {
 		return false
 	}
 	_, rest, _ := strings.Cut(text, ".")

@@ -262,3 +262,17 @@ func TestServiceAccountAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnTokensAreKnown: tokens of this server are not searched for a service account, and
+// those of Kubernetes are, whatever else is in the header.
+func TestOwnTokensAreKnown(t *testing.T) {
+	payload := base64.RawURLEncoding.EncodeToString([]byte(`{"iss":"kubernetes","sub":"system:serviceaccount:n:a"}`))
+	for header, want := range map[string]bool{
+		`{"alg":"ES256","kid":"k","typ":"at+jwt"}`: false, `{"alg":"ES256","kid":"kk","typ":"at+jwt"}`: false, `{"alg":"ES256","kid":"kkk","typ":"at+jwt"}`: false,
+		`{"alg":"RS256","kid":"k"}`: true, `{"alg":"ES256","kid":"k","typ":"JWT"}`: true,
+	} {
+		if got := claimsServiceAccount(base64.RawURLEncoding.EncodeToString([]byte(header))+"."+payload+".x", "us"); got != want {
+			t.Errorf("%s: %v", header, got)
+		}
+	}
+}

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-type (
-	authorizationKey struct{}
-	tokenKey         struct{}
-)
+type authorizationKey struct{}
+
+// authorization is what is remembered of the credentials of a request.
+type authorization struct{ header, token string }
 
 // tokenProtocol begins the subprotocol of a WebSocket that is a bearer token, which pages
 // cannot send in a header.
@@ -23,14 +23,13 @@ func WithAuthorization(ctx context.Context, header http.Header) context.Context 
 	value := header.Get("Authorization")
 	scheme, token, _ := strings.Cut(value, " ")
 	if strings.EqualFold(scheme, "Bearer") {
-		ctx = context.WithValue(ctx, authorizationKey{}, value)
-		return context.WithValue(ctx, tokenKey{}, strings.TrimSpace(token))
+		return context.WithValue(ctx, authorizationKey{}, &authorization{header: value, token: strings.TrimSpace(token)})
 	}
 	if value != "" {
 		return ctx
 	}
 	if token := webSocketToken(header); token != "" {
-		return context.WithValue(ctx, tokenKey{}, token)
+		return context.WithValue(ctx, authorizationKey{}, &authorization{token: token})
 	}
 	return ctx
 }
@@ -54,13 +53,17 @@ func webSocketToken(header http.Header) string {
 // AuthorizationFrom returns the Authorization header with the bearer token a request came
 // with, "" when there was none.
 func AuthorizationFrom(ctx context.Context) string {
-	value, _ := ctx.Value(authorizationKey{}).(string)
-	return value
+	if remembered, found := ctx.Value(authorizationKey{}).(*authorization); found {
+		return remembered.header
+	}
+	return ""
 }
 
 // TokenFrom returns the bearer token a request came with, in the Authorization header or
 // among the subprotocols of a WebSocket, "" when there was none.
 func TokenFrom(ctx context.Context) string {
-	token, _ := ctx.Value(tokenKey{}).(string)
-	return token
+	if remembered, found := ctx.Value(authorizationKey{}).(*authorization); found {
+		return remembered.token
+	}
+	return ""
 }

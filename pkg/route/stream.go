@@ -56,6 +56,11 @@ func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error
 		header.Add("Vary", "Accept-Encoding")
 	}
 	out := &streamWriter{w: w, pretty: pretty, compress: compress}
+	if !s.Stored && !pretty {
+		if err := s.ahead(); err != nil {
+			return err
+		}
+	}
 	if s.Stored {
 		size, err := s.size(pretty)
 		if err != nil {
@@ -85,6 +90,31 @@ func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error
 		return nil // the client went away, there is nobody to tell
 	}
 	panic(http.ErrAbortHandler)
+}
+
+// maxAhead is how much of an answer is made before it is sent, in bytes: one that is no
+// longer has a length, and takes fewer writes.
+const maxAhead = 256 << 10
+
+// ahead makes the first texts. If they are all, they are as good as stored.
+func (s *Stream) ahead() error {
+	texts, size := make([]string, 0, min(s.Count, 16)), 0
+	for len(texts) < s.Count && size < maxAhead {
+		text, err := s.Text(len(texts))
+		if err != nil {
+			return err
+		}
+		texts, size = append(texts, text), size+len(text)
+	}
+	s.Stored = len(texts) == s.Count
+	next := s.Text
+	s.Text = func(n int) (string, error) {
+		if n < len(texts) {
+			return texts[n], nil
+		}
+		return next(n)
+	}
+	return nil
 }
 
 // each passes on the parts of the answer.

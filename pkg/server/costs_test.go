@@ -4,16 +4,19 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // slowRequest opens a connection, sends the start of a request and keeps it open.
@@ -283,5 +286,34 @@ func TestLongRunning(t *testing.T) {
 	running.Wait()
 	if held := s.handler.(*filters).admission.longRunning.Held(); held != 0 {
 		t.Errorf("%d requests are still counted", held)
+	}
+}
+
+// TestUnreadByVisitors: two visitors who read no answers kept everybody from logging in, with
+// some hundred connections.
+func TestUnreadByVisitors(t *testing.T) {
+	var writing atomic.Int64
+	large := strings.Repeat("a", 64<<20)
+	s := newServer(t, func(o *Options) { o.Config.MaxUnauthenticatedInFlight = 4 }, map[string]route.Handler{
+		"large": func(w http.ResponseWriter, _ *http.Request) error {
+			writing.Add(1)
+			defer writing.Add(-1)
+			_, _ = io.WriteString(w, large)
+			return nil
+		},
+		"a": text("a"),
+	})
+	serve(t, s)
+	for n := range int64(20) {
+		slowRequest(t, s, "GET /kapis/test.io/v1/large HTTP/1.1\r\nHost: a\r\n\r\n")
+		wait.For(t, "the answer to begin", func() error {
+			if got := writing.Load(); got != n+1 {
+				return fmt.Errorf("%d are written", got)
+			}
+			return nil
+		})
+	}
+	if w := ask(s, http.MethodGet, "/kapis/test.io/v1/a"); w.Code != http.StatusOK {
+		t.Errorf("another visitor: %d %s", w.Code, w.Body)
 	}
 }

@@ -13,21 +13,30 @@ type recorder struct {
 	code  int
 	bytes int64
 	body  *arrivingBody // of the request, nil for none
+	begun func()        // called when the answer begins; nil for nothing
+}
+
+// begin notes that the answer begins.
+func (r *recorder) begin(code int) {
+	if r.code != 0 {
+		return
+	}
+	r.code = code
+	r.body.answer(r.Header())
+	if r.begun != nil {
+		r.begun()
+	}
 }
 
 func (r *recorder) WriteHeader(code int) {
-	if r.code == 0 && code >= http.StatusOK {
-		r.code = code
-		r.body.answer(r.Header())
+	if code >= http.StatusOK {
+		r.begin(code)
 	}
 	r.ResponseWriter.WriteHeader(code)
 }
 
 func (r *recorder) Write(data []byte) (int, error) {
-	if r.code == 0 {
-		r.code = http.StatusOK
-		r.body.answer(r.Header())
-	}
+	r.begin(http.StatusOK)
 	n, err := r.ResponseWriter.Write(data)
 	r.bytes += int64(n)
 	return n, err
@@ -35,10 +44,7 @@ func (r *recorder) Write(data []byte) (int, error) {
 
 // WriteString implements io.StringWriter, so that what is kept as text is not copied.
 func (r *recorder) WriteString(text string) (int, error) {
-	if r.code == 0 {
-		r.code = http.StatusOK
-		r.body.answer(r.Header())
-	}
+	r.begin(http.StatusOK)
 	n, err := io.WriteString(r.ResponseWriter, text)
 	r.bytes += int64(n)
 	return n, err
