@@ -22,9 +22,8 @@ func unambiguousBody(ctx context.Context, contentType string, body []byte) ([]by
 	}
 	switch media {
 	case "", runtime.ContentTypeJSON, string(types.MergePatchType), string(types.StrategicMergePatchType), string(types.JSONPatchType):
-		var duplicate *strictjson.DuplicateKeyError
-		if err := strictjson.CheckKeys(body); errors.As(err, &duplicate) {
-			return nil, status.BadRequest("strict decoding error: %v", duplicate)
+		if err := strictjson.CheckKeys(body); strictjson.IsRefusal(err) {
+			return nil, status.BadRequest("strict decoding error: %v", err)
 		}
 	case runtime.ContentTypeYAML, string(types.ApplyYAMLPatchType):
 		text, err := strictjson.FromYAML(ctx, body)
@@ -32,6 +31,9 @@ func unambiguousBody(ctx context.Context, contentType string, body []byte) ([]by
 			return nil, ctx.Err()
 		}
 		if err != nil {
+			return nil, status.BadRequest("strict decoding error: %v", err)
+		}
+		if err := strictjson.CheckKeys(text); errors.Is(err, strictjson.ErrTooComplex) {
 			return nil, status.BadRequest("strict decoding error: %v", err)
 		}
 		return text, nil

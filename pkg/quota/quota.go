@@ -28,13 +28,17 @@ func New(total, share int64) *Quota {
 }
 
 // Take takes an amount for a holder, which has to release it. It fails with
-// ErrShare or ErrTotal.
+// ErrShare or ErrTotal. Where the share is half of the total or less, a holder has no more
+// than what is free: however many holders take all they get, some of the total is left for
+// one that has nothing yet.
 func (q *Quota) Take(holder string, amount int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	by := q.by[holder]
 	switch {
 	case q.share > 0 && by+amount > q.share:
+		return ErrShare
+	case q.share > 0 && q.total >= 2*q.share && by > 0 && by+amount > q.total-q.held:
 		return ErrShare
 	case q.total > 0 && q.held+amount > q.total:
 		return ErrTotal

@@ -1,6 +1,7 @@
 package quota
 
 import (
+	"fmt"
 	"errors"
 	"sync"
 	"testing"
@@ -65,6 +66,25 @@ func BenchmarkTake(b *testing.B) {
 	for b.Loop() {
 		if q.Take("somebody", 1) == nil {
 			q.Release("somebody", 1)
+		}
+	}
+}
+
+// TestRoomForOthers: whoever has nothing yet finds room, however many take all they get: the
+// service accounts of four projects left nothing to anybody.
+func TestRoomForOthers(t *testing.T) {
+	q := New(400, 100)
+	for holder := range 39 {
+		for q.Take(fmt.Sprint("greedy-", holder), 1) == nil {
+		}
+		if err := q.Take(fmt.Sprint("new-", holder), 1); err != nil {
+			t.Fatalf("after %d: %v, %d are held", holder+1, err, q.Held())
+		}
+	}
+	one := New(400, 100)
+	for n := range 100 {
+		if err := one.Take("alone", 1); err != nil {
+			t.Fatalf("the share of one: %d, %v", n, err)
 		}
 	}
 }

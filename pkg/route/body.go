@@ -2,7 +2,6 @@ package route
 
 import (
 	"encoding/json"
-	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -40,12 +39,11 @@ func ReadJSON(r *http.Request, into any) error {
 }
 
 // Decode decodes the JSON of a client into a value. Name is what the JSON is called. An
-// object that has a key twice is an error with status 400: other readers of the text could
-// take the other value.
+// object that has a key twice is an error with status 400, since other readers of the text could
+// take the other value, and so is one that takes too much memory.
 func Decode(name string, text []byte, into any) error {
-	var duplicate *strictjson.DuplicateKeyError
-	if err := strictjson.CheckKeys(text); errors.As(err, &duplicate) {
-		return status.BadRequest("%s cannot be read: %v", name, duplicate)
+	if err := strictjson.CheckKeys(text); strictjson.IsRefusal(err) {
+		return status.BadRequest("%s cannot be read: %v", name, err)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return DecodeError(name, err, into)

@@ -1,7 +1,7 @@
 package route
 
-// indenter indents compact JSON as json.Indent does, with two blanks, part by
-// part: neither what it reads nor what it writes is whole in memory. It does not
+// indenter indents compact JSON as json.Indent does, with two blanks for each of the first
+// 32 levels, part by part: neither what it reads nor what it writes is whole in memory. It does not
 // check what it reads.
 type indenter struct {
 	depth    int
@@ -12,6 +12,10 @@ type indenter struct {
 }
 
 const indentUnit = "  "
+
+// maxIndents bounds how far a line is indented: the blanks of values that are nested ten
+// thousand levels deep would be a thousand times the text.
+const maxIndents = 32
 
 // indent passes the indented form of a part on to emit.
 func (i *indenter) indent(text string, emit func(string) error) error {
@@ -90,7 +94,7 @@ func (i *indenter) newline(emit func(string) error) error {
 	if err := emit("\n"); err != nil {
 		return err
 	}
-	for range i.depth {
+	for range min(i.depth, maxIndents) {
 		if err := emit(indentUnit); err != nil {
 			return err
 		}

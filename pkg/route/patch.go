@@ -68,9 +68,8 @@ func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 	default:
 		return nil, status.UnsupportedMediaType(media, "application/merge-patch+json or application/json-patch+json")
 	}
-	var duplicate *strictjson.DuplicateKeyError
-	if err := strictjson.CheckKeys(patch); errors.As(err, &duplicate) {
-		return nil, status.BadRequest("the body is not a %s: %v", kind, duplicate)
+	if err := strictjson.CheckKeys(patch); strictjson.IsRefusal(err) {
+		return nil, status.BadRequest("the body is not a %s: %v", kind, err)
 	}
 	patched, err := apply(object, patch)
 	switch {

@@ -3,6 +3,7 @@ package route
 import (
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -40,7 +41,12 @@ type Stream struct {
 	// to measure the answer and to write it. The length of others is only told
 	// when they are short.
 	Stored bool
+
+	// gone is closed when the client goes, or the time of the request is over.
+	gone <-chan struct{}
 }
+
+var errGone = errors.New("the client is gone")
 
 // ObjectStream is an answer of one object in JSON.
 func ObjectStream(object string) Stream { return Stream{Head: object, Stored: true} }
@@ -56,6 +62,9 @@ func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error
 		header.Add("Vary", "Accept-Encoding")
 	}
 	out := &streamWriter{w: w, pretty: pretty, compress: compress}
+	if r != nil {
+		s.gone = r.Context().Done()
+	}
 	if !s.Stored && !pretty {
 		if err := s.ahead(); err != nil {
 			return err
@@ -123,6 +132,11 @@ func (s Stream) each(add func(string) error) error {
 		return err
 	}
 	for n := range s.Count {
+		select {
+		case <-s.gone:
+			return errGone
+		default:
+		}
 		if n > 0 {
 			if err := add(","); err != nil {
 				return err

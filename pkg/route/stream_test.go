@@ -3,6 +3,7 @@ package route
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -171,3 +172,31 @@ type discard struct{ header http.Header }
 func (d discard) Header() http.Header          { return d.header }
 func (discard) Write(data []byte) (int, error) { return len(data), nil }
 func (discard) WriteHeader(int)                {}
+
+// TestDeepIndents: an object of 1 MB with values nested ten thousand levels deep kept the
+// processors busy for half an hour, since each line has blanks for its level.
+func TestDeepIndents(t *testing.T) {
+	deep := strings.Repeat(strings.Repeat("[", 9_900)+strings.Repeat("]", 9_900)+",", 59) + "1"
+	size := 0
+	if err := (&indenter{}).indent("["+deep+"]", func(part string) error { size += len(part); return nil }); err != nil || size > 150*len(deep) {
+		t.Errorf("%d bytes of %d, %v", size, len(deep), err)
+	}
+}
+
+// TestStreamEndsWithTheClient: nothing is made for a client that has gone.
+func TestStreamEndsWithTheClient(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	made := 0
+	s := Stream{Head: "[", Tail: "]", Count: 1000, Text: func(int) (string, error) {
+		if made++; made == 10 {
+			cancel()
+		}
+		return strings.Repeat("x", maxAhead), nil
+	}}
+	defer func() {
+		if recover() == nil || made > 11 {
+			t.Errorf("%d are made", made)
+		}
+	}()
+	_ = s.Write(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil).WithContext(ctx), false)
+}

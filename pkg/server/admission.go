@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -39,6 +40,9 @@ const (
 type caller struct {
 	name          string
 	authenticated bool
+	// part is the namespace of a service account, which has a part of what name has;
+	// empty for all others.
+	part string
 }
 
 // callerOf returns the caller of a request; who is nil where nobody is
@@ -48,15 +52,22 @@ func callerOf(r *http.Request, who user.Info) caller {
 	if authz.IsAnonymous(who) || who.GetName() == identity.PreRegistration {
 		return caller{name: identity.Network(request.ClientAddress(r))}
 	}
-	return caller{name: turns.Holder(who), authenticated: true}
+	c := caller{name: turns.Holder(who), authenticated: true}
+	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
+		c.part = namespace
+	}
+	return c
 }
 
 // admission decides which requests are served now. Each user has a share of all
 // places, and so have all clients together that are not authenticated.
 type admission struct {
-	inFlight        *quota.Quota // by user; all unauthenticated clients are one
-	unauthenticated *quota.Quota // by address
-	longRunning     *quota.Quota // by user; all unauthenticated clients are one
+	inFlight *quota.Quota // by user; all unauthenticated clients are one
+	// parts and longParts are what the service accounts of a namespace have of the places
+	// of all service accounts.
+	parts, longParts *quota.Quota
+	unauthenticated  *quota.Quota // by address
+	longRunning      *quota.Quota // by user; all unauthenticated clients are one
 	// unauthenticatedLongRunning are the long-running requests of unauthenticated
 	// clients, by address.
 	unauthenticatedLongRunning *quota.Quota
@@ -73,6 +84,8 @@ func newAdmission(c *config.Server) *admission { // metrics follow, which show i
 	longShare := int64(c.MaxLongRunningPerUser)
 	return &admission{
 		inFlight:                   quota.New(int64(c.MaxRequestsInFlight), int64(c.MaxRequestsInFlightPerUser)),
+		parts:                      quota.New(int64(c.MaxRequestsInFlightPerUser), (int64(c.MaxRequestsInFlightPerUser)+1)/2),
+		longParts:                  quota.New(longShare, (longShare+1)/2),
 		unauthenticated:            quota.New(int64(share), int64((share+1)/2)),
 		longRunning:                quota.New(int64(c.MaxLongRunning), longShare),
 		unauthenticatedLongRunning: quota.New(longShare, (longShare+1)/2),
@@ -85,10 +98,7 @@ func newAdmission(c *config.Server) *admission { // metrics follow, which show i
 // release is called.
 func (a *admission) admit(who caller) (release func(), err error) {
 	if who.authenticated {
-		if err := a.inFlight.Take(who.name, 1); err != nil {
-			return nil, a.reject(err, reasonUserInFlight, reasonInFlight, retrySoon)
-		}
-		return func() { a.inFlight.Release(who.name, 1) }, nil
+		return a.take(who, a.inFlight, a.parts, reasonUserInFlight, reasonInFlight, retrySoon)
 	}
 	if err := a.unauthenticated.Take(who.name, 1); err != nil {
 		return nil, a.reject(err, reasonUnauthenticated, reasonUnauthenticated, retrySoon)
@@ -103,13 +113,29 @@ func (a *admission) admit(who caller) (release func(), err error) {
 	}, nil
 }
 
+// take takes a place of a user, or of a part of one.
+func (a *admission) take(who caller, places, parts *quota.Quota, share, total string, after time.Duration) (release func(), err error) {
+	if who.part != "" {
+		if err := parts.Take(who.part, 1); err != nil {
+			return nil, a.reject(quota.ErrShare, share, total, after)
+		}
+	}
+	leave := func() {
+		if who.part != "" {
+			parts.Release(who.part, 1)
+		}
+	}
+	if err := places.Take(who.name, 1); err != nil {
+		leave()
+		return nil, a.reject(err, share, total, after)
+	}
+	return func() { places.Release(who.name, 1); leave() }, nil
+}
+
 // admitLongRunning takes a place for a watch, a log or an upgraded connection.
 func (a *admission) admitLongRunning(who caller) (release func(), err error) {
 	if who.authenticated {
-		if err := a.longRunning.Take(who.name, 1); err != nil {
-			return nil, a.reject(err, reasonUserLongRunning, reasonLongRunning, retryLater)
-		}
-		return func() { a.longRunning.Release(who.name, 1) }, nil
+		return a.take(who, a.longRunning, a.longParts, reasonUserLongRunning, reasonLongRunning, retryLater)
 	}
 	if err := a.unauthenticatedLongRunning.Take(who.name, 1); err != nil {
 		return nil, a.reject(err, reasonUserLongRunning, reasonLongRunning, retryLater)

@@ -137,7 +137,7 @@ func TestLongRunningOfAddress(t *testing.T) {
 	for _, test := range []struct {
 		address string
 		err     bool
-	}{{"192.0.2.1", false}, {"192.0.2.1", false}, {"192.0.2.1", true}, {"192.0.2.2", false}, {"192.0.2.2", false}, {"192.0.2.3", true}} {
+	}{{"192.0.2.1", false}, {"192.0.2.1", false}, {"192.0.2.1", true}, {"192.0.2.2", false}, {"192.0.2.2", true}, {"192.0.2.3", false}, {"192.0.2.4", true}} {
 		if _, err := a.admitLongRunning(caller{name: test.address}); (err != nil) != test.err {
 			t.Errorf("%s: %v", test.address, err)
 		}
@@ -147,7 +147,7 @@ func TestLongRunningOfAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	release()
-	if err := a.unauthenticatedLongRunning.Take("192.0.2.3", 1); !errors.Is(err, quota.ErrTotal) {
+	if err := a.unauthenticatedLongRunning.Take("192.0.2.4", 1); !errors.Is(err, quota.ErrTotal) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -32,9 +32,30 @@ func Unmarshal(text []byte, into any) error {
 	return kubejson.UnmarshalCaseSensitivePreserveInts(text, into)
 }
 
+// ErrTooComplex is returned for a text whose values would take much more memory than the
+// text: a map of one key takes a hundred times its five bytes.
+var ErrTooComplex = errors.New("the values are too many")
+
+// The memory that values take when they are decoded into maps and slices, about, and how
+// much of it a text may take, in bytes.
+const (
+	objectMemory = 320
+	arrayMemory  = 64
+	valueMemory  = 48
+	maxMemory    = 32 << 20
+)
+
+// IsRefusal reports whether an error of CheckKeys is about a text that is JSON.
+func IsRefusal(err error) bool {
+	var duplicate *DuplicateKeyError
+	return errors.As(err, &duplicate) || errors.Is(err, ErrTooComplex)
+}
+
 // CheckKeys returns a *DuplicateKeyError when an object of a JSON text has a key twice,
-// also in different escapes, and another error for a text that is not one JSON value.
+// also in different escapes, ErrTooComplex for one that takes too much memory to decode, and
+// another error for a text that is not one JSON value.
 func CheckKeys(text []byte) error {
+	memory := 0
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	// objects has the keys of each open object, nil for an array.
@@ -47,6 +68,17 @@ func CheckKeys(text []byte) error {
 		}
 		if err != nil {
 			return err
+		}
+		switch token {
+		case json.Delim('{'):
+			memory += objectMemory
+		case json.Delim('['):
+			memory += arrayMemory
+		default:
+			memory += valueMemory
+		}
+		if memory > maxMemory {
+			return ErrTooComplex
 		}
 		if key, isText := token.(string); isText && isKey {
 			keys := objects[len(objects)-1]

@@ -83,3 +83,24 @@ func TestConversionsWaitForEachOther(t *testing.T) {
 		t.Errorf("afterwards: %v", err)
 	}
 }
+
+// TestComplexTexts: three megabytes of maps of one key took 300 MB when they were decoded.
+func TestComplexTexts(t *testing.T) {
+	chains := strings.Repeat(strings.Repeat(`{"":`, 9_000)+"1"+strings.Repeat("}", 9_000)+",", 20) + "1"
+	for name, test := range map[string]struct {
+		text    string
+		complex bool
+	}{
+		"chains of maps":         {"[" + chains + "]", true},
+		"empty maps":             {"[" + strings.Repeat("{},", 1<<20) + "{}]", true},
+		"numbers":                {"[" + strings.Repeat("1,", 1<<20) + "1]", true},
+		"a long text":            {`{"a":"` + strings.Repeat("x", 3<<20) + `"}`, false},
+		"ten thousand addresses": {"[" + strings.Repeat(`{"ip":"192.0.2.1","nodeName":"n","targetRef":{"kind":"Pod","name":"p","namespace":"n"}},`, 10_000) + "{}]", false},
+		"a role with many rules": {`{"rules":[` + strings.Repeat(`{"verbs":["get","list"],"apiGroups":[""],"resources":["pods","services"]},`, 1_000) + "{}]}", false},
+	} {
+		err := CheckKeys([]byte(test.text))
+		if errors.Is(err, ErrTooComplex) != test.complex || IsRefusal(err) != test.complex {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

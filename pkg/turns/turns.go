@@ -9,6 +9,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -62,14 +63,18 @@ func (t *Turns) Take(ctx context.Context, who user.Info) (release func(), err er
 }
 
 // Holder returns the name that requests of a user are counted by: that of who sends them,
-// whomever they are made as. The service accounts of a namespace are one: whoever may use
-// the namespace can make any number of them.
+// whomever they are made as. The service accounts of all projects are one: whoever may
+// create projects can make any number of them. Those of a namespace of the platform count
+// for the namespace.
 func Holder(who user.Info) string {
 	if impersonated, ok := who.(*kube.Another); ok {
 		who = impersonated.By
 	}
 	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
-		return serviceaccount.MakeNamespaceGroupName(namespace)
+		if reserved.Default().IsPlatformNamespace(namespace) {
+			return serviceaccount.MakeNamespaceGroupName(namespace)
+		}
+		return serviceaccount.AllServiceAccountsGroup
 	}
 	return who.GetName()
 }

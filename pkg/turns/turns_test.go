@@ -37,8 +37,11 @@ func TestTurns(t *testing.T) {
 			held = append(held, release)
 		}
 	}
-	if one, other := Holder(&user.DefaultInfo{Name: "system:serviceaccount:n:a"}), Holder(&user.DefaultInfo{Name: "system:serviceaccount:n:b"}); one != other || one == Holder(&user.DefaultInfo{Name: "system:serviceaccount:m:a"}) {
-		t.Errorf("the service accounts of a namespace have shares of their own: %s, %s", one, other)
+	of := func(namespace, name string) string {
+		return Holder(&user.DefaultInfo{Name: "system:serviceaccount:" + namespace + ":" + name})
+	}
+	if of("n", "a") != of("m", "b") || of("kube-system", "a") != of("kube-system", "b") || of("kube-system", "a") == of("n", "a") || of("kube-system", "a") == of("kubesphere-system", "a") {
+		t.Errorf("the service accounts have the shares of %s, %s and %s", of("n", "a"), of("m", "b"), of("kube-system", "a"))
 	}
 	for _, release := range held {
 		release()

@@ -2,7 +2,6 @@ package registries
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
@@ -67,6 +67,11 @@ func (h *Handler) config(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	release, err := h.reading(r.Context())
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
 	defer cancel()
 	_, image, err := h.image(ctx, values["image"], with)
@@ -82,11 +87,20 @@ func (h *Handler) config(w http.ResponseWriter, r *http.Request) error {
 
 func writeObject(w http.ResponseWriter, content []byte) error {
 	var object route.Object
-	if json.Unmarshal(content, &object) != nil {
-		return status.BadRequest("the configuration of the image is not JSON")
+	if route.Decode("the configuration of the image", content, &object) != nil {
+		return status.BadRequest("the configuration of the image is not JSON, or too large")
 	}
 	status.WriteJSON(w, http.StatusOK, object)
 	return nil
+}
+
+// reading waits until an image may be read.
+func (h *Handler) reading(ctx context.Context) (release func(), err error) {
+	who, found := kuberequest.UserFrom(ctx)
+	if !found {
+		return nil, status.Unauthorized("Unauthorized: this needs credentials")
+	}
+	return h.Asks.images.Take(ctx, who)
 }
 
 // image finds an image. What is read of it is read in the same context.
@@ -120,6 +134,11 @@ func (h *Handler) blob(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	with.insecure = with.insecure || insecure
+	release, err := h.reading(r.Context())
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
 	defer cancel()
 	reference, image, err := h.image(ctx, values["image"], with)
@@ -135,7 +154,7 @@ func (h *Handler) blob(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return failed(err)
 		}
-		if json.Unmarshal(content, part.into) != nil {
+		if route.Decode("the image", content, part.into) != nil {
 			return status.BadRequest("the registry answers with something that is no image")
 		}
 	}

@@ -21,12 +21,19 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/egress"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // What is asked of others may take and answer this much.
 const (
 	askWithin = 20 * time.Second
 	mostBytes = 8 << 20
+	// registryBytes is for registries: a manifest takes up to fifty times its text when it
+	// is decoded, so that few images are at once, and one of a user.
+	registryBytes = 2 << 20
+	imagesAtOnce  = 4
+	imagesOfUser  = 1
+	tooManyImages = "the server reads as many images as it can at the moment"
 )
 
 // How often others are asked by each replica: for all users together, and for
@@ -54,11 +61,13 @@ type Asks struct {
 	mu    sync.Mutex
 	users *lru.Cache // of *rate.Limiter, by the names of users
 	all   *rate.Limiter
+	// images are those that are read.
+	images *turns.Turns
 }
 
 // NewAsks returns the usual bounds.
 func NewAsks() *Asks {
-	return &Asks{users: lru.New(usersRemembered), all: rate.NewLimiter(asksPerSecond, asksAtOnce)}
+	return &Asks{users: lru.New(usersRemembered), all: rate.NewLimiter(asksPerSecond, asksAtOnce), images: turns.New(imagesAtOnce, imagesOfUser, askWithin, tooManyImages)}
 }
 
 // allow reports whether a user may make us ask somebody now.
@@ -129,7 +138,7 @@ func (h *Handler) remote(ctx context.Context, host name.Registry, with *credenti
 // nothing that others could read: the library would send credentials to private
 // addresses without TLS.
 func (h *Handler) transport(insecure bool) http.RoundTripper {
-	next := h.Egress.Transport(egress.Options{MaxBytes: mostBytes, Insecure: insecure})
+	next := h.Egress.Transport(egress.Options{MaxBytes: registryBytes, Insecure: insecure})
 	if insecure {
 		return next
 	}
