@@ -29,8 +29,8 @@ func New(total, share int64) *Quota {
 
 // Take takes an amount for a holder, which has to release it. It fails with
 // ErrShare or ErrTotal. Where the share is half of the total or less, a holder has no more
-// than what is free: however many holders take all they get, some of the total is left for
-// one that has nothing yet.
+// than what is free: each that takes all it gets leaves half of the rest to those that
+// come after it, not nothing.
 func (q *Quota) Take(holder string, amount int64) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
