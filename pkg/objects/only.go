@@ -76,7 +76,7 @@ func (s *Snapshot) selectOnly(selection Selection) (Page, error) {
 		match = both(match, func(i *Item) bool { return i.Namespace() == selection.Namespace })
 	}
 	matching := s.remembered.get(selection.Namespace+"\x00only\x00"+only.key+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
-		items := s.only(only.names, match)
+		items := scan(q, s.all.orders[orderName], func() []*Item { return s.only(only.names, match) })
 		less := s.store.kind.less(s.store.kind.order(q.SortBy))
 		slices.SortFunc(items, func(a, b *Item) int {
 			if less(a, b) == q.Ascending {

@@ -129,10 +129,12 @@ func (s *Snapshot) Select(selection Selection) (Page, error) {
 		return result, nil
 	}
 	matching := s.remembered.get(namespace+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
-		if part != "" {
-			return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
-		}
-		return filtered(items, q.Ascending, match)
+		return scan(rest, items, func() []*Item {
+			if part != "" {
+				return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
+			}
+			return filtered(items, q.Ascending, match)
+		})
 	})
 	result.Total, result.Items = len(matching), pageOf(matching, q)
 	return result, nil
