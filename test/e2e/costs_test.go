@@ -34,8 +34,7 @@ import (
 
 // TestPatchBombs: a JSON patch that copies a value into itself costs next to
 // nothing, whoever applies it.
-func TestPatchBombs(t *testing.T) {
-	t.Parallel()
+func TestPatchBombs(t *testing.T) { // looks at the whole process, so that no test is beside it
 	admin := shared.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", users, newUser("costs-bomber", "platform-regular"))
 	admin.must(t, 200, "POST", "/kapis/tenant.kubesphere.io/v1alpha2/workspaces", newWorkspace("costs-bombs", "admin"))

@@ -188,8 +188,7 @@ func settled() int {
 // comes back, what is in memory is read with a warning, everything else is told
 // at once when to come back, nothing acknowledged is lost, all of it recovers by
 // itself, and nothing is left behind.
-func TestKubernetesRestartsUnderLoad(t *testing.T) {
-	t.Parallel()
+func TestKubernetesRestartsUnderLoad(t *testing.T) { // looks at the whole process, so that no test is beside it
 	k := newCluster(t)
 	k.start(t)
 	copied := filepath.Join(k.dir, "copy")

@@ -226,8 +226,7 @@ func TestWatch(t *testing.T) {
 
 // Every watcher sees every change, and none leaves anything behind. The
 // benchmark does it with more of them.
-func TestWatchersGo(t *testing.T) {
-	t.Parallel()
+func TestWatchersGo(t *testing.T) { // looks at the whole process, so that no test is beside it
 	admin, c := bearer(shared.login(t).AccessToken), kubernetes(t, "")
 	const watchers, changes = 50, 20
 	const path = viewer + "/namespaces/default/configmaps?watch=true&name=counted"
