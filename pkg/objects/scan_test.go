@@ -40,8 +40,8 @@ func TestScansTakeTurns(t *testing.T) {
 		t.Error("a few objects wait for a large scan")
 	}
 	select {
-	case <-waits:
-		t.Error("a large scan does not wait for another")
+	case err := <-waits:
+		t.Errorf("a large scan does not wait for another: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
 	<-scanning
