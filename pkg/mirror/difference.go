@@ -1,0 +1,103 @@
+package mirror
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+)
+
+// Changes are what makes the present mirrors the wanted ones. They are made in the order
+// of the fields: a binding comes after its role, and what it takes the place of goes after
+// it, so that nothing that is allowed is refused meanwhile.
+type Changes struct {
+	CreateRoles, UpdateRoles map[string][]rbacv1.PolicyRule
+	// ReplaceClusterBindings and ReplaceBindings are there with another role or group, and
+	// are deleted before they are created: a binding keeps its role.
+	ReplaceClusterBindings []string
+	CreateClusterBindings  map[string]Binding
+	ReplaceBindings        []types.NamespacedName
+	CreateBindings         map[types.NamespacedName]Binding
+	DeleteClusterBindings  []string
+	DeleteBindings         []types.NamespacedName
+	DeleteRoles            []string
+}
+
+// Empty reports whether there is nothing to do.
+func (c *Changes) Empty() bool {
+	return len(c.CreateRoles)+len(c.UpdateRoles)+len(c.CreateClusterBindings)+len(c.CreateBindings)+
+		len(c.DeleteClusterBindings)+len(c.DeleteBindings)+len(c.DeleteRoles) == 0
+}
+
+// Difference returns what makes the mirrors among the present roles and bindings of
+// Kubernetes the wanted ones.
+func Difference(wanted Mirrors, present iam.Rights) Changes {
+	c := Changes{
+		CreateRoles: maps.Clone(wanted.ClusterRoles), UpdateRoles: make(map[string][]rbacv1.PolicyRule),
+		CreateClusterBindings: maps.Clone(wanted.ClusterBindings), CreateBindings: maps.Clone(wanted.Bindings),
+	}
+	for _, role := range present.ClusterRoles.Items {
+		if !strings.HasPrefix(role.Name, prefixRules) {
+			continue
+		}
+		rules, found := wanted.ClusterRoles[role.Name]
+		switch {
+		case !found:
+			c.DeleteRoles = append(c.DeleteRoles, role.Name)
+			continue
+		case !equality.Semantic.DeepEqual(rules, role.Rules):
+			c.UpdateRoles[role.Name] = rules
+		}
+		delete(c.CreateRoles, role.Name)
+	}
+	for _, binding := range present.ClusterRoleBindings.Items {
+		if !strings.HasPrefix(binding.Name, prefix) {
+			continue
+		}
+		want, found := wanted.ClusterBindings[binding.Name]
+		switch {
+		case !found:
+			c.DeleteClusterBindings = append(c.DeleteClusterBindings, binding.Name)
+		case want.is(binding):
+			delete(c.CreateClusterBindings, binding.Name)
+		default:
+			c.ReplaceClusterBindings = append(c.ReplaceClusterBindings, binding.Name)
+		}
+	}
+	for _, binding := range present.RoleBindings.Items {
+		if !strings.HasPrefix(binding.Name, prefix) {
+			continue
+		}
+		key := types.NamespacedName{Namespace: binding.Namespace, Name: binding.Name}
+		want, found := wanted.Bindings[key]
+		switch {
+		case !found:
+			c.DeleteBindings = append(c.DeleteBindings, key)
+		case want.is(binding):
+			delete(c.CreateBindings, key)
+		default:
+			c.ReplaceBindings = append(c.ReplaceBindings, key)
+		}
+	}
+	return c
+}
+
+// is reports whether a binding of Kubernetes is the wanted one.
+func (b Binding) is(binding *iam.Binding) bool {
+	return binding.RoleRef.Kind == "ClusterRole" && binding.RoleRef.Name == b.Role && slices.Equal(binding.Subjects, b.Subjects())
+}
+
+// Subjects are those of the binding: the group.
+func (b Binding) Subjects() []rbacv1.Subject {
+	return []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: b.Group}}
+}
+
+// RoleRef is that of the binding.
+func (b Binding) RoleRef() rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: b.Role}
+}

@@ -1,0 +1,149 @@
+package mirror
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+)
+
+const (
+	// prefix is that of the names of mirrors, which nobody else may choose.
+	prefix      = authz.PrefixGroups
+	prefixRules = prefix + "rules:"
+	// clusterAdmin is the role of Kubernetes that administrators of the platform have.
+	clusterAdmin      = "cluster-admin"
+	kindGlobalRole    = "GlobalRole"
+	kindWorkspaceRole = "WorkspaceRole"
+	// hashed is the number of bytes of a hash in a name.
+	hashed = 8
+)
+
+// Binding gives a ClusterRole to a group.
+type Binding struct{ Role, Group string }
+
+// Mirrors are the objects of Kubernetes that stand for roles, by name.
+type Mirrors struct {
+	ClusterRoles    map[string][]rbacv1.PolicyRule
+	ClusterBindings map[string]Binding
+	// Bindings are in namespaces.
+	Bindings map[types.NamespacedName]Binding
+}
+
+// Source is what mirrors are made of.
+type Source struct {
+	Rights iam.Rights
+	// Served are the resources of the cluster.
+	Served []authz.ServedResource
+	// UIDs are those of workspaces, by name.
+	UIDs map[string]string
+	// Names is the register of the platform's namespaces; nil for the built-in one.
+	Names *reserved.Register
+}
+
+// Of returns the mirrors of all roles that somebody was given: of global roles in the
+// cluster, of workspace roles in each namespace of the workspace but those of the
+// platform. Roles that give nothing at Kubernetes have none.
+func Of(source Source) Mirrors {
+	b := builder{
+		source: source, known: make(map[string]string),
+		Mirrors: Mirrors{ClusterRoles: make(map[string][]rbacv1.PolicyRule), ClusterBindings: make(map[string]Binding), Bindings: make(map[types.NamespacedName]Binding)},
+	}
+	b.global()
+	b.workspaces()
+	return b.Mirrors
+}
+
+type builder struct {
+	Mirrors
+	source Source
+	// known are the names of ClusterRoles by the key of the rules, "" for none.
+	known map[string]string
+}
+
+func (b *builder) global() {
+	roles := make(map[string]*iam.Role)
+	for _, role := range b.source.Rights.GlobalRoles.Items {
+		roles[role.Name] = role
+	}
+	// Administrators are a group of their own, by whatever role they are.
+	b.ClusterBindings[authz.AdministratorsGroup] = Binding{Role: clusterAdmin, Group: authz.AdministratorsGroup}
+	for _, binding := range b.source.Rights.GlobalRoleBindings.Items {
+		role := roles[binding.RoleRef.Name]
+		if role == nil || binding.RoleRef.Kind != kindGlobalRole || len(binding.Subjects) == 0 {
+			continue
+		}
+		group := authz.GlobalGroup(role.Name)
+		if _, made := b.ClusterBindings[group]; made {
+			continue
+		}
+		rules := authz.RulesOf(role)
+		if authz.IsEverything(rules) {
+			continue
+		}
+		if name := b.clusterRole(rules, false); name != "" {
+			b.ClusterBindings[group] = Binding{Role: name, Group: group}
+		}
+	}
+}
+
+func (b *builder) workspaces() {
+	roles := make(map[string]*iam.Role)
+	for _, role := range b.source.Rights.WorkspaceRoles.Items {
+		roles[role.Name] = role
+	}
+	given := make(map[string]map[string]string) // ClusterRoles by workspace and role
+	for _, binding := range b.source.Rights.WorkspaceRoleBindings.Items {
+		role := roles[binding.RoleRef.Name]
+		if role == nil || binding.Workspace == "" || binding.RoleRef.Kind != kindWorkspaceRole || len(binding.Subjects) == 0 ||
+			role.Workspace != "" && role.Workspace != binding.Workspace || b.source.UIDs[binding.Workspace] == "" {
+			continue
+		}
+		if given[binding.Workspace] == nil {
+			given[binding.Workspace] = make(map[string]string)
+		}
+		if _, made := given[binding.Workspace][role.Name]; !made {
+			given[binding.Workspace][role.Name] = b.clusterRole(role.Rules, true)
+		}
+	}
+	for _, namespace := range b.source.Rights.Namespaces.Items {
+		if namespace.Workspace == "" || b.source.Names.IsPlatformNamespace(namespace.Name) {
+			continue
+		}
+		for role, name := range given[namespace.Workspace] {
+			if name != "" {
+				key := types.NamespacedName{Namespace: namespace.Name, Name: prefix + role + ":" + strings.TrimPrefix(name, prefixRules)}
+				b.Bindings[key] = Binding{Role: name, Group: authz.WorkspaceGroup(namespace.Workspace, b.source.UIDs[namespace.Workspace], role)}
+			}
+		}
+	}
+}
+
+// clusterRole returns the name of the ClusterRole of rules, "" when they give nothing at
+// Kubernetes.
+func (b *builder) clusterRole(rules []rbacv1.PolicyRule, namespaced bool) string {
+	text, err := json.Marshal(struct {
+		Rules      []rbacv1.PolicyRule
+		Namespaced bool
+	}{rules, namespaced})
+	if err != nil {
+		panic(err) // rules are texts
+	}
+	name, known := b.known[string(text)]
+	if !known {
+		if expanded := authz.Expand(rules, b.source.Served, namespaced); len(expanded) > 0 {
+			sum := sha256.Sum256(text)
+			name = prefixRules + hex.EncodeToString(sum[:hashed])
+			b.ClusterRoles[name] = expanded
+		}
+		b.known[string(text)] = name
+	}
+	return name
+}
