@@ -1,6 +1,7 @@
 package app
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -47,6 +48,34 @@ func taking(all *turns.Turns, next route.Handler) route.Handler {
 			return err
 		}
 		defer release()
-		return next(w, r)
+		return next(&beginning{ResponseWriter: w, begun: release}, r)
 	}
 }
+
+// beginning is an answer that ends the turn when it begins: a client that does not read it
+// keeps nobody waiting.
+type beginning struct {
+	http.ResponseWriter
+	begun func()
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (b *beginning) WriteHeader(code int) {
+	b.begun()
+	b.ResponseWriter.WriteHeader(code)
+}
+
+// Write implements io.Writer.
+func (b *beginning) Write(data []byte) (int, error) {
+	b.begun()
+	return b.ResponseWriter.Write(data)
+}
+
+// WriteString implements io.StringWriter.
+func (b *beginning) WriteString(text string) (int, error) {
+	b.begun()
+	return io.WriteString(b.ResponseWriter, text)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (b *beginning) Unwrap() http.ResponseWriter { return b.ResponseWriter }

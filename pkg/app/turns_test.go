@@ -65,3 +65,27 @@ func TestInTurn(t *testing.T) {
 	close(end)
 	arrive(3*maxGatheringPerUser, "afterwards")
 }
+
+// TestTurnEndsWithTheAnswer: forty answers that nobody read kept everybody from writing.
+func TestTurnEndsWithTheAnswer(t *testing.T) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	groups := []route.Group{{Prefix: "/kapis/a", Routes: []route.Route{{Method: http.MethodGet, Gathers: true, Handler: func(w http.ResponseWriter, _ *http.Request) error {
+		_, _ = w.Write([]byte("a"))
+		begun <- struct{}{}
+		<-end // nobody reads
+		return nil
+	}}}}}
+	inTurn(groups)
+	for range 2 * maxGatheringPerUser {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		go func() {
+			_ = groups[0].Routes[0].Handler(httptest.NewRecorder(), r.WithContext(kube.WithCaller(t.Context(), &user.DefaultInfo{Name: "jane"})))
+		}()
+		select {
+		case <-begun:
+		case <-time.After(wait.Timeout):
+			t.Fatal("an answer waits for others to be read")
+		}
+	}
+	close(end)
+}

@@ -89,11 +89,15 @@ func (p *Projection) Of(object string) string {
 		return object
 	}
 	var b strings.Builder
-	p.write(&b, gjson.Parse(object))
+	p.write(&b, gjson.Parse(object), 0)
 	return b.String()
 }
 
-func (p *Projection) write(b *strings.Builder, value gjson.Result) {
+// maxNested bounds how deep values are nested that a projection leads through: each level
+// goes through all those below it.
+const maxNested = 2 * maxDepth
+
+func (p *Projection) write(b *strings.Builder, value gjson.Result, depth int) {
 	switch {
 	case p.fields == nil:
 		b.WriteString(value.Raw)
@@ -105,7 +109,7 @@ func (p *Projection) write(b *strings.Builder, value gjson.Result) {
 				separator = ','
 				b.WriteString(key.Raw)
 				b.WriteByte(':')
-				chosen.write(b, field)
+				chosen.write(b, field, depth+1)
 			}
 			return true
 		})
@@ -116,10 +120,10 @@ func (p *Projection) write(b *strings.Builder, value gjson.Result) {
 	case value.IsArray():
 		separator := byte('[')
 		value.ForEach(func(_, element gjson.Result) bool {
-			if p.reaches(element) {
+			if p.reaches(element) && depth < maxNested {
 				b.WriteByte(separator)
 				separator = ','
-				p.write(b, element)
+				p.write(b, element, depth+1)
 			}
 			return true
 		})
