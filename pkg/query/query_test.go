@@ -214,8 +214,8 @@ func TestProjectionOfNestedLists(t *testing.T) {
 	}
 	chain := strings.Repeat("[", 9_000) + `{"b":1}` + strings.Repeat("]", 9_000)
 	started := time.Now()
-	got := p.Of(`{"a":[` + strings.Repeat(chain+",", 20) + `{"b":1}]}`)
-	if took := time.Since(started); took > 5*time.Second || !json.Valid([]byte(got)) {
+	got := p.Of(`{"a":[` + strings.Repeat(chain+",", 60) + `{"b":1}]}`)
+	if took := time.Since(started); took > 3*time.Second || !json.Valid([]byte(got)) {
 		t.Errorf("it took %s: %.100s", took, got)
 	}
 	if got := p.Of(`{"a":[[{"b":1,"c":2}]]}`); got != `{"a":[[{"b":1}]]}` {
