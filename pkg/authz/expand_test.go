@@ -80,8 +80,9 @@ func TestExpandedMeansTheSame(t *testing.T) {
 					case !isRead(verb) && slices.Contains(ownGroups, one.Group), namespaced && !isRead(verb) && one.Group == "" && one.Resource == "namespaces":
 						want = false
 					case isRead(verb) && one.Group == "" && slices.Contains(connections, one.Subresource) && !isNamed(source, verb, one):
-						want = want && permits(source, withVerb(record, "create"), false) // reading everything connects to nothing
-						if got := allowedLiterally(expanded, record); got && !permits(source, record, false) {
+						// Reading everything connects to nothing. One of several rules may read and another
+						// one connect, which both together do not.
+						if allowedLiterally(expanded, record) && !want {
 							t.Fatalf("%s %s: more than the source", verb, one.combined())
 						}
 						continue
@@ -93,11 +94,6 @@ func TestExpandedMeansTheSame(t *testing.T) {
 			}
 		}
 	})
-}
-
-func withVerb(a authorizer.AttributesRecord, verb string) authorizer.AttributesRecord {
-	a.Verb = verb
-	return a
 }
 
 func isNamed(rules []rbacv1.PolicyRule, verb string, one ServedResource) bool {
