@@ -80,6 +80,7 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 			return true
 		}
 	}
+	release() // a client that does not read its answer keeps nobody waiting
 	if err := merged.write(w); err != nil {
 		fail(w, r, err)
 	}

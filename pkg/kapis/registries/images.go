@@ -82,14 +82,16 @@ func (h *Handler) config(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return failed(err)
 	}
-	return writeObject(w, config)
+	return writeObject(w, config, release)
 }
 
-func writeObject(w http.ResponseWriter, content []byte) error {
+// writeObject answers with the object in a content, which is read until release is called.
+func writeObject(w http.ResponseWriter, content []byte, release func()) error {
 	var object route.Object
 	if route.Decode("the configuration of the image", content, &object) != nil {
 		return status.BadRequest("the configuration of the image is not JSON, or too large")
 	}
+	release()
 	status.WriteJSON(w, http.StatusOK, object)
 	return nil
 }
@@ -158,6 +160,7 @@ func (h *Handler) blob(w http.ResponseWriter, r *http.Request) error {
 			return status.BadRequest("the registry answers with something that is no image")
 		}
 	}
+	release()
 	status.WriteJSON(w, http.StatusOK, answer)
 	return nil
 }
