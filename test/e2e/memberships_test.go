@@ -165,11 +165,12 @@ func TestLookups(t *testing.T) {
 		}
 		return nil
 	})
-	if r := prov.must(t, 200, "GET", users+"?name=admin", nil); strings.Contains(string(r.body), "platform-admin") || !strings.Contains(string(r.body), `"admin"`) {
+	if r := prov.must(t, 200, "GET", users+"?name=admin", nil); strings.Contains(string(r.body), "platform-admin") || strings.Contains(string(r.body), "lastLoginTime") || !strings.Contains(string(r.body), `"admin"`) {
 		t.Errorf("a user that is looked up: %s", r.body)
 	}
 	for query, code := range map[string]int{
 		"globalrole=platform-admin": 403, "workspace=lookup-own": 200, "workspace=lookup-other": 403, "namespace=kube-system": 403, "namespace=lookup-other-project": 403,
+		"ingroup=lookup-none": 403,
 	} {
 		prov.must(t, code, "GET", users+"?"+query, nil)
 		shared.as(t, "admin", adminPassword).must(t, 200, "GET", users+"?"+query, nil)

@@ -193,6 +193,11 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
 	if err := h.turn(r.Context()); err != nil {
 		return err
 	}
+	release, err := h.reading(r.Context())
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(r.Context(), askWithin)
 	defer cancel()
 	all, err := list(ctx, repository, h.remote(ctx, repository.Registry, with))
@@ -203,6 +208,7 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
 	if !ascending {
 		slices.Reverse(all)
 	}
+	release()
 	status.WriteJSON(w, http.StatusOK, Tags{Registry: repository.RegistryStr(), Repository: repository.RepositoryStr(), Tags: page(all, values["limit"], values["page"]), Total: len(all)})
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -55,7 +56,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength >= 0 {
 			size = r.ContentLength
 		}
-		free, err := h.Limits.keep(t.who.GetName(), size)
+		free, err := h.Limits.keep(turns.Holder(t.who), size)
 		if err != nil {
 			return err
 		}
