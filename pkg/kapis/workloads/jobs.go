@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -95,20 +96,24 @@ func (h *Handler) rerun(w http.ResponseWriter, r *http.Request) error {
 // one is found out before the old one is lost.
 func (h *Handler) replace(ctx context.Context, key client.ObjectKey, version string) error {
 	old := &batchv1.Job{}
-	if err := h.Client.Get(ctx, key, old); err != nil {
-		return err
+	deleted := func() error {
+		*old = batchv1.Job{}
+		if err := h.Client.Get(ctx, key, old); err != nil {
+			return err
+		}
+		if version != "" && version != old.ResourceVersion {
+			return apierrors.NewConflict(batchv1.Resource("jobs"), key.Name, errChanged)
+		}
+		trial := again(old)
+		trial.Name, trial.GenerateName = "", "rerun-"
+		if err := h.Client.Create(ctx, trial, client.DryRunAll); err != nil {
+			return err
+		}
+		return h.Client.Delete(ctx, old, client.PropagationPolicy(metav1.DeletePropagationBackground),
+			client.Preconditions{UID: &old.UID, ResourceVersion: &old.ResourceVersion})
 	}
-	if version != "" && version != old.ResourceVersion {
-		return apierrors.NewConflict(batchv1.Resource("jobs"), key.Name, errChanged)
-	}
-	trial := again(old)
-	trial.Name, trial.GenerateName = "", "rerun-"
-	if err := h.Client.Create(ctx, trial, client.DryRunAll); err != nil {
-		return err
-	}
-	err := h.Client.Delete(ctx, old, client.PropagationPolicy(metav1.DeletePropagationBackground),
-		client.Preconditions{UID: &old.UID, ResourceVersion: &old.ResourceVersion})
-	if err != nil {
+	// What Kubernetes writes of a job that runs is no conflict of a client that names no version.
+	if err := retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && version == "" }, deleted); err != nil {
 		return err
 	}
 	fresh := again(old)

@@ -11,6 +11,7 @@ import (
 	kubescheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/super-kubenetes/ks-apiserver/test/kubefake"
 )
@@ -38,6 +39,25 @@ func TestRerunParameters(t *testing.T) {
 		err := (&Handler{}).rerun(httptest.NewRecorder(), httptest.NewRequest("POST", "/"+query, nil))
 		if !apierrors.IsBadRequest(err) {
 			t.Errorf("%q: %v", query, err)
+		}
+	}
+}
+
+// TestRerunOfAJobThatRuns: Kubernetes writes the status of a job at any moment. That is a
+// conflict only for clients that say which version they mean.
+func TestRerunOfAJobThatRuns(t *testing.T) {
+	for version, conflicts := range map[string]bool{"": false, "999": true} {
+		written := 0
+		c := fake.NewClientBuilder().WithScheme(kubescheme.Scheme).WithObjects(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "old"}}).
+			WithInterceptorFuncs(interceptor.Funcs{Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+				if written++; written < 3 {
+					return apierrors.NewConflict(batchv1.Resource("jobs"), object.GetName(), errChanged)
+				}
+				return c.Delete(ctx, object)
+			}}).Build()
+		err := (&Handler{Client: c}).replace(t.Context(), client.ObjectKey{Namespace: "a", Name: "b"}, version)
+		if apierrors.IsConflict(err) != conflicts || !conflicts && err != nil {
+			t.Errorf("version %q: %v", version, err)
 		}
 	}
 }
