@@ -49,7 +49,7 @@ func TestRerunOfAJobThatRuns(t *testing.T) {
 	for version, conflicts := range map[string]bool{"": false, "999": true} {
 		written := 0
 		c := fake.NewClientBuilder().WithScheme(kubescheme.Scheme).WithObjects(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "b", UID: "old"}}).
-			WithInterceptorFuncs(interceptor.Funcs{Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
+			WithInterceptorFuncs(interceptor.Funcs{Delete: func(ctx context.Context, c client.WithWatch, object client.Object, _ ...client.DeleteOption) error {
 				if written++; written < 3 {
 					return apierrors.NewConflict(batchv1.Resource("jobs"), object.GetName(), errChanged)
 				}
