@@ -40,8 +40,8 @@ const (
 type caller struct {
 	name          string
 	authenticated bool
-	// part is the namespace of a service account, which has a part of what name has;
-	// empty for all others.
+	// part is the project of a service account, which has a part of what name has; empty
+	// for all others.
 	part string
 }
 
@@ -53,8 +53,8 @@ func callerOf(r *http.Request, who user.Info) caller {
 		return caller{name: identity.Network(request.ClientAddress(r))}
 	}
 	c := caller{name: turns.Holder(who), authenticated: true}
-	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
-		c.part = namespace
+	if c.name == serviceaccount.AllServiceAccountsGroup {
+		c.part, _, _ = serviceaccount.SplitUsername(who.GetName())
 	}
 	return c
 }
@@ -120,16 +120,18 @@ func (a *admission) take(who caller, places, parts *quota.Quota, share, total st
 			return nil, a.reject(quota.ErrShare, share, total, after)
 		}
 	}
-	leave := func() {
+	if err := places.Take(who.name, 1); err != nil {
 		if who.part != "" {
 			parts.Release(who.part, 1)
 		}
-	}
-	if err := places.Take(who.name, 1); err != nil {
-		leave()
 		return nil, a.reject(err, share, total, after)
 	}
-	return func() { places.Release(who.name, 1); leave() }, nil
+	return func() {
+		places.Release(who.name, 1)
+		if who.part != "" {
+			parts.Release(who.part, 1)
+		}
+	}, nil
 }
 
 // admitLongRunning takes a place for a watch, a log or an upgraded connection.

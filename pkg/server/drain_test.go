@@ -3,6 +3,7 @@ package server
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
@@ -149,5 +152,42 @@ func TestLongRunningOfAddress(t *testing.T) {
 	release()
 	if err := a.unauthenticatedLongRunning.Take("192.0.2.4", 1); !errors.Is(err, quota.ErrTotal) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestPlacesOfServiceAccounts: whoever creates projects makes any number of service accounts,
+// which have the places of one user together, and those of one namespace half of these.
+func TestPlacesOfServiceAccounts(t *testing.T) {
+	s := newServer(t, func(o *Options) { o.Config.MaxRequestsInFlight, o.Config.MaxRequestsInFlightPerUser = 40, 10 }, nil)
+	a := s.handler.(*filters).admission
+	account := func(namespace, name string) caller {
+		return callerOf(httptest.NewRequest(http.MethodGet, "/", nil), &user.DefaultInfo{Name: "system:serviceaccount:" + namespace + ":" + name})
+	}
+	all := 0
+	for n := range 20 {
+		held := 0
+		for k := range 20 {
+			if _, err := a.admit(account(fmt.Sprint("project-", n), fmt.Sprint(k))); err == nil {
+				held++
+			}
+		}
+		if held > 5 {
+			t.Errorf("one namespace has %d places", held)
+		}
+		all += held
+	}
+	if all > 10 {
+		t.Errorf("service accounts have %d places", all)
+	}
+	for _, other := range []caller{account("kube-system", "a"), {name: "jane", authenticated: true}} {
+		release, err := a.admit(other)
+		if err != nil {
+			t.Errorf("%s: %v", other.name, err)
+			continue
+		}
+		release()
+	}
+	if held := a.inFlight.Held(); held != int64(all) {
+		t.Errorf("%d are held, not %d", held, all)
 	}
 }

@@ -327,13 +327,13 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 			writeRefusal(w, r, err)
 			return
 		}
-		release = sync.OnceFunc(release)
-		defer release()
 		if recorded, ok := w.(*recorder); ok && !c.caller.authenticated {
 			// A visitor who does not read an answer holds the connection, not the place
 			// of others: what is for visitors is made when it begins to be sent.
+			release = sync.OnceFunc(release)
 			recorded.begun = release
 		}
+		defer release()
 		if !exempt(info.Path) { // nobody reads the bodies of those
 			c.body.pass()
 		}
