@@ -22,8 +22,7 @@ import (
 )
 
 // TestDrain: a node is emptied as kubectl drain does, budgets included.
-func TestDrain(t *testing.T) {
-	t.Parallel()
+func TestDrain(t *testing.T) { // has a node that others would list, so that no test is beside it
 	workspace(t, "drained")
 	c := kubernetes(t, "")
 	// A node of its own: the pods of the seed are not made again.
