@@ -52,8 +52,8 @@ func taking(all *turns.Turns, next route.Handler) route.Handler {
 	}
 }
 
-// beginning is an answer that ends the turn when it begins: a client that does not read it
-// keeps nobody waiting.
+// beginning is an answer that ends the turn when it begins, so that no other request waits
+// for a client that does not read it.
 type beginning struct {
 	http.ResponseWriter
 	begun func()

@@ -66,13 +66,13 @@ func TestInTurn(t *testing.T) {
 	arrive(3*maxGatheringPerUser, "afterwards")
 }
 
-// TestTurnEndsWithTheAnswer: forty answers that nobody read kept everybody from writing.
+// TestTurnEndsWithTheAnswer: forty unread answers held the turns of all users.
 func TestTurnEndsWithTheAnswer(t *testing.T) {
 	begun, end := make(chan struct{}), make(chan struct{})
 	groups := []route.Group{{Prefix: "/kapis/a", Routes: []route.Route{{Method: http.MethodGet, Gathers: true, Handler: func(w http.ResponseWriter, _ *http.Request) error {
 		_, _ = w.Write([]byte("a"))
 		begun <- struct{}{}
-		<-end // nobody reads
+		<-end // the client does not read
 		return nil
 	}}}}}
 	inTurn(groups)

@@ -28,9 +28,9 @@ func TestRoleGroups(t *testing.T) {
 		{"w-admin", Scope{Namespace: "w1"}, []string{"kubesphere:global:reader", "kubesphere:workspace:w:uid-w:w-admin"}},
 		{"w-admin", Scope{Namespace: "v1"}, []string{"kubesphere:global:reader"}},
 		{"w-admin", Scope{Namespace: "none"}, []string{"kubesphere:global:reader"}},
-		{"mixed", Scope{Namespace: "w1"}, nil},    // by a role of another workspace
-		{"admin", Scope{Namespace: "w1"}, nil},    // that role is Kubernetes' own
-		{"somebody", Scope{Namespace: "w1"}, nil}, // without roles
+		{"mixed", Scope{Namespace: "w1"}, nil}, // by a role of another workspace
+		{"admin", Scope{Namespace: "w1"}, nil}, // that role is Kubernetes' own
+		{"without-roles", Scope{Namespace: "w1"}, nil},
 	} {
 		got, err := rbac.RoleGroups(t.Context(), &user.DefaultInfo{Name: test.who}, test.scope, func(workspace string) string { return "uid-" + workspace })
 		if err != nil || !slices.Equal(got, test.want) {

@@ -80,7 +80,7 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 			return true
 		}
 	}
-	release() // a client that does not read its answer keeps nobody waiting
+	release() // other lists do not wait for a client that does not read
 	if err := merged.write(w); err != nil {
 		fail(w, r, err)
 	}

@@ -93,7 +93,7 @@ func TestReleaseAborted(t *testing.T) {
 		writing <- struct{}{}
 		<-r.Context().Done()
 	})
-	reserved := &countedLimits{}
+	reserved := &limitRecorder{}
 	f.proxy.options.Limits = reserved
 	for _, method := range []string{http.MethodPost, http.MethodPut} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -128,10 +128,10 @@ func TestReleaseAborted(t *testing.T) {
 	}
 }
 
-// countedLimits counts what is reserved.
-type countedLimits struct{ held, all atomic.Int64 }
+// limitRecorder records reservations.
+type limitRecorder struct{ held, all atomic.Int64 }
 
-func (c *countedLimits) Reserve(_ context.Context, _ user.Info, _ *tenant.Limit, _ string, further int) (release func(), err error) {
+func (c *limitRecorder) Reserve(_ context.Context, _ user.Info, _ *tenant.Limit, _ string, further int) (release func(), err error) {
 	c.held.Add(int64(further))
 	c.all.Add(1)
 	return func() { c.held.Add(-int64(further)) }, nil

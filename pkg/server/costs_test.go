@@ -317,3 +317,24 @@ func TestUnreadByVisitors(t *testing.T) {
 		t.Errorf("another visitor: %d %s", w.Code, w.Body)
 	}
 }
+
+// TestWatchesOfVisitors: a watch without credentials holds its place as long as it lasts,
+// unlike an answer that is made when it begins.
+func TestWatchesOfVisitors(t *testing.T) {
+	begun, end := make(chan struct{}), make(chan struct{})
+	s := newServer(t, func(o *Options) {
+		o.Groups[0].Routes[0].Watchable = true
+	}, map[string]route.Handler{"w": func(w http.ResponseWriter, _ *http.Request) error {
+		_, _ = io.WriteString(w, "{}\n")
+		close(begun)
+		<-end
+		return nil
+	}})
+	serve(t, s)
+	slowRequest(t, s, "GET /kapis/test.io/v1/w?watch=true HTTP/1.1\r\nHost: a\r\n\r\n")
+	<-begun
+	if held := s.handler.(*filters).admission.longRunning.Held(); held != 1 {
+		t.Errorf("%d places are held", held)
+	}
+	close(end)
+}

@@ -327,9 +327,9 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 			writeRefusal(w, r, err)
 			return
 		}
-		if recorded, ok := w.(*recorder); ok && !c.caller.authenticated {
+		if recorded, ok := w.(*recorder); ok && !c.caller.authenticated && !c.long && !c.delegated && !info.Kubernetes {
 			// A visitor who does not read an answer holds the connection, not the place
-			// of others: what is for visitors is made when it begins to be sent.
+			// of others: what this server has for visitors is made when it begins to be sent.
 			release = sync.OnceFunc(release)
 			recorded.begun = release
 		}

@@ -201,7 +201,7 @@ func (s *stream) event(ctx context.Context, event objects.Event) error {
 // where it is kept: of a thousand streams whose clients do not read, each would keep a
 // copy. One that was made for this stream, such as a row of a table, counts until it is sent.
 func (s *stream) frame(kind, object string, version uint64, made bool) error {
-	s.before(kind, version)
+	s.writePrefix(kind, version)
 	if s.form.events && strings.ContainsAny(object, "\r\n") { // stored as it was sent to us: a line break would end the event
 		object, made = strings.NewReplacer("\r", "", "\n", "").Replace(object), true
 	}
@@ -233,8 +233,8 @@ func (s *stream) frame(kind, object string, version uint64, made bool) error {
 	return s.flush()
 }
 
-// before writes what comes before the object of an event.
-func (s *stream) before(kind string, version uint64) {
+// writePrefix adds what comes before the object of an event.
+func (s *stream) writePrefix(kind string, version uint64) {
 	b := &s.buffer
 	if s.form.events {
 		if version != 0 {
@@ -282,7 +282,7 @@ func (s *stream) flush() error {
 	return s.control.Flush()
 }
 
-// send sends what is put together.
+// send writes the buffer to the connection.
 func (s *stream) send() error {
 	// Not every writer has deadlines; those that do not belong to tests.
 	_ = s.control.SetWriteDeadline(s.handler.Now().Add(writeTimeout))
