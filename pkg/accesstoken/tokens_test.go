@@ -152,7 +152,7 @@ func TestGuessing(t *testing.T) {
 	_, valid := w.create(t, "jane")
 	guess := func(n int, address string) error {
 		id := fmt.Sprintf("%032x", n+1)
-		_, err := w.Verify(request.WithAddress(t.Context(), address), Prefix+id+strings.Repeat("A", 43))
+		_, err := w.Verify(request.WithOrigin(t.Context(), request.Origin{Address: address}), Prefix+id+strings.Repeat("A", 43))
 		return err
 	}
 	refused := 0
@@ -176,7 +176,7 @@ func TestGuessing(t *testing.T) {
 	if w.reads > 3*asksAtOnce {
 		t.Errorf("Kubernetes was asked %d times by many addresses", w.reads)
 	}
-	if grant, err := w.Verify(request.WithAddress(t.Context(), "198.51.100.8"), valid); err != nil && !apierrors.IsTooManyRequests(err) {
+	if grant, err := w.Verify(request.WithOrigin(t.Context(), request.Origin{Address: "198.51.100.8"}), valid); err != nil && !apierrors.IsTooManyRequests(err) {
 		t.Errorf("a valid token: %v, %v", grant, err)
 	}
 }

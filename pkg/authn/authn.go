@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -137,7 +136,7 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if !active {
 		return nil, false, ErrSessionEnded
 	}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: withAccount(extraOf(claims), account.UID)}}, true, nil
+	return authenticated(account.Name, account.Groups, withAccount(extraOf(claims), account.UID)), true, nil
 }
 
 // extraOf is what an access token says of its user, its session and its scopes.
@@ -166,7 +165,7 @@ func (b *bearer) authenticatePersonal(ctx context.Context, text string) (*authen
 		return nil, false, err
 	}
 	extra := map[string][]string{authz.ExtraScopes: grant.Scopes, ExtraPersonalToken: {grant.Name}}
-	return &authenticator.Response{User: &user.DefaultInfo{Name: account.Name, Groups: Groups(account.Groups), Extra: withAccount(extra, account.UID)}}, true, nil
+	return authenticated(account.Name, account.Groups, withAccount(extra, account.UID)), true, nil
 }
 
 // MayGoOn reports whether who is logged in stays so in a state. Too many failed
@@ -204,15 +203,25 @@ func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 	}
 	r.Header.Del("Authorization")
 	extra := withAccount(map[string][]string{ExtraPasswordDigest: {iam.PasswordDigest(known)}}, string(known.UID))
-	return &authenticator.Response{User: &user.DefaultInfo{Name: known.Name, Groups: Groups(known.Spec.Groups), Extra: extra}}, true, nil
+	return authenticated(known.Name, known.Spec.Groups, extra), true, nil
 }
 
 // Groups are those a User object may name. The ones Kubernetes and we ourselves
 // give have to be earned: a name in an object must make nobody system:masters.
 func Groups(named []string) []string {
-	return slices.DeleteFunc(slices.Clone(named), func(group string) bool {
-		return len(group) >= len("system:") && strings.EqualFold(group[:len("system:")], "system:") || group == kube.AuthorizedGroup
-	})
+	groups := make([]string, 0, len(named)+1) // one is often added, that of all who authenticated
+	for _, group := range named {
+		if isSystem := len(group) >= len("system:") && strings.EqualFold(group[:len("system:")], "system:"); !isSystem && group != kube.AuthorizedGroup {
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
+
+// authenticated is a user whose credentials are right. Its groups are complete: the one
+// of all who authenticated need not be added to a copy.
+func authenticated(name string, groups []string, extra map[string][]string) *authenticator.Response {
+	return &authenticator.Response{User: &user.DefaultInfo{Name: name, Groups: append(Groups(groups), user.AllAuthenticated), Extra: extra}}
 }
 
 var (

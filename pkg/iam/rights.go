@@ -97,7 +97,8 @@ func (d *Directory) Rights(ctx context.Context) (Rights, error) {
 }
 
 func read[T any](ctx context.Context, d *Directory, resource string, from *decoded[T], decode func(*objects.Item) (*T, error), into *Objects[T]) (err error) {
-	if *into, err = from.of(ctx, d.Cache, d.Catalog.Type(resource), decode); apierrors.IsNotFound(err) {
+	*into, err = from.of(ctx, d.Cache, d.Catalog.Type(resource), decode)
+	if err != nil && apierrors.IsNotFound(err) { // which allocates, and decisions are made all the time
 		return nil
 	}
 	return err

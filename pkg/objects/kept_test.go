@@ -184,7 +184,7 @@ func TestKeptForSeveral(t *testing.T) {
 // TestHolderOf: whose share a page counts for.
 func TestHolderOf(t *testing.T) {
 	named := func(name string) context.Context {
-		return kuberequest.WithUser(request.WithAddress(t.Context(), "192.0.2.1"), &user.DefaultInfo{Name: name})
+		return kuberequest.WithUser(request.WithOrigin(t.Context(), request.Origin{Address: "192.0.2.1"}), &user.DefaultInfo{Name: name})
 	}
 	for _, test := range []struct {
 		name string

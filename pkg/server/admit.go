@@ -20,6 +20,7 @@ func (f *filters) admit(w http.ResponseWriter, r *http.Request, info *request.In
 	case exempt(info.Path):
 		return free, nil
 	case !c.deadlines.reads:
+		return enter(c.caller)
 	case c.delegated:
 		var whole bool
 		if free, whole, err = f.admission.readAhead(w, r, c); err == nil && !whole {

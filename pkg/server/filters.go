@@ -78,7 +78,6 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer := &recorder{ResponseWriter: w, body: body}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
-	r = r.WithContext(request.WithAddress(request.WithID(r.Context(), id), request.ClientAddress(r)))
 	call := &call{body: body}
 	defer func() { //nolint:contextcheck // it is the request's
 		panicked := recover()
@@ -100,7 +99,7 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.crossOrigin.handle(answer, r) {
 		return
 	}
-	f.limit(answer, r, call)
+	f.limit(request.WithOrigin(r.Context(), request.Origin{ID: id, Address: request.ClientAddress(r)}), answer, r, call)
 }
 
 // call is what the chain learns of a request on its way down.
@@ -120,8 +119,8 @@ type call struct {
 }
 
 // limit sets how long a request may take, and finds out who serves it. Who asks
-// and whether there is room for it follow.
-func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
+// and whether there is room for it follow. The request gets a context made of ctx.
+func (f *filters) limit(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call) {
 	c.deadlines = newDeadlines(w, r)
 	now := time.Now()
 	info, err := f.parse(r)
@@ -148,10 +147,10 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		c.deadlines.set(now.Add(requestTimeout))
 	}
 	if c.long && !info.Kubernetes && !c.file || info.Verb == "watch" && c.long {
-		ctx, cancel := context.WithCancel(r.Context())
+		limited, cancel := context.WithCancel(ctx)
 		defer cancel()
 		defer context.AfterFunc(f.watches, cancel)() //nolint:contextcheck // it ends with the server or the request, whichever is first
-		r = r.WithContext(ctx)
+		ctx = limited
 	}
 	if !c.long && !exempt(info.Path) {
 		// A Kubernetes that hangs must not make us hang.
@@ -159,11 +158,11 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		if c.delegated { // elsewhere there are shorter times of their own
 			timeout = delegatedTimeout
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		limited, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		r = r.WithContext(ctx)
+		ctx = limited
 	}
-	f.identify(w, r, info, c)
+	f.identify(w, r.WithContext(request.WithInfo(ctx, info)), info, c)
 }
 
 // parse describes a request. Paths that can be read in two ways are for services
@@ -209,17 +208,16 @@ func exempt(path string) bool {
 
 // identify finds out who asks.
 func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
-	ctx := request.WithInfo(r.Context(), info)
 	if ownCredentials(info.Path) {
 		c.caller = callerOf(r, nil)
-		f.authorize(w, r.WithContext(ctx), info, c, nil)
+		f.authorize(w, r, info, c, nil)
 		return
 	}
 	if len(r.Header.Values("Authorization")) > 1 {
 		status.Write(w, r, status.BadRequest("there is more than one Authorization header"))
 		return
 	}
-	ctx = request.WithAuthorization(ctx, r.Header)
+	ctx := request.WithAuthorization(r.Context(), r.Header)
 	answer, found, err := f.authenticator.AuthenticateRequest(r)
 	if err != nil || !found {
 		f.metrics.refused.Inc()
