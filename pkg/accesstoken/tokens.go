@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/lookups"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
@@ -74,8 +75,8 @@ type Tokens struct {
 
 	creating *quota.Quota // by user
 	known    *lru.Cache   // of checked by the hash of a token
-	// Tokens that nobody made do not use up the asks of those that exist.
-	asksOfKnown, asksOfOthers *asks
+	// Tokens that nobody made do not use up the lookups of those that exist.
+	ofKnown, ofUnknown *lookups.Limiter
 }
 
 // checked is a token whose hash was compared with that of an object.
@@ -83,7 +84,7 @@ type checked struct{ name, uid string }
 
 // New returns tokens over a cache and a client.
 func New(cache *objects.Cache, kind *objects.Type, c client.Client, now func() time.Time, random io.Reader) *Tokens {
-	return &Tokens{Cache: cache, Kind: kind, Client: c, Now: now, Random: random, creating: quota.New(0, creatingAtOnce), known: lru.New(remembered), asksOfKnown: newAsks(), asksOfOthers: newAsks()}
+	return &Tokens{Cache: cache, Kind: kind, Client: c, Now: now, Random: random, creating: quota.New(0, creatingAtOnce), known: lru.New(remembered), ofKnown: lookups.New(lookups.Unknown()), ofUnknown: lookups.New(lookups.Unknown())}
 }
 
 // Create makes a token for a user. It is returned here and nowhere else. It fails
@@ -152,9 +153,9 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := t.asksOfOthers
+	limit := t.ofUnknown
 	if item := view.Get("", name); item != nil {
-		limit = t.asksOfKnown
+		limit = t.ofKnown
 		if known, found := t.known.Get(digest); found && known == (checked{name, item.UID()}) {
 			grant := &Grant{Name: name, User: item.Field("spec.user").String()}
 			for _, scope := range item.Field("spec.scopes").Array() {
@@ -163,7 +164,7 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 			return grant, t.alive(item.Field("spec.expirationTime").Time(), item.Field("metadata.deletionTimestamp").Exists())
 		}
 	}
-	if err := limit.allow(ctx); err != nil {
+	if err := limit.Allow(ctx, ""); err != nil {
 		return nil, err
 	}
 	stored := &iamv1alpha2.PersonalAccessToken{}

@@ -17,6 +17,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/lookups"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -164,7 +165,7 @@ func TestGuessing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if w.reads > 2*asksAtOnceOfAddress || refused == 0 {
+	if w.reads > 2*lookups.Unknown().ShareAtOnce || refused == 0 {
 		t.Errorf("Kubernetes was asked %d times, %d requests were refused", w.reads, refused)
 	}
 	if err := guess(1000, "198.51.100.8"); !errors.Is(err, ErrInvalid) {
@@ -173,7 +174,7 @@ func TestGuessing(t *testing.T) {
 	for n := range 1000 {
 		_ = guess(n, fmt.Sprintf("203.0.113.%d", n%200))
 	}
-	if w.reads > 3*asksAtOnce {
+	if w.reads > 3*lookups.Unknown().AtOnce {
 		t.Errorf("Kubernetes was asked %d times by many addresses", w.reads)
 	}
 	if grant, err := w.Verify(request.WithOrigin(t.Context(), request.Origin{Address: "198.51.100.8"}), valid); err != nil && !apierrors.IsTooManyRequests(err) {

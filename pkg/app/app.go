@@ -203,6 +203,7 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 	}
 	a.sessions.MaxConsents = c.Limits.ConsentsPerUser
 	a.sessions.Bound = &session.Bound{Cache: a.cache, Kind: a.catalog.Type("sessions"), PerUser: options.MaxSessionsPerUser}
+	a.sessions.Lookups = session.NewLookups(a.cache, a.catalog.Type("sessions"))
 	a.tokens = accesstoken.New(a.cache, a.catalog.Type("personalaccesstokens"), a.client, time.Now, rand.Reader)
 	a.tokens.PerUser = c.Authentication.MaxTokensPerUser
 	a.setup = &setup.Setup{

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -97,6 +99,8 @@ func translate(err error) error {
 		return invalidGrant(identity.ErrNotMapped.Error())
 	case errors.Is(err, identity.ErrBusy):
 		return &Error{Code: "temporarily_unavailable", Description: "too many logins at the moment", Status: http.StatusTooManyRequests, RetryAfter: later()}
+	case apierrors.IsTooManyRequests(err):
+		return &Error{Code: "temporarily_unavailable", Description: "too many tokens are being checked, try again later", Status: http.StatusTooManyRequests, RetryAfter: later()}
 	case errors.Is(err, session.ErrPending):
 		return refused("authorization_pending", session.ErrPending.Error())
 	case errors.Is(err, session.ErrDenied):

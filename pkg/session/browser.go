@@ -80,11 +80,11 @@ func (s *Sessions) find(ctx context.Context, text string) (*iamv1alpha2.Session,
 	if err != nil {
 		return nil, err
 	}
+	if err := s.Lookups.session(ctx, name); err != nil {
+		return nil, err
+	}
 	session := &iamv1alpha2.Session{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: name}, session); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, ErrInvalid
-		}
+	if err := s.read(ctx, name, session); err != nil {
 		return nil, err
 	}
 	if !equal(hash(secret), session.Spec.RefreshTokenHash) {

@@ -11,7 +11,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 )
@@ -53,11 +52,11 @@ func (s *Sessions) Exchange(ctx context.Context, code, oauthClient, redirectURI,
 	if err != nil {
 		return nil, "", err
 	}
+	if err := s.Lookups.session(ctx, name); err != nil {
+		return nil, "", err
+	}
 	session := &iamv1alpha2.Session{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: name}, session); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, "", ErrInvalid
-		}
+	if err := s.read(ctx, name, session); err != nil {
 		return nil, "", err
 	}
 	spec, now := &session.Spec, s.Now()

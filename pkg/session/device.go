@@ -101,11 +101,11 @@ func (s *Sessions) Device(ctx context.Context, userCode string) (*iamv1alpha2.De
 	if len(code) != userCodeLength || strings.Trim(code, userCodeLetters) != "" {
 		return nil, ErrInvalid
 	}
+	if err := s.Lookups.device(ctx); err != nil {
+		return nil, err
+	}
 	device := &iamv1alpha2.DeviceAuthorization{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: deviceName(code)}, device); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, ErrInvalid
-		}
+	if err := s.read(ctx, deviceName(code), device); err != nil {
 		return nil, err
 	}
 	switch {
@@ -137,11 +137,11 @@ func (s *Sessions) RedeemDevice(ctx context.Context, deviceCode string, login Lo
 	if err != nil {
 		return nil, "", err
 	}
+	if err := s.Lookups.device(ctx); err != nil {
+		return nil, "", err
+	}
 	device := &iamv1alpha2.DeviceAuthorization{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: devicePrefix + strings.TrimPrefix(name, namePrefix)}, device); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, "", ErrInvalid
-		}
+	if err := s.read(ctx, devicePrefix+strings.TrimPrefix(name, namePrefix), device); err != nil {
 		return nil, "", err
 	}
 	spec := &device.Spec

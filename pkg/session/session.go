@@ -42,6 +42,8 @@ type Sessions struct {
 	Grace time.Duration
 	// Bound ends the oldest sessions of a user with too many; nil for none.
 	Bound *Bound
+	// Lookups bounds how often Kubernetes is asked; nil for no bound.
+	Lookups *Lookups
 	// MaxConsents is how many consents are kept of a user, 0 for no bound.
 	MaxConsents int
 }
@@ -61,6 +63,9 @@ func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string
 	if err != nil {
 		return nil, "", err
 	}
+	if err := s.Lookups.session(ctx, name); err != nil {
+		return nil, "", err
+	}
 	// Another replica may rotate at the same time; its write makes ours
 	// conflict, and the second look finds our token in its grace time.
 	for range 5 {
@@ -74,10 +79,7 @@ func (s *Sessions) Refresh(ctx context.Context, refreshToken, oauthClient string
 
 func (s *Sessions) refresh(ctx context.Context, name string, secret []byte, oauthClient string, accept Accept) (*iamv1alpha2.Session, string, error) {
 	session := &iamv1alpha2.Session{}
-	if err := s.Client.Get(ctx, client.ObjectKey{Name: name}, session); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, "", ErrInvalid
-		}
+	if err := s.read(ctx, name, session); err != nil {
 		return nil, "", err
 	}
 	spec, now := &session.Spec, s.Now()
