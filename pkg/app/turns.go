@@ -8,6 +8,7 @@ import (
 
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
@@ -43,7 +44,7 @@ func taking(all *turns.Turns, next route.Handler) route.Handler {
 		if !found {
 			return next(w, r)
 		}
-		release, err := all.Take(r.Context(), who)
+		release, err := all.Take(r.Context(), kube.Holder(who))
 		if err != nil {
 			return err
 		}

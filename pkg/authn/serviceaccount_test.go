@@ -109,7 +109,9 @@ func TestServiceAccounts(t *testing.T) {
 func TestManyServiceAccountTokens(t *testing.T) {
 	r := &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
 	a := NewServiceAccounts(r, "https://ks.example.com")
-	from := func(address string) context.Context { return request.WithOrigin(t.Context(), request.Origin{Address: address}) }
+	from := func(address string) context.Context {
+		return request.WithOrigin(t.Context(), request.Origin{Address: address})
+	}
 	numbered := func(n int) string {
 		return jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": n})
 	}

@@ -23,7 +23,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Headers that tell a back end who sent a request.
@@ -62,7 +61,7 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string
 	r.Pattern = b.id()
 	holder := ""
 	if who, found := kuberequest.UserFrom(r.Context()); found {
-		holder = turns.Holder(who)
+		holder = kube.Holder(who)
 	}
 	if err := b.waiting.Take(holder, 1); err != nil {
 		status.Write(w, r, status.Unavailable(1, "the back end %s has as many requests to answer as it may have at the moment", b.id()))

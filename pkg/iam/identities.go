@@ -98,7 +98,7 @@ func (d *Directory) Linked(ctx context.Context, provider, subject string) ([]str
 	if err != nil {
 		return nil, err
 	}
-	all, err := view.List("", &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name", Ascending: true})
+	all, err := view.List(ctx, "", &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name", Ascending: true})
 	if err != nil {
 		return nil, err
 	}

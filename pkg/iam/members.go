@@ -17,7 +17,7 @@ func (d *Directory) WithEmail(ctx context.Context, email string) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
-	found, err := view.List("", only("email", email))
+	found, err := view.List(ctx, "", only("email", email))
 	var names []string
 	for _, item := range found.Items {
 		names = append(names, item.Name())
@@ -41,7 +41,7 @@ func (d *Directory) Members(ctx context.Context, place Place) (map[string]string
 	if err != nil {
 		return nil, err
 	}
-	page, err := view.List(namespace, filter)
+	page, err := view.List(ctx, namespace, filter)
 	if err != nil {
 		return nil, err
 	}

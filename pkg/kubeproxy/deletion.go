@@ -12,6 +12,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
@@ -43,7 +44,7 @@ func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info
 	if resource.Group == groupTenant {
 		return r, checkWorkspaceDeletion(info, resource)
 	}
-	release, err := p.inspections.Take(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
 	if err != nil {
 		return r, err
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -43,7 +44,7 @@ func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *r
 
 // unambiguous is unambiguousBody as an inspection.
 func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte, error) {
-	release, err := p.inspections.Take(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte
 
 // inspectCreation is withoutCreation as an inspection.
 func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, who user.Info, body []byte, denied error) ([]byte, error) {
-	release, err := p.inspections.Take(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *req
 // since another client was faster. warnings are those of the answer to come. When the client
 // has gone, forwarding panics.
 func (p *Proxy) tryGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte, retry bool, warnings []string) (again bool) {
-	release, err := p.inspections.Take(r.Context(), who)
+	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
 	if err != nil {
 		status.Write(w, r, err)
 		return false

@@ -14,6 +14,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
@@ -44,7 +45,7 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 		return false
 	}
 	who, _ := kuberequest.UserFrom(r.Context())
-	release, err := p.mergedLists.Take(r.Context(), who)
+	release, err := p.mergedLists.Take(r.Context(), kube.Holder(who))
 	if err != nil {
 		fail(w, r, err)
 		return true
@@ -185,7 +186,7 @@ func (l *namespaceList) write(w http.ResponseWriter) error {
 // filterList leaves the visible entries of a list of all namespaces. Its entries are
 // read one after the other, so that those the caller does not see take no memory.
 func (p *Proxy) filterList(answer *http.Response, who user.Info, seen authz.Visible) error {
-	release, err := p.filteredLists.Take(answer.Request.Context(), who)
+	release, err := p.filteredLists.Take(answer.Request.Context(), kube.Holder(who))
 	if err != nil {
 		return err
 	}

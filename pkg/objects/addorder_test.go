@@ -81,7 +81,7 @@ func TestAlternatingOrders(t *testing.T) {
 		}
 	}
 	list := func(sortBy string) []string {
-		page, err := s.Snapshot().List("ns-1", &query.Query{Page: 1, Limit: query.Unlimited, SortBy: sortBy, Ascending: true, Raw: sortBy})
+		page, err := s.Snapshot().List(t.Context(), "ns-1", &query.Query{Page: 1, Limit: query.Unlimited, SortBy: sortBy, Ascending: true, Raw: sortBy})
 		if err != nil {
 			t.Error(err)
 		}

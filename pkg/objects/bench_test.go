@@ -37,7 +37,7 @@ func BenchmarkPage(b *testing.B) {
 			store := manyPods(n)
 			b.ReportAllocs()
 			for k := 0; b.Loop(); k++ {
-				page, err := store.Snapshot().List("", &query.Query{Page: 1 + k%(n/10), Limit: 10, SortBy: "createTime"})
+				page, err := store.Snapshot().List(b.Context(), "", &query.Query{Page: 1 + k%(n/10), Limit: 10, SortBy: "createTime"})
 				if err != nil || len(page.Items) != 10 || page.Total != n {
 					b.Fatal(len(page.Items), err)
 				}
@@ -50,7 +50,7 @@ func BenchmarkPageInNamespace(b *testing.B) {
 	store := manyPods(10_000)
 	b.ReportAllocs()
 	for k := 0; b.Loop(); k++ {
-		page, err := store.Snapshot().List(fmt.Sprintf("team-%02d", k%40), &query.Query{Page: 1 + k%20, Limit: 10, SortBy: "createTime"})
+		page, err := store.Snapshot().List(b.Context(), fmt.Sprintf("team-%02d", k%40), &query.Query{Page: 1 + k%20, Limit: 10, SortBy: "createTime"})
 		if err != nil || len(page.Items) != 10 || page.Total != 250 {
 			b.Fatal(len(page.Items), page.Total, err)
 		}
@@ -67,7 +67,7 @@ func BenchmarkNameFilter(b *testing.B) {
 			for k := 0; b.Loop(); k++ {
 				part := fmt.Sprintf(search.pattern, k%10_000)
 				q := &query.Query{Page: 1, Limit: 10, SortBy: "createTime", Filters: []query.Filter{{Key: "name", Value: part}}, Raw: part + strconv.Itoa(k)}
-				if page, err := store.Snapshot().List("", q); err != nil || len(page.Items) == 0 && search.name == "rare" {
+				if page, err := store.Snapshot().List(b.Context(), "", q); err != nil || len(page.Items) == 0 && search.name == "rare" {
 					b.Fatal(part, page.Total, err)
 				}
 			}
@@ -80,7 +80,7 @@ func BenchmarkNameFilter(b *testing.B) {
 		for k := 0; b.Loop(); k++ {
 			changing.put(one)
 			q := &query.Query{Page: 1, Limit: 10, SortBy: "createTime", Filters: []query.Filter{{Key: "name", Value: "b-00007-"}}, Raw: "changed"}
-			if _, err := changing.Snapshot().List("", q); err != nil {
+			if _, err := changing.Snapshot().List(b.Context(), "", q); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -141,7 +141,7 @@ func TestMemoryPerPod(t *testing.T) {
 	store.replace(items, 0)
 	clear(items) // the store holds them, the test need not
 	for _, sortBy := range []string{"status", "phase", "nodeName", "startTime"} {
-		if _, err := store.Snapshot().List("", &query.Query{Page: 1, Limit: 1, SortBy: sortBy}); err != nil {
+		if _, err := store.Snapshot().List(t.Context(), "", &query.Query{Page: 1, Limit: 1, SortBy: sortBy}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -151,7 +151,7 @@ func podNames(t *testing.T, c *Cache) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := view.List("", &query.Query{Page: 1, Limit: query.Unlimited, SortBy: "name", Ascending: true})
+	page, err := view.List(t.Context(), "", &query.Query{Page: 1, Limit: query.Unlimited, SortBy: "name", Ascending: true})
 	if err != nil {
 		t.Fatal(err)
 	}

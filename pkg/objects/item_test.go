@@ -119,7 +119,7 @@ func TestFiltersDoNotRevealSecrets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if page, err := store.Snapshot().List("", &query.Query{Page: 1, Fields: selector, Raw: test.selector}); err != nil || page.Total != test.want {
+			if page, err := store.Snapshot().List(t.Context(), "", &query.Query{Page: 1, Fields: selector, Raw: test.selector}); err != nil || page.Total != test.want {
 				t.Errorf("%d objects, %v, want %d", page.Total, err, test.want)
 			}
 		})

@@ -69,7 +69,7 @@ func (c *Cache) Fill(ctx context.Context, catalog *Catalog, kind *Type, selectio
 	if err != nil {
 		return err
 	}
-	if result.Page, err = result.Select(selection); err != nil {
+	if result.Page, err = result.Select(ctx, selection); err != nil {
 		return err
 	}
 	derive, err := c.annotator(ctx, catalog, kind)
@@ -116,7 +116,7 @@ func (c *Cache) Counts(ctx context.Context, catalog *Catalog, kind *Type, select
 	if _, err := c.relate(ctx, catalog, kind, &selection); err != nil {
 		return 0, nil, err
 	}
-	return view.counts(selection, column)
+	return view.counts(ctx, selection, column)
 }
 
 // relates reports whether a query has a filter that depends on other types.
@@ -298,11 +298,11 @@ func (t *Type) Matcher(selection Selection) (func(*Item) bool, error) {
 	return match, nil
 }
 
-func (s *Snapshot) counts(selection Selection, column string) (total int, counts map[string]int, err error) {
+func (s *Snapshot) counts(ctx context.Context, selection Selection, column string) (total int, counts map[string]int, err error) {
 	all := *selection.Query
 	all.Page, all.Limit = 1, query.Unlimited
 	selection.Query = &all
-	page, err := s.Select(selection)
+	page, err := s.Select(ctx, selection)
 	if err != nil {
 		return 0, nil, err
 	}

@@ -264,7 +264,7 @@ func listed(t *rapid.T, store *Store, namespace string, values url.Values) Page 
 	if err != nil || len(ignored) > 0 {
 		t.Fatalf("%v: %v, ignored %v", values, err, ignored)
 	}
-	page, err := store.Snapshot().List(namespace, &q)
+	page, err := store.Snapshot().List(t.Context(), namespace, &q)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"slices"
@@ -65,7 +66,7 @@ func (o *Only) contains(kind *Type, item *Item) bool {
 
 // selectOnly costs as much as there are objects the restriction leaves, once in
 // the life of the snapshot.
-func (s *Snapshot) selectOnly(selection Selection) (Page, error) {
+func (s *Snapshot) selectOnly(ctx context.Context, selection Selection) (Page, error) {
 	q, only := selection.Query, selection.Only
 	match, err := s.store.kind.matcher(q)
 	if err != nil {
@@ -75,8 +76,9 @@ func (s *Snapshot) selectOnly(selection Selection) (Page, error) {
 	if selection.Namespace != "" {
 		match = both(match, func(i *Item) bool { return i.Namespace() == selection.Namespace })
 	}
-	matching := s.remembered.get(selection.Namespace+"\x00only\x00"+only.key+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
-		items := scan(q, s.all.orders[orderName], func() []*Item { return s.only(only.names, match) })
+	key := selection.Namespace + "\x00only\x00" + only.key + "\x00" + selection.Key + "\x00" + q.Raw
+	matching, err := s.scan(ctx, key, q, s.all.orders[orderName], func() []*Item {
+		items := s.only(only.names, match)
 		less := s.store.kind.less(s.store.kind.order(q.SortBy))
 		slices.SortFunc(items, func(a, b *Item) int {
 			if less(a, b) == q.Ascending {
@@ -86,7 +88,7 @@ func (s *Snapshot) selectOnly(selection Selection) (Page, error) {
 		})
 		return items
 	})
-	return Page{Total: len(matching), Items: pageOf(matching, q)}, nil
+	return Page{Total: len(matching), Items: pageOf(matching, q)}, err
 }
 
 func (s *Snapshot) only(names []string, match func(*Item) bool) []*Item {

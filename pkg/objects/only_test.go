@@ -49,7 +49,7 @@ func TestExcept(t *testing.T) {
 			t.Fatal(name, err)
 		}
 		selection := Selection{Namespace: test.namespace, Query: &q, Only: except}
-		page, err := snapshot.Select(selection)
+		page, err := snapshot.Select(t.Context(), selection)
 		if err != nil {
 			t.Fatal(name, err)
 		}

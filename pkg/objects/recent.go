@@ -44,6 +44,14 @@ func (r *recent[K, V]) get(key K, maximum int, compute func() V) V {
 	return entry.value
 }
 
+// has reports whether the value of a key is remembered, or being computed.
+func (r *recent[K, V]) has(key K) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, found := r.values[key]
+	return found
+}
+
 // forget gives back what is remembered.
 func (r *recent[K, V]) forget() {
 	r.mu.Lock()

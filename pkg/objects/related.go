@@ -22,8 +22,9 @@ type relation struct {
 
 // question is what a relation is asked for.
 type question struct {
-	namespace string // of the list; empty for all
-	value     string // of the parameter
+	ctx       context.Context //nolint:containedctx // of the request the question is part of
+	namespace string          // of the list; empty for all
+	value     string          // of the parameter
 	filters   []query.Filter
 	views     map[string]View // those the cluster has
 }
@@ -53,9 +54,9 @@ func (q question) items(resource, namespace string, filters ...query.Filter) []*
 	for _, f := range filters {
 		key += "\x00" + f.Key + "\x00" + f.Value
 	}
-	page, err := view.List(namespace, &query.Query{Page: 1, Limit: query.Unlimited, SortBy: orderName, Ascending: true, Filters: filters, Raw: key})
+	page, err := view.List(q.ctx, namespace, &query.Query{Page: 1, Limit: query.Unlimited, SortBy: orderName, Ascending: true, Filters: filters, Raw: key})
 	if err != nil {
-		return nil // the filters are ours and valid
+		return nil // the filters are ours, valid and search no JSON
 	}
 	return page.Items
 }
@@ -70,7 +71,7 @@ func (c *Cache) relate(ctx context.Context, catalog *Catalog, kind *Type, select
 		if related == nil || related.find == nil {
 			continue
 		}
-		asked := question{namespace: selection.Namespace, value: f.Value, filters: selection.Filters, views: make(map[string]View)}
+		asked := question{ctx: ctx, namespace: selection.Namespace, value: f.Value, filters: selection.Filters, views: make(map[string]View)}
 		for _, resource := range related.from {
 			view, err := c.View(ctx, catalog.Type(resource))
 			if err != nil && !apierrors.IsNotFound(err) {

@@ -48,7 +48,7 @@ func TestRememberedListsAreTheirOwn(t *testing.T) {
 			for n := 1; n <= 2; n++ {
 				store.put(mustItem(t, kind, sample{namespace: "n", name: fmt.Sprint("web-", n), created: int64(n), node: fmt.Sprint("node-", 3-n), phase: "Running"}.json()))
 			}
-			if _, err := store.Snapshot().List("", parsed(t, kind, url.Values{"sortBy": {"nodeName"}})); err != nil {
+			if _, err := store.Snapshot().List(t.Context(), "", parsed(t, kind, url.Values{"sortBy": {"nodeName"}})); err != nil {
 				t.Fatal(err) // the order that makes a new snapshot
 			}
 			snapshot := store.Snapshot()
@@ -56,7 +56,7 @@ func TestRememberedListsAreTheirOwn(t *testing.T) {
 				values url.Values
 				want   []string
 			}{{test.first, test.firstTo}, {test.then, test.thenT}, {test.first, test.firstTo}} {
-				page, err := snapshot.List("", parsed(t, kind, step.values))
+				page, err := snapshot.List(t.Context(), "", parsed(t, kind, step.values))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -76,7 +76,7 @@ func TestRememberedListsAreBounded(t *testing.T) {
 	store.put(mustItem(t, kind, sample{namespace: "n", name: "web"}.json()))
 	snapshot := store.Snapshot()
 	for n := range 10 * memoryQueries {
-		page, err := snapshot.List("", parsed(t, kind, url.Values{"name": {"web"}, "uid": {strings.Repeat("x", n%(2*memoryQueries))}}))
+		page, err := snapshot.List(t.Context(), "", parsed(t, kind, url.Values{"name": {"web"}, "uid": {strings.Repeat("x", n%(2*memoryQueries))}}))
 		if err != nil || page.Total != map[bool]int{true: 1}[n%(2*memoryQueries) == 0] {
 			t.Fatalf("query %d: %d, %v", n, page.Total, err)
 		}
@@ -115,7 +115,7 @@ func TestManyNames(t *testing.T) {
 	values := url.Values{"names": {strings.Repeat("a,", 400_000) + store.Snapshot().Get("team-00", "web-00000-7c9d8b6f5-x0000").Name()}}
 	q := parsed(t, store.kind, values)
 	started := time.Now()
-	page, err := store.Snapshot().List("", q)
+	page, err := store.Snapshot().List(t.Context(), "", q)
 	if err != nil || page.Total != 1 {
 		t.Errorf("%d objects, %v", page.Total, err)
 	}
@@ -133,7 +133,7 @@ func TestRememberedOrders(t *testing.T) {
 	snapshot := store.Snapshot()
 	for _, first := range []string{"name", "-name", "creationTimestamp", "-creationTimestamp"} {
 		for _, second := range []string{"status", "-status", "nodeName", "-nodeName", "podIP", "-podIP"} {
-			if _, err := snapshot.List("", parsed(t, kind, url.Values{"name": {"web"}, "sortBy": {first + "," + second}})); err != nil {
+			if _, err := snapshot.List(t.Context(), "", parsed(t, kind, url.Values{"name": {"web"}, "sortBy": {first + "," + second}})); err != nil {
 				t.Fatal(err)
 			}
 			snapshot = store.Snapshot()

@@ -1,11 +1,16 @@
 package objects
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
@@ -21,18 +26,30 @@ func TestScansTakeTurns(t *testing.T) {
 	large := store.Snapshot()
 	few := newStore(kind)
 	few.put(mustItem(t, kind, `{"metadata":{"namespace":"n","name":"a"},"data":{"a":"x"}}`))
-	listed := func(snapshot *Snapshot, selector string) chan error {
+	as := func(ctx context.Context, name string) context.Context {
+		return kuberequest.WithUser(ctx, &user.DefaultInfo{Name: name})
+	}
+	listed := func(ctx context.Context, snapshot *Snapshot, selector string) chan error {
 		done := make(chan error, 1)
 		go func() {
-			_, err := snapshot.List("", parsed(t, kind, url.Values{"fieldSelector": {selector}}))
+			_, err := snapshot.List(ctx, "", parsed(t, kind, url.Values{"fieldSelector": {selector}}))
 			done <- err
 		}()
 		return done
 	}
-	scanning <- struct{}{} // another one
-	waits := listed(large, "data.a=y")
+	release, err := scanning.Take(t.Context(), "user jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var others []chan error
+	for n := range 20 {
+		others = append(others, listed(as(t.Context(), "jane"), large, fmt.Sprintf("data.a=%d", n)))
+	}
+	going, goes := context.WithCancel(as(t.Context(), "joe"))
+	gone := listed(going, large, "data.a=gone")
+	waits := listed(as(t.Context(), "john"), large, "data.a=y")
 	select {
-	case err := <-listed(few.Snapshot(), "data.a=y"):
+	case err := <-listed(t.Context(), few.Snapshot(), "data.a=y"):
 		if err != nil {
 			t.Error(err)
 		}
@@ -44,8 +61,17 @@ func TestScansTakeTurns(t *testing.T) {
 		t.Errorf("a large scan does not wait for another: %v", err)
 	case <-time.After(50 * time.Millisecond):
 	}
-	<-scanning
+	goes()
+	if err := <-gone; !apierrors.IsTooManyRequests(err) {
+		t.Errorf("a client that goes waits on: %v", err)
+	}
+	release()
 	if err := <-waits; err != nil {
 		t.Error(err)
+	}
+	for _, other := range others {
+		if err := <-other; err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -82,17 +83,18 @@ type Selection struct {
 
 // List returns a page of the objects of a namespace, or of all namespaces when
 // it is empty.
-func (s *Snapshot) List(namespace string, q *query.Query) (Page, error) {
-	return s.Select(Selection{Namespace: namespace, Query: q})
+func (s *Snapshot) List(ctx context.Context, namespace string, q *query.Query) (Page, error) {
+	return s.Select(ctx, Selection{Namespace: namespace, Query: q})
 }
 
 // Select returns a page of a list. An unfiltered page costs the logarithm of
 // the number of objects; a filtered list is computed once and remembered for
-// the life of the snapshot, so that its other pages cost nothing.
-func (s *Snapshot) Select(selection Selection) (Page, error) {
+// the life of the snapshot, so that its other pages cost nothing. Filters that go
+// through much JSON wait for a turn of the user in ctx, and fail with 429 without one.
+func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error) {
 	if only := selection.Only; only != nil {
 		if !only.except {
-			return s.selectOnly(selection)
+			return s.selectOnly(ctx, selection)
 		}
 		selection.Match = both(selection.Match, func(i *Item) bool { return only.contains(s.store.kind, i) })
 		selection.Key += "\x00" + only.key
@@ -112,7 +114,7 @@ func (s *Snapshot) Select(selection Selection) (Page, error) {
 	if !found {
 		if s.store.snapshot.Load() == s {
 			if ordered := s.store.withOrder(q.SortBy); ordered != nil {
-				return ordered.Select(selection)
+				return ordered.Select(ctx, selection)
 			}
 		}
 		items = s.sorted(namespace, order, where) // of the past, which stays as it is, or one order of too many
@@ -128,14 +130,15 @@ func (s *Snapshot) Select(selection Selection) (Page, error) {
 		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
 		return result, nil
 	}
-	matching := s.remembered.get(namespace+"\x00"+selection.Key+"\x00"+q.Raw, func() []*Item {
-		return scan(rest, items, func() []*Item {
-			if part != "" {
-				return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
-			}
-			return filtered(items, q.Ascending, match)
-		})
+	matching, err := s.scan(ctx, namespace+"\x00"+selection.Key+"\x00"+q.Raw, rest, items, func() []*Item {
+		if part != "" {
+			return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
+		}
+		return filtered(items, q.Ascending, match)
 	})
+	if err != nil {
+		return result, err
+	}
 	result.Total, result.Items = len(matching), pageOf(matching, q)
 	return result, nil
 }
@@ -197,6 +200,8 @@ const (
 
 // memory remembers the results of the filtered lists asked for last.
 type memory struct{ recent recent[string, []*Item] }
+
+func (m *memory) has(key string) bool { return m.recent.has(key) }
 
 func (m *memory) get(key string, compute func() []*Item) []*Item {
 	return m.recent.get(key, memoryQueries, compute)

@@ -102,7 +102,7 @@ func TestStoreEqualsRebuild(t *testing.T) {
 			"snapshot": func(*rapid.T) { snapshots = append(snapshots, take()) },
 			"sort": func(t *rapid.T) {
 				sortBy := rapid.SampledFrom([]string{"status", "nodeName", "startTime", "phase"}).Draw(t, "sortBy")
-				if _, err := store.Snapshot().List("", &query.Query{Page: 1, Limit: 1, SortBy: sortBy}); err != nil {
+				if _, err := store.Snapshot().List(t.Context(), "", &query.Query{Page: 1, Limit: 1, SortBy: sortBy}); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -179,7 +179,7 @@ func TestConcurrentReaders(t *testing.T) {
 					q.Raw += "1"
 				}
 				namespace := []string{"", "a", "b"}[n%3]
-				page, err := store.Snapshot().List(namespace, q)
+				page, err := store.Snapshot().List(t.Context(), namespace, q)
 				if err != nil || len(page.Items) != page.Total {
 					t.Errorf("%d items of %d, %v", len(page.Items), page.Total, err)
 					return

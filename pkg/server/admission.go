@@ -11,10 +11,10 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Why a request is rejected, as the metric of rejections tells it.
@@ -52,7 +52,7 @@ func callerOf(r *http.Request, who user.Info) caller {
 	if authz.IsAnonymous(who) || who.GetName() == identity.PreRegistration {
 		return caller{name: identity.Network(request.ClientAddress(r))}
 	}
-	c := caller{name: turns.Holder(who), authenticated: true}
+	c := caller{name: kube.Holder(who), authenticated: true}
 	if c.name == serviceaccount.AllServiceAccountsGroup {
 		c.part, _, _ = serviceaccount.SplitUsername(who.GetName())
 	}

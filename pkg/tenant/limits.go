@@ -169,7 +169,7 @@ func inNamespace(resource string) func(context.Context, *Limits, string) (int, e
 		if err != nil {
 			return 0, err
 		}
-		page, err := view.List(namespace, &query.Query{Limit: 1})
+		page, err := view.List(ctx, namespace, &query.Query{Limit: 1})
 		return page.Total, err
 	}
 }

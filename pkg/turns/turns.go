@@ -5,11 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/serviceaccount"
-	"k8s.io/apiserver/pkg/authentication/user"
-
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
-	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -36,14 +31,12 @@ func New(total, share int, wait time.Duration, refusal string) *Turns {
 	return &Turns{slots: make(chan struct{}, total), share: share, wait: wait, refusal: refusal, users: make(map[string]*ofUser)}
 }
 
-// Take waits for a turn of whoever sends a request, whomever it is made as. It fails with
-// status 429 when there is none in time. The returned function ends the turn and may be
-// called more than once.
-func (t *Turns) Take(ctx context.Context, who user.Info) (release func(), err error) {
-	name := Holder(who)
+// Take waits for a turn of a holder, see kube.Holder. It fails with status 429 when there
+// is none in time. The returned function ends the turn and may be called more than once.
+func (t *Turns) Take(ctx context.Context, holder string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
-	own := t.enter(name)
+	own := t.enter(holder)
 	for n, slots := range []chan struct{}{own.slots, t.slots} {
 		select {
 		case slots <- struct{}{}:
@@ -51,32 +44,15 @@ func (t *Turns) Take(ctx context.Context, who user.Info) (release func(), err er
 			if n > 0 {
 				<-own.slots
 			}
-			t.leave(name)
+			t.leave(holder)
 			return nil, status.TooManyRequests(time.Second, "%s", t.refusal)
 		}
 	}
 	return sync.OnceFunc(func() {
 		<-t.slots
 		<-own.slots
-		t.leave(name)
+		t.leave(holder)
 	}), nil
-}
-
-// Holder returns the name that requests of a user are counted by: that of who sends them,
-// whomever they are made as. The service accounts of all projects are one: whoever may
-// create projects can make any number of them. Those of a namespace of the platform count
-// for the namespace.
-func Holder(who user.Info) string {
-	if impersonated, ok := who.(*kube.Another); ok {
-		who = impersonated.By
-	}
-	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
-		if reserved.Default().IsPlatformNamespace(namespace) {
-			return serviceaccount.MakeNamespaceGroupName(namespace)
-		}
-		return serviceaccount.AllServiceAccountsGroup
-	}
-	return who.GetName()
 }
 
 // Users is how many users have a turn or wait for one.

@@ -173,6 +173,6 @@ func (h *Handler) items(ctx context.Context, resource, namespace string) ([]*obj
 	if err != nil {
 		return nil, err
 	}
-	page, err := view.List(namespace, &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name", Ascending: true})
+	page, err := view.List(ctx, namespace, &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name", Ascending: true})
 	return page.Items, err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -102,7 +103,7 @@ func (h *Handler) reading(ctx context.Context) (release func(), err error) {
 	if !found {
 		return nil, status.Unauthorized("Unauthorized: this needs credentials")
 	}
-	return h.Asks.images.Take(ctx, who)
+	return h.Asks.images.Take(ctx, kube.Holder(who))
 }
 
 // image finds an image. What is read of it is read in the same context.

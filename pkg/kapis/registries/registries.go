@@ -86,7 +86,7 @@ func (a *Asks) allow(name string) bool {
 func (h *Handler) turn(ctx context.Context) error {
 	name := ""
 	if who, found := kuberequest.UserFrom(ctx); found {
-		name = turns.Holder(who)
+		name = kube.Holder(who)
 	}
 	if !h.Asks.allow(name) {
 		return status.TooManyRequests(time.Second, "the server asks registries and repositories as often as it may at the moment")

@@ -7,7 +7,7 @@ import (
 
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 )
 
 // Bounds of the objects that were made for watches and are not sent yet, in bytes: of all
@@ -32,7 +32,7 @@ type unread struct {
 func (u *unread) take(r *http.Request, size int) (release func(), err error) {
 	name := ""
 	if who, found := kuberequest.UserFrom(r.Context()); found {
-		name = turns.Holder(who)
+		name = kube.Holder(who)
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -156,7 +156,7 @@ func (s *stream) initial(ctx context.Context) bool {
 	selection, q := s.selection, *s.selection.Query
 	q.Page, q.Limit = 1, -1
 	selection.Query = &q
-	page, err := s.watching.Initial.Select(selection)
+	page, err := s.watching.Initial.Select(ctx, selection)
 	if err != nil {
 		s.fail(err)
 		return false

@@ -39,7 +39,7 @@ func (h *Handler) list(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err != nil {
 				return err
 			}
-			page, err := merged(state.Snapshot, catalogued, at.namespace, templates).List(at.namespace, &q)
+			page, err := merged(r.Context(), state.Snapshot, catalogued, at.namespace, templates).List(r.Context(), at.namespace, &q)
 			if err != nil {
 				return err
 			}
@@ -114,7 +114,7 @@ func withIdentity(role string, base *objects.Item) string {
 
 // merged are the roles of a namespace and the templates it has no role of its
 // own for.
-func merged(view *objects.Snapshot, catalogued *objects.Type, namespace string, templates map[string]string) *objects.Snapshot {
+func merged(ctx context.Context, view *objects.Snapshot, catalogued *objects.Type, namespace string, templates map[string]string) *objects.Snapshot {
 	var all []string
 	for name, template := range templates {
 		if view.Get(namespace, name) != nil {
@@ -124,7 +124,7 @@ func merged(view *objects.Snapshot, catalogued *objects.Type, namespace string, 
 			all = append(all, with)
 		}
 	}
-	page, err := view.List(namespace, &query.Query{Limit: query.Unlimited, SortBy: "name"})
+	page, err := view.List(ctx, namespace, &query.Query{Limit: query.Unlimited, SortBy: "name"})
 	if err != nil {
 		page = objects.Page{}
 	}

@@ -192,7 +192,7 @@ func (h *Handler) total(ctx context.Context, resource, selector string, filters 
 	for _, filter := range filters {
 		q.Raw += "\x00" + filter.Key + "\x00" + filter.Value
 	}
-	page, err := view.List("", &q)
+	page, err := view.List(ctx, "", &q)
 	return page.Total, err
 }
 

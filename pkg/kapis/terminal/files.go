@@ -23,7 +23,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -73,7 +72,7 @@ func (h *Handler) transfer(r *http.Request) (transfer, func(), error) {
 	if t.where, err = h.container(r.Context(), key, container); err != nil {
 		return t, nil, kube.Err(err)
 	}
-	release, err := h.Limits.take(turns.Holder(who))
+	release, err := h.Limits.take(kube.Holder(who))
 	return t, release, err
 }
 

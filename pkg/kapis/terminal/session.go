@@ -21,7 +21,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -77,7 +76,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, o opening) error 
 	if err := o.find(r.Context()); err != nil {
 		return kube.Err(err)
 	}
-	release, err := h.Limits.take(turns.Holder(who))
+	release, err := h.Limits.take(kube.Holder(who))
 	if err != nil {
 		return err
 	}

@@ -139,6 +139,6 @@ func (h *Handler) count(r *http.Request, namespace, resource, state string) (int
 	if state != "" {
 		q.Filters, q.Raw = []query.Filter{{Key: "status", Value: state}}, "status\x00"+state
 	}
-	page, err := view.List(namespace, q)
+	page, err := view.List(r.Context(), namespace, q)
 	return page.Total, err
 }
