@@ -237,18 +237,31 @@ func (r *RBAC) mayGive(ctx context.Context, who user.Info, scope Scope, verb str
 	if len(held) > 0 {
 		return nil
 	}
-	shown, err := json.Marshal(missing[:min(len(missing), 5)])
+	shown, err := ShowRules(missing)
 	if err != nil {
 		return err
 	}
-	more := ""
+	return status.Forbidden(resource, name, "user %q is attempting to grant permissions not currently held: %s", who.GetName(), shown)
+}
+
+// RoleResource is the resource of the roles of a kind, which errors name.
+func RoleResource(kind string) schema.GroupResource {
+	return roleResources[kind]
+}
+
+// ShowRules shows missing rules in an error: as they are written, and not too many.
+func ShowRules(missing []rbacv1.PolicyRule) (string, error) {
+	shown, err := json.Marshal(missing[:min(len(missing), 5)])
+	if err != nil {
+		return "", err
+	}
 	switch {
 	case len(missing) >= maxMissing:
-		more = " and more"
+		return string(shown) + " and more", nil
 	case len(missing) > 5:
-		more = fmt.Sprintf(" and %d more", len(missing)-5)
+		return fmt.Sprintf("%s and %d more", shown, len(missing)-5), nil
 	}
-	return status.Forbidden(resource, name, "user %q is attempting to grant permissions not currently held: %s%s", who.GetName(), shown, more)
+	return string(shown), nil
 }
 
 // names reports whether a rule permits a verb by its name. All verbs, which

@@ -132,8 +132,12 @@ func (h *Handler) mayGive(r *http.Request, place iam.Place, role string) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	return status.Forbidden(iamv1alpha2.Resource("roles"), role, "user %q does not have all rights of the role, and nobody gives what they do not have; missing is %s",
-		caller(r).GetName(), missing[0].String())
+	shown, err := authz.ShowRules(missing)
+	if err != nil {
+		return err
+	}
+	return status.Forbidden(authz.RoleResource(kindOf(place)), role, "user %q does not have all rights of the role, and nobody gives what they do not have; missing is %s",
+		caller(r).GetName(), shown)
 }
 
 // kindOf is the kind of the roles of a place.
