@@ -58,6 +58,8 @@ func Forbidden(a *Attributes, reason string) error {
 		where = "in the namespace \"" + a.Namespace + "\""
 	case a.Scope.Workspace != "":
 		where = "in the workspace \"" + a.Scope.Workspace + "\""
+	case request.OfPlatform(a.APIGroup, a.Resource):
+		where = "on the platform"
 	}
 	return status.Forbidden(resource, a.Name, "User %q cannot %s resource %q in API group %q %s%s", a.User.GetName(), a.Verb, what, a.APIGroup, where, reason)
 }

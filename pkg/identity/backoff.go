@@ -20,7 +20,7 @@ type Throttled struct {
 }
 
 func (t *Throttled) Error() string {
-	return fmt.Sprintf("too many failed logins, try again in %s", t.After.Round(time.Second))
+	return fmt.Sprintf("too many failed logins, try again in %s", max(t.After.Round(time.Second), time.Second))
 }
 
 // Backoff slows down the guessing of passwords: the more attempts of a user from

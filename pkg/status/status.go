@@ -119,12 +119,15 @@ func Of(err error) metav1.Status {
 	return result
 }
 
+// headerRequestID is that of the answer that names the request.
+const headerRequestID = "Audit-Id"
+
 // Write answers a request with an error. Errors that carry no status are
 // logged, since the client does not learn what they say.
 func Write(w http.ResponseWriter, r *http.Request, err error) {
 	result := Of(err)
 	if result.Code == http.StatusInternalServerError {
-		slog.ErrorContext(r.Context(), "request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		slog.ErrorContext(r.Context(), "request failed", "id", w.Header().Get(headerRequestID), "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	header := w.Header()
 	if result.Code == http.StatusUnauthorized && header.Get("WWW-Authenticate") == "" {

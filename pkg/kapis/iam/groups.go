@@ -189,9 +189,12 @@ func (h *Handler) createGroupBindings(w http.ResponseWriter, r *http.Request) er
 		return err
 	}
 	workspace := r.PathValue("workspace")
-	for _, one := range added {
+	for n, one := range added {
 		if err := r.Context().Err(); err != nil {
 			return err
+		}
+		if one.UserName == "" || one.GroupName == "" {
+			return status.BadRequest("element %d of the body needs a userName and a groupName", n)
 		}
 		if _, err := h.Groups.Get(r.Context(), workspace, one.GroupName); err != nil {
 			return err

@@ -65,6 +65,8 @@ type Rights interface {
 	authz.NameChecker
 	FindExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error)
 	FindPlatformExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error)
+	// Administrators returns the users and groups with everything on the platform.
+	Administrators(ctx context.Context) (users, groups []string, err error)
 }
 
 // Sessions ends logins.
@@ -186,6 +188,9 @@ func (h *Handler) exceeds(r *http.Request, find findExcess, actor, subject user.
 	excess, err := find(r.Context(), actor, subject)
 	if err != nil || excess == nil {
 		return err
+	}
+	if len(subject.GetName()) == 0 { // of a group of a name that is free, which bindings of others may name
+		return status.Forbidden(resource, name, "it has roles whose rights user %q does not have; choose another name", caller(r).GetName())
 	}
 	return status.Forbidden(resource, name, "it has the role %s %s, whose rights user %q does not have there", excess.Role, excess.Scope, caller(r).GetName())
 }

@@ -3,10 +3,13 @@ package iam
 import (
 	"context"
 	"net/http"
+	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -33,6 +36,30 @@ func (h *Handler) checkRank(r *http.Request, name string, find findExcess) error
 	}
 	// A personal access token sets no password, so that its scopes do not matter.
 	return h.exceeds(r, find, authz.TokenOwner(caller(r)), &user.DefaultInfo{Name: name, Groups: account.Groups}, iamv1alpha2.Resource("users"), name)
+}
+
+// checkAdministratorRemains refuses, with a conflict, what takes the last administrator who
+// can log in from the platform: nobody could make another one. A group that administers
+// counts for one.
+func (h *Handler) checkAdministratorRemains(r *http.Request, leaving string) error {
+	users, groups, err := h.Rights.Administrators(r.Context())
+	if err != nil || len(groups) > 0 || !slices.Contains(users, leaving) {
+		return err
+	}
+	for _, name := range users {
+		if name == leaving {
+			continue
+		}
+		account, found, err := h.Directory.Account(r.Context(), name)
+		if err != nil {
+			return err
+		}
+		if found && authn.MayGoOn(account.State) {
+			return nil
+		}
+	}
+	return status.New(http.StatusConflict, metav1.StatusReasonConflict,
+		"user %q is the last administrator of the platform; give the global role %s to another user first", leaving, iamv1alpha2.GlobalRolePlatformAdmin)
 }
 
 // checkEmail refuses to let a personal access token change an address: whoever has the

@@ -47,6 +47,10 @@ func (smallRights) FindExcess(_ context.Context, _, subject user.Info) (*authz.E
 	return nil, nil
 }
 
+func (smallRights) Administrators(context.Context) (users, groups []string, err error) {
+	return nil, nil, nil
+}
+
 func (s smallRights) FindPlatformExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error) {
 	return s.FindExcess(ctx, who, subject)
 }

@@ -234,6 +234,11 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if changes || wanted.Status.State == iamv1alpha2.UserDisabled {
+		if err := h.checkAdministratorRemains(r, name); err != nil {
+			return err
+		}
+	}
 	if manages {
 		if name == caller(r).GetName() {
 			keepUninitialized(present, wanted)
@@ -295,6 +300,9 @@ func writeWritten(w http.ResponseWriter, written *iamv1alpha2.User, role string)
 func (h *Handler) deleteUser(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("user")
 	if err := h.checkPlatformRank(r, name); err != nil {
+		return err
+	}
+	if err := h.checkAdministratorRemains(r, name); err != nil {
 		return err
 	}
 	if err := h.Users.Delete(r.Context(), name); err != nil {

@@ -1,6 +1,7 @@
 package roles
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -97,6 +99,15 @@ func (h *Handler) update(k kind) func(http.ResponseWriter, *http.Request) error 
 }
 
 func (h *Handler) patch(k kind) func(http.ResponseWriter, *http.Request) error {
+	once := h.patchOnce(k)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return once(w, r) })
+	}
+}
+
+// patchOnce applies a patch to the present state, and fails with a conflict if another
+// state is written meanwhile.
+func (h *Handler) patchOnce(k kind) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		found, err := h.read(r.Context(), k.GroupVersionKind, k.groupResource(), placeOf(r), r.PathValue(k.name))
 		if err != nil {
@@ -357,6 +368,7 @@ func patched(r *http.Request, before []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.Body = io.NopCloser(bytes.NewReader(body)) // it may be applied again to what changed meanwhile
 	return route.ApplyPatch(r.Header.Get("Content-Type"), before, body)
 }
 
