@@ -27,6 +27,7 @@ const (
 	reasonBodyMemory      = "body_memory"
 	reasonBodyTimeout     = "body_timeout"
 	reasonConnections     = "connections"
+	reasonUnread          = "unread_answers"
 )
 
 // When a client may find that there is room again.
@@ -73,6 +74,7 @@ type admission struct {
 	unauthenticatedLongRunning *quota.Quota
 	bodies                     *bodyReader
 	drains                     *quota.Quota // of refused bodies, by address
+	unread                     *unreadAnswers
 	metrics                    *metrics
 }
 
@@ -91,6 +93,7 @@ func newAdmission(c *config.Server) *admission { // metrics follow, which show i
 		unauthenticatedLongRunning: quota.New(longShare, (longShare+1)/2),
 		bodies:                     newBodyReader(c),
 		drains:                     newDrains(),
+		unread:                     newUnreadAnswers(),
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"net"
@@ -9,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 )
 
 // evictedAtOnce is how many connections are closed when there are too many, so
@@ -17,7 +20,9 @@ const evictedAtOnce = 32
 
 // connections bounds the open connections. When there are too many, those that
 // wait for a request for the longest time are closed: clients open them again
-// when they need them. Requests that are served go on.
+// when they need them. When none waits, those go that only visitors have used, from
+// the network that has the most: answers nobody reads must not keep everybody else
+// away. Requests of users that are served go on.
 type connections struct {
 	max      int64
 	rejected func()
@@ -36,6 +41,11 @@ type connection struct {
 	// has not authenticated, or for one that nobody reads, in nanoseconds; 0 while a
 	// request is served.
 	waiting atomic.Int64
+	// opened is since when it is open, in nanoseconds, and network where it comes from.
+	opened  int64
+	network string
+	// used is whether somebody with an account has used it.
+	used atomic.Bool
 	// writesUntil is the deadline of its answers. Only the request that is served
 	// looks at it.
 	writesUntil time.Time
@@ -49,8 +59,8 @@ type connectionKey struct{}
 
 // context implements http.Server.ConnContext.
 func (c *connections) context(ctx context.Context, conn net.Conn) context.Context {
-	known := &connection{conn: conn}
-	known.waiting.Store(c.now().UnixNano())
+	known := &connection{conn: conn, opened: c.now().UnixNano(), network: networkOf(conn)}
+	known.waiting.Store(known.opened)
 	c.all.Store(conn, known)
 	if c.count.Add(1) > c.max && c.max > 0 {
 		c.evict(known)
@@ -91,15 +101,20 @@ func (c *connections) evict(newest *connection) {
 		since int64
 	}
 	var waiting []candidate
+	visitors := make(map[string][]*connection) // by network
 	c.all.Range(func(_, value any) bool {
 		known := value.(*connection)
 		if since := known.waiting.Load(); since != 0 && known != newest {
 			waiting = append(waiting, candidate{known, since})
 		}
+		if !known.used.Load() {
+			visitors[known.network] = append(visitors[known.network], known)
+		}
 		return true
 	})
 	if len(waiting) == 0 {
-		waiting = append(waiting, candidate{newest, newest.waiting.Load()})
+		c.evictVisitors(visitors, newest, int(over))
+		return
 	}
 	slices.SortFunc(waiting, func(a, b candidate) int { return int(min(max(a.since-b.since, -1), 1)) })
 	for _, one := range waiting[:min(len(waiting), int(over)+evictedAtOnce)] {
@@ -107,6 +122,41 @@ func (c *connections) evict(newest *connection) {
 			c.rejected()
 			closeNow(one.conn)
 		}
+	}
+}
+
+// evictVisitors closes the oldest connections of visitors, of the network with the most
+// of them, and the newest connection when no network has more than its own.
+func (c *connections) evictVisitors(visitors map[string][]*connection, newest *connection, over int) {
+	most := slices.DeleteFunc(visitors[newest.network], func(one *connection) bool { return one == newest })
+	for network, all := range visitors {
+		if network != newest.network && len(all) > len(most) {
+			most = all
+		}
+	}
+	if len(most) == 0 {
+		most = []*connection{newest} // all others are used: its request is on its way
+	}
+	slices.SortFunc(most, func(a, b *connection) int { return cmp.Compare(a.opened, b.opened) })
+	for _, one := range most[:min(len(most), over+evictedAtOnce)] {
+		c.rejected()
+		closeNow(one.conn)
+	}
+}
+
+// networkOf is where a connection comes from, as identity.Network says.
+func networkOf(conn net.Conn) string {
+	address := conn.RemoteAddr().String()
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		address = host
+	}
+	return identity.Network(address)
+}
+
+// usedBy notes that somebody with an account uses the connection of a request.
+func usedBy(r *http.Request) {
+	if known, ok := r.Context().Value(connectionKey{}).(*connection); ok && !known.used.Load() {
+		known.used.Store(true)
 	}
 }
 

@@ -75,10 +75,10 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	r.RemoteAddr = f.proxies.client(r)
 	body := followBody(r, f.admission.drains)
-	answer := &recorder{ResponseWriter: w, body: body}
+	call := &call{body: body, request: r}
+	answer := &recorder{ResponseWriter: w, call: call, unread: f.admission.unread}
 	id := requestID(r)
 	w.Header().Set(headerRequestID, id)
-	call := &call{body: body}
 	defer func() { //nolint:contextcheck // it is the request's
 		panicked := recover()
 		aborted := panicked == http.ErrAbortHandler //nolint:errorlint // the sentinel of net/http, by identity
@@ -91,6 +91,10 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 		body.leave(w, r, answer.code)
+		if !f.admission.unread.end(w, r, call) && !aborted {
+			f.metrics.reject(reasonUnread)
+			aborted = true
+		}
 		f.finish(r, call, answer, id, time.Since(started))
 		if aborted {
 			panic(http.ErrAbortHandler)
@@ -100,22 +104,6 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.limit(request.WithOrigin(r.Context(), request.Origin{ID: id, Address: request.ClientAddress(r)}), answer, r, call)
-}
-
-// call is what the chain learns of a request on its way down.
-type call struct {
-	user string
-	// refusal is why credentials were not accepted.
-	refusal error
-	long    bool // a watch, a log, a file or an upgraded connection: it may take any time
-	file    bool // its handler bounds what it reads
-	// delegated is whether a service behind this server serves it.
-	delegated bool
-	caller    caller
-	deadlines deadlines
-	body      *arrivingBody // nil for none
-	pattern   string        // of the route, so that metrics have no label made of a path
-	next      http.Handler
 }
 
 // limit sets how long a request may take, and finds out who serves it. Who asks
@@ -227,6 +215,9 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 	}
 	c.user = answer.User.GetName()
 	c.caller = callerOf(r, answer.User) // whomever the request asks to act as
+	if c.caller.authenticated {
+		usedBy(r)
+	}
 	who, err := f.wanted(ctx, r, info, answer.User)
 	if err != nil {
 		status.Write(w, r, err)
@@ -325,14 +316,15 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 			writeRefusal(w, r, err)
 			return
 		}
-		if recorded, ok := w.(*recorder); ok && !c.caller.authenticated && !c.long && !c.delegated && !info.Kubernetes {
-			// A visitor who does not read an answer holds the connection, not the place
-			// of others: what this server has for visitors is made when it begins to be sent.
+		c.placed, c.probe = true, exempt(info.Path)
+		if !c.caller.authenticated && !c.long && !c.delegated && !info.Kubernetes && !c.probe {
+			// A visitor who does not read an answer keeps no place from others: what this
+			// server has for visitors is made when it begins to be sent.
 			release = sync.OnceFunc(release)
-			recorded.begun = release
+			c.free = release
 		}
 		defer release()
-		if !exempt(info.Path) { // nobody reads the bodies of those
+		if !c.probe { // nobody reads the bodies of those
 			c.body.pass()
 		}
 		c.next.ServeHTTP(w, r)

@@ -10,10 +10,10 @@ import (
 // recorder notes the status and size of an answer on its way out.
 type recorder struct {
 	http.ResponseWriter
-	code  int
-	bytes int64
-	body  *arrivingBody // of the request, nil for none
-	begun func()        // called when the answer begins; nil for nothing
+	code   int
+	bytes  int64
+	call   *call
+	unread *unreadAnswers
 }
 
 // begin notes that the answer begins.
@@ -22,10 +22,8 @@ func (r *recorder) begin(code int) {
 		return
 	}
 	r.code = code
-	r.body.answer(r.Header())
-	if r.begun != nil {
-		r.begun()
-	}
+	r.call.body.answer(r.Header())
+	r.unread.begin(r.call)
 }
 
 func (r *recorder) WriteHeader(code int) {
