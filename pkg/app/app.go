@@ -87,6 +87,7 @@ type app struct {
 	reconcile *controllers.Controllers
 	records   *iam.Records
 	kubectl   *terminal.Kubectl
+	rights    *authz.RBAC
 	proxy     *kubeproxy.Proxy
 	// certificate is nil when there is no need to make one.
 	certificate *certificate.Store
@@ -284,6 +285,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
 		Platform: authz.NewPlatform(a.names),
 	}
+	a.rights = rights
 	credentials := &kubeconfig.Handler{
 		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
 		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Address: a.address(c),
@@ -381,6 +383,7 @@ func (a *app) checks() []server.Check {
 		{Name: "setup", Err: a.setup.Ready},
 		{Name: "kubernetes-rights", Err: a.proxy.Err},
 		{Name: "signing-keys", Err: a.keys.Ready},
+		{Name: "rights", Err: a.rights.Ready},
 		{Name: "extensions", Err: a.extensions.Ready},
 		{Name: "configuration-objects", Err: func() error { return nil }, Detail: a.problems.Detail},
 	}

@@ -3,6 +3,7 @@ package authz
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -31,6 +32,7 @@ type RBAC struct {
 	Platform *Platform
 
 	compiled atomic.Pointer[compiled]
+	warming  atomic.Bool
 	mu       sync.Mutex
 	turn     turn
 }
@@ -66,7 +68,7 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
 	var roles distinct
 	for g := range c.given(a.GetUser(), scope) {
-		if roles.isNew(g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
+		if roles.isNew(*g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
 			return true
 		}
 	}
@@ -102,6 +104,21 @@ func permits(rules []rbacv1.PolicyRule, a authorizer.Attributes, onPlatform bool
 		}
 	}
 	return false
+}
+
+// Ready reports why decisions would have to wait: all roles and bindings are put together
+// for the first of them, which may take seconds. It begins with that.
+func (r *RBAC) Ready() error {
+	if r.All || r.compiled.Load() != nil {
+		return nil
+	}
+	if r.warming.CompareAndSwap(false, true) {
+		go func() {
+			defer r.warming.Store(false)
+			_, _ = r.current(context.Background()) // an error is that of the caches, which say so
+		}()
+	}
+	return errors.New("the roles and bindings are being read")
 }
 
 // current is the state of everything as it is known now.

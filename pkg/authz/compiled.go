@@ -35,19 +35,19 @@ type roleKey struct{ kind, namespace, name string }
 // access is what bindings give to one subject.
 type access struct {
 	platform, cluster      []grant
-	workspaces, namespaces map[string][]grant // by name
+	workspaces, namespaces placed
 }
 
 // grant is a role given by a binding.
 type grant struct {
 	binding *iam.Binding
-	role    roleKey
+	role    *roleKey // one for all subjects of a binding
 }
 
 // rules are those of the role, none when it does not exist. A role of one
 // workspace gives nothing in another: else who may change it there would rule here.
 func (c *compiled) rules(g grant) []rbacv1.PolicyRule {
-	role := c.roles[g.role]
+	role := c.roles[*g.role]
 	if role == nil || g.role.kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != g.binding.Workspace {
 		return nil
 	}
@@ -80,10 +80,10 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 				return
 			}
 			// No workspace is no name: it does not stand for all of them.
-			if workspace != "" && !each(one.workspaces[workspace]) {
+			if workspace != "" && !each(one.workspaces.get(workspace)) {
 				return
 			}
-			if scope.Namespace != "" && !each(one.namespaces[scope.Namespace]) {
+			if scope.Namespace != "" && !each(one.namespaces.get(scope.Namespace)) {
 				return
 			}
 		}
@@ -198,7 +198,7 @@ func (c *change) changeBindings(kind string, old, now iam.Objects[iam.Binding]) 
 	// often they name its subject.
 	filtered := make(map[list]bool)
 	for binding := range removed {
-		c.each(kind, binding, func(at list, grants []grant, _ roleKey) []grant {
+		c.each(kind, binding, func(at list, grants []grant, _ *roleKey) []grant {
 			if filtered[at] {
 				return grants
 			}
@@ -207,7 +207,7 @@ func (c *change) changeBindings(kind string, old, now iam.Objects[iam.Binding]) 
 		})
 	}
 	for _, binding := range added {
-		c.each(kind, binding, func(_ list, grants []grant, role roleKey) []grant {
+		c.each(kind, binding, func(_ list, grants []grant, role *roleKey) []grant {
 			if last := len(grants) - 1; last >= 0 && grants[last].binding == binding {
 				return grants // a subject that the binding names again
 			}
@@ -217,9 +217,9 @@ func (c *change) changeBindings(kind string, old, now iam.Objects[iam.Binding]) 
 }
 
 // each changes what a binding gives to each of its subjects.
-func (c *change) each(kind string, binding *iam.Binding, update func(list, []grant, roleKey) []grant) {
+func (c *change) each(kind string, binding *iam.Binding, update func(list, []grant, *roleKey) []grant) {
 	ref := binding.RoleRef
-	role := roleKey{kind: ref.Kind, name: ref.Name}
+	role := &roleKey{kind: ref.Kind, name: ref.Name}
 	switch {
 	case kind == kindRole && ref.Kind == kindRole:
 		role.namespace = binding.Namespace
@@ -254,17 +254,17 @@ func (c *change) each(kind string, binding *iam.Binding, update func(list, []gra
 		case kindClusterRole:
 			one.cluster = update(list{of: one}, one.cluster, role)
 		case kindWorkspaceRole:
-			place(one.workspaces, binding.Workspace, update(list{one, binding.Workspace}, one.workspaces[binding.Workspace], role))
+			one.workspaces.set(binding.Workspace, update(list{one, binding.Workspace}, one.workspaces.get(binding.Workspace), role))
 		case kindRole:
-			place(one.namespaces, binding.Namespace, update(list{one, binding.Namespace}, one.namespaces[binding.Namespace], role))
+			one.namespaces.set(binding.Namespace, update(list{one, binding.Namespace}, one.namespaces.get(binding.Namespace), role))
 		}
-		if len(one.platform)+len(one.cluster)+len(one.workspaces)+len(one.namespaces) == 0 {
+		if len(one.platform)+len(one.cluster)+one.workspaces.len()+one.namespaces.len() == 0 {
 			from.remove(name)
 		}
 	}
 }
 
-func place[T any](lists map[string][]T, name string, now []T) {
+func put[T any](lists map[string][]T, name string, now []T) {
 	if len(now) == 0 {
 		delete(lists, name)
 		return
@@ -278,10 +278,10 @@ func (c *change) access(from *subjects, name string) *access {
 	if one != nil && c.owned[one] {
 		return one
 	}
-	next := &access{workspaces: map[string][]grant{}, namespaces: map[string][]grant{}}
+	next := &access{}
 	if one != nil {
 		next.platform, next.cluster = slices.Clip(one.platform), slices.Clip(one.cluster)
-		next.workspaces, next.namespaces = clipped(one.workspaces), clipped(one.namespaces)
+		next.workspaces, next.namespaces = one.workspaces.clipped(), one.namespaces.clipped()
 	}
 	from.set(name, next)
 	c.owned[next] = true
@@ -307,11 +307,11 @@ func (c *change) changeNamespaces(old, now iam.Objects[iam.Namespace]) {
 		}
 	})
 	for workspace, names := range removed {
-		place(c.namespaces, workspace, slices.DeleteFunc(slices.Clone(c.namespaces[workspace]), func(name string) bool { return names[name] }))
+		put(c.namespaces, workspace, slices.DeleteFunc(slices.Clone(c.namespaces[workspace]), func(name string) bool { return names[name] }))
 	}
 	for _, namespace := range added {
 		c.workspaces[namespace.Name] = namespace.Workspace
-		place(c.namespaces, namespace.Workspace, append(c.namespaces[namespace.Workspace], namespace.Name))
+		put(c.namespaces, namespace.Workspace, append(c.namespaces[namespace.Workspace], namespace.Name))
 	}
 }
 

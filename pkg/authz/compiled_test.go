@@ -40,12 +40,12 @@ func TestCompilingManyGrants(t *testing.T) {
 		{
 			name:  "a subject again and again in one binding",
 			full:  iam.Rights{RoleBindings: iam.Objects[iam.Binding]{Revision: 1, Items: []*iam.Binding{{Namespace: "n", Name: "b", RoleRef: role, Subjects: repeated}}}},
-			count: func(c *compiled) int { return len(c.users.get("jane").namespaces["n"]) }, want: 1,
+			count: func(c *compiled) int { return len(c.users.get("jane").namespaces.get("n")) }, want: 1,
 		},
 		{
 			name:  "bindings of one subject in a namespace",
 			full:  iam.Rights{RoleBindings: iam.Objects[iam.Binding]{Revision: 1, Items: bindings}},
-			count: func(c *compiled) int { return len(c.users.get("jane").namespaces["n"]) }, want: many,
+			count: func(c *compiled) int { return len(c.users.get("jane").namespaces.get("n")) }, want: many,
 		},
 		{
 			name:  "namespaces of a workspace",

@@ -66,10 +66,10 @@ func (r *RBAC) held(ctx context.Context, who user.Info, scope Scope, wanted func
 	seen := make(map[roleKey]bool)
 	for g := range current.given(who, scope) {
 		of := current.rules(g)
-		if of == nil || seen[g.role] {
+		if of == nil || seen[*g.role] {
 			continue
 		}
-		seen[g.role] = true
+		seen[*g.role] = true
 		for n := range of {
 			if wanted(&of[n]) {
 				rules = append(rules, of[n])

@@ -178,7 +178,7 @@ func (r *RBAC) findExcess(ctx context.Context, actor, subject user.Info, counts 
 		}
 		var roles distinct
 		for _, g := range grants {
-			if !roles.isNew(g.role) {
+			if !roles.isNew(*g.role) {
 				continue
 			}
 			missing, err := MissingToGrant(ctx, r, actor, scope, scope.givenRules(current.rules(g)))
@@ -198,12 +198,12 @@ func (r *RBAC) findExcess(ctx context.Context, actor, subject user.Info, counts 
 		if found, err := check(one.cluster, Scope{Cluster: ThisCluster}); found != nil || err != nil {
 			return found, err
 		}
-		for workspace, grants := range one.workspaces {
+		for workspace, grants := range one.workspaces.all() {
 			if found, err := check(grants, Scope{Workspace: workspace}); found != nil || err != nil {
 				return found, err
 			}
 		}
-		for namespace, grants := range one.namespaces {
+		for namespace, grants := range one.namespaces.all() {
 			if found, err := check(grants, Scope{Namespace: namespace}); found != nil || err != nil {
 				return found, err
 			}

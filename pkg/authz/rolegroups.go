@@ -60,14 +60,14 @@ func (r *RBAC) RoleGroups(ctx context.Context, who user.Info, scope Scope, uid f
 	}
 	for one := range current.accesses(who) {
 		for _, g := range one.platform {
-			if current.roles[g.role] != nil {
+			if current.roles[*g.role] != nil {
 				groups = append(groups, GlobalGroup(g.role.name))
 			}
 		}
 		if workspace == "" {
 			continue
 		}
-		for _, g := range one.workspaces[workspace] {
+		for _, g := range one.workspaces.get(workspace) {
 			if g.role.kind == kindWorkspaceRole && len(current.rules(g)) > 0 {
 				groups = append(groups, WorkspaceGroup(workspace, ofWorkspace, g.role.name))
 			}

@@ -353,16 +353,20 @@ func same(t *testing.T, got, want *compiled) {
 }
 
 func equal(a, b *access) bool {
-	as := func(grants []grant) map[grant]int {
-		counted := map[grant]int{}
+	type given struct {
+		binding *iam.Binding
+		role    roleKey
+	}
+	as := func(grants []grant) map[given]int {
+		counted := map[given]int{}
 		for _, g := range grants {
-			counted[g]++
+			counted[given{g.binding, *g.role}]++
 		}
 		return counted
 	}
-	places := func(lists map[string][]grant) map[string]map[grant]int {
-		all := map[string]map[grant]int{}
-		for name, grants := range lists {
+	places := func(lists placed) map[string]map[given]int {
+		all := map[string]map[given]int{}
+		for name, grants := range lists.all() {
 			all[name] = as(grants)
 		}
 		return all

@@ -56,12 +56,12 @@ func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Acti
 	names := sets.New[string]()
 	itself := action.Resource == "namespaces" && action.Subresource == ""
 	for one := range current.accesses(who) {
-		for workspace, grants := range one.workspaces {
+		for workspace, grants := range one.workspaces.all() {
 			if current.allowedBy(grants, a) {
 				names.Insert(current.namespaces[workspace]...)
 			}
 		}
-		for namespace, grants := range one.namespaces {
+		for namespace, grants := range one.namespaces.all() {
 			if itself && current.exists(grants) || current.allowedBy(grants, a) {
 				names.Insert(namespace)
 			}
@@ -85,7 +85,7 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 	}
 	names := sets.New[string]()
 	for one := range current.accesses(who) {
-		for workspace, grants := range one.workspaces {
+		for workspace, grants := range one.workspaces.all() {
 			if current.exists(grants) {
 				names.Insert(workspace)
 			}
@@ -98,7 +98,7 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
 	var roles distinct
 	for _, g := range grants {
-		if roles.isNew(g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
+		if roles.isNew(*g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
 			return true
 		}
 	}
@@ -108,7 +108,7 @@ func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
 // exists reports whether one of the grants is of a role that is there.
 func (c *compiled) exists(grants []grant) bool {
 	for _, g := range grants {
-		role := c.roles[g.role]
+		role := c.roles[*g.role]
 		if role != nil && (g.role.kind != kindWorkspaceRole || role.Workspace == "" || role.Workspace == g.binding.Workspace) {
 			return true
 		}
@@ -128,9 +128,9 @@ func (r *RBAC) RoleNames(ctx context.Context, who user.Info, scope Scope) ([]str
 		grants := one.platform
 		switch {
 		case scope.Namespace != "":
-			grants = one.namespaces[scope.Namespace]
+			grants = one.namespaces.get(scope.Namespace)
 		case scope.Workspace != "":
-			grants = one.workspaces[scope.Workspace]
+			grants = one.workspaces.get(scope.Workspace)
 		case scope.Cluster != "":
 			grants = one.cluster
 		}
@@ -155,8 +155,8 @@ func (r *RBAC) Somewhere(ctx context.Context, who user.Info, action Action) (boo
 		if current.allowedBy(one.platform, a) || current.allowedBy(one.cluster, a) {
 			return true, nil
 		}
-		for _, places := range []map[string][]grant{one.workspaces, one.namespaces} {
-			for _, grants := range places {
+		for _, places := range []*placed{&one.workspaces, &one.namespaces} {
+			for _, grants := range places.all() {
 				if current.allowedBy(grants, a) {
 					return true, nil
 				}

@@ -25,6 +25,12 @@ type Limits struct {
 	// keeps them in memory.
 	RolesPerNamespace        int `json:"rolesPerNamespace"`
 	RoleBindingsPerNamespace int `json:"roleBindingsPerNamespace"`
+	// SubjectsPerWorkspace is how many subjects all bindings of a workspace and its projects
+	// have together. Every replica keeps what each of them may do.
+	SubjectsPerWorkspace int `json:"subjectsPerWorkspace"`
+	// RuleBytesPerWorkspace is how many bytes of JSON the rules of all roles of a workspace
+	// and its projects have together, beyond the first 4 KiB of each role.
+	RuleBytesPerWorkspace int `json:"ruleBytesPerWorkspace"`
 	// ConsentsPerUser is how many consents to clients are kept of a user. A further
 	// one replaces the oldest.
 	ConsentsPerUser int `json:"consentsPerUser"`
@@ -33,10 +39,10 @@ type Limits struct {
 // defaultLimits are far beyond what people need.
 func defaultLimits() Limits {
 	return Limits{
-		WorkspacesPerUser: 100, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
+		WorkspacesPerUser: 20, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
 		GroupsPerMember: 50, GroupsPerUser: 1000,
 		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100,
-		RolesPerNamespace: 100, RoleBindingsPerNamespace: 2000, ConsentsPerUser: 100,
+		RolesPerNamespace: 100, RoleBindingsPerNamespace: 2000, SubjectsPerWorkspace: 20000, RuleBytesPerWorkspace: 4 << 20, ConsentsPerUser: 100,
 	}
 }
 
@@ -50,7 +56,7 @@ func (l *Limits) validate(wrong func(format string, args ...any)) {
 		{"rolesPerWorkspace", l.RolesPerWorkspace}, {"roleBindingsPerWorkspace", l.RoleBindingsPerWorkspace},
 		{"groupsPerMember", l.GroupsPerMember}, {"groupsPerUser", l.GroupsPerUser},
 		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"policiesPerNamespace", l.PoliciesPerNamespace},
-		{"rolesPerNamespace", l.RolesPerNamespace}, {"roleBindingsPerNamespace", l.RoleBindingsPerNamespace},
+		{"rolesPerNamespace", l.RolesPerNamespace}, {"roleBindingsPerNamespace", l.RoleBindingsPerNamespace}, {"subjectsPerWorkspace", l.SubjectsPerWorkspace}, {"ruleBytesPerWorkspace", l.RuleBytesPerWorkspace},
 		{"consentsPerUser", l.ConsentsPerUser},
 	} {
 		if limit.value < 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/tidwall/gjson"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -104,11 +105,9 @@ func read[T any](ctx context.Context, d *Directory, resource string, from *decod
 	return err
 }
 
-// stored are the fields of a role or binding that matter here.
+// stored are the fields of a role that matter here.
 type stored struct {
-	Rules    []rbacv1.PolicyRule `json:"rules"`
-	RoleRef  rbacv1.RoleRef      `json:"roleRef"`
-	Subjects []rbacv1.Subject    `json:"subjects"`
+	Rules []rbacv1.PolicyRule `json:"rules"`
 }
 
 // maxDecoded is how long the JSON of a role or binding of a namespace may be to count: all
@@ -140,14 +139,39 @@ func decodeBinding(item *objects.Item) (*Binding, error) {
 	if err := checkLength(item); err != nil {
 		return nil, err
 	}
-	var fields stored
-	if err := strictjson.Unmarshal([]byte(item.JSON()), &fields); err != nil {
-		return nil, err
-	}
+	text := item.JSON()
+	ref := gjson.Get(text, "roleRef")
 	return &Binding{
 		Name: item.Name(), Namespace: item.Namespace(), Workspace: item.Labels().Get(iamv1alpha2.LabelWorkspace),
-		RoleRef: fields.RoleRef, Subjects: fields.Subjects,
+		RoleRef:  rbacv1.RoleRef{APIGroup: ref.Get("apiGroup").Str, Kind: ref.Get("kind").Str, Name: ref.Get("name").Str},
+		Subjects: subjectsOf(text),
 	}, nil
+}
+
+// subjectsOf returns the subjects of a binding in JSON, as Kubernetes writes it. The texts
+// are parts of that of the object, which is in memory in any case: there may be millions.
+func subjectsOf(text string) []rbacv1.Subject {
+	all := gjson.Get(text, "subjects").Array()
+	if len(all) == 0 {
+		return nil
+	}
+	subjects := make([]rbacv1.Subject, len(all))
+	for n, one := range all {
+		one.ForEach(func(key, value gjson.Result) bool {
+			switch key.Str {
+			case "kind":
+				subjects[n].Kind = value.Str
+			case "apiGroup":
+				subjects[n].APIGroup = value.Str
+			case "name":
+				subjects[n].Name = value.Str
+			case "namespace":
+				subjects[n].Namespace = value.Str
+			}
+			return true
+		})
+	}
+	return subjects
 }
 
 func decodeNamespace(item *objects.Item) (*Namespace, error) {

@@ -17,6 +17,7 @@ import (
 // ObjectLimits bounds how many objects of a resource there are. *tenant.Limits does.
 type ObjectLimits interface {
 	Reserve(ctx context.Context, who user.Info, limit *tenant.Limit, owner string, further int) (release func(), err error)
+	CheckRights(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error
 }
 
 // limitedObjects are the resources whose objects users of a project or workspace create

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -30,6 +31,10 @@ func (f *fullOwners) Reserve(_ context.Context, _ user.Info, limit *tenant.Limit
 	}
 	f.pending += further
 	return func() { f.pending -= further }, nil
+}
+
+func (*fullOwners) CheckRights(context.Context, user.Info, *unstructured.Unstructured, *unstructured.Unstructured) error {
+	return nil
 }
 
 // TestReserve: new objects count for their owner, whichever write creates them.
@@ -130,6 +135,10 @@ func TestReleaseAborted(t *testing.T) {
 
 // limitRecorder records reservations.
 type limitRecorder struct{ held, all atomic.Int64 }
+
+func (*limitRecorder) CheckRights(context.Context, user.Info, *unstructured.Unstructured, *unstructured.Unstructured) error {
+	return nil
+}
 
 func (c *limitRecorder) Reserve(_ context.Context, _ user.Info, _ *tenant.Limit, _ string, further int) (release func(), err error) {
 	c.held.Add(int64(further))

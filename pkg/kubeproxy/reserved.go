@@ -95,6 +95,11 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 		if err := authz.CheckSize(ctx, p.rights, who, resource, before, after); err != nil {
 			return err
 		}
+		if p.options.Limits != nil {
+			if err := p.options.Limits.CheckRights(ctx, who, before, after); err != nil {
+				return err
+			}
+		}
 	}
 	if before == nil {
 		if resource == workspaceTemplates {

@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -29,6 +30,7 @@ type Limit struct {
 	key      string // in the configuration
 	owner    string // what the objects belong to
 	resource schema.GroupResource
+	what     string // is counted; the resource if empty
 	value    func(*config.Limits) int
 	count    func(ctx context.Context, l *Limits, owner string) (int, error)
 }
@@ -126,7 +128,7 @@ func (l *Limits) Reserve(ctx context.Context, who user.Info, limit *Limit, owner
 	release = sync.OnceFunc(func() { l.add(key, -further) })
 	present, err := limit.count(ctx, l, owner)
 	if err == nil && present+pending > most {
-		err = status.Forbidden(limit.resource, "", "exceeded quota: %s %q has %d %s, the maximum is %d (%s)", limit.owner, owner, present, limit.resource.Resource, most, limit.key)
+		err = status.Forbidden(limit.resource, "", "exceeded quota: %s %q has %d %s, the maximum is %d (%s)", limit.owner, owner, present, cmp.Or(limit.what, limit.resource.Resource), most, limit.key)
 	}
 	if err != nil {
 		release()

@@ -2,6 +2,7 @@ package tenant
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -64,9 +66,12 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john")},
 		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": withUser("full", labelled("m", "n")),
 		"workspaceroles": labelled("r", "s"), "workspacerolebindings": labelled("x", "y"),
-		"roles":        {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
-		"rolebindings": {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
-		"users":        {grouped("full", `"a","b"`), grouped("room", `"a"`)},
+		"roles": {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
+		"rolebindings": {
+			inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a"),
+			`{"metadata":{"namespace":"p","name":"s","uid":"ps","resourceVersion":"1"},"subjects":[{"kind":"User","name":"a"},{"kind":"User","name":"b"}]}`,
+		},
+		"users": {grouped("full", `"a","b"`), grouped("room", `"a"`)},
 	})
 	quota := func(name string) *quotav1alpha2.ResourceQuota {
 		return &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: of("w")}}
@@ -88,7 +93,7 @@ func TestLimits(t *testing.T) {
 		WorkspacesPerUser: 2, NamespacesPerWorkspace: 2, GroupsPerWorkspace: 2, GroupBindingsPerWorkspace: 2,
 		GroupsPerMember: 2, GroupsPerUser: 2,
 		RolesPerWorkspace: 2, RoleBindingsPerWorkspace: 2, QuotasPerWorkspace: 2, PoliciesPerNamespace: 2,
-		RolesPerNamespace: 2, RoleBindingsPerNamespace: 2,
+		RolesPerNamespace: 2, RoleBindingsPerNamespace: 2, SubjectsPerWorkspace: 2, RuleBytesPerWorkspace: 900,
 	})
 	for _, test := range []struct {
 		limit             *Limit
@@ -106,6 +111,7 @@ func TestLimits(t *testing.T) {
 		{PoliciesPerNamespace, "w", "v", "limits.policiesPerNamespace"},
 		{RolesPerNamespace, "w", "v", "limits.rolesPerNamespace"},
 		{RoleBindingsPerNamespace, "w", "v", "limits.roleBindingsPerNamespace"},
+		{SubjectsPerWorkspace, "w", "v", "limits.subjectsPerWorkspace"},
 	} {
 		who := &user.DefaultInfo{Name: "jane"}
 		if _, err := l.Reserve(t.Context(), who, test.limit, test.full, 1); !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), test.names) || !strings.Contains(err.Error(), "the maximum is 2") {
@@ -121,6 +127,31 @@ func TestLimits(t *testing.T) {
 		release()
 		if _, err := l.Reserve(t.Context(), &user.DefaultInfo{Name: "admin"}, test.limit, test.full, 1); err != nil {
 			t.Errorf("%s of an administrator: %v", test.names, err)
+		}
+	}
+	for _, test := range []struct {
+		object string
+		full   bool
+	}{
+		{`{"metadata":{"namespace":"p"},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"q"},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"q","labels":{"kubesphere.io/workspace":"v"}},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"q"},"subjects":[]}`, false},
+		{`{"metadata":{"namespace":"other"},"subjects":[{}]}`, false},
+		{`{"metadata":{"namespace":"gone"},"subjects":[{}]}`, false},
+		{`{"metadata":{"labels":{"kubesphere.io/workspace":"w"}},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"q"},"rules":[{"verbs":["get"]}]}`, false},
+		{`{"metadata":{"namespace":"q"},"rules":[{"verbs":["` + strings.Repeat("x", 5000) + `"]}]}`, true},
+	} {
+		object := &unstructured.Unstructured{}
+		if err := json.Unmarshal([]byte(test.object), &object.Object); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.CheckRights(t.Context(), &user.DefaultInfo{Name: "jane"}, nil, object); apierrors.IsForbidden(err) != test.full {
+			t.Errorf("%.80s: %v", test.object, err)
+		}
+		if err := l.CheckRights(t.Context(), &user.DefaultInfo{Name: "jane"}, object, object); err != nil {
+			t.Errorf("%.80s, unchanged: %v", test.object, err)
 		}
 	}
 	l.Values = config.Limits{}

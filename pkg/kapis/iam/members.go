@@ -88,6 +88,11 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 		limit, owner = tenant.RoleBindingsPerNamespace, namespace
 	}
 	if owner != "" {
+		releaseSubjects, err := m.Limits.ReserveSubjects(r.Context(), caller(r), m.place(r).Workspace, m.place(r).Namespace, len(added))
+		if err != nil {
+			return err
+		}
+		defer releaseSubjects()
 		release, err := m.Limits.Reserve(r.Context(), caller(r), limit, owner, len(added))
 		if err != nil {
 			return err

@@ -134,6 +134,9 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := r.Context().Err(); err != nil {
 				return err
 			}
+			if err := h.Limits.CheckRights(r.Context(), who, nil, object); err != nil {
+				return err
+			}
 			if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
 				return err
 			}

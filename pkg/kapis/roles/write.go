@@ -215,6 +215,9 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 	if err := authz.CheckSize(r.Context(), h.Rights, who, k.groupResource(), before, object); err != nil {
 		return err
 	}
+	if err := h.Limits.CheckRights(r.Context(), who, before, object); err != nil {
+		return err
+	}
 	rules, err := iam.Given(object)
 	if err != nil {
 		return err
