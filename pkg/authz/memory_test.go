@@ -35,14 +35,14 @@ func TestManySubjects(t *testing.T) {
 	}
 	before, _ := used()
 	first := compile(nil, rights)
-	after, allocated := used()
+	after, _ := used()
 	if per := float64(after-before) / (bindings * each); per > 350 {
 		t.Errorf("%.0f bytes for each subject", per)
 	}
 	more := rights
 	more.RoleBindings.Items = append(more.RoleBindings.Items[:bindings:bindings], binding(bindings))
 	more.RoleBindings.Revision = 2
-	_, allocated = used()
+	_, allocated := used()
 	started := time.Now()
 	second := compile(first, more)
 	took := time.Since(started)
