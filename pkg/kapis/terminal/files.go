@@ -159,20 +159,14 @@ func (h *Handler) sendDirectory(w http.ResponseWriter, base string, archive *tar
 	}
 	attachment(w, base+".tar", mediaTar)
 	out := tar.NewWriter(w)
-	left, sent := h.MaxFileBytes, links{}
+	left, sent := h.MaxFileBytes, newLinks()
 	var err error
 	for err == nil {
 		if left -= header.Size + tarBlock; left < 0 { // there may be no end of empty files
 			err = errTooMuch
 			break
 		}
-		if inside(header) && !sent.above(header) {
-			if err = out.WriteHeader(&tar.Header{
-				Typeflag: header.Typeflag, Name: strings.TrimPrefix(header.Name, "./"), Linkname: header.Linkname, Size: header.Size, Mode: header.Mode & 0o777, ModTime: header.ModTime,
-			}); err == nil {
-				_, err = io.Copy(out, archive)
-			}
-		}
+		err = sent.copyMember(out, archive, header)
 		if err == nil {
 			header, err = archive.Next()
 		}
@@ -192,41 +186,21 @@ var errTooMuch = errors.New("the directory is too large")
 // tarBlock is what the header of a member takes.
 const tarBlock = 512
 
-// links are the symbolic links of an archive.
-type links map[string]bool
-
-// above reports whether there is a link above a member, and notes one that is none
-// below another. Of what is below a link its name does not tell where it ends up.
-func (l links) above(header *tar.Header) bool {
-	name := path.Clean(header.Name)
-	for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-		if l[dir] {
-			return true
-		}
+// copyMember copies a member of an archive if it belongs in the answer.
+func (l *links) copyMember(out *tar.Writer, archive *tar.Reader, header *tar.Header) error {
+	if !inside(header) {
+		return nil
 	}
-	if header.Typeflag == tar.TypeSymlink {
-		l[name] = true
+	if below, err := l.above(header); err != nil || below {
+		return err
 	}
-	return false
-}
-
-// inside reports whether a member of an archive is a directory, a file, or a
-// link that stays in it.
-func inside(header *tar.Header) bool {
-	name := path.Clean(header.Name)
-	if path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") {
-		return false
+	if err := out.WriteHeader(&tar.Header{
+		Typeflag: header.Typeflag, Name: strings.TrimPrefix(header.Name, "./"), Linkname: header.Linkname, Size: header.Size, Mode: header.Mode & 0o777, ModTime: header.ModTime,
+	}); err != nil {
+		return err
 	}
-	switch header.Typeflag {
-	case tar.TypeDir:
-		return name != "."
-	case tar.TypeReg:
-		return true
-	case tar.TypeSymlink:
-		to := path.Join(path.Dir(name), header.Linkname) //nolint:gosec // this finds out whether it leads out
-		return !path.IsAbs(header.Linkname) && to != ".." && !strings.HasPrefix(to, "../")
-	}
-	return false
+	_, err := io.Copy(out, archive)
+	return err
 }
 
 func attachment(w http.ResponseWriter, name, media string) {
