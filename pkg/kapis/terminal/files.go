@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"path"
@@ -115,10 +116,10 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) error {
 		err := h.exec(ctx, t.who, t.where, []string{"tar", "-c", "-f", "-", "-C", dir, "./" + base}, remotecommand.StreamOptions{Stdout: in, Stderr: &complaint})
 		_ = in.CloseWithError(err) // the end of the file if there is none
 	}()
-	archive := tar.NewReader(out)
+	archive := newArchiveReader(out)
 	first, err := archive.Next()
 	if errors.Is(err, io.EOF) { // an archive of nothing, and why
-		if _, failed := io.Copy(io.Discard, out); failed != nil {
+		if failed := archive.finish(); failed != nil {
 			err = failed
 		}
 	}
@@ -126,7 +127,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return tarFailed(err, complaint.String())
 	case first.Typeflag == tar.TypeDir:
-		return h.sendDirectory(w, base, archive, first, out)
+		return h.sendDirectory(ctx, w, base, archive, first)
 	case first.Typeflag != tar.TypeReg:
 		return status.BadRequest("%s is neither a file nor a directory", t.path)
 	case first.Size > h.MaxFileBytes:
@@ -142,10 +143,10 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) error {
 		last, err = io.ReadAll(archive)
 	}
 	if err == nil {
-		_, err = io.Copy(io.Discard, out)
+		err = archive.finish()
 	}
 	if err != nil {
-		panic(http.ErrAbortHandler)
+		abort(ctx, base, err)
 	}
 	_, _ = w.Write(last)
 	return nil
@@ -153,7 +154,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) error {
 
 // sendDirectory sends an archive with what belongs in it: nothing that would
 // end up elsewhere when it is unpacked.
-func (h *Handler) sendDirectory(w http.ResponseWriter, base string, archive *tar.Reader, header *tar.Header, rest io.Reader) error {
+func (h *Handler) sendDirectory(ctx context.Context, w http.ResponseWriter, base string, archive *archiveReader, header *tar.Header) error {
 	if base == "" {
 		base = "root"
 	}
@@ -162,32 +163,41 @@ func (h *Handler) sendDirectory(w http.ResponseWriter, base string, archive *tar
 	left, sent := h.MaxFileBytes, newLinks()
 	var err error
 	for err == nil {
-		if left -= header.Size + tarBlock; left < 0 { // there may be no end of empty files
+		// There may be no end of empty files, and a link may have any size, such as a
+		// negative one.
+		left -= archive.headerBytes
+		size := max(0, header.Size)
+		if size > left {
 			err = errTooMuch
 			break
 		}
-		err = sent.copyMember(out, archive, header)
-		if err == nil {
+		left -= size
+		if err = sent.copyMember(out, archive, header); err == nil {
 			header, err = archive.Next()
 		}
 	}
 	if errors.Is(err, io.EOF) {
-		_, err = io.Copy(io.Discard, rest)
+		err = archive.finish()
 	}
 	if err != nil {
-		panic(http.ErrAbortHandler) // half an archive must not look like a whole one
+		abort(ctx, base, err) // half an archive must not look like a whole one
 	}
 	_ = out.Close()
 	return nil
 }
 
-var errTooMuch = errors.New("the directory is too large")
-
-// tarBlock is what the header of a member takes.
-const tarBlock = 512
+// abort ends a response that has begun. It logs the limit that an archive exceeds, which the
+// response does not tell any more.
+func abort(ctx context.Context, name string, err error) {
+	var refused archiveError
+	if errors.As(err, &refused) {
+		slog.InfoContext(ctx, "Failed to send files of a container", "name", name, "error", err)
+	}
+	panic(http.ErrAbortHandler)
+}
 
 // copyMember copies a member of an archive if it belongs in the answer.
-func (l *links) copyMember(out *tar.Writer, archive *tar.Reader, header *tar.Header) error {
+func (l *links) copyMember(out *tar.Writer, archive *archiveReader, header *tar.Header) error {
 	if !inside(header) {
 		return nil
 	}
@@ -214,14 +224,17 @@ func attachment(w http.ResponseWriter, name, media string) {
 // tarFailed says why files cannot be moved, in the words of the container.
 func tarFailed(err error, complaint string) error {
 	var exit utilexec.CodeExitError
+	var refused archiveError
 	switch {
+	case errors.As(err, &refused):
+		return status.BadRequest("tar in the container: %s", refused)
 	case errors.As(err, &exit) && missing(err), strings.Contains(err.Error(), "executable file not found"):
 		return status.BadRequest("the container has no tar, which moving files takes")
 	case errors.As(err, &exit) && strings.Contains(complaint, "No such file"):
 		return status.NotFound("in the container: %s", complaint)
 	case errors.As(err, &exit):
 		return status.BadRequest("in the container: %s", complaint)
-	case errors.Is(err, io.EOF), errors.Is(err, tar.ErrHeader):
+	case errors.Is(err, io.EOF), errors.Is(err, tar.ErrHeader), errors.Is(err, tar.ErrFieldTooLong):
 		return status.BadRequest("tar in the container answers with something else: %q", complaint)
 	}
 	return kube.Err(fmt.Errorf("tar in a container: %w", err))

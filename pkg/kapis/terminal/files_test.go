@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"net/http/httptest"
 	"slices"
 	"testing"
 )
@@ -33,22 +32,12 @@ func TestSendDirectory(t *testing.T) {
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "d/here", Linkname: "."},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "d/here/up", Linkname: "../.."}, tar.Header{Typeflag: tar.TypeReg, Name: "d/here/up/f"},
 		tar.Header{Typeflag: tar.TypeSymlink, Name: "d/l", Linkname: "here/../.."}, tar.Header{Typeflag: tar.TypeReg, Name: "d/l/f"})
-	send := func(limit int64) (names []string, aborted any) {
-		reader := tar.NewReader(bytes.NewReader(from.Bytes()))
-		first, err := reader.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { aborted = recover() }()
-		w := httptest.NewRecorder()
-		if err := (&Handler{MaxFileBytes: limit}).sendDirectory(w, "x", reader, first, bytes.NewReader(nil)); err != nil {
-			t.Fatal(err)
-		}
-		sent := tar.NewReader(w.Body)
-		for {
+	send := func(limit int64) (names []string, aborted bool) {
+		body, aborted := sendArchive(t.Context(), t, limit, bytes.NewReader(from.Bytes()))
+		for sent := tar.NewReader(body); ; {
 			header, err := sent.Next()
-			if errors.Is(err, io.EOF) {
-				return names, nil
+			if errors.Is(err, io.EOF) || aborted && errors.Is(err, io.ErrUnexpectedEOF) {
+				return names, aborted
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -56,10 +45,10 @@ func TestSendDirectory(t *testing.T) {
 			names = append(names, header.Name)
 		}
 	}
-	if names, aborted := send(1 << 20); aborted != nil || !slices.Equal(names, []string{"d/", "d/f", "d/here", "d/l"}) {
-		t.Errorf("sent %v, %v", names, aborted)
+	if names, aborted := send(1 << 20); aborted || !slices.Equal(names, []string{"d/", "d/f", "d/here", "d/l"}) {
+		t.Errorf("sent %v, aborted: %t", names, aborted)
 	}
-	if names, aborted := send(3 * tarBlock); aborted == nil {
+	if names, aborted := send(3 * tarBlock); !aborted {
 		t.Errorf("there is no end of empty files: %v", names)
 	}
 }

@@ -2,7 +2,6 @@ package terminal
 
 import (
 	"archive/tar"
-	"errors"
 	"hash/maphash"
 	"path"
 	"strings"
@@ -11,7 +10,7 @@ import (
 // maxLinks bounds the symbolic links of an archive: their hashes take up to 10 MiB.
 const maxLinks = 1 << 18
 
-var errManyLinks = errors.New("the directory has too many symbolic links")
+const errManyLinks archiveError = "the directory has too many symbolic links"
 
 // links are the symbolic links of an archive, as hashes of their names: the names are as
 // long as the container likes. Where two names have the same hash, which the seed keeps
