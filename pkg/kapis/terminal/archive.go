@@ -2,6 +2,7 @@ package terminal
 
 import (
 	"archive/tar"
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -41,9 +42,9 @@ type archiveReader struct {
 	headerBytes int64
 }
 
-// newArchiveReader returns a reader of the archive that is read from a container.
-func newArchiveReader(from io.Reader) *archiveReader {
-	source := &archiveSource{from: from, limit: math.MaxInt64}
+// newArchiveReader returns a reader that fails when the context ends.
+func newArchiveReader(ctx context.Context, from io.Reader) *archiveReader {
+	source := &archiveSource{ctx: ctx, from: from, limit: math.MaxInt64}
 	return &archiveReader{members: tar.NewReader(source), source: source}
 }
 
@@ -70,6 +71,10 @@ func (a *archiveReader) Next() (*tar.Header, error) {
 
 // Read reads the content of the current member.
 func (a *archiveReader) Read(into []byte) (int, error) {
+	// The holes of a sparse file are not read from the source.
+	if err := a.source.ctx.Err(); err != nil {
+		return 0, err
+	}
 	return a.members.Read(into)
 }
 
@@ -92,8 +97,9 @@ func checkMemberName(kind, name string) error {
 	return nil
 }
 
-// archiveSource reads from a container up to a limit.
+// archiveSource reads from a container up to a limit, until the context ends.
 type archiveSource struct {
+	ctx      context.Context //nolint:containedctx // io.Reader has none
 	from     io.Reader
 	offset   int64
 	limit    int64
@@ -101,6 +107,9 @@ type archiveSource struct {
 }
 
 func (s *archiveSource) Read(into []byte) (int, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
 	left := s.limit - s.offset
 	if left <= 0 {
 		return 0, s.exceeded

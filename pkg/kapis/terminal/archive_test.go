@@ -19,7 +19,7 @@ func sendArchive(ctx context.Context, t *testing.T, limit int64, from io.Reader)
 	t.Helper()
 	w := httptest.NewRecorder()
 	defer func() { sent, aborted = w.Body, recover() != nil }()
-	reader := newArchiveReader(from)
+	reader := newArchiveReader(ctx, from)
 	first, err := reader.Next()
 	if err != nil {
 		panic(err)
@@ -36,6 +36,7 @@ type stream struct {
 	beginning *bytes.Reader
 	repeated  []byte
 	read      int64
+	onRead    func(read int64)
 }
 
 func newStream(beginning, repeated []byte) *stream {
@@ -45,6 +46,9 @@ func newStream(beginning, repeated []byte) *stream {
 const streamEnd = 256 << 20
 
 func (s *stream) Read(into []byte) (int, error) {
+	if s.onRead != nil {
+		s.onRead(s.read)
+	}
 	if s.read >= streamEnd {
 		return 0, io.ErrUnexpectedEOF
 	}
@@ -98,7 +102,7 @@ func TestArchiveNames(t *testing.T) {
 			if sent, aborted := sendArchive(t.Context(), t, 1<<30, bytes.NewReader(all)); aborted != (test.refused != "") {
 				t.Errorf("aborted: %t after %d bytes", aborted, sent.Len())
 			}
-			_, err := newArchiveReader(archive(t, test.member)).Next()
+			_, err := newArchiveReader(t.Context(), archive(t, test.member)).Next()
 			if test.refused == "" && err != nil || test.refused != "" && (err == nil || !strings.HasPrefix(tarFailed(err, "").Error(), "tar in the container: "+test.refused)) {
 				t.Errorf("the reader returns %v", err)
 			}
@@ -144,7 +148,7 @@ func TestArchiveBudget(t *testing.T) {
 	}
 	t.Run("without a member", func(t *testing.T) {
 		from := newStream(nil, records[:len(records)-tarBlock])
-		if _, err := newArchiveReader(from).Next(); !errors.Is(err, errLongHeaders) || from.read > maxHeaderBytes {
+		if _, err := newArchiveReader(t.Context(), from).Next(); !errors.Is(err, errLongHeaders) || from.read > maxHeaderBytes {
 			t.Errorf("%v after %d bytes", err, from.read)
 		}
 	})
@@ -157,6 +161,57 @@ func TestArchiveBudget(t *testing.T) {
 		}
 		if _, aborted := sendArchive(t.Context(), t, 6*tarBlock-1, bytes.NewReader(all)); !aborted {
 			t.Error("sent beyond the limit")
+		}
+	})
+}
+
+// TestArchiveContext: reading ends with the request, wherever it is.
+func TestArchiveContext(t *testing.T) {
+	const size = 128 << 20
+	directory := archive(t, tar.Header{Typeflag: tar.TypeDir, Name: "d/"}).Bytes()[:tarBlock]
+	file := rawHeader(t, tar.TypeReg, "d/f", size)
+	for _, test := range []struct {
+		name                string
+		beginning, repeated []byte
+	}{
+		{"in a file", slices.Concat(directory, file), make([]byte, tarBlock)},
+		{"in what is not sent", slices.Concat(directory, rawHeader(t, 'Z', "d/z", size)), make([]byte, tarBlock)},
+		{"between files", directory, archive(t, tar.Header{Typeflag: tar.TypeReg, Name: "d/f"}).Bytes()[:tarBlock]},
+		{"between files that are not sent", directory, rawHeader(t, tar.TypeLink, "d/l", 0)},
+		{"in headers", directory, append(rawHeader(t, tar.TypeGNULongName, "n", tarBlock), make([]byte, tarBlock)...)},
+		{"after the end", directory, make([]byte, tarBlock)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			from := newStream(test.beginning, test.repeated)
+			const ended = 256 << 10
+			from.onRead = func(read int64) {
+				if read >= ended {
+					cancel()
+				}
+			}
+			if _, aborted := sendArchive(ctx, t, 1<<40, from); !aborted {
+				t.Error("the response is complete")
+			}
+			if from.read > ended+64<<10 {
+				t.Errorf("%d bytes are read after the context has ended", from.read-ended)
+			}
+		})
+	}
+	t.Run("in a hole", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		reader := newArchiveReader(ctx, sparse(t, size))
+		if _, err := reader.Next(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.CopyN(io.Discard, reader, 64<<10); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		if n, err := io.Copy(io.Discard, reader); n > 0 || !errors.Is(err, context.Canceled) {
+			t.Errorf("%d bytes are read after the context has ended, and %v", n, err)
 		}
 	})
 }

@@ -116,7 +116,7 @@ func (h *Handler) download(w http.ResponseWriter, r *http.Request) error {
 		err := h.exec(ctx, t.who, t.where, []string{"tar", "-c", "-f", "-", "-C", dir, "./" + base}, remotecommand.StreamOptions{Stdout: in, Stderr: &complaint})
 		_ = in.CloseWithError(err) // the end of the file if there is none
 	}()
-	archive := newArchiveReader(out)
+	archive := newArchiveReader(ctx, out)
 	first, err := archive.Next()
 	if errors.Is(err, io.EOF) { // an archive of nothing, and why
 		if failed := archive.finish(); failed != nil {
