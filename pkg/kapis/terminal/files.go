@@ -204,8 +204,14 @@ func (l *links) copyMember(out *tar.Writer, archive *archiveReader, header *tar.
 	if below, err := l.above(header); err != nil || below {
 		return err
 	}
+	// The name that is sent is the one that has been checked: ".//etc" would be absolute
+	// without its beginning, and the ".." of "link/../f" leads up from where the link does.
+	name := path.Clean(header.Name)
+	if header.Typeflag == tar.TypeDir {
+		name += "/"
+	}
 	if err := out.WriteHeader(&tar.Header{
-		Typeflag: header.Typeflag, Name: strings.TrimPrefix(header.Name, "./"), Linkname: header.Linkname, Size: header.Size, Mode: header.Mode & 0o777, ModTime: header.ModTime,
+		Typeflag: header.Typeflag, Name: name, Linkname: header.Linkname, Size: header.Size, Mode: header.Mode & 0o777, ModTime: header.ModTime,
 	}); err != nil {
 		return err
 	}

@@ -52,3 +52,38 @@ func TestSendDirectory(t *testing.T) {
 		t.Errorf("there is no end of empty files: %v", names)
 	}
 }
+
+// TestSendDirectoryNames: what is checked is the name that is sent, and a name that is sent
+// stays in the directory.
+func TestSendDirectoryNames(t *testing.T) {
+	here := tar.Header{Typeflag: tar.TypeSymlink, Name: "./d/here", Linkname: "."}
+	for _, test := range []struct {
+		name    string
+		members []tar.Header
+		want    []string
+	}{
+		{"as tar writes them", []tar.Header{{Typeflag: tar.TypeDir, Name: "./d/"}, {Typeflag: tar.TypeReg, Name: "./d/f"}, here}, []string{"d/", "d/f", "d/here"}},
+		{"absolute after the first directory", []tar.Header{{Typeflag: tar.TypeReg, Name: ".//etc/f"}, {Typeflag: tar.TypeDir, Name: ".//etc/d/"}}, []string{"etc/f", "etc/d/"}},
+		{"absolute", []tar.Header{{Typeflag: tar.TypeReg, Name: "/etc/f"}, {Typeflag: tar.TypeReg, Name: "//etc/f"}}, nil},
+		{"up from a link", []tar.Header{here, {Typeflag: tar.TypeReg, Name: "./d/here/../../f"}}, []string{"d/here", "f"}},
+		{"up", []tar.Header{{Typeflag: tar.TypeReg, Name: "./../f"}, {Typeflag: tar.TypeReg, Name: "./d/../../f"}}, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			body, aborted := sendArchive(t.Context(), t, 1<<20, archive(t, test.members...))
+			var names []string
+			for sent := tar.NewReader(body); ; {
+				header, err := sent.Next()
+				if errors.Is(err, io.EOF) {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				names = append(names, header.Name)
+			}
+			if aborted || !slices.Equal(names, test.want) {
+				t.Errorf("sent %q, want %q; aborted: %t", names, test.want, aborted)
+			}
+		})
+	}
+}
