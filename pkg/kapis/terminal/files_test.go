@@ -54,7 +54,7 @@ func TestSendDirectory(t *testing.T) {
 }
 
 // TestSendDirectoryNames: what is checked is the name that is sent, and a name that is sent
-// stays in the directory.
+// stays in the directory, whatever is there already.
 func TestSendDirectoryNames(t *testing.T) {
 	here := tar.Header{Typeflag: tar.TypeSymlink, Name: "./d/here", Linkname: "."}
 	for _, test := range []struct {
@@ -67,6 +67,7 @@ func TestSendDirectoryNames(t *testing.T) {
 		{"absolute", []tar.Header{{Typeflag: tar.TypeReg, Name: "/etc/f"}, {Typeflag: tar.TypeReg, Name: "//etc/f"}}, nil},
 		{"up from a link", []tar.Header{here, {Typeflag: tar.TypeReg, Name: "./d/here/../../f"}}, []string{"d/here", "f"}},
 		{"up", []tar.Header{{Typeflag: tar.TypeReg, Name: "./../f"}, {Typeflag: tar.TypeReg, Name: "./d/../../f"}}, nil},
+		{"in the place of a link", []tar.Header{here, {Typeflag: tar.TypeReg, Name: "d/here"}, {Typeflag: tar.TypeDir, Name: "./d/here/"}, here}, []string{"d/here"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			body, aborted := sendArchive(t.Context(), t, 1<<20, archive(t, test.members...))

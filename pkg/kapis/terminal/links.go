@@ -24,8 +24,9 @@ func newLinks() *links {
 	return &links{seed: maphash.MakeSeed(), hashes: make(map[uint64]struct{})}
 }
 
-// above reports whether there is a link above a member, and adds the member if it is a
-// link itself. The name of what is below a link does not tell where it ends up.
+// above reports whether there is a link above a member or in its place, and adds the member
+// if it is a link itself. The name of what is below a link does not tell where it ends up,
+// nor does that of a file in its place: some programs write to where the link leads.
 func (l *links) above(header *tar.Header) (bool, error) {
 	name := path.Clean(header.Name)
 	var hash maphash.Hash // of the part of the name that has been compared
@@ -42,6 +43,9 @@ func (l *links) above(header *tar.Header) (bool, error) {
 			return true, nil
 		}
 		start = end
+	}
+	if _, found := l.hashes[hash.Sum64()]; found {
+		return true, nil
 	}
 	if header.Typeflag != tar.TypeSymlink {
 		return false, nil
