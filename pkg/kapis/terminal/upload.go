@@ -75,8 +75,8 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request) error {
 	return h.unpack(ctx, w, t, dir, files)
 }
 
-// ofForm returns the files of a form.
-func ofForm(r *http.Request) ([]file, error) {
+// ofForm returns the files of a form. Without an error, its temporary files have to be removed.
+func ofForm(r *http.Request) (files []file, err error) {
 	if err := r.ParseMultipartForm(keptInMemory); err != nil { //nolint:gosec // the body is bounded
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
@@ -84,7 +84,11 @@ func ofForm(r *http.Request) ([]file, error) {
 		}
 		return nil, status.BadRequest("the form cannot be read")
 	}
-	var files []file
+	defer func() {
+		if err != nil { // net/http knows the form of its own request only, and this is a copy
+			_ = r.MultipartForm.RemoveAll()
+		}
+	}()
 	for _, headers := range r.MultipartForm.File {
 		for _, header := range headers {
 			if err := checkName(header.Filename); err != nil {
