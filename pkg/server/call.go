@@ -28,8 +28,8 @@ type call struct {
 	placed bool
 	free   func()
 	probe  bool // which has to be answered whoever does not read
-	// answering is by whom an answer without a place is accounted to; empty for none.
-	answering string
+	// answer is counted while it is on its way without a place; nil for none.
+	answer *answer
 }
 
 // holder returns by whom a request is accounted to.

@@ -14,7 +14,7 @@ const (
 	tarBlock = 512
 	// maxHeaderBytes bounds the headers of one member. archive/tar bounds each of them by
 	// 1 MiB, but reads any number of them before it returns.
-	maxHeaderBytes = 1 << 20
+	maxHeaderBytes = 256 << 10
 	// maxTrailerBytes bounds what follows the last member. tar fills its last record with
 	// zeros: 10 KiB by default.
 	maxTrailerBytes = 1 << 20
