@@ -88,7 +88,7 @@ func scopesOfRoles(t *testing.T) []scopeOfRoles {
 	t.Helper()
 	all := []scopeOfRoles{
 		{title: "Platform", kind: "GlobalRole", intro: "Global roles count on the platform and everywhere below. The names are those of the objects.", probes: slices.Concat(platformProbes, clusterProbes, ownedProbes)},
-		{title: "Cluster", kind: "ClusterRole", intro: "Cluster roles count in the cluster and in all its namespaces.", probes: slices.Concat(clusterProbes, ownedProbes)},
+		{title: "Cluster", kind: "ClusterRole", intro: "Cluster roles count in the cluster and in all its namespaces.", probes: slices.Concat(platformProbes, clusterProbes, ownedProbes)},
 		{title: "Workspace", kind: "WorkspaceRole", place: "w", intro: "Each workspace has its own, named `WORKSPACE-admin` and so on; they count in the workspace and its projects.", probes: slices.Concat(workspaceProbes, projectProbes, ownedProbes)},
 		{title: "Project", kind: "Role", place: "p", intro: "Each project has its own, named `admin`, `operator` and `viewer`; they count in the project.", probes: slices.Concat(projectProbes, ownedProbes)},
 	}
