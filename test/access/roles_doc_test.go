@@ -226,6 +226,16 @@ about the platform's objects holds for every role, whoever made it.
 A custom role is made of templates: its rules are those of the templates its annotation
 ` + "`iam.kubesphere.io/aggregation-roles`" + ` names.
 
+Nobody gives a role whose rules they do not have. So "Members Management" alone invites
+nobody into a role with further rules: a custom role also needs the templates whose rights
+it shall give (for ` + "`WORKSPACE-regular`" + ` those named ` + "`view-basic`" + ` and ` + "`view-workspace-settings`" + `).
+A refusal lists the rules that are missing.
+
+Lists of one project below ` + "`/kapis/resources.kubesphere.io`" + ` take the resource in the group
+` + "`resources.kubesphere.io`" + `, and ` + "`/api`" + ` and ` + "`/apis`" + ` take it in the group it has there: the templates
+name both, and so do rules and scopes of tokens that shall reach both. A list of all
+namespaces shows what may be listed in either.
+
 ## What a "*" does not include
 
 Powers let their holder exceed a role. A rule grants them by name only, whatever else it
