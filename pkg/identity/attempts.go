@@ -37,7 +37,7 @@ func (a *Attempts) Authenticate(ctx context.Context, provider *Provider, attempt
 	if err != nil {
 		return External{}, err
 	}
-	release, err := a.at(provider.Name).take(ctx, attempt.Address, attempt.Name)
+	release, err := a.at(provider.Name).take(ctx, admission)
 	if err != nil {
 		return External{}, err
 	}

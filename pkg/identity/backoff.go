@@ -108,14 +108,18 @@ type Admission struct {
 	backoff       *Backoff
 	user, address string
 	retry         bool
+	// known is whether the user logged in from the address before, with so many
+	// failures since.
+	known    bool
+	failures int
 }
 
 // Admit returns a *Throttled if an attempt comes too soon. It waits for the turn of an
 // attempt at an address with many failures, for a bounded time.
 func (b *Backoff) Admit(ctx context.Context, user, address string) (Admission, error) {
 	address = Network(address)
-	admission := Admission{backoff: b, user: user, address: address}
 	known := b.failures(ctx, user, address)
+	admission := Admission{backoff: b, user: user, address: address, known: known.Succeeded, failures: known.Count}
 	if wait := b.remaining(known); wait > 0 {
 		if !known.Succeeded && !b.NeverRefuse {
 			return admission, &Throttled{After: wait}

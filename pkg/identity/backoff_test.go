@@ -158,6 +158,19 @@ func TestBackoffEarlier(t *testing.T) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
+	for _, test := range []struct {
+		name    string
+		earlier Failures
+		known   bool
+	}{
+		{"a user who did not log in before", Failures{Count: 2, Last: epoch}, false},
+		{"a user who logged in at another replica", Failures{Count: 2, Last: epoch, Succeeded: true}, true},
+	} {
+		earlier, broken = test.earlier, nil
+		if admission, err := b.Admit(t.Context(), "john", "192.0.2.1"); err != nil || admission.known != test.known || admission.failures != 2 {
+			t.Errorf("%s: admitted as %+v, %v", test.name, admission, err)
+		}
+	}
 }
 
 // TestThrottled: while a user has to wait, no password is looked at, right ones

@@ -54,7 +54,7 @@ func (s *ClientSecrets) Check(ctx context.Context, secret ClientSecret) error {
 		return err
 	}
 	if secret.Hashed {
-		release, err := s.turns.take(ctx, secret.Address, counted)
+		release, err := s.turns.take(ctx, admission)
 		if err != nil {
 			return err
 		}

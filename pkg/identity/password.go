@@ -80,7 +80,7 @@ func (p *Passwords) Authenticate(ctx context.Context, attempt Attempt) (*iamv1al
 	if err != nil {
 		return nil, err
 	}
-	release, err := p.turns.take(ctx, attempt.Address, counted) // logins must not starve everything else
+	release, err := p.turns.take(ctx, admission) // logins must not starve everything else
 	if err != nil {
 		return nil, err
 	}

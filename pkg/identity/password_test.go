@@ -176,7 +176,7 @@ func TestBusy(t *testing.T) {
 	address := func(n int) string { return fmt.Sprintf("192.0.2.%d", n) }
 	var releases []func()
 	for n := range passwords.turns.running { // somebody is being checked
-		release, err := passwords.turns.take(t.Context(), address(n), address(n))
+		release, err := passwords.turns.take(t.Context(), unknown(address(n), address(n)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -193,7 +193,7 @@ func TestBusy(t *testing.T) {
 	}
 	wait.Until(t, "all to wait", func() bool { return passwords.turns.length() == passwords.turns.waiting })
 	// Kubernetes was asked for the user of each, though most were turned away then.
-	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "broken", Password: password}); !errors.Is(err, ErrBusy) {
+	if _, err := passwords.Authenticate(t.Context(), Attempt{Name: "broken", Password: password, Address: address(0)}); !errors.Is(err, ErrBusy) {
 		t.Errorf("one too many: %v", err)
 	}
 	cancel()
