@@ -231,7 +231,7 @@ func TestWatchersGo(t *testing.T) { // looks at the whole process, so that no te
 	const watchers, changes = 50, 20
 	const path = viewer + "/namespaces/default/configmaps?watch=true&name=counted"
 	shared.get(t, viewer+"/configmaps?limit=1", admin)
-	before := runtime.NumGoroutine()
+	before := settled()
 	t.Run("watch", func(t *testing.T) {
 		transport := &http.Transport{}
 		defer transport.CloseIdleConnections()

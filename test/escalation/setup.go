@@ -48,12 +48,18 @@ func (w *world) repair(ctx context.Context) error {
 }
 
 func (w *world) make(ctx context.Context) error {
-	for _, step := range []func(context.Context) error{w.makeUsers, w.makeWorkspaces, w.makeRoles, w.makeMembers, w.makeContent, w.logSubjectsIn} {
+	for _, step := range []func(context.Context) error{w.makeUsers, w.makeWorkspaces, w.makeRoles, w.makeMembers, w.makeContent, w.makeTerminal, w.logSubjectsIn} {
 		if err := step(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// makeTerminal opens a terminal with kubectl: the first one makes the namespace of all of
+// them, which is no user's doing.
+func (w *world) makeTerminal(ctx context.Context) error {
+	return w.call(ctx, http.MethodGet, "/kapis/resources.kubesphere.io/v1alpha2/users/admin/kubectl", nil, nil)
 }
 
 func (w *world) makeUsers(ctx context.Context) error {
