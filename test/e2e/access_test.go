@@ -127,13 +127,7 @@ func TestDisabledUser(t *testing.T) {
 	token := user(t, "soon-disabled")
 	c := kubernetes(t, "")
 	account := &iamv1alpha2.User{}
-	if err := c.Get(t.Context(), clientKey("soon-disabled"), account); err != nil {
-		t.Fatal(err)
-	}
-	account.Status.State = iamv1alpha2.UserDisabled
-	if err := c.Update(t.Context(), account); err != nil {
-		t.Fatal(err)
-	}
+	change(t, c, account, clientKey("soon-disabled"), func(u *iamv1alpha2.User) { u.Status.State = iamv1alpha2.UserDisabled })
 	wait.For(t, "the disabled user's token to be refused", func() error { return expect(shared.get(t, "/version", bearer(token)), 401) })
 	if r := shared.token(t, passwordForm("soon-disabled", "secret-soon-disabled")); r.code != 400 {
 		t.Errorf("a disabled user logs in: %d %s", r.code, r.body)

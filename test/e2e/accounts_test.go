@@ -196,13 +196,7 @@ func TestUsersAPI(t *testing.T) {
 	t.Run("edit after a login", func(t *testing.T) {
 		user := decode[iamv1alpha2.User](t, admin.must(t, 200, "GET", iamPath+"/users/ursula", nil))
 		c, stored := kubernetes(t, ""), &iamv1alpha2.User{}
-		if err := c.Get(t.Context(), clientKey("ursula"), stored); err != nil {
-			t.Fatal(err)
-		}
-		stored.Status.LastLoginTime.Time = stored.Status.LastLoginTime.Add(time.Second)
-		if err := c.Update(t.Context(), stored); err != nil {
-			t.Fatal(err)
-		}
+		change(t, c, stored, clientKey("ursula"), func(u *iamv1alpha2.User) { u.Status.LastLoginTime.Time = u.Status.LastLoginTime.Add(time.Second) })
 		user.Spec.Description = "edited"
 		admin.must(t, 200, "PUT", iamPath+"/users/ursula", user)
 		admin.must(t, 409, "PUT", iamPath+"/users/ursula", user)

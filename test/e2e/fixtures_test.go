@@ -28,6 +28,18 @@ import (
 // functions goes with it. Deleted namespaces take many seconds to go, so that these
 // are waited for when a name is used again and after the last test.
 
+// change changes an object that is there, which reconcilers may write at the same time.
+func change[T client.Object](t *testing.T, c client.Client, object T, key client.ObjectKey, apply func(T)) {
+	t.Helper()
+	wait.For(t, fmt.Sprintf("%T %s to be changed", object, key), func() error {
+		if err := c.Get(t.Context(), key, object); err != nil {
+			return err
+		}
+		apply(object)
+		return c.Update(t.Context(), object)
+	})
+}
+
 // create makes an object that is deleted, and gone, at the end of the test.
 func create(t *testing.T, c client.Client, object client.Object) {
 	t.Helper()

@@ -146,14 +146,10 @@ func TestGateways(t *testing.T) {
 	// A router of KubeSphere 3.0 is a gateway for who looks, and becomes one.
 	service := &corev1.Service{}
 	key := client.ObjectKey{Namespace: there, Name: "kubesphere-router-edge-project"}
-	if err := c.Get(t.Context(), key, service); err != nil {
-		t.Fatal(err)
-	}
-	service.Labels = map[string]string{"app": "kubesphere", "component": "ks-router", "tier": "backend"}
-	service.Annotations = map[string]string{"old": "yes"}
-	if err := c.Update(t.Context(), service); err != nil {
-		t.Fatal(err)
-	}
+	change(t, c, service, key, func(s *corev1.Service) {
+		s.Labels = map[string]string{"app": "kubesphere", "component": "ks-router", "tier": "backend"}
+		s.Annotations = map[string]string{"old": "yes"}
+	})
 	if got := get(); len(got) != 1 || got[0].Spec.Service.Annotations["old"] != "yes" || got[0].Spec.Deployment.Replicas != 1 {
 		t.Errorf("a router %+v", got)
 	}

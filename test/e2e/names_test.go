@@ -282,14 +282,9 @@ func TestGroupNames(t *testing.T) {
 	}
 	// A cycle that is there already.
 	for _, name := range []string{"nm-grp-a", "nm-grp-b"} {
-		group := &iamv1alpha2.Group{}
-		if err := c.Get(t.Context(), clientKey(name), group); err != nil {
-			t.Fatal(err)
-		}
-		group.Labels["iam.kubesphere.io/group-parent"] = map[string]string{"nm-grp-a": "nm-grp-b", "nm-grp-b": "nm-grp-a"}[name]
-		if err := c.Update(t.Context(), group); err != nil {
-			t.Fatal(err)
-		}
+		change(t, c, &iamv1alpha2.Group{}, clientKey(name), func(g *iamv1alpha2.Group) {
+			g.Labels["iam.kubesphere.io/group-parent"] = map[string]string{"nm-grp-a": "nm-grp-b", "nm-grp-b": "nm-grp-a"}[name]
+		})
 	}
 	started := time.Now()
 	wadmin.must(t, 200, "DELETE", groups+"/nm-grp-a", nil)

@@ -45,13 +45,7 @@ func TestSecondStartChangesNothing(t *testing.T) {
 	c := kubernetes(t, first.kubeconfig)
 	// What a person changes stays.
 	role := &iamv1alpha2.GlobalRole{}
-	if err := c.Get(t.Context(), clientKey("platform-regular"), role); err != nil {
-		t.Fatal(err)
-	}
-	role.Rules = viewerRule("namespaces")
-	if err := c.Update(t.Context(), role); err != nil {
-		t.Fatal(err)
-	}
+	change(t, c, role, clientKey("platform-regular"), func(r *iamv1alpha2.GlobalRole) { r.Rules = viewerRule("namespaces") })
 	wait.For(t, "the user admin to be reconciled", func() error {
 		admin := &iamv1alpha2.User{}
 		if err := c.Get(t.Context(), clientKey("admin"), admin); err != nil {
