@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -307,6 +308,17 @@ func TestPoliciesLetKubernetesWork(t *testing.T) {
 	create(t, c, &corev1.ResourceQuota{
 		ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "part"},
 		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourcePods: resource.MustParse("20")}},
+	})
+	// Pods that are made before that are counted again much later.
+	wait.For(t, "the quota to count", func() error {
+		quota := &corev1.ResourceQuota{}
+		if err := c.Get(t.Context(), client.ObjectKey{Namespace: name, Name: "part"}, quota); err != nil {
+			return err
+		}
+		if _, counts := quota.Status.Used[corev1.ResourcePods]; !counts {
+			return errors.New("it has no status")
+		}
+		return nil
 	})
 	deployments := "/apis/apps/v1/namespaces/" + name + "/deployments"
 	directAttempts(t, []directAttempt{{"a deployment", builder, "POST", deployments, "", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a"},"spec":{"replicas":2,"selector":{"matchLabels":{"app":"a"}},"template":{"metadata":{"labels":{"app":"a"}},"spec":{"containers":[{"name":"a","image":"a"}]}}}}`, "", 201}})
