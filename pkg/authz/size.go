@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -47,6 +48,34 @@ func CheckSize(ctx context.Context, rights Coverer, who user.Info, resource sche
 		return status.Forbidden(resource, reserved.NameOf(after.GetName(), after.GetGenerateName()), "exceeded quota: it has %d %s, the maximum is %d", wanted, list.unit, list.maximum)
 	}
 	return nil
+}
+
+// MaxLabelBytes is how many bytes the keys and values of the labels of a namespace have
+// together that a user without all rights writes. Namespaces are in the memory of every
+// replica, and no quota counts them; Kubernetes bounds annotations, and not labels.
+const MaxLabelBytes = 64 << 10
+
+// CheckLabels returns a forbidden error when a write gives a namespace more bytes of labels
+// than users may write. What is larger already may stay as large. before is nil for a
+// new namespace.
+func CheckLabels(ctx context.Context, rights Coverer, who user.Info, before, after metav1.Object) error {
+	wanted := labelBytes(after)
+	if wanted <= MaxLabelBytes || before != nil && wanted <= labelBytes(before) {
+		return nil
+	}
+	held, err := holds(ctx, rights, who, reserved.Cluster)
+	if err != nil || held {
+		return err
+	}
+	return status.Forbidden(schema.GroupResource{Resource: "namespaces"}, after.GetName(), "exceeded quota: it has %d bytes of labels, the maximum is %d", wanted, MaxLabelBytes)
+}
+
+func labelBytes(object metav1.Object) int {
+	size := 0
+	for key, value := range object.GetLabels() {
+		size += len(key) + len(value)
+	}
+	return size
 }
 
 // bytesOf is how long a field of an object is in JSON.

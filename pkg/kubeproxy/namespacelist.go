@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -16,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 const (
@@ -33,6 +35,9 @@ const (
 	// Lists that are merged of namespaces read by name are, too.
 	maxMergedLists        = 8
 	maxMergedListsPerUser = 2
+	// Lists that are filtered or merged are in memory until the client has read them, in bytes.
+	maxUnreadLists        = 256 << 20
+	maxUnreadListsPerUser = 64 << 20
 	// filteredListWait is how long a list waits for its turn.
 	filteredListWait = 20 * time.Second
 )
@@ -81,10 +86,18 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 			return true
 		}
 	}
-	release() // other lists do not wait for a client that does not read
-	if err := merged.write(w); err != nil {
+	text, err := merged.text()
+	if err != nil {
 		fail(w, r, err)
+		return true
 	}
+	if err := p.unreadLists.Take(kube.Holder(who), int64(len(text))); err != nil {
+		fail(w, r, errUnreadLists())
+		return true
+	}
+	defer p.unreadLists.Release(kube.Holder(who), int64(len(text)))
+	release() // other lists do not wait for a client that does not read
+	merged.write(w, text)
 	return true
 }
 
@@ -155,23 +168,24 @@ func (l *namespaceList) add(text []byte, header http.Header) error {
 	return nil
 }
 
-// write answers a request with the list.
-func (l *namespaceList) write(w http.ResponseWriter) error {
+// text is the list in JSON.
+func (l *namespaceList) text() ([]byte, error) {
 	if l.entries == nil {
 		l.entries = []json.RawMessage{}
 	}
 	delete(l.metadata, "remainingItemCount")
 	var err error
 	if l.fields[l.field], err = json.Marshal(l.entries); err != nil {
-		return err
+		return nil, err
 	}
 	if l.fields["metadata"], err = json.Marshal(l.metadata); err != nil {
-		return err
+		return nil, err
 	}
-	text, err := json.Marshal(l.fields)
-	if err != nil {
-		return err
-	}
+	return json.Marshal(l.fields)
+}
+
+// write answers a request with the text of the list.
+func (l *namespaceList) write(w http.ResponseWriter, text []byte) {
 	for _, name := range []string{"Content-Type", "Cache-Control", "Warning"} {
 		if values := l.header.Values(name); len(values) > 0 {
 			w.Header()[name] = values
@@ -180,7 +194,6 @@ func (l *namespaceList) write(w http.ResponseWriter) error {
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(text)
-	return nil
 }
 
 // filterList leaves the visible entries of a list of all namespaces. Its entries are
@@ -195,10 +208,30 @@ func (p *Proxy) filterList(answer *http.Response, who user.Info, seen authz.Visi
 	if err != nil {
 		return err
 	}
-	answer.Body = io.NopCloser(bytes.NewReader(text))
+	holder, size := kube.Holder(who), int64(len(text))
+	if err := p.unreadLists.Take(holder, size); err != nil {
+		return errUnreadLists()
+	}
+	answer.Body = &held{Reader: bytes.NewReader(text), release: sync.OnceFunc(func() { p.unreadLists.Release(holder, size) })}
 	answer.ContentLength = int64(len(text))
 	answer.Header.Set("Content-Length", strconv.Itoa(len(text)))
 	return nil
+}
+
+// held is a text whose memory counts until it is closed.
+type held struct {
+	io.Reader
+	release func()
+}
+
+// Close implements io.Closer.
+func (h *held) Close() error {
+	h.release()
+	return nil
+}
+
+func errUnreadLists() error {
+	return status.TooManyRequests(time.Second, "you have as many lists of namespaces that are not read yet as one client may have at the same time, read them or try again later")
 }
 
 // filteredList reads a list, or a table, and leaves its visible entries.

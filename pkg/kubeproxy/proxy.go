@@ -17,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
@@ -33,6 +34,8 @@ type Proxy struct {
 	filteredLists *turns.Turns
 	// mergedLists bounds the lists of namespaces that are read by name at once.
 	mergedLists *turns.Turns
+	// unreadLists bounds the memory of both until they are read, in bytes by user.
+	unreadLists *quota.Quota
 	transport   http.RoundTripper // for requests that are answered at once
 	lasting     http.RoundTripper // for those that last
 	standing    *standing
@@ -87,6 +90,7 @@ func New(options Options) (*Proxy, error) {
 	p := &Proxy{target: target, options: options, rights: options.Rights, recheck: request.ReauthorizeInterval,
 		inspections:   turns.New(maxInspections, maxInspectionsPerUser, inspectionWait, tooManyWrites),
 		filteredLists: turns.New(maxFilteredLists, maxFilteredListsPerUser, filteredListWait, tooManyLists),
+		unreadLists:   quota.New(maxUnreadLists, maxUnreadListsPerUser),
 		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists)}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {

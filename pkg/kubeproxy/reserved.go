@@ -6,6 +6,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -99,6 +100,15 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 			if err := p.options.Limits.CheckRights(ctx, who, before, after); err != nil {
 				return err
 			}
+		}
+	}
+	if resource.Group == "" && resource.Resource == "namespaces" {
+		var present metav1.Object
+		if before != nil {
+			present = before
+		}
+		if err := authz.CheckLabels(ctx, p.rights, who, present, after); err != nil {
+			return err
 		}
 	}
 	if before == nil {

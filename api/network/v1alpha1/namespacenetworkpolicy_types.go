@@ -39,9 +39,11 @@ type NetworkPolicyPeer struct {
 type NetworkPolicyIngressRule struct {
 	// Ports the connections may be to; all when empty.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
 	Ports []networkingv1.NetworkPolicyPort `json:"ports,omitempty"`
 	// From are the other sides; all when empty.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
 	From []NetworkPolicyPeer `json:"from,omitempty"`
 }
 
@@ -49,9 +51,11 @@ type NetworkPolicyIngressRule struct {
 type NetworkPolicyEgressRule struct {
 	// Ports the connections may be to; all when empty.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
 	Ports []networkingv1.NetworkPolicyPort `json:"ports,omitempty"`
 	// To are the other sides; all when empty.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
 	To []NetworkPolicyPeer `json:"to,omitempty"`
 }
 
@@ -59,9 +63,11 @@ type NetworkPolicyEgressRule struct {
 type NamespaceNetworkPolicySpec struct {
 	// Ingress allows connections to the pods of the namespace.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
 	Ingress []NetworkPolicyIngressRule `json:"ingress,omitempty"`
 	// Egress allows connections from the pods of the namespace.
 	// +optional
+	// +kubebuilder:validation:MaxItems=100
 	Egress []NetworkPolicyEgressRule `json:"egress,omitempty"`
 	// PolicyTypes are the directions the policy is about, as in a NetworkPolicy.
 	// +optional

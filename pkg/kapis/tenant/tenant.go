@@ -194,6 +194,13 @@ func (h *Handler) mayMove(r *http.Request, from, to string) error {
 // The workspace is checked by mayMove; what the server keeps by itself is not
 // the client's to change. present is nil for a new namespace.
 func (h *Handler) mayLabel(r *http.Request, present, wanted *corev1.Namespace) error {
+	var before metav1.Object
+	if present != nil {
+		before = present
+	}
+	if err := authz.CheckLabels(r.Context(), h.Rights, caller(r), before, wanted); err != nil {
+		return err
+	}
 	after := &metav1.ObjectMeta{Name: wanted.Name, Labels: maps.Clone(wanted.Labels), Annotations: maps.Clone(wanted.Annotations)}
 	kept := []string{iamv1alpha2.LabelWorkspace, tenantv1alpha2.LabelNamespace}
 	if present == nil {
