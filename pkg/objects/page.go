@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
 // ListPage returns a page with all a query asks for: a version, filters that depend
@@ -17,11 +18,21 @@ func (c *Cache) ListPage(ctx context.Context, catalog *Catalog, kind *Type, sele
 }
 
 // Texts are the objects of a page in JSON, without secrets, each with the fields
-// the query asks for.
-func (p Page) Texts(q *query.Query) []string {
-	texts := make([]string, len(p.Items))
-	for n, item := range p.Items {
-		texts[n] = q.Projection.Of(item.Shown(false))
-	}
-	return texts
+// the query asks for. Those are chosen when an object is written.
+func (p Page) Texts(q *query.Query) route.List {
+	list := p.TextsOf(q, func(item *Item) (string, error) { return item.Shown(false), nil })
+	list.Stored = q.Projection == nil
+	return list
+}
+
+// TextsOf are the texts made of the objects of a page, each with the fields the query
+// asks for. They are made when they are written.
+func (p Page) TextsOf(q *query.Query, text func(*Item) (string, error)) route.List {
+	return route.List{Count: len(p.Items), Total: p.Total, Text: func(n int) (string, error) {
+		shown, err := text(p.Items[n])
+		if err != nil {
+			return "", err
+		}
+		return q.Projection.Of(shown), nil
+	}}
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strconv"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
@@ -49,15 +48,6 @@ func Decode(name string, text []byte, into any) error {
 		return DecodeError(name, err, into)
 	}
 	return checkList(into)
-}
-
-// WriteList answers with a page of objects in JSON and the number there are.
-func WriteList(w http.ResponseWriter, items []string, total int, pretty bool) error {
-	w.Header().Set("X-Content-Type-Options", "nosniff")
-	return Stream{
-		Head: `{"items":[`, Tail: `],"totalItems":` + strconv.Itoa(total) + `}`, Count: len(items), Stored: true,
-		Text: func(n int) (string, error) { return items[n], nil },
-	}.Write(w, nil, pretty)
 }
 
 // WriteObject answers with an object in JSON.

@@ -117,11 +117,16 @@ func (s *Stream) ahead() error {
 	}
 	s.Stored = len(texts) == s.Count
 	next := s.Text
+	again := s.Stored // to be written when it was measured
 	s.Text = func(n int) (string, error) {
-		if n < len(texts) {
-			return texts[n], nil
+		if n >= len(texts) {
+			return next(n)
 		}
-		return next(n)
+		text := texts[n]
+		if !again { // it is not kept while the others are sent
+			texts[n] = ""
+		}
+		return text, nil
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/tidwall/sjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/fields"
 
@@ -106,17 +105,13 @@ func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	current := session(caller(r))
-	items := make([]string, 0, len(page.Items))
-	for _, item := range page.Items {
-		shown := item.Shown(false)
+	return route.WriteList(w, page.TextsOf(&q, func(item *objects.Item) (string, error) {
+		mark := ""
 		if item.Name() == current {
-			if shown, err = sjson.Set(shown, "metadata.annotations."+escaped(annotationCurrent), "true"); err != nil {
-				return err
-			}
+			mark = "true"
 		}
-		items = append(items, q.Projection.Of(shown))
-	}
-	return route.WriteList(w, items, page.Total, q.Pretty)
+		return annotated(item, annotationCurrent, mark)
+	}), q.Pretty)
 }
 
 func (h *Handler) endSessions(w http.ResponseWriter, r *http.Request) error {

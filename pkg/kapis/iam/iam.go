@@ -245,7 +245,7 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, resource string, 
 	if err != nil {
 		return err
 	}
-	return route.WriteList(w, page.Texts(q), page.Total, q.Pretty)
+	return route.WriteList(w, page.Texts(q), q.Pretty)
 }
 
 // with adds a filter to a query.

@@ -8,6 +8,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
@@ -23,17 +24,20 @@ func (h *Handler) writeLookup(w http.ResponseWriter, r *http.Request, q *query.Q
 	if err != nil {
 		return err
 	}
-	items := make([]string, 0, len(page.Items))
-	for _, item := range page.Items {
-		shown := item.Shown(false)
-		for _, field := range beyondLookup {
-			if shown, err = sjson.Delete(shown, field); err != nil {
-				return err
-			}
+	return route.WriteList(w, page.TextsOf(q, lookedUp), q.Pretty)
+}
+
+// lookedUp is the JSON of a user for callers who look users up.
+func lookedUp(item *objects.Item) (string, error) {
+	shown := item.Shown(false)
+	for _, field := range beyondLookup {
+		less, err := sjson.Delete(shown, field)
+		if err != nil {
+			return "", err
 		}
-		items = append(items, q.Projection.Of(shown))
+		shown = less
 	}
-	return route.WriteList(w, items, page.Total, q.Pretty)
+	return shown, nil
 }
 
 // checkLookup refuses filters by which callers without the right to list users would learn

@@ -100,24 +100,18 @@ func (h *Handler) writeUsers(w http.ResponseWriter, r *http.Request, q *query.Qu
 	if err != nil {
 		return err
 	}
-	items := make([]string, 0, len(page.Items))
-	for _, item := range page.Items {
-		shown, err := annotated(item, annotation, roles[item.Name()])
-		if err != nil {
-			return err
-		}
-		items = append(items, q.Projection.Of(shown))
-	}
-	return route.WriteList(w, items, page.Total, q.Pretty)
+	return route.WriteList(w, page.TextsOf(q, func(item *objects.Item) (string, error) {
+		return annotated(item, annotation, roles[item.Name()])
+	}), q.Pretty)
 }
 
-// annotated is the JSON of a user with the name of a role as an annotation.
-func annotated(item *objects.Item, annotation, role string) (string, error) {
+// annotated is the JSON of an object with an annotation, unless its value is empty.
+func annotated(item *objects.Item, annotation, value string) (string, error) {
 	shown := item.Shown(false)
-	if role == "" {
+	if value == "" {
 		return shown, nil
 	}
-	return sjson.Set(shown, "metadata.annotations."+escaped(annotation), role)
+	return sjson.Set(shown, "metadata.annotations."+escaped(annotation), value)
 }
 
 // escaped is a key as part of a path of gjson.

@@ -145,5 +145,5 @@ func shown(w http.ResponseWriter, object *unstructured.Unstructured) error {
 
 // listed answers with a page of a list.
 func listed(w http.ResponseWriter, page objects.Page, q *query.Query) error {
-	return route.WriteList(w, page.Texts(q), page.Total, q.Pretty)
+	return route.WriteList(w, page.Texts(q), q.Pretty)
 }

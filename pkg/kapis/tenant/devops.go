@@ -75,7 +75,7 @@ func (h *Handler) listMemberDevOps(w http.ResponseWriter, r *http.Request) error
 func (h *Handler) devOpsOf(w http.ResponseWriter, r *http.Request, who user.Info) error {
 	kind, err := h.Types.Type(r.Context(), devOpsProjects)
 	if apierrors.IsNotFound(err) {
-		return route.WriteList(w, nil, 0, false)
+		return route.WriteList(w, route.List{}, false)
 	}
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, kind *objects.Typ
 	if err != nil {
 		return err
 	}
-	return route.WriteList(w, page.Texts(&q), page.Total, q.Pretty)
+	return route.WriteList(w, page.Texts(&q), q.Pretty)
 }
 
 // get answers with an object by name, if it belongs to the workspace.
