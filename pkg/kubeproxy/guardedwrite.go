@@ -194,6 +194,11 @@ func (c *conflictRecorder) Write(data []byte) (int, error) {
 // FlushError implements what http.ResponseController looks for.
 func (c *conflictRecorder) FlushError() error { return nil }
 
+// SetWriteDeadline implements what http.ResponseController looks for.
+func (c *conflictRecorder) SetWriteDeadline(end time.Time) error {
+	return http.NewResponseController(c.ResponseWriter).SetWriteDeadline(end)
+}
+
 // conflicted reports whether the object has changed. A JSON patch is bound to a version
 // by a test, which fails with 422 and without a reason; any other cause of it fails the
 // dry run of the next try as well.

@@ -71,7 +71,9 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen auth
 		return
 	}
 	if !p.listByName(w, r, seen) {
-		p.namespaces.ServeHTTP(w, r)
+		paced, r, stop := p.paced(w, r)
+		defer stop()
+		p.namespaces.ServeHTTP(paced, r)
 	}
 }
 
@@ -112,7 +114,10 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request) {
 		return // it has been answered
 	}
 	defer func() { _ = conn.CloseNow() }()
-	ctx := conn.CloseRead(r.Context())
+	ctx, cancel := context.WithCancel(conn.CloseRead(r.Context()))
+	defer cancel()
+	who, _ := kuberequest.UserFrom(ctx)
+	pace := &pace{pacing: p.pacing, places: p.stalled, who: who, end: cancel}
 	defer context.AfterFunc(ctx, func() { _ = answer.Body.Close() })()
 	for decoder := json.NewDecoder(answer.Body); ; {
 		var event json.RawMessage
@@ -120,7 +125,11 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request) {
 			_ = conn.Close(websocket.StatusNormalClosure, "the watch is over")
 			return
 		}
-		if conn.Write(ctx, websocket.MessageText, event) != nil {
+		if pace.begin() != nil {
+			return
+		}
+		err := conn.Write(ctx, websocket.MessageText, event)
+		if late := pace.done(len(event)); err != nil || late != nil {
 			return
 		}
 	}

@@ -36,14 +36,17 @@ type Proxy struct {
 	mergedLists *turns.Turns
 	// unreadLists bounds the memory of both until they are read, in bytes by user.
 	unreadLists *quota.Quota
-	transport   http.RoundTripper // for requests that are answered at once
-	lasting     http.RoundTripper // for those that last
-	standing    *standing
-	requests    *httputil.ReverseProxy // what is answered at once
-	watches     *httputil.ReverseProxy // passed on as they come, and mostly silent
-	streams     *httputil.ReverseProxy // all else that lasts
-	upgrades    *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
-	namespaces  *httputil.ReverseProxy // for lists that show the caller's namespaces
+	pacing      pacing
+	// stalled are the places for writes to clients that do not read, by user.
+	stalled    *quota.Quota
+	transport  http.RoundTripper // for requests that are answered at once
+	lasting    http.RoundTripper // for those that last
+	standing   *standing
+	requests   *httputil.ReverseProxy // what is answered at once
+	watches    *httputil.ReverseProxy // passed on as they come, and mostly silent
+	streams    *httputil.ReverseProxy // all else that lasts
+	upgrades   *httputil.ReverseProxy // over HTTP/1.1, which can change protocols
+	namespaces *httputil.ReverseProxy // for lists that show the caller's namespaces
 }
 
 // Options configure a proxy.
@@ -91,7 +94,9 @@ func New(options Options) (*Proxy, error) {
 		inspections:   turns.New(maxInspections, maxInspectionsPerUser, inspectionWait, tooManyWrites),
 		filteredLists: turns.New(maxFilteredLists, maxFilteredListsPerUser, filteredListWait, tooManyLists),
 		unreadLists:   quota.New(maxUnreadLists, maxUnreadListsPerUser),
-		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists)}
+		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists),
+		pacing:        defaultPacing,
+		stalled:       quota.New(maxStalled, maxStalledPerUser)}
 	p.standing = &standing{ask: p.mayEverything}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
@@ -204,24 +209,21 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // forward passes a request on, and its answer back as it is.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, info *request.Info) {
-	switch {
-	case r.Header.Get("Upgrade") != "":
+	if r.Header.Get("Upgrade") != "" {
 		p.upgrade(w, r)
+		return
+	}
+	paced, r, stop := p.paced(w, r)
+	defer stop()
+	switch {
 	case info.Verb == "watch":
-		p.watches.ServeHTTP(w, r)
+		p.watches.ServeHTTP(paced, r)
 	case info.Lasts():
-		p.streams.ServeHTTP(w, r)
+		p.streams.ServeHTTP(paced, r)
 	default:
-		p.requests.ServeHTTP(unhurried{w}, r)
+		p.requests.ServeHTTP(paced, r)
 	}
 }
-
-// unhurried does not flush: what is answered at once is sent when there is
-// enough of it, or all.
-type unhurried struct{ http.ResponseWriter }
-
-// FlushError implements what http.ResponseController looks for.
-func (unhurried) FlushError() error { return nil }
 
 // whileAllowed returns the request with a context that ends when it may not go on,
 // of which more says why, too.

@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"bufio"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -37,6 +38,9 @@ type front struct {
 	extra map[string][]string
 }
 
+// headerUser names another user than jane to a front.
+const headerUser = "Test-User"
+
 // newFront serves requests as jane, who may see nothing in particular.
 func newFront(t *testing.T, kubernetes http.HandlerFunc) *front {
 	t.Helper()
@@ -58,15 +62,23 @@ func newFront(t *testing.T, kubernetes http.HandlerFunc) *front {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		info, err := request.Parse(r)
 		if err != nil {
 			w.WriteHeader(http.StatusBadRequest)
 			return
 		}
-		ctx := kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: "jane", Groups: []string{"system:authenticated", "system:masters", "developers"}, Extra: f.extra})
+		name := cmp.Or(r.Header.Get(headerUser), "jane")
+		ctx := kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: name, Groups: []string{"system:authenticated", "system:masters", "developers"}, Extra: f.extra})
 		f.proxy.ServeHTTP(w, r.WithContext(ctx))
 	}))
+	f.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetWriteBuffer(64 << 10) // so that clients who do not read are noticed early
+		}
+		return ctx
+	}
+	f.Start()
 	t.Cleanup(f.Close)
 	return f
 }

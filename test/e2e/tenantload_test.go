@@ -102,7 +102,8 @@ func TestIsolationBesideManyPolicies(t *testing.T) {
 	appears(calm.project, "nsnp-one")
 	appears(busy.project, "network-isolate")
 	stop()
-	wait.ForUpTo(t, 2*wait.Timeout, "all policies to be enforced", func() error {
+	// A tenant has a rate, so that it takes minutes on a machine that does other things.
+	wait.ForUpTo(t, 5*wait.Timeout, "all policies to be enforced", func() error {
 		made := &networkingv1.NetworkPolicyList{}
 		if err := c.List(t.Context(), made, client.InNamespace(busy.project)); err != nil || len(made.Items) != count+1 {
 			return fmt.Errorf("%d policies, %v", len(made.Items), err)
