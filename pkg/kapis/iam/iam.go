@@ -189,9 +189,6 @@ func (h *Handler) exceeds(r *http.Request, find findExcess, actor, subject user.
 	if err != nil || excess == nil {
 		return err
 	}
-	if len(subject.GetName()) == 0 { // of a group of a name that is free, which bindings of others may name
-		return status.Forbidden(resource, name, "it has roles whose rights user %q does not have; choose another name", caller(r).GetName())
-	}
 	return status.Forbidden(resource, name, "it has the role %s %s, whose rights user %q does not have there", excess.Role, excess.Scope, caller(r).GetName())
 }
 
