@@ -34,8 +34,8 @@ func CheckSize(ctx context.Context, rights Coverer, who user.Info, resource sche
 		maximum     int
 		size        func(*unstructured.Unstructured, string) int
 	}{
-		{"rules", "rules", MaxRules, length}, {"subjects", "subjects", MaxSubjects, length},
-		{"rules", "bytes of rules", MaxRulesBytes, bytesOf}, {"subjects", "bytes of subjects", MaxSubjectsBytes, bytesOf},
+		{"rules", "rules", MaxRules, FieldLength}, {"subjects", "subjects", MaxSubjects, FieldLength},
+		{"rules", "bytes of rules", MaxRulesBytes, FieldBytes}, {"subjects", "bytes of subjects", MaxSubjectsBytes, FieldBytes},
 	} {
 		wanted := list.size(after, list.field)
 		if wanted <= list.maximum || before != nil && wanted <= list.size(before, list.field) {
@@ -78,9 +78,9 @@ func labelBytes(object metav1.Object) int {
 	return size
 }
 
-// bytesOf is how long a field of an object is in JSON.
-func bytesOf(object *unstructured.Unstructured, field string) int {
-	if length(object, field) == 0 {
+// FieldBytes is how long a field of an object is in JSON.
+func FieldBytes(object *unstructured.Unstructured, field string) int {
+	if FieldLength(object, field) == 0 {
 		return 0
 	}
 	text, err := json.Marshal(object.Object[field])
@@ -90,8 +90,8 @@ func bytesOf(object *unstructured.Unstructured, field string) int {
 	return len(text)
 }
 
-// length returns how many elements a list of an object has, 0 when it has no such list.
-func length(object *unstructured.Unstructured, field string) int {
+// FieldLength returns how many elements a list of an object has, 0 when it has no such list.
+func FieldLength(object *unstructured.Unstructured, field string) int {
 	list, _ := object.Object[field].([]any)
 	return len(list)
 }

@@ -2,13 +2,13 @@ package tenant
 
 import (
 	"context"
-	"encoding/json"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
@@ -104,17 +104,11 @@ func (l *Limits) workspaceOf(ctx context.Context, namespace string) (string, err
 }
 
 func lengthOfSubjects(object *unstructured.Unstructured) int {
-	subjects, _ := object.Object["subjects"].([]any)
-	return len(subjects)
+	return authz.FieldLength(object, "subjects")
 }
 
 func lengthOfRules(object *unstructured.Unstructured) int {
-	rules, _ := object.Object["rules"].([]any)
-	if len(rules) == 0 {
-		return 0
-	}
-	text, _ := json.Marshal(rules) // of a decoded object
-	return max(0, len(text)-usualRuleBytes)
+	return max(0, authz.FieldBytes(object, "rules")-usualRuleBytes)
 }
 
 // inAllOf adds up a size of the objects of a workspace and of those in its namespaces.

@@ -89,7 +89,7 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 		}
 		at := placeOf(r)
 		// All are checked before the first is written.
-		objects := make([]*unstructured.Unstructured, 0, len(wanted))
+		objects, subjects := make([]*unstructured.Unstructured, 0, len(wanted)), 0
 		for n := range wanted {
 			if err := r.Context().Err(); err != nil {
 				return err
@@ -122,19 +122,21 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := h.warnOfGroups(w, r, at, &wanted[n]); err != nil {
 				return err
 			}
-			objects = append(objects, object)
+			objects, subjects = append(objects, object), subjects+len(wanted[n].Subjects)
 		}
 		release, err := at.reserve(r.Context(), h.Limits, who, tenant.RoleBindingsPerWorkspace, tenant.RoleBindingsPerNamespace, len(objects))
 		if err != nil {
 			return err
 		}
 		defer release()
+		releaseSubjects, err := h.Limits.ReserveSubjects(r.Context(), who, at.workspace, at.namespace, subjects)
+		if err != nil {
+			return err
+		}
+		defer releaseSubjects()
 		created := make([]map[string]any, 0, len(wanted))
 		for _, object := range objects {
 			if err := r.Context().Err(); err != nil {
-				return err
-			}
-			if err := h.Limits.CheckRights(r.Context(), who, nil, object); err != nil {
 				return err
 			}
 			if err := h.Client.Create(r.Context(), object, client.FieldOwner(kube.FieldManager)); err != nil {
