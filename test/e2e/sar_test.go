@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestDecisionsEqualKubernetes: on the same roles our decision is that of
@@ -147,7 +148,7 @@ func TestDecisionsEqualKubernetes(t *testing.T) {
 // this process reads them.
 func decisions(t *testing.T, config *rest.Config) func(authorizationv1.SubjectAccessReviewSpec) bool {
 	t.Helper()
-	cache, err := objects.NewCache(objects.Options{Config: config})
+	cache, err := objects.NewCache(objects.Options{Config: config, SyncTimeout: wait.Timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // reader may see the secrets of one namespace.
@@ -74,7 +75,7 @@ func newDoor(t testing.TB, lists map[string][]string) http.Handler {
 			_, _ = w.Write([]byte(`{"metadata":{"resourceVersion":"1"},"items":[` + strings.Join(list, ",") + `]}`))
 		}
 	}))
-	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: cluster.URL}})
+	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: cluster.URL}, SyncTimeout: wait.Timeout})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 const (
@@ -51,7 +52,7 @@ func NewCache(t testing.TB, lists map[string][]string) (*objects.Cache, map[stri
 			_, _ = w.Write([]byte(`{"metadata":{"resourceVersion":"1"},"items":[` + strings.Join(list, ",") + `]}`))
 		}
 	}))
-	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: cluster.URL}})
+	cache, err := objects.NewCache(objects.Options{Config: &rest.Config{Host: cluster.URL}, SyncTimeout: wait.Timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
