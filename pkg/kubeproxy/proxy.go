@@ -121,13 +121,16 @@ func (p *Proxy) reverse(transport http.RoundTripper, pool httputil.BufferPool, l
 	return &httputil.ReverseProxy{
 		// Rewrite, unlike Director, runs after the headers that Connection
 		// names were removed, so that these cannot be ours.
-		Rewrite:        p.rewrite,
-		Transport:      transport,
-		BufferPool:     pool,
-		FlushInterval:  -1,
-		ModifyResponse: look,
-		ErrorHandler:   fail,
-		ErrorLog:       slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
+		Rewrite:       p.rewrite,
+		Transport:     transport,
+		BufferPool:    pool,
+		FlushInterval: -1,
+		ModifyResponse: func(answer *http.Response) error {
+			withoutOrigin(answer.Header)
+			return look(answer)
+		},
+		ErrorHandler: fail,
+		ErrorLog:     slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug),
 	}
 }
 
@@ -147,6 +150,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	who, found := kuberequest.UserFrom(r.Context())
 	if !found {
 		status.Write(w, r, status.Unauthorized("Unauthorized: this needs credentials"))
+		return
+	}
+	if err := checkServiceWorker(r); err != nil {
+		status.Write(w, r, err)
 		return
 	}
 	if err := p.reveal(r.Context(), who, info); err != nil {
@@ -209,6 +216,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // forward passes a request on, and its answer back as it is.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, info *request.Info) {
+	w = interimWriter{w}
 	if r.Header.Get("Upgrade") != "" {
 		p.upgrade(w, r)
 		return
