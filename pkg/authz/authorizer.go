@@ -46,6 +46,10 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 	if decision, reason, err := (Scoped{}).Authorize(ctx, a); err != nil || decision == authorizer.DecisionDeny {
 		return authorizer.DecisionNoOpinion, reason, err
 	}
+	// Pods, services and nodes answer and act for who is known alone, whatever roles visitors have.
+	if isVisitor(a.GetUser()) && connects(a.GetVerb(), a.GetSubresource()) {
+		return authorizer.DecisionNoOpinion, visitorReason, nil
+	}
 	current, err := r.current(ctx)
 	if err != nil {
 		return authorizer.DecisionNoOpinion, "", err

@@ -7,6 +7,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -27,12 +28,15 @@ func bindingOf(object *unstructured.Unstructured) (binding, error) {
 
 // permitBinding returns nil when a user may give the role of a binding to the subjects
 // that get it, and take it from those that lose it. before is nil for a new binding.
-func (p *Proxy) permitBinding(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error {
+func (p *Proxy) permitBinding(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
 	is, err := bindingOf(after)
 	if err != nil {
 		return err
 	}
 	if before == nil {
+		if err := authz.CheckSubjects(ctx, p.rights, who, resource, after.GetName(), is.Subjects); err != nil {
+			return err
+		}
 		return p.rights.MayBind(ctx, who, scopeOf(after), is.RoleRef)
 	}
 	was, err := bindingOf(before)
@@ -47,6 +51,9 @@ func (p *Proxy) permitBinding(ctx context.Context, who user.Info, before, after 
 		if err := authz.CheckRevoke(ctx, p.rights, who, scopeOf(before), was.RoleRef, lost); err != nil {
 			return err
 		}
+	}
+	if err := authz.CheckSubjects(ctx, p.rights, who, resource, after.GetName(), gained); err != nil {
+		return err
 	}
 	if len(gained) == 0 && is.RoleRef == was.RoleRef && sameWorkspace(before, after) {
 		return nil

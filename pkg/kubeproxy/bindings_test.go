@@ -2,9 +2,11 @@ package kubeproxy
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -87,3 +89,62 @@ func TestChangedBindings(t *testing.T) {
 		}
 	}
 }
+
+// TestBindingsForEverybody: who may bind a role does not give it to callers nobody knows;
+// such subjects stay, and are removed, as others are.
+func TestBindingsForEverybody(t *testing.T) {
+	binding := func(role, subjects string) string {
+		return `{"kind":"WorkspaceRoleBinding","metadata":{"name":"b","labels":{"kubesphere.io/workspace":"w"}},"roleRef":{"apiGroup":"iam.kubesphere.io","kind":"WorkspaceRole","name":"` + role + `"},"subjects":[` + subjects + `]}`
+	}
+	const (
+		jane = `{"kind":"User","name":"jane"}`
+		zoe  = `{"kind":"User","name":"zoe"}`
+		anon = `{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"system:anonymous"}`
+		open = `{"kind":"Group","name":"system:unauthenticated"}`
+		all  = `{"kind":"Group","name":"system:authenticated"}`
+		pods = `{"kind":"Group","name":"system:serviceaccounts"}`
+	)
+	for _, test := range []struct {
+		name, before, after string
+		allowed             bool
+	}{
+		{"a new one for visitors", "", binding("small", anon), false},
+		{"a new one for visitors behind a user", "", binding("small", jane+","+open), false},
+		{"a new one for all users", "", binding("small", all), false},
+		{"a new one for all service accounts", "", binding("small", pods), false},
+		{"a new one for a user", "", binding("small", zoe), true},
+		{"visitors too", binding("small", zoe), binding("small", zoe+","+anon), false},
+		{"all users instead of a user", binding("small", zoe), binding("small", all), false},
+		{"visitors for all users", binding("small", all), binding("small", open), false},
+		{"visitors no more", binding("small", zoe+","+anon+","+open), binding("small", zoe), true},
+		{"a user beside visitors", binding("small", anon), binding("small", anon+","+zoe), true},
+		{"what visitors have stays as it is", binding("small", anon), binding("small", anon), true},
+		{"another role for visitors", binding("tiny", anon), binding("small", anon), false},
+		{"another workspace for visitors", binding("small", anon), strings.Replace(binding("small", anon), `:"w"`, `:"x"`, 1), false},
+	} {
+		var before *unstructured.Unstructured
+		if test.before != "" {
+			before = parse(t, test.before)
+		}
+		resource := schema.GroupResource{Group: groupIAM, Resource: "workspacerolebindings"}
+		for administers, allowed := range map[bool]bool{false: test.allowed, true: true} {
+			p := &Proxy{rights: anyRole{administers: administers}}
+			err := p.permitBinding(t.Context(), &user.DefaultInfo{Name: "jane"}, resource, before, parse(t, test.after))
+			if (err == nil) != allowed || err != nil && !strings.Contains(err.Error(), "stands for everybody") {
+				t.Errorf("%s, an administrator: %v: %v", test.name, administers, err)
+			}
+		}
+	}
+}
+
+// anyRole are the rights of a user who may give and take every role.
+type anyRole struct {
+	nothing
+	administers bool
+}
+
+func (a anyRole) Administers(context.Context, user.Info) (bool, error) { return a.administers, nil }
+
+func (anyRole) MayBind(context.Context, user.Info, authz.Scope, rbacv1.RoleRef) error { return nil }
+
+func (anyRole) MayRevoke(context.Context, user.Info, authz.Scope, rbacv1.RoleRef) error { return nil }

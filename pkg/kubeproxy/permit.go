@@ -44,7 +44,7 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if before != nil && unchanged(before, after, "subjects") && unchanged(before, after, "roleRef") && sameWorkspace(before, after) {
 			return nil
 		}
-		return p.permitBinding(ctx, who, before, after)
+		return p.permitBinding(ctx, who, resource, before, after)
 	case "rolebases":
 		// Its roles are in every workspace or project. A narrower one takes rights away
 		// there, so that it is written by who may delete it.

@@ -97,6 +97,9 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err := complete(&k, at, &wanted[n]); err != nil {
 				return err
 			}
+			if err := authz.CheckSubjects(r.Context(), h.Rights, who, k.bindingGroupResource(), wanted[n].Metadata.Name, wanted[n].Subjects); err != nil {
+				return err
+			}
 			mayBind := h.Rights.MayBindUsers
 			if slices.ContainsFunc(wanted[n].Subjects, authz.IncludesServiceAccounts) {
 				mayBind = h.Rights.MayBind

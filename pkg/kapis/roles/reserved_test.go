@@ -101,3 +101,52 @@ func TestReservedFieldsOfNewObjects(t *testing.T) {
 		})
 	}
 }
+
+// notAdministrator may give every role and does not administer the platform.
+type notAdministrator struct{ managerRights }
+
+func (notAdministrator) Administers(context.Context, user.Info) (bool, error) { return false, nil }
+
+// TestBindingsForEverybody: administrators of the platform alone give roles to callers
+// they do not know, and of a list nothing is written when one binding is refused.
+func TestBindingsForEverybody(t *testing.T) {
+	for _, k := range kinds() {
+		for _, test := range []struct {
+			name, subjects string
+			allowed        bool
+		}{
+			{"visitors", `{"kind":"User","name":"system:anonymous"}`, false},
+			{"the group of visitors", `{"kind":"Group","name":"system:unauthenticated"}`, false},
+			{"visitors behind a user", `{"kind":"User","name":"jane"},{"kind":"User","name":"system:anonymous"}`, false},
+			{"all who are logged in", `{"kind":"Group","name":"system:authenticated"}`, false},
+			{"all service accounts", `{"kind":"Group","name":"system:serviceaccounts"}`, false},
+			{"a group", `{"kind":"Group","name":"ops"}`, true},
+		} {
+			for _, administrator := range []bool{false, true} {
+				scheme, err := kube.Scheme()
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := &Handler{Client: fake.NewClientBuilder().WithScheme(scheme).Build(), Rights: notAdministrator{managerRights{&authz.RBAC{All: true}}}}
+				if administrator {
+					h.Rights = &authz.RBAC{All: true}
+				}
+				body := `[{"metadata":{"name":"a"},"roleRef":{"name":"r"},"subjects":[{"kind":"User","name":"jane"}]},{"metadata":{"name":"b"},"roleRef":{"name":"r"},"subjects":[` + test.subjects + `]}]`
+				r := httptest.NewRequest("POST", "/", strings.NewReader(body))
+				switch k.Kind {
+				case "WorkspaceRole":
+					r.SetPathValue("workspace", "w")
+				case "Role":
+					r.SetPathValue("namespace", "n")
+				}
+				err = h.bind(k)(httptest.NewRecorder(), r.WithContext(kube.WithCaller(r.Context(), &user.DefaultInfo{Name: "manager"})))
+				if (err == nil) != (test.allowed || administrator) || err != nil && status.Of(err).Code != 403 {
+					t.Errorf("%s of %s, an administrator: %v: %v", test.name, k.Kind, administrator, err)
+				}
+				if _, stored := h.read(t.Context(), k.GroupVersion().WithKind(k.Kind+"Binding"), k.bindingGroupResource(), placeOf(r), "a"); (stored == nil) != (err == nil) {
+					t.Errorf("%s of %s: the first of the list: %v", test.name, k.Kind, stored)
+				}
+			}
+		}
+	}
+}

@@ -26,6 +26,7 @@ import (
 // Rights decides what users may do and give. *authz.RBAC does.
 type Rights interface {
 	authz.NameChecker
+	authz.AdministratorChecker
 	Rules(ctx context.Context, who user.Info, scope authz.Scope) (rules []rbacv1.PolicyRule, complete bool, err error)
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error

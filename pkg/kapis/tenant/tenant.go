@@ -52,6 +52,7 @@ type Handler struct {
 // Rights decides what callers may do and see. *authz.RBAC does.
 type Rights interface {
 	authz.NameChecker
+	authz.AdministratorChecker
 	Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error)
 	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
 	VisibleWorkspaces(ctx context.Context, who user.Info) (authz.Visible, error)
@@ -167,6 +168,13 @@ func (h *Handler) mayManage(r *http.Request, workspace string) error {
 		return err
 	}
 	return status.Forbidden(tenantv1alpha2.Resource("workspacetemplates"), workspace, "user %q does not have the rights of a manager, and nobody gives what they do not have", caller(r).GetName())
+}
+
+// checkManager returns an error when the caller may not give the role of the manager of a
+// workspace to the manager that a template names.
+func (h *Handler) checkManager(r *http.Request, wanted *tenantv1alpha2.WorkspaceTemplate) error {
+	manager := authz.UserSubjects(wanted.Spec.Template.Spec.Manager)
+	return authz.CheckSubjects(r.Context(), h.Rights, caller(r), iamv1alpha2.Resource("workspacerolebindings"), wanted.Name+"-admin", manager)
 }
 
 // mayMove refuses to let the caller move a namespace to a workspace in which

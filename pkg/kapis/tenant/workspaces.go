@@ -48,6 +48,9 @@ func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error 
 	if err := checkNewManager(caller(r), wanted); err != nil {
 		return err
 	}
+	if err := h.checkManager(r, wanted); err != nil {
+		return err
+	}
 	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.WorkspacesPerUser, caller(r).GetName(), 1)
 	if err != nil {
 		return err
@@ -95,6 +98,9 @@ func (h *Handler) patchWorkspaceOnce(w http.ResponseWriter, r *http.Request) err
 func (h *Handler) replaceWorkspace(w http.ResponseWriter, r *http.Request, present, wanted *tenantv1alpha2.WorkspaceTemplate) error {
 	if present.Spec.Template.Spec.Manager != wanted.Spec.Template.Spec.Manager {
 		if err := h.mayManage(r, present.Name); err != nil {
+			return err
+		}
+		if err := h.checkManager(r, wanted); err != nil {
 			return err
 		}
 	}
