@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -57,7 +58,8 @@ func (p *Projects) Get(ctx context.Context, workspace, name string) (*corev1.Nam
 }
 
 // Create creates a namespace in a workspace, with its roles and the binding of
-// its creator.
+// its creator. It fails with a forbidden error for a creator without an account. A
+// service account has none and needs none: it gets no role in the namespace.
 func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.Namespace, creator string) (*corev1.Namespace, error) {
 	if problems := validation.IsDNS1123Label(wanted.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
@@ -72,6 +74,9 @@ func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.
 	if template.DeletionTimestamp != nil {
 		return nil, apierrors.NewNotFound(tenantv1alpha2.Resource("workspacetemplates"), workspace)
 	}
+	if err := p.checkCreator(ctx, wanted.Name, creator); err != nil {
+		return nil, err
+	}
 	created := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
 		Name:        wanted.Name,
 		Labels:      merged(wanted.Labels, map[string]string{iamv1alpha2.LabelWorkspace: workspace}),
@@ -82,6 +87,24 @@ func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.
 		return nil, err
 	}
 	return p.settle(ctx, created)
+}
+
+// checkCreator returns a forbidden error when the creator of a namespace would get no role
+// there for want of an account.
+func (p *Projects) checkCreator(ctx context.Context, namespace, creator string) error {
+	if isServiceAccount(creator) {
+		return nil
+	}
+	err := p.Client.Get(ctx, client.ObjectKey{Name: creator}, &iamv1alpha2.User{})
+	if apierrors.IsNotFound(err) {
+		return status.Forbidden(resourceNamespaces, namespace, "the creator of a project becomes its administrator, and %q is no user of the platform", creator)
+	}
+	return err
+}
+
+func isServiceAccount(name string) bool {
+	_, _, err := serviceaccount.SplitUsername(name)
+	return err == nil
 }
 
 // Update replaces labels and annotations of a namespace of a workspace. A
@@ -137,12 +160,16 @@ func (p *Projects) Delete(ctx context.Context, workspace, name string) error {
 	return p.Client.Delete(ctx, found, client.Preconditions{UID: &found.UID})
 }
 
-// settle is Ensure after a write of the namespace; see Workspaces.settle.
+// settle is Ensure after a write of the namespace; see Workspaces.settle. The reconciler
+// goes on where the creator does not exist yet: the write itself has succeeded.
 func (p *Projects) settle(ctx context.Context, namespace *corev1.Namespace) (settled *corev1.Namespace, err error) {
 	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		settled, err = p.Ensure(ctx, namespace)
 		return err
 	})
+	if errors.Is(err, ErrNoCreator) {
+		return namespace, nil
+	}
 	return settled, err
 }
 
@@ -188,7 +215,7 @@ const roleAdmin = "admin"
 // role itself is there.
 func (p *Projects) ensureCreator(ctx context.Context, namespace *corev1.Namespace, roles []base) error {
 	creator := namespace.Annotations[iamv1alpha2.AnnotationCreator]
-	if creator == "" || namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name || p.Names.IsPlatformNamespace(namespace.Name) ||
+	if creator == "" || isServiceAccount(creator) || namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name || p.Names.IsPlatformNamespace(namespace.Name) ||
 		!slices.ContainsFunc(roles, func(one base) bool { return projectRole(&one, namespace.Name).Name == roleAdmin }) {
 		return nil
 	}
