@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,5 +24,14 @@ func TestPolicyKnowsPowers(t *testing.T) {
 	}
 	if !isPowerVerb("impersonate:user-info") || isPowerVerb("get") {
 		t.Error("powers are others than the policy own-account takes them for")
+	}
+}
+
+// TestPolicyKnowsEverybody: the policy platform-objects refuses the subjects that only
+// administrators of the platform add here.
+func TestPolicyKnowsEverybody(t *testing.T) {
+	want := slices.Sorted(slices.Values(everybody))
+	if listed := policies.List(t, "platform-objects", "everybody"); !slices.Equal(listed, want) {
+		t.Errorf("the policy platform-objects knows %q, this package %q", listed, want)
 	}
 }
