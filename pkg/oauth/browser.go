@@ -102,10 +102,17 @@ func (h *Handler) beginVisit(w http.ResponseWriter, r *http.Request, purpose str
 // sameVisit reports whether a form was given to the browser that sends it.
 func (h *Handler) sameVisit(r *http.Request, form url.Values, purpose string) bool {
 	visit := h.cookie(r, cookieVisit)
-	if len(visit) < 26 || http.NewCrossOriginProtection().Check(h.asSeen(r)) != nil {
+	if len(visit) < 26 || !h.sameOrigin(r) {
 		return false
 	}
 	return subtle.ConstantTimeCompare([]byte(form.Get("token")), []byte(visitToken(visit, purpose))) == 1
+}
+
+// sameOrigin reports whether one of our pages sends a request, as far as the browser says.
+// A document without an origin is none of them, whatever else the browser says of it:
+// what is behind this server is shown in such documents.
+func (h *Handler) sameOrigin(r *http.Request) bool {
+	return r.Header.Get("Origin") != "null" && http.NewCrossOriginProtection().Check(h.asSeen(r)) == nil
 }
 
 // asSeen is a request with the host browsers know this server by, if a proxy
