@@ -30,6 +30,8 @@ func TestPoliciesOfThePlatform(t *testing.T) {
 		dry      = "?dryRun=All"
 		secret   = `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"pol-secret"}}`
 		platform = "belongs to the platform"
+		everyone = "it gives a role to everybody"
+		open     = "/apis/rbac.authorization.k8s.io/v1/namespaces/pol-tools/rolebindings"
 		rbac     = "/apis/rbac.authorization.k8s.io/v1"
 		webhooks = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
 		services = "/apis/apiregistration.k8s.io/v1/apiservices"
@@ -55,6 +57,12 @@ func TestPoliciesOfThePlatform(t *testing.T) {
 	}
 	clusterRole := func(name, metadata string) string {
 		return fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":%q%s}}`, name, metadata)
+	}
+	subject := func(kind, name string) string {
+		return fmt.Sprintf(`{"apiGroup":"rbac.authorization.k8s.io","kind":%q,"name":%q}`, kind, name)
+	}
+	bound := func(subjects string) string {
+		return `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"RoleBinding","metadata":{"name":"pol-open"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"subjects":[` + subjects + `]}`
 	}
 	token := `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}`
 	directAttempts(t, []directAttempt{
@@ -103,6 +111,19 @@ func TestPoliciesOfThePlatform(t *testing.T) {
 		{"a template", operator, "POST", rbac + "/clusterroles", "", clusterRole("role-template-pol", ""), "the name is reserved", 0},
 		{"a cluster role of the server's label", operator, "POST", rbac + "/clusterroles", "", clusterRole("pol-role", `,"labels":{"app.kubernetes.io/managed-by":"ks-apiserver"}`), "app.kubernetes.io/managed-by: ks-apiserver", 0},
 		{"a cluster role of its own", operator, "POST", rbac + "/clusterroles" + dry, "", clusterRole("pol-role", ""), "", 201},
+		{"a role for visitors", operator, "POST", open, "", bound(subject("User", "system:anonymous")), everyone, 0},
+		{"for their group", operator, "POST", open, "", bound(subject("User", "pol-nobody") + "," + subject("Group", "system:unauthenticated")), everyone, 0},
+		{"for all service accounts", operator, "POST", open, "", bound(subject("Group", "system:serviceaccounts")), everyone, 0},
+		{"applied for all users", operator, "PATCH", open + "/pol-open?fieldManager=pol", serverSet, bound(subject("Group", "system:authenticated")), everyone, 0},
+		{"without subjects", operator, "POST", open + dry, "", bound(""), "", 201},
+		{"for the service accounts of a namespace", operator, "POST", open + dry, "", bound(subject("Group", "system:serviceaccounts:pol-tools")), "", 201},
+		{"for all users, by an administrator of Kubernetes", root, "POST", open, "", bound(subject("Group", "system:authenticated")), "", 201},
+		{"which stays", operator, "PATCH", open + "/pol-open", merge, `{"metadata":{"labels":{"a":"b"}}}`, "", 200},
+		{"with another user", operator, "PATCH", open + "/pol-open", merge, `{"subjects":[` + subject("Group", "system:authenticated") + "," + subject("User", "pol-nobody") + `]}`, "", 200},
+		{"and visitors", operator, "PATCH", open + "/pol-open", merge, `{"subjects":[` + subject("Group", "system:authenticated") + "," + subject("User", "system:anonymous") + `]}`, everyone, 0},
+		{"and goes", operator, "PATCH", open + "/pol-open", merge, `{"subjects":[` + subject("User", "pol-nobody") + `]}`, "", 200},
+		{"and comes no more", operator, "PATCH", open + "/pol-open", merge, `{"subjects":[` + subject("Group", "system:authenticated") + `]}`, everyone, 0},
+		{"is deleted", operator, "DELETE", open + "/pol-open", "", "", "", 200},
 		{"the binding of forwarded requests", operator, "DELETE", rbac + "/clusterrolebindings/kubesphere-authorized" + dry, "", "", "the name is reserved", 0},
 	})
 }
