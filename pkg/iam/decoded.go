@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"log/slog"
+	"reflect"
 	"sync"
 	"sync/atomic"
 
@@ -12,7 +13,9 @@ import (
 // Objects are what was made of the objects of a snapshot, ordered by name, then
 // namespace. They must not be changed.
 type Objects[T any] struct {
-	// Revision tells apart the states of one type; a later state has a greater one.
+	// Revision tells apart the states of one type; a later state has a greater one. Changes
+	// of objects that leave what was made of them as it was have the same: labels that mean
+	// nothing here, annotations, and states of objects.
 	Revision uint64
 	Items    []*T
 }
@@ -53,9 +56,8 @@ func (d *decoded[T]) of(ctx context.Context, cache *objects.Cache, kind *objects
 		return before.Objects, nil
 	}
 	next := &decoding[T]{snapshot: view.Snapshot, items: make([]*objects.Item, 0, view.Len())}
-	next.Revision = before.Revision + 1
 	next.Items = make([]*T, 0, view.Len())
-	known := 0 // walks before.items, which have the same order
+	known, same := 0, before.snapshot != nil // known walks before.items, which have the same order
 	view.All(func(item *objects.Item) bool {
 		for known < len(before.items) && compareItems(before.items[known], item) < 0 {
 			known++
@@ -71,9 +73,14 @@ func (d *decoded[T]) of(ctx context.Context, cache *objects.Cache, kind *objects
 			slog.ErrorContext(ctx, "left out, it cannot be read", "resource", kind.Resource, "name", item.Name(), "error", err)
 			return true
 		}
+		same = same && known < len(before.items) && compareItems(before.items[known], item) == 0 && reflect.DeepEqual(before.Items[known], value)
 		next.add(item, value)
 		return true
 	})
+	next.Revision = before.Revision
+	if !same || len(next.Items) != len(before.Items) {
+		next.Revision++
+	}
 	d.present.Store(next)
 	return next.Objects, nil
 }

@@ -108,6 +108,53 @@ func TestDecoded(t *testing.T) {
 	}
 }
 
+// TestUnchangedRights: what a write leaves as it was for decisions does not make a new state
+// of rights, which all users would pay for: one who patched an annotation in a loop made
+// everything that was remembered of others be worked out again.
+func TestUnchangedRights(t *testing.T) {
+	namespace := func(version, workspace, note string) string {
+		return fmt.Sprintf(`{"metadata":{"name":"n","uid":"n","resourceVersion":%q,"labels":{"kubesphere.io/workspace":%q},"annotations":{"note":%q}}}`, version, workspace, note)
+	}
+	binding := func(version, role, subject string) string {
+		return fmt.Sprintf(`{"metadata":{"name":"b","uid":"b","resourceVersion":%q},"roleRef":{"kind":"GlobalRole","name":%q},"subjects":[{"kind":"User","name":%q}]}`, version, role, subject)
+	}
+	for _, test := range []struct {
+		name, resource, before, event string
+		changes                       bool
+	}{
+		{"an annotation of a namespace", "namespaces", namespace("1", "w", ""), `{"type":"MODIFIED","object":` + namespace("2", "w", "x") + `}`, false},
+		{"the workspace of a namespace", "namespaces", namespace("1", "w", ""), `{"type":"MODIFIED","object":` + namespace("2", "v", "") + `}`, true},
+		{"a further namespace", "namespaces", namespace("1", "w", ""), `{"type":"ADDED","object":{"metadata":{"name":"o","uid":"o","resourceVersion":"2"}}}`, true},
+		{"one namespace less", "namespaces", namespace("1", "w", ""), `{"type":"DELETED","object":` + namespace("2", "w", "") + `}`, true},
+		{"a role written again", "globalroles", role("r", "1", "get"), `{"type":"MODIFIED","object":` + role("r", "2", "get") + `}`, false},
+		{"the rules of a role", "globalroles", role("r", "1", "get"), `{"type":"MODIFIED","object":` + role("r", "2", "list") + `}`, true},
+		{"a binding written again", "globalrolebindings", binding("1", "r", "jane"), `{"type":"MODIFIED","object":` + binding("2", "r", "jane") + `}`, false},
+		{"the subjects of a binding", "globalrolebindings", binding("1", "r", "jane"), `{"type":"MODIFIED","object":` + binding("2", "r", "john") + `}`, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			d, events := newDirectory(t, map[string][]string{test.resource: {test.before}})
+			first, err := d.Rights(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			kind := d.Catalog.Type(test.resource)
+			before, err := d.Cache.View(t.Context(), kind)
+			if err != nil {
+				t.Fatal(err)
+			}
+			events[test.resource] <- test.event
+			wait.Until(t, "the change to arrive", func() bool {
+				now, err := d.Cache.View(t.Context(), kind)
+				return err == nil && now.Snapshot != before.Snapshot
+			})
+			second, err := d.Rights(t.Context())
+			if err != nil || first.Same(&second) == test.changes {
+				t.Errorf("the same rights: %v, %v", first.Same(&second), err)
+			}
+		})
+	}
+}
+
 func TestDecodedProblems(t *testing.T) {
 	// ks#6149: one bad object took everything down.
 	d, _ := newDirectory(t, map[string][]string{"globalroles": {`{"metadata":{"name":"odd"},"rules":"none"}`, `{"metadata":{"name":"plain"},"rules":[]}`}})
