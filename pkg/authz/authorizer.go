@@ -70,13 +70,28 @@ func (r *RBAC) Authorize(ctx context.Context, a authorizer.Attributes) (authoriz
 }
 
 func (c *compiled) allows(scope Scope, a authorizer.Attributes) bool {
-	var roles distinct
-	for g := range c.given(a.GetUser(), scope) {
-		if roles.isNew(*g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
+	query := ruleQuery{request: a}
+	workspace := c.workspaceOf(scope)
+	for one := range c.accesses(a.GetUser()) {
+		if c.allowedBy(one.platform, &query) {
+			return true
+		}
+		if scope == (Scope{}) {
+			continue
+		}
+		if c.allowedBy(one.cluster, &query) ||
+			workspace != "" && c.allowedIn(one, placeKey{kindWorkspaceRole, workspace}, one.workspaces.get(workspace), &query) ||
+			scope.Namespace != "" && c.allowedIn(one, placeKey{kindRole, scope.Namespace}, one.namespaces.get(scope.Namespace), &query) {
 			return true
 		}
 	}
 	return false
+}
+
+// permits reports whether the role of a grant permits a request.
+func (c *compiled) permits(g grant, query *ruleQuery) bool {
+	role, found := c.role(g)
+	return found && role.permits(query, g.role.kind == kindGlobalRole)
 }
 
 // distinct tells roles that further bindings give again from others, so that a role that
@@ -103,11 +118,17 @@ func (d *distinct) isNew(role roleKey) bool {
 // on the platform includes powers.
 func permits(rules []rbacv1.PolicyRule, a authorizer.Attributes, onPlatform bool) bool {
 	for n := range rules {
-		if rule := &rules[n]; allows(rule, a) && permitsRead(rule, a) && (!withholds(rule, a) || onPlatform && isEverything(rule)) {
+		if rule := &rules[n]; allows(rule, a) && permitsAllowed(rule, a, onPlatform) {
 			return true
 		}
 	}
 	return false
+}
+
+// permitsAllowed reports whether a rule that allows a request as Kubernetes decides
+// permits it here.
+func permitsAllowed(rule *rbacv1.PolicyRule, a authorizer.Attributes, onPlatform bool) bool {
+	return permitsRead(rule, a) && (!withholds(rule, a) || onPlatform && isEverything(rule))
 }
 
 // Ready reports why decisions would have to wait: all roles and bindings are put together

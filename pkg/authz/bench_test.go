@@ -85,6 +85,9 @@ func BenchmarkAuthorize(b *testing.B) {
 				User: &user.DefaultInfo{Name: "user-4199", Groups: groups}, Verb: test.verb,
 				APIGroup: "apps", Resource: "type9", Namespace: "namespace-0398", ResourceRequest: true,
 			}}
+			if _, err := rbac.current(b.Context()); err != nil {
+				b.Fatal(err)
+			}
 			b.ReportAllocs()
 			for b.Loop() {
 				if decision, _, err := rbac.Authorize(b.Context(), request); err != nil || decision != test.want {
@@ -133,4 +136,99 @@ func BenchmarkChange(b *testing.B) {
 			compile(start, next)
 		}
 	})
+}
+
+// burden adds workspaces of one tenant with roles of 9,200 made-up names each, which permit
+// nothing that there is, and gives all of them to a user.
+func burden(d *directory, workspaces, roles int, victim string) {
+	r := &d.rights
+	for n := range workspaces {
+		workspace := fmt.Sprintf("zz-%02d", n)
+		for k := range roles {
+			names := make([]string, 9200)
+			for i := range names {
+				names[i] = fmt.Sprintf("%04x", i+k)
+			}
+			name := fmt.Sprintf("%s-%02d", workspace, k)
+			r.WorkspaceRoles.Items = append(r.WorkspaceRoles.Items, &iam.Role{
+				Name: name, Workspace: workspace, Rules: []rbacv1.PolicyRule{{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: names}},
+			})
+			r.WorkspaceRoleBindings.Items = append(r.WorkspaceRoleBindings.Items, &iam.Binding{
+				Name: name, Workspace: workspace, Subjects: UserSubjects(victim), RoleRef: rbacv1.RoleRef{Kind: kindWorkspaceRole, Name: name},
+			})
+		}
+		r.Namespaces.Items = append(r.Namespaces.Items, &iam.Namespace{Name: workspace + "-p", Workspace: workspace})
+	}
+}
+
+// BenchmarkVisible is what a list of all namespaces costs before it begins: of one of 5,000
+// users, and of who was given 1,240 roles of 9,200 names by a tenant, whether or not
+// asked.
+func BenchmarkVisible(b *testing.B) {
+	for _, test := range []struct{ name, user string }{{"ordinary", "user-4199"}, {"attacked", "victim"}} {
+		b.Run(test.name, func(b *testing.B) {
+			d := crowd()
+			burden(d, 20, 62, "victim")
+			rbac := &RBAC{Source: d}
+			who := &user.DefaultInfo{Name: test.user, Groups: []string{user.AllAuthenticated}}
+			if _, err := rbac.current(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if seen, err := rbac.VisibleNamespaces(b.Context(), who, Action{Verb: "list", Resource: "pods"}); err != nil || seen.All {
+					b.Fatal(seen, err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkAuthorizeAttacked is what a request in a namespace of a tenant costs whose
+// workspace has 62 roles of 9,200 names, and nobody else.
+func BenchmarkAuthorizeAttacked(b *testing.B) {
+	d := crowd()
+	burden(d, 20, 62, "victim")
+	rbac := &RBAC{Source: d}
+	request := &Attributes{Scope: Scope{Namespace: "zz-03-p"}, AttributesRecord: authorizer.AttributesRecord{
+		User: &user.DefaultInfo{Name: "victim"}, Verb: "list", Resource: "pods", Namespace: "zz-03-p", ResourceRequest: true,
+	}}
+	if _, err := rbac.current(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		request.Name = fmt.Sprint("pod-", n) // each request is another one
+		if decision, _, err := rbac.Authorize(b.Context(), request); err != nil || decision != authorizer.DecisionNoOpinion {
+			b.Fatal(decision, err)
+		}
+	}
+}
+
+// BenchmarkVisibleAfterChange is what the first list after a change of one of their own roles
+// by the tenant costs the attacked user, without the next state of rights.
+func BenchmarkVisibleAfterChange(b *testing.B) {
+	d := crowd()
+	burden(d, 20, 62, "victim")
+	rbac := &RBAC{Source: d}
+	who := &user.DefaultInfo{Name: "victim"}
+	states := [2][]*iam.Role{d.rights.WorkspaceRoles.Items, slices.Clone(d.rights.WorkspaceRoles.Items)}
+	at := len(states[1]) - 1
+	changed := *states[1][at]
+	states[1][at] = &changed
+	if _, err := rbac.VisibleNamespaces(b.Context(), who, Action{Verb: "list", Resource: "pods"}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for n := 0; b.Loop(); n++ {
+		b.StopTimer()
+		d.rights.WorkspaceRoles = iam.Objects[iam.Role]{Revision: uint64(n + 2), Items: states[n%2]}
+		if _, err := rbac.current(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		if seen, err := rbac.VisibleNamespaces(b.Context(), who, Action{Verb: "list", Resource: "pods"}); err != nil || seen.All {
+			b.Fatal(seen, err)
+		}
+	}
 }

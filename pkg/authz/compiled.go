@@ -23,11 +23,13 @@ const (
 // made from. It never changes: the next state shares what is the same.
 type compiled struct {
 	from       iam.Rights
-	roles      map[roleKey]*iam.Role
+	roles      map[roleKey]role
 	users      subjects // service accounts by their user names
 	groups     subjects
 	workspaces map[string]string   // of namespaces, by name
 	namespaces map[string][]string // of workspaces, by name
+	versions   *roleVersions
+	visible    *rememberedNames
 }
 
 type roleKey struct{ kind, namespace, name string }
@@ -36,6 +38,7 @@ type roleKey struct{ kind, namespace, name string }
 type access struct {
 	platform, cluster      []grant
 	workspaces, namespaces placed
+	decisions              *decisions // nil while there are few grants in each place
 }
 
 // grant is a role given by a binding.
@@ -44,22 +47,27 @@ type grant struct {
 	role    *roleKey // one for all subjects of a binding
 }
 
-// rules are those of the role, none when it does not exist. A role of one
-// workspace gives nothing in another: else who may change it there would rule here.
-func (c *compiled) rules(g grant) []rbacv1.PolicyRule {
-	role := c.roles[*g.role]
-	if role == nil || g.role.kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != g.binding.Workspace {
-		return nil
+// role is that of a grant, if it exists. A role of one workspace gives nothing in another:
+// else who may change it there would rule here.
+func (c *compiled) role(g grant) (role, bool) {
+	found, exists := c.roles[*g.role]
+	if !exists || g.role.kind == kindWorkspaceRole && found.Workspace != "" && found.Workspace != g.binding.Workspace {
+		return role{}, false
 	}
-	return role.Rules
+	return found, true
+}
+
+// rules are those of the role of a grant, none when it does not exist.
+func (c *compiled) rules(g grant) []rbacv1.PolicyRule {
+	if role, found := c.role(g); found {
+		return role.Rules
+	}
+	return nil
 }
 
 // given are all grants that count for somebody in a scope.
 func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
-	workspace := scope.Workspace
-	if scope.Namespace != "" {
-		workspace = c.workspaces[scope.Namespace]
-	}
+	workspace := c.workspaceOf(scope)
 	return func(yield func(grant) bool) {
 		each := func(grants []grant) bool {
 			for _, g := range grants {
@@ -90,6 +98,14 @@ func (c *compiled) given(who user.Info, scope Scope) iter.Seq[grant] {
 	}
 }
 
+// workspaceOf is the workspace whose roles count in a scope, "" for none.
+func (c *compiled) workspaceOf(scope Scope) string {
+	if scope.Namespace != "" {
+		return c.workspaces[scope.Namespace]
+	}
+	return scope.Workspace
+}
+
 // IsServiceAccount reports whether a user is a service account of the cluster. No
 // User object can have such a name.
 func IsServiceAccount(who user.Info) bool {
@@ -115,7 +131,7 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 		for _, group := range who.GetGroups() {
 			shared := c.groups.get(group)
 			if shared != nil && kubernetesOnly {
-				shared = &access{cluster: shared.cluster, namespaces: shared.namespaces}
+				shared = &access{cluster: shared.cluster, namespaces: shared.namespaces, decisions: shared.decisions}
 			}
 			if shared != nil && !yield(shared) {
 				return
@@ -147,6 +163,10 @@ func compile(before *compiled, now iam.Rights) *compiled {
 	}
 	next := *before
 	next.from = now
+	next.visible = &rememberedNames{}
+	if next.versions == nil {
+		next.versions = &roleVersions{}
+	}
 	next.users, next.groups = before.users.changing(), before.groups.changing()
 	c := &change{compiled: &next, owned: make(map[*access]bool)}
 	old := &before.from
@@ -167,16 +187,18 @@ func (c *change) changeRoles(kind string, old, now iam.Objects[iam.Role]) {
 	if old.Revision == now.Revision {
 		return
 	}
-	c.roles = copied(c.roles)
+	c.roles, c.versions = copied(c.roles), c.versions.changing()
 	iam.Changes(old, now, func(was, is *iam.Role) {
 		if was != nil {
+			c.versions.change(kind, was)
 			delete(c.roles, roleKey{kind, was.Namespace, was.Name})
 		}
 		if is != nil {
 			if kind == kindGlobalRole {
 				is = mended(is)
 			}
-			c.roles[roleKey{kind, is.Namespace, is.Name}] = is
+			c.versions.change(kind, is)
+			c.roles[roleKey{kind, is.Namespace, is.Name}] = newRole(is)
 		}
 	})
 }
@@ -258,6 +280,9 @@ func (c *change) each(kind string, binding *iam.Binding, update func(list, []gra
 		case kindRole:
 			one.namespaces.set(binding.Namespace, update(list{one, binding.Namespace}, one.namespaces.get(binding.Namespace), role))
 		}
+		if one.decisions == nil && max(len(one.workspaces.get(binding.Workspace)), len(one.namespaces.get(binding.Namespace))) > fewGrants {
+			one.decisions = &decisions{}
+		}
 		if len(one.platform)+len(one.cluster)+one.workspaces.len()+one.namespaces.len() == 0 {
 			from.remove(name)
 		}
@@ -282,6 +307,7 @@ func (c *change) access(from *subjects, name string) *access {
 	if one != nil {
 		next.platform, next.cluster = slices.Clip(one.platform), slices.Clip(one.cluster)
 		next.workspaces, next.namespaces = one.workspaces.clipped(), one.namespaces.clipped()
+		next.decisions = one.decisions
 	}
 	from.set(name, next)
 	c.owned[next] = true

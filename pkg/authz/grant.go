@@ -85,7 +85,7 @@ func (r *RBAC) mayBind(ctx context.Context, who user.Info, scope Scope, ref rbac
 	if err != nil {
 		return err
 	}
-	role := current.roles[key]
+	role := current.roles[key].Role
 	if role != nil && ref.Kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != scope.Workspace {
 		return apierrors.NewNotFound(resource, ref.Name)
 	}
@@ -115,7 +115,7 @@ func (r *RBAC) MayRevoke(ctx context.Context, who user.Info, scope Scope, ref rb
 	if ref.Kind == kindRole {
 		key.namespace = scope.Namespace
 	}
-	role := current.roles[key]
+	role := current.roles[key].Role
 	if role == nil || ref.Kind == kindWorkspaceRole && role.Workspace != "" && role.Workspace != scope.Workspace {
 		return nil
 	}
@@ -202,7 +202,7 @@ func (r *RBAC) Templates(ctx context.Context, kind string, names []string) ([]rb
 	}
 	var rules []rbacv1.PolicyRule
 	for _, name := range names {
-		switch role := current.roles[roleKey{kind: kind, name: name}]; {
+		switch role := current.roles[roleKey{kind: kind, name: name}].Role; {
 		case kind == kindRole:
 			rules = append(rules, iam.ExplicitVerbs(Everything())...)
 		case role != nil:

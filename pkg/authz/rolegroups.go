@@ -60,7 +60,7 @@ func (r *RBAC) RoleGroups(ctx context.Context, who user.Info, scope Scope, uid f
 	}
 	for one := range current.accesses(who) {
 		for _, g := range one.platform {
-			if current.roles[*g.role] != nil {
+			if current.roles[*g.role].Role != nil {
 				groups = append(groups, GlobalGroup(g.role.name))
 			}
 		}

@@ -11,10 +11,13 @@ import (
 
 // Visible are the names somebody may see: all but some, or some.
 type Visible struct {
-	All   bool
+	All bool
+	// Names may be those of other requests as well and must not be changed.
 	Names sets.Set[string]
 	// Except are the names that All does not include.
 	Except []string
+
+	only *rememberedOnly // nil for names that are not remembered
 }
 
 // Has reports whether a name may be seen.
@@ -35,9 +38,9 @@ func (a Action) by(who user.Info) *authorizer.AttributesRecord {
 	}
 }
 
-// VisibleNamespaces are the namespaces in which somebody may do something. Who
-// has any role in a namespace may see the namespace itself.
-func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Action) (Visible, error) {
+// VisibleNamespaces are the namespaces in which somebody may do one of some actions on one
+// resource. Who has any role in a namespace may see the namespace itself.
+func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, actions ...Action) (Visible, error) {
 	if r.All {
 		return Visible{All: true}, nil
 	}
@@ -45,29 +48,42 @@ func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, action Acti
 	if err != nil {
 		return Visible{}, err
 	}
-	a := action.by(who)
-	hidden, err := r.HiddenNamespaces(ctx, who, action)
-	if err != nil {
-		return Visible{}, err
+	var hidden []string
+	for _, action := range actions {
+		if hidden, err = r.HiddenNamespaces(ctx, who, action); err != nil {
+			return Visible{}, err
+		}
+		if current.allows(Scope{Cluster: ThisCluster}, action.by(who)) {
+			return Visible{All: true, Except: hidden}, nil
+		}
 	}
-	if current.allows(Scope{Cluster: ThisCluster}, a) {
-		return Visible{All: true, Except: hidden}, nil
-	}
-	names := sets.New[string]()
+	return current.visible.get(namesKey(who, actions, len(hidden) > 0), func() sets.Set[string] {
+		names := sets.New[string]()
+		for _, action := range actions {
+			current.addNamespaces(names, who, action)
+		}
+		return names.Delete(hidden...)
+	}), nil
+}
+
+// addNamespaces adds the namespaces in which somebody may do something by roles in
+// workspaces and namespaces.
+func (c *compiled) addNamespaces(names sets.Set[string], who user.Info, action Action) {
+	query := ruleQuery{request: action.by(who)}
 	itself := action.Resource == "namespaces" && action.Subresource == ""
-	for one := range current.accesses(who) {
+	for one := range c.accesses(who) {
 		for workspace, grants := range one.workspaces.all() {
-			if current.allowedBy(grants, a) {
-				names.Insert(current.namespaces[workspace]...)
+			if c.allowedIn(one, placeKey{kindWorkspaceRole, workspace}, grants, &query) {
+				names.Insert(c.namespaces[workspace]...)
 			}
 		}
 		for namespace, grants := range one.namespaces.all() {
-			if itself && current.exists(grants) || current.allowedBy(grants, a) {
+			place := placeKey{kindRole, namespace}
+			if itself && c.existsIn(one, place, grants) || c.allowedIn(one, place, grants, &query) {
 				names.Insert(namespace)
 			}
 		}
 	}
-	return Visible{Names: names.Delete(hidden...)}, nil
 }
 
 // VisibleWorkspaces are the workspaces somebody has a role in, or all for who
@@ -86,7 +102,7 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 	names := sets.New[string]()
 	for one := range current.accesses(who) {
 		for workspace, grants := range one.workspaces.all() {
-			if current.exists(grants) {
+			if current.existsIn(one, placeKey{kindWorkspaceRole, workspace}, grants) {
 				names.Insert(workspace)
 			}
 		}
@@ -95,10 +111,10 @@ func (r *RBAC) VisibleWorkspaces(ctx context.Context, who user.Info) (Visible, e
 }
 
 // allowedBy reports whether one of the grants of a subject in one place permits a request.
-func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
+func (c *compiled) allowedBy(grants []grant, query *ruleQuery) bool {
 	var roles distinct
 	for _, g := range grants {
-		if roles.isNew(*g.role) && permits(c.rules(g), a, g.role.kind == kindGlobalRole) {
+		if roles.isNew(*g.role) && c.permits(g, query) {
 			return true
 		}
 	}
@@ -108,8 +124,7 @@ func (c *compiled) allowedBy(grants []grant, a authorizer.Attributes) bool {
 // exists reports whether one of the grants is of a role that is there.
 func (c *compiled) exists(grants []grant) bool {
 	for _, g := range grants {
-		role := c.roles[*g.role]
-		if role != nil && (g.role.kind != kindWorkspaceRole || role.Workspace == "" || role.Workspace == g.binding.Workspace) {
+		if _, found := c.role(g); found {
 			return true
 		}
 	}
@@ -150,14 +165,14 @@ func (r *RBAC) Somewhere(ctx context.Context, who user.Info, action Action) (boo
 	if err != nil {
 		return false, err
 	}
-	a := action.by(who)
+	query := ruleQuery{request: action.by(who)}
 	for one := range current.accesses(who) {
-		if current.allowedBy(one.platform, a) || current.allowedBy(one.cluster, a) {
+		if current.allowedBy(one.platform, &query) || current.allowedBy(one.cluster, &query) {
 			return true, nil
 		}
-		for _, places := range []*placed{&one.workspaces, &one.namespaces} {
-			for _, grants := range places.all() {
-				if current.allowedBy(grants, a) {
+		for kind, places := range map[string]*placed{kindWorkspaceRole: &one.workspaces, kindRole: &one.namespaces} {
+			for name, grants := range places.all() {
+				if current.allowedIn(one, placeKey{kind, name}, grants, &query) {
 					return true, nil
 				}
 			}

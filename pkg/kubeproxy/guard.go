@@ -36,7 +36,7 @@ type Rights interface {
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 	Templates(ctx context.Context, kind string, names []string) ([]rbacv1.PolicyRule, error)
-	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
+	VisibleNamespaces(ctx context.Context, who user.Info, actions ...authz.Action) (authz.Visible, error)
 	HiddenNamespaces(ctx context.Context, who user.Info, action authz.Action) ([]string, error)
 	MayRevoke(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 	Administers(ctx context.Context, who user.Info) (bool, error)

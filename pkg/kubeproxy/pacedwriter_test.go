@@ -27,7 +27,7 @@ import (
 // someNamespaces are rights of a user who sees one namespace.
 type someNamespaces struct{ roleless }
 
-func (someNamespaces) VisibleNamespaces(context.Context, user.Info, authz.Action) (authz.Visible, error) {
+func (someNamespaces) VisibleNamespaces(context.Context, user.Info, ...authz.Action) (authz.Visible, error) {
 	return authz.Visible{Names: sets.New("a")}, nil
 }
 

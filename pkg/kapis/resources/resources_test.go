@@ -40,11 +40,11 @@ func (r reader) Authorize(_ context.Context, a authorizer.Attributes) (authorize
 // sees says what callers see: "member" namespace n and workspace w, others all.
 type sees struct{}
 
-func (sees) VisibleNamespaces(_ context.Context, who user.Info, action authz.Action) (authz.Visible, error) {
+func (sees) VisibleNamespaces(_ context.Context, who user.Info, actions ...authz.Action) (authz.Visible, error) {
 	if who == nil || who.GetName() != "member" {
 		return authz.Visible{All: true}, nil
 	}
-	if action.Group == "resources.kubesphere.io" { // the right is one in the group of the type
+	if actions[len(actions)-1].Group == "resources.kubesphere.io" { // the right is one in the group of the type
 		return authz.Visible{Names: sets.New[string]()}, nil
 	}
 	return authz.Visible{Names: sets.New("n", "missing")}, nil

@@ -13,7 +13,7 @@ import (
 
 // Rights says what a caller may see. *authz.RBAC does.
 type Rights interface {
-	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
+	VisibleNamespaces(ctx context.Context, who user.Info, actions ...authz.Action) (authz.Visible, error)
 	VisibleWorkspaces(ctx context.Context, who user.Info) (authz.Visible, error)
 }
 
@@ -42,29 +42,13 @@ func (h *Handler) visible(r *http.Request, kind *objects.Type, namespace string)
 	who, _ := kuberequest.UserFrom(r.Context()) // nobody sees nothing
 	if isWorkspaces(kind) {
 		visible, err := h.Rights.VisibleWorkspaces(r.Context(), who)
-		return only(visible), err
+		return visible.Only(), err
 	}
 	// A right in either group suffices: roles made for the console name the
 	// group of this viewer, those made for Kubernetes its own.
 	action := authz.Action{Verb: "list", Group: "resources.kubesphere.io", Resource: kind.Resource}
-	visible, err := h.Rights.VisibleNamespaces(r.Context(), who, action)
-	if err != nil || visible.All {
-		return only(visible), err
-	}
-	action.Group = kind.Group
-	also, err := h.Rights.VisibleNamespaces(r.Context(), who, action)
-	if err != nil || also.All {
-		return only(also), err
-	}
-	return only(authz.Visible{Names: visible.Names.Union(also.Names)}), nil
-}
-
-func only(visible authz.Visible) *objects.Only {
-	switch {
-	case visible.All && len(visible.Except) > 0:
-		return objects.NewExcept(visible.Except)
-	case visible.All:
-		return nil
-	}
-	return objects.NewOnly(visible.Names.UnsortedList())
+	native := action
+	native.Group = kind.Group
+	visible, err := h.Rights.VisibleNamespaces(r.Context(), who, action, native)
+	return visible.Only(), err
 }

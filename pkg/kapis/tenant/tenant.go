@@ -54,7 +54,7 @@ type Rights interface {
 	authz.NameChecker
 	authz.AdministratorChecker
 	Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error)
-	VisibleNamespaces(ctx context.Context, who user.Info, action authz.Action) (authz.Visible, error)
+	VisibleNamespaces(ctx context.Context, who user.Info, actions ...authz.Action) (authz.Visible, error)
 	VisibleWorkspaces(ctx context.Context, who user.Info) (authz.Visible, error)
 }
 
@@ -81,10 +81,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, kind *objects.Typ
 		q.Filters = append(slices.Clone(q.Filters), filter)
 		q.Raw += "\x00" + filter.Key + "\x00" + filter.Value
 	}
-	selection := objects.Selection{Query: &q}
-	if !visible.All {
-		selection.Only = objects.NewOnly(visible.Names.UnsortedList())
-	}
+	selection := objects.Selection{Query: &q, Only: visible.Only()}
 	page, err := h.Cache.ListPage(r.Context(), h.Types.Catalog, kind, selection)
 	if err != nil {
 		return err
