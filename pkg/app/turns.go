@@ -21,16 +21,29 @@ const (
 	gatheringWait       = 20 * time.Second
 )
 
+// Operations that wait for servers outside of the platform take as long as these like, so
+// that they have turns of their own.
+const (
+	maxAwaiting        = 64
+	maxAwaitingPerUser = 6
+)
+
 // inTurn lets the operations of groups take turns that read lists of objects whole: those
-// that gather, and writes, which compare with what there is.
+// that gather, and writes, which compare with what there is. What waits for others takes
+// turns apart from them.
 func inTurn(groups []route.Group) {
-	all := turns.New(maxGathering, maxGatheringPerUser, gatheringWait, "the server serves as many such requests as it can at the moment")
+	const refusal = "the server serves as many such requests as it can at the moment"
+	all := turns.New(maxGathering, maxGatheringPerUser, gatheringWait, refusal)
+	awaiting := turns.New(maxAwaiting, maxAwaitingPerUser, gatheringWait, refusal)
 	for g := range groups {
 		if !strings.HasPrefix(groups[g].Prefix, "/kapis") {
 			continue
 		}
 		for n := range groups[g].Routes {
-			if r := &groups[g].Routes[n]; r.Gathers || r.Method != http.MethodGet && r.Method != http.MethodHead && !r.Transfers && !r.Upgrades {
+			switch r := &groups[g].Routes[n]; {
+			case r.Awaits:
+				r.Handler = taking(awaiting, r.Handler)
+			case r.Gathers || r.Method != http.MethodGet && r.Method != http.MethodHead && !r.Transfers && !r.Upgrades:
 				r.Handler = taking(all, r.Handler)
 			}
 		}

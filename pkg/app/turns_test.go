@@ -26,6 +26,7 @@ func TestInTurn(t *testing.T) {
 		{Prefix: "/kapis/a", Routes: []route.Route{
 			{Method: http.MethodPost, Handler: slow}, {Method: http.MethodGet, Gathers: true, Handler: slow},
 			{Method: http.MethodGet, Handler: slow}, {Method: http.MethodPut, Transfers: true, Handler: slow},
+			{Method: http.MethodPost, Awaits: true, Handler: slow},
 		}},
 		{Prefix: "/oauth", Routes: []route.Route{{Method: http.MethodPost, Handler: slow}}},
 	}
@@ -62,8 +63,17 @@ func TestInTurn(t *testing.T) {
 		call("jane", others)
 	}
 	arrive(3, "what gathers nothing")
+	// Four users whose servers answered one byte a second kept everybody's writes waiting.
+	for range 2 * maxAwaitingPerUser {
+		call("mallory", groups[0].Routes[4].Handler)
+	}
+	arrive(maxAwaitingPerUser, "what waits for servers of others")
+	for range maxGatheringPerUser {
+		call("mallory", groups[0].Routes[0].Handler)
+	}
+	arrive(maxGatheringPerUser, "writes beside what waits")
 	close(end)
-	arrive(3*maxGatheringPerUser, "afterwards")
+	arrive(3*maxGatheringPerUser+maxAwaitingPerUser, "afterwards")
 }
 
 // TestTurnEndsWithTheAnswer: forty unread answers held the turns of all users.

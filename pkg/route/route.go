@@ -97,6 +97,9 @@ type Route struct {
 	// Gathers is whether the operation reads lists of objects whole, though it changes
 	// nothing: few of them are served at once.
 	Gathers bool
+	// Awaits is whether the operation waits for servers outside of the platform, or for
+	// pods to end, and reads no lists whole: it takes long, and little of this server.
+	Awaits  bool
 	Handler Handler
 }
 

@@ -1,3 +1,4 @@
 // Package turns bounds how many requests do something at once that takes memory or time.
-// Each user has a share, so that others find room; who finds none waits for a while.
+// Each user has a share, so that others find room; who finds none waits for a while. A turn that
+// becomes free is that of the user who has the fewest.
 package turns

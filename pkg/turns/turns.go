@@ -2,6 +2,7 @@ package turns
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,49 +11,46 @@ import (
 
 // Turns bounds how many requests do something at once.
 type Turns struct {
-	slots   chan struct{}
 	share   int
 	wait    time.Duration
 	refusal string
 
 	mu    sync.Mutex
+	free  int
+	given uint64 // how many turns there were
 	users map[string]*ofUser
 }
 
-// ofUser are the turns of a user.
+// ofUser are the turns of a user who has one or waits for one.
 type ofUser struct {
-	slots   chan struct{}
-	holders int // those that wait included
+	running int
+	waiting []chan struct{} // in the order of their arrival; closed when their turn comes
+	last    uint64          // number of the last turn, or of the last one before the user came
 }
 
 // New returns turns for so many requests at once, a share of them for each user. Requests
 // wait for their turn, after which they are refused with a message.
 func New(total, share int, wait time.Duration, refusal string) *Turns {
-	return &Turns{slots: make(chan struct{}, total), share: share, wait: wait, refusal: refusal, users: make(map[string]*ofUser)}
+	return &Turns{free: total, share: share, wait: wait, refusal: refusal, users: make(map[string]*ofUser)}
 }
 
-// Take waits for a turn of a holder, see kube.Holder. It fails with status 429 when there
-// is none in time. The returned function ends the turn and may be called more than once.
+// Take waits for a turn of a holder, see kube.Holder. The next one that is free is that of
+// the holder who has the fewest, and of those who was served the longest ago: however many
+// requests of others wait, each of them has one turn before the first of a holder. It fails with status 429 when
+// there is none in time. The returned function ends the turn and may be called more than
+// once.
 func (t *Turns) Take(ctx context.Context, holder string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
-	own := t.enter(holder)
-	for n, slots := range []chan struct{}{own.slots, t.slots} {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-			if n > 0 {
-				<-own.slots
-			}
-			t.leave(holder)
+	turn := t.enter(holder)
+	select {
+	case <-turn:
+	case <-ctx.Done():
+		if t.leave(holder, turn) {
 			return nil, status.TooManyRequests(time.Second, "%s", t.refusal)
 		}
 	}
-	return sync.OnceFunc(func() {
-		<-t.slots
-		<-own.slots
-		t.leave(holder)
-	}), nil
+	return sync.OnceFunc(func() { t.release(holder) }), nil
 }
 
 // Users is how many users have a turn or wait for one.
@@ -62,23 +60,76 @@ func (t *Turns) Users() int {
 	return len(t.users)
 }
 
-func (t *Turns) enter(name string) *ofUser {
+// enter returns what is closed when the turn of a request comes.
+func (t *Turns) enter(holder string) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	own := t.users[name]
+	own := t.users[holder]
 	if own == nil {
-		own = &ofUser{slots: make(chan struct{}, t.share)}
-		t.users[name] = own
+		own = &ofUser{last: t.given}
+		t.users[holder] = own
 	}
-	own.holders++
-	return own
+	turn := make(chan struct{})
+	own.waiting = append(own.waiting, turn)
+	t.give()
+	return turn
 }
 
-func (t *Turns) leave(name string) {
+// leave takes a request out that does not wait any longer. It reports whether it still did.
+func (t *Turns) leave(holder string, turn chan struct{}) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	own := t.users[name]
-	if own.holders--; own.holders == 0 {
-		delete(t.users, name)
+	own := t.users[holder]
+	at := slices.Index(own.waiting, turn)
+	if at < 0 {
+		return false
 	}
+	own.waiting = slices.Delete(own.waiting, at, at+1)
+	t.forget(holder, own)
+	return true
+}
+
+func (t *Turns) release(holder string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	own := t.users[holder]
+	own.running--
+	t.free++
+	t.forget(holder, own)
+	t.give()
+}
+
+func (t *Turns) forget(holder string, own *ofUser) {
+	if own.running == 0 && len(own.waiting) == 0 {
+		delete(t.users, holder)
+	}
+}
+
+// give gives the free turns to those that wait.
+func (t *Turns) give() {
+	for t.free > 0 {
+		var next *ofUser
+		for _, own := range t.users {
+			if len(own.waiting) > 0 && own.running < t.share && (next == nil || own.before(next)) {
+				next = own
+			}
+		}
+		if next == nil {
+			return
+		}
+		t.given++
+		t.free--
+		next.running++
+		next.last = t.given
+		close(next.waiting[0])
+		next.waiting = next.waiting[1:]
+	}
+}
+
+// before reports whether a user has the next turn before another.
+func (u *ofUser) before(other *ofUser) bool {
+	if u.running != other.running {
+		return u.running < other.running
+	}
+	return u.last < other.last
 }

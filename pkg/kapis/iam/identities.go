@@ -56,7 +56,7 @@ func (h *Handler) identityRoutes() []route.Route {
 		{
 			Method: http.MethodPost, Path: "/users/{user}/identities", ID: "linkIdentity", Summary: "Link a user to somebody of an identity provider",
 			Description: "From then on that person logs in as the user. Users prove to be the person, with a password or with what a browser came back with; who may update users names them. A person is one user at most.",
-			Parameters:  []route.Parameter{name}, Body: IdentityProof{}, Responses: answer(Identity{}, "The identity."), Handler: h.linkIdentity,
+			Parameters:  []route.Parameter{name}, Body: IdentityProof{}, Responses: answer(Identity{}, "The identity."), Awaits: true, Handler: h.linkIdentity,
 		},
 		{
 			Method: http.MethodDelete, Path: "/users/{user}/identities/{provider}", ID: "unlinkIdentity", Summary: "Unlink a user from an identity provider",

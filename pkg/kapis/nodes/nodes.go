@@ -55,7 +55,7 @@ func (h *Handler) Group() route.Group {
 	return route.Group{
 		Prefix: "/kapis/resources.kubesphere.io/v1alpha2", Tag: "Nodes", Description: "What can be done with nodes.",
 		Routes: []route.Route{{
-			Method: http.MethodPost, Path: "/nodes/{node}/drainage", ID: "drainNode", Summary: "Empty a node",
+			Method: http.MethodPost, Path: "/nodes/{node}/drainage", ID: "drainNode", Summary: "Empty a node", Awaits: true,
 			Description: "Makes a node unschedulable and evicts its pods, as kubectl drain does: budgets for disruptions are kept, and those of daemon sets stay. " +
 				"Nothing is done if a pod would be lost for good. It takes the rights to patch nodes and to create pods/eviction everywhere.",
 			Parameters: []route.Parameter{

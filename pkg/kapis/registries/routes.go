@@ -34,7 +34,7 @@ func (h *Handler) Groups() []route.Group {
 			Routes: []route.Route{
 				{
 					Method: http.MethodPost, Path: "/registry/verify", ID: "verifyRegistry", Summary: "Check a user name and a password of a registry",
-					Body: Login{}, Responses: success, Handler: h.verify,
+					Body: Login{}, Responses: success, Awaits: true, Handler: h.verify,
 				},
 				{
 					Method: http.MethodGet, Path: "/registry/blob", ID: "getImage", Summary: "Get the manifest and the configuration of an image",
@@ -44,7 +44,7 @@ func (h *Handler) Groups() []route.Group {
 				},
 				{
 					Method: http.MethodPost, Path: "/git/verify", ID: "verifyGitRepository", Summary: "Check whether a repository can be read",
-					Body: Repository{}, Responses: success, Handler: h.verifyRepository,
+					Body: Repository{}, Responses: success, Awaits: true, Handler: h.verifyRepository,
 				},
 			},
 		},
@@ -55,7 +55,7 @@ func (h *Handler) Groups() []route.Group {
 					Method: http.MethodPost, Path: "/namespaces/{namespace}/registrysecrets/{secret}/verify", ID: "verifyRegistrySecret", Summary: "Check a secret for pulling images",
 					Description: "The secret in the body need not be stored. Without a body it is the stored one, which the caller must be allowed to get.",
 					Parameters:  []route.Parameter{namespace, {In: route.InPath, Name: "secret", Required: true, Description: "Name of the secret."}},
-					Body:        route.Object{}, Responses: []route.Response{{Code: http.StatusOK, Description: "The secret.", Model: route.Object{}}, success[1]}, Handler: h.verifySecret,
+					Body:        route.Object{}, Responses: []route.Response{{Code: http.StatusOK, Description: "The secret.", Model: route.Object{}}, success[1]}, Awaits: true, Handler: h.verifySecret,
 				},
 				{
 					Method: http.MethodGet, Path: "/namespaces/{namespace}/imageconfig", ID: "getImageConfig", Summary: "Get the configuration of an image",
