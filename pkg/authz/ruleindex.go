@@ -232,8 +232,7 @@ func (x *ruleIndex) collect(list int, q *ruleQuery, into ruleSet) bool {
 // ruleSet is a set of numbers of rules.
 type ruleSet []uint64
 
-func (s ruleSet) add(n int)      { s[n/64] |= 1 << (n % 64) }
-func (s ruleSet) has(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
+func (s ruleSet) add(n int) { s[n/64] |= 1 << (n % 64) }
 func (s ruleSet) intersect(other ruleSet) {
 	for n := range s {
 		s[n] &= other[n]
