@@ -73,7 +73,11 @@ func (d *decoded[T]) of(ctx context.Context, cache *objects.Cache, kind *objects
 			slog.ErrorContext(ctx, "left out, it cannot be read", "resource", kind.Resource, "name", item.Name(), "error", err)
 			return true
 		}
-		same = same && known < len(before.items) && compareItems(before.items[known], item) == 0 && reflect.DeepEqual(before.Items[known], value)
+		if known < len(before.items) && compareItems(before.items[known], item) == 0 && reflect.DeepEqual(before.Items[known], value) {
+			value = before.Items[known] // who has seen the state before knows this one
+		} else {
+			same = false
+		}
 		next.add(item, value)
 		return true
 	})
