@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -33,9 +34,27 @@ func TestUnambiguousBodies(t *testing.T) {
 		{"no JSON", "application/json", `{`, `{`},
 		{"protobuf", "application/vnd.kubernetes.protobuf", "k8s\x00", "k8s\x00"},
 	} {
-		got, err := unambiguousBody(t.Context(), test.contentType, []byte(test.body))
+		got, err := unambiguousBody(t.Context(), "jane", test.contentType, []byte(test.body))
 		if string(got) != test.want || err != nil && status.Of(err).Code != http.StatusBadRequest {
 			t.Errorf("%s: %q, %v", test.name, got, err)
+		}
+	}
+}
+
+// TestLargeBodies: what a body becomes is bounded whatever its encoding: YAML of 3 MiB took
+// seconds before it was refused, and protobuf was not bounded at all.
+func TestLargeBodies(t *testing.T) {
+	many := "[" + strings.Repeat("{},", 200_000) + "{}]"
+	if _, err := unambiguousBody(t.Context(), "jane", "application/yaml", []byte("a: ["+strings.Repeat("x,", 1_500_000))); status.Of(err).Code != http.StatusRequestEntityTooLarge {
+		t.Errorf("YAML: %v", err)
+	}
+	if got, err := unambiguousBody(t.Context(), "jane", "application/apply-patch+yaml", []byte(`{"a":"x"}`)); err != nil || string(got) != `{"a":"x"}` {
+		t.Errorf("JSON as YAML: %s, %v", got, err)
+	}
+	for contentType, code := range map[string]int32{"application/vnd.kubernetes.protobuf": http.StatusRequestEntityTooLarge, "application/cbor": http.StatusRequestEntityTooLarge, "application/json": 0} {
+		_, err := decodeAnswer(contentType, []byte(`{"rules":`+many+`}`))
+		if err == nil && code != 0 || err != nil && status.Of(err).Code != code {
+			t.Errorf("%s: %v", contentType, err)
 		}
 	}
 }

@@ -15,7 +15,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -27,6 +29,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
@@ -191,7 +194,7 @@ func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstruct
 	if types.PatchType(media) != types.JSONPatchType {
 		return body, nil
 	}
-	return route.BindPatch(r.Context(), media, body, before.GetResourceVersion())
+	return route.BindPatch(r.Context(), kube.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
 }
 
 // boundToVersion reports whether every patch of an object is bound to the state that was
@@ -208,7 +211,7 @@ func versioned(r *http.Request, body []byte, before *unstructured.Unstructured) 
 	if types.PatchType(media) == types.JSONPatchType {
 		return body, nil
 	}
-	return route.BindPatch(r.Context(), media, body, before.GetResourceVersion())
+	return route.BindPatch(r.Context(), kube.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
 }
 
 // dryRun asks Kubernetes for the outcome of a write. An error is Kubernetes'.
@@ -282,9 +285,30 @@ func (p *Proxy) ask(ctx context.Context, method string, target *url.URL, values 
 	if answer.StatusCode >= http.StatusBadRequest {
 		return nil, statusError(answer.StatusCode, text)
 	}
+	return decodeAnswer(header.Get("Content-Type"), text)
+}
+
+// decodeAnswer decodes the object that Kubernetes answers a request with, whose body was of a
+// media type. What a body in protobuf or CBOR holds is bounded here, as what one in JSON
+// holds is before it is sent.
+func decodeAnswer(contentType string, text []byte) (*unstructured.Unstructured, error) {
+	if media, _, _ := mime.ParseMediaType(contentType); isBinary(media) {
+		if err := strictjson.CheckKeys(text); errors.Is(err, strictjson.ErrTooComplex) {
+			return nil, status.New(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, "the object is too large to check: %v", err)
+		}
+	}
 	object := &unstructured.Unstructured{}
 	if err := json.Unmarshal(text, &object.Object); err != nil || object.Object == nil {
 		return nil, errors.New("Kubernetes answered a write with no object") //nolint:staticcheck // a name
 	}
 	return object, nil
+}
+
+// isBinary reports whether bodies of a media type are forwarded without being read.
+func isBinary(media string) bool {
+	switch media {
+	case runtime.ContentTypeProtobuf, runtime.ContentTypeCBOR, string(types.ApplyCBORPatchType):
+		return true
+	}
+	return false
 }

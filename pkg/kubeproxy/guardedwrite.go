@@ -49,7 +49,7 @@ func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte
 		return nil, err
 	}
 	defer release()
-	return unambiguousBody(r.Context(), r.Header.Get("Content-Type"), body)
+	return unambiguousBody(r.Context(), kube.Holder(who), r.Header.Get("Content-Type"), body)
 }
 
 // inspectCreation is withoutCreation as an inspection.

@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -85,8 +86,8 @@ func ApplyPatch(contentType string, object, patch []byte) ([]byte, error) {
 
 // BindPatch returns a patch of a media type that applies to one version of an object
 // alone: otherwise it is a conflict, or for a JSON patch a failed test (422). Other patches
-// are JSON or YAML.
-func BindPatch(ctx context.Context, media string, body []byte, version string) ([]byte, error) {
+// are JSON or YAML, which is converted in the turn of a holder.
+func BindPatch(ctx context.Context, holder, media string, body []byte, version string) ([]byte, error) {
 	if PatchType(media, body) == "application/json-patch+json" {
 		var operations []json.RawMessage
 		if err := json.Unmarshal(body, &operations); err != nil {
@@ -101,8 +102,8 @@ func BindPatch(ctx context.Context, media string, body []byte, version string) (
 	text := body
 	if !json.Valid(body) {
 		var err error
-		if text, err = strictjson.FromYAML(ctx, body); err != nil {
-			return nil, status.BadRequest("the body is no patch: %v", err)
+		if text, err = JSONFromYAML(ctx, holder, body, "the body is no patch"); err != nil {
+			return nil, err
 		}
 	}
 	patch, err := strictjson.Object(text)
@@ -113,4 +114,20 @@ func BindPatch(ctx context.Context, media string, body []byte, version string) (
 		return nil, status.BadRequest("the body is no patch: %v", err)
 	}
 	return json.Marshal(patch)
+}
+
+// JSONFromYAML is strictjson.FromYAML for the body of a request. Errors are those of the
+// context and statuses: 400 with what is wrong, 413 for a body that is not converted and 429
+// when the holder has no turn in time.
+func JSONFromYAML(ctx context.Context, holder string, body []byte, wrong string) ([]byte, error) {
+	text, err := strictjson.FromYAML(ctx, holder, body)
+	switch {
+	case err == nil || ctx.Err() != nil:
+		return text, ctx.Err()
+	case errors.Is(err, strictjson.ErrYAMLTooLarge):
+		return nil, status.New(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, "%s: %v", wrong, err)
+	case apierrors.IsTooManyRequests(err):
+		return nil, err
+	}
+	return nil, status.BadRequest("%s: %v", wrong, err)
 }

@@ -2,14 +2,12 @@ package strictjson
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	kubejson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
 
 // maxDepth bounds how deep the values of a body are nested, as encoding/json does.
@@ -120,29 +118,4 @@ func Object(text []byte) (map[string]any, error) {
 		return nil, errors.New("the value is not an object")
 	}
 	return object, nil
-}
-
-// A conversion from YAML takes a hundred times the memory of the text. So larger texts are
-// converted one at a time.
-const largeYAML = 64 << 10
-
-var converting = make(chan struct{}, 1)
-
-// FromYAML returns the JSON of a YAML text. A mapping that has a key twice is an error. Of
-// keys that are the same in JSON alone, such as 1 and "1", one is left. A large text waits
-// for the conversion of others, unless the context ends.
-func FromYAML(ctx context.Context, text []byte) ([]byte, error) {
-	if len(text) > largeYAML {
-		select {
-		case converting <- struct{}{}:
-			defer func() { <-converting }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	var nodes any
-	if err := yaml.UnmarshalStrict(text, &nodes); err != nil {
-		return nil, err
-	}
-	return json.Marshal(nodes)
 }

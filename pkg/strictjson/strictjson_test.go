@@ -1,7 +1,6 @@
 package strictjson
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -48,39 +47,6 @@ func TestCaseSensitive(t *testing.T) {
 	}
 	if err := Unmarshal([]byte(`{"verbs":["get"],"Verbs":["*"],"ResourceNames":["x"]}`), &rule); err != nil || len(rule.Verbs) != 1 || rule.Verbs[0] != "get" || rule.ResourceNames != nil {
 		t.Errorf("%+v, %v", rule, err)
-	}
-}
-
-func TestFromYAML(t *testing.T) {
-	for text, want := range map[string]string{
-		"a: 1\nb: [x]\n":                   `{"a":1,"b":["x"]}`,
-		`{"a":1}`:                          `{"a":1}`,
-		"metadata: {}\nmetadata: {}\n":     "",
-		"metadata: {}\n\"metadata\": {}\n": "",
-		"a: [":                             "",
-	} {
-		got, err := FromYAML(t.Context(), []byte(text))
-		if (err != nil) != (want == "") || string(got) != want {
-			t.Errorf("%q: %s, %v", text, got, err)
-		}
-	}
-}
-
-// TestConversionsWaitForEachOther: each large text of YAML takes a hundred times its
-// memory while it is converted, and some clients sent them at once.
-func TestConversionsWaitForEachOther(t *testing.T) {
-	converting <- struct{}{}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := FromYAML(ctx, []byte("a: "+strings.Repeat("x", largeYAML))); !errors.Is(err, context.Canceled) {
-		t.Errorf("beside another: %v", err)
-	}
-	if _, err := FromYAML(ctx, []byte("a: x")); err != nil {
-		t.Errorf("a small one: %v", err)
-	}
-	<-converting
-	if _, err := FromYAML(t.Context(), []byte("a: "+strings.Repeat("x", largeYAML))); err != nil {
-		t.Errorf("afterwards: %v", err)
 	}
 }
 
