@@ -131,6 +131,8 @@ func ownAccount(verb, subresource string) bool {
 		return verb == "get" || verb == "create" || verb == "delete"
 	case "sessions":
 		return verb == "get" || verb == "delete"
+	case "groupbindings":
+		return verb == "get" || verb == "delete"
 	case "identities":
 		return verb == "get" || verb == "create" || verb == "delete"
 	}

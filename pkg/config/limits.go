@@ -15,8 +15,8 @@ type Limits struct {
 	RoleBindingsPerWorkspace  int `json:"roleBindingsPerWorkspace"`
 	QuotasPerWorkspace        int `json:"quotasPerWorkspace"`
 	// GroupsPerMember is how many groups of one workspace a user is put into, and
-	// GroupsPerUser how many groups a user is put into in all: Kubernetes is told of each
-	// with each request.
+	// GroupsPerUser how many in all workspaces of one creator, who is no administrator of the
+	// platform: Kubernetes is told of each with each request.
 	GroupsPerMember int `json:"groupsPerMember"`
 	GroupsPerUser   int `json:"groupsPerUser"`
 	// PoliciesPerNamespace is how many NamespaceNetworkPolicies a project has.

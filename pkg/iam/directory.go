@@ -26,6 +26,9 @@ type Directory struct {
 
 	once     sync.Once
 	accounts *lru.Cache // of knownAccount by name
+
+	orderOnce sync.Once
+	orders    *lru.Cache // of *orderedGroups by name
 }
 
 // knownAccounts bounds how many accounts are kept as they were read last.
@@ -131,7 +134,9 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 	item := view.Get("", name)
 	d.once.Do(func() { d.accounts = lru.New(knownAccounts) })
 	if known, found := d.accounts.Get(name); found && item != nil && known.(knownAccount).item == item {
-		return known.(knownAccount).account, true, nil
+		account := known.(knownAccount).account
+		account.Groups = d.accountGroups(ctx, item, account.Groups)
+		return account, true, nil
 	}
 	if item == nil || item.Field("metadata.deletionTimestamp").Exists() {
 		return Account{}, false, nil // who is being deleted is gone already
@@ -143,5 +148,6 @@ func (d *Directory) Account(ctx context.Context, name string) (Account, bool, er
 	}
 	account.Groups = slices.Clip(account.Groups) // whoever appends makes a copy
 	d.accounts.Add(name, knownAccount{item, account})
+	account.Groups = d.accountGroups(ctx, item, account.Groups)
 	return account, true, nil
 }

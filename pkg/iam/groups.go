@@ -127,6 +127,14 @@ func (g *Groups) Leave(ctx context.Context, binding *iamv1alpha2.GroupBinding) e
 	return nil
 }
 
+// Remove takes one user out of a membership, which is deleted with the last one.
+func (g *Groups) Remove(ctx context.Context, binding *iamv1alpha2.GroupBinding, user string) error {
+	if err := remove(ctx, g.Client, binding, user); err != nil {
+		return err
+	}
+	return g.Follow(ctx, user)
+}
+
 // LeaveWorkspace takes a user out of all groups of a workspace.
 func (g *Groups) LeaveWorkspace(ctx context.Context, workspace, user string) error {
 	return leave(ctx, g.Client, user, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace})
@@ -188,16 +196,19 @@ func leave(ctx context.Context, c client.Client, user string, options ...client.
 	var problems []error
 	for n := range bound {
 		binding := &bound[n]
-		others := slices.DeleteFunc(slices.Clone(binding.Users), func(name string) bool { return name == user })
-		if len(others) > 0 {
-			binding.Users = others
-			problems = append(problems, client.IgnoreNotFound(c.Update(ctx, binding)))
-		} else {
-			problems = append(problems, deleteReleased(ctx, c, binding))
-		}
-		problems = append(problems, setMembership(ctx, c, user, binding.GroupRef.Name, false))
+		problems = append(problems, remove(ctx, c, binding, user), setMembership(ctx, c, user, binding.GroupRef.Name, false))
 	}
 	return errors.Join(problems...)
+}
+
+// remove takes a user out of a binding, or deletes the binding of no other user.
+func remove(ctx context.Context, c client.Client, binding *iamv1alpha2.GroupBinding, user string) error {
+	others := slices.DeleteFunc(slices.Clone(binding.Users), func(name string) bool { return name == user })
+	if len(others) == 0 {
+		return deleteReleased(ctx, c, binding)
+	}
+	binding.Users = others
+	return client.IgnoreNotFound(c.Update(ctx, binding))
 }
 
 // setMembership writes into the spec of a user whether a group is there. A

@@ -58,9 +58,10 @@ var (
 		key: "limits.groupsPerMember", owner: "member", resource: iamv1alpha2.Resource("groupbindings"),
 		value: func(l *config.Limits) int { return l.GroupsPerMember }, count: countMemberships,
 	}
+	// GroupsPerUser counts by MemberOf.
 	GroupsPerUser = &Limit{
-		key: "limits.groupsPerUser", owner: "user", resource: iamv1alpha2.Resource("groups"),
-		value: func(l *config.Limits) int { return l.GroupsPerUser }, count: countGroups,
+		key: "limits.groupsPerUser", owner: "creator of workspaces and user", resource: iamv1alpha2.Resource("groups"),
+		value: func(l *config.Limits) int { return l.GroupsPerUser }, count: countGroupsOf,
 	}
 	RolesPerWorkspace = &Limit{
 		key: "limits.rolesPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("workspaceroles"),
@@ -154,9 +155,11 @@ func (l *Limits) add(key pendingKey, further int) int {
 
 // createdBy counts the objects of a type by their creator.
 func createdBy(resource string) func(context.Context, *Limits, string) (int, error) {
-	return counting(resource, func(item *objects.Item) string {
-		return item.Field(`metadata.annotations.kubesphere\.io/creator`).String()
-	})
+	return counting(resource, creatorOf)
+}
+
+func creatorOf(item *objects.Item) string {
+	return item.Field(`metadata.annotations.kubesphere\.io/creator`).String()
 }
 
 // inWorkspace counts the objects of a type by their workspace.

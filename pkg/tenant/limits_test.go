@@ -63,7 +63,7 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 		return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1"},"spec":{"groups":[%s]}}`, name, name, groups)
 	}
 	cache, _ := objectstest.NewCache(t, map[string][]string{
-		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john")},
+		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john"), created("w", "mallory"), created("v", "joe"), created("of-admin", "admin"), created("of-system", "system")},
 		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": withUser("full", labelled("m", "n")),
 		"workspaceroles": labelled("r", "s"), "workspacerolebindings": labelled("x", "y"),
 		"roles": {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
@@ -107,7 +107,7 @@ func TestLimits(t *testing.T) {
 		{RoleBindingsPerWorkspace, "w", "v", "limits.roleBindingsPerWorkspace"},
 		{QuotasPerWorkspace, "w", "v", "limits.quotasPerWorkspace"},
 		{GroupsPerMember, Member("w", "full"), Member("v", "full"), "limits.groupsPerMember"},
-		{GroupsPerUser, "full", "room", "limits.groupsPerUser"},
+		{GroupsPerUser, MemberOf("mallory", "full"), MemberOf("joe", "full"), "limits.groupsPerUser"},
 		{PoliciesPerNamespace, "w", "v", "limits.policiesPerNamespace"},
 		{RolesPerNamespace, "w", "v", "limits.rolesPerNamespace"},
 		{RoleBindingsPerNamespace, "w", "v", "limits.roleBindingsPerNamespace"},
@@ -184,5 +184,16 @@ func TestLimitsAtOnce(t *testing.T) {
 	}
 	if len(l.pending) != 1 || l.pending[pendingKey{WorkspacesPerUser, "jane"}] != int(passed.Load()) {
 		t.Errorf("pending %v", l.pending)
+	}
+}
+
+// TestBoundedCreators: the groups of one creator's workspaces count together, but for those
+// of administrators, so that nobody uses up the groups a user may have elsewhere.
+func TestBoundedCreators(t *testing.T) {
+	l := newTestLimits(t, config.Limits{GroupsPerUser: 2})
+	for workspace, want := range map[string]string{"w": "mallory", "v": "joe", "of-admin": "", "of-system": "", "unknown": ""} {
+		if got, err := l.BoundedCreator(t.Context(), workspace); err != nil || got != want {
+			t.Errorf("%s: %q, %v", workspace, got, err)
+		}
 	}
 }

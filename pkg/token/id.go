@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -17,11 +18,14 @@ const idHeaderType = "JWT"
 // Profile is what applications may know of a user, by the scopes he granted
 // (OpenID Connect Core §5.4).
 type Profile struct {
-	Name              string   `json:"name,omitempty"`
-	PreferredUsername string   `json:"preferred_username,omitempty"`
-	Locale            string   `json:"locale,omitempty"`
-	Email             string   `json:"email,omitempty"`
-	Groups            []string `json:"groups,omitempty"`
+	Name              string `json:"name,omitempty"`
+	PreferredUsername string `json:"preferred_username,omitempty"`
+	Locale            string `json:"locale,omitempty"`
+	Email             string `json:"email,omitempty"`
+	// EmailVerified is whether an identity provider said that the address is the user's; nil
+	// where there is no address.
+	EmailVerified *bool    `json:"email_verified,omitempty"`
+	Groups        []string `json:"groups,omitempty"`
 }
 
 // IDClaims are the contents of an ID token (OpenID Connect Core §2).
@@ -35,9 +39,9 @@ type IDClaims struct {
 	AccessTokenHash string           `json:"at_hash,omitempty"`
 	Session         string           `json:"sid,omitempty"`
 	TokenType       string           `json:"token_type"`
-	// HasGroups is true where the groups are left out since the token would be
-	// too long with them; the userinfo endpoint has them. Microsoft Entra ID has
-	// the same claim for the same case.
+	// HasGroups is true where the last groups are left out since the token would be
+	// too long with them; the userinfo endpoint has all. Microsoft Entra ID has the same
+	// claim for the same case.
 	HasGroups bool `json:"hasgroups,omitempty"`
 }
 
@@ -54,7 +58,7 @@ type IDGrant struct {
 }
 
 // IssueID signs an ID token for a client. A user may be in more groups than a
-// token has room for: then it has the claim hasgroups instead of them.
+// token has room for: then it has the first ones, and the claim hasgroups.
 func (s *Service) IssueID(grant IDGrant) (string, error) {
 	now := s.Now()
 	key, found := s.Source.Keys().Active(now)
@@ -82,13 +86,29 @@ func (s *Service) IssueID(grant IDGrant) (string, error) {
 	}
 	text, err := s.sign(idHeaderType, false, claims)
 	if err == nil && len(text) > maxIDToken {
-		claims.HasGroups, claims.Groups = len(claims.Groups) > 0, nil
-		text, err = s.sign(idHeaderType, false, claims)
+		groups := claims.Groups
+		claims.HasGroups, claims.Groups = len(groups) > 0, nil
+		if text, err = s.sign(idHeaderType, false, claims); err == nil && len(text) < maxIDToken {
+			claims.Groups = firstGroups(groups, (maxIDToken-len(text))*3/4)
+			text, err = s.sign(idHeaderType, false, claims)
+		}
 	}
 	if err == nil && len(text) > maxIDToken {
 		return "", ErrTooLong
 	}
 	return text, err
+}
+
+// firstGroups are as many groups as fit into a claim of a size, in bytes of JSON.
+func firstGroups(groups []string, size int) []string {
+	size -= len(`"groups":[],`) + 2 // base64 encodes three bytes at a time
+	for n, group := range groups {
+		text, err := json.Marshal(group)
+		if size -= len(text) + 1; err != nil || size < 0 {
+			return groups[:n]
+		}
+	}
+	return groups
 }
 
 // VerifyID checks an ID token that is handed back as a hint. It may be expired:

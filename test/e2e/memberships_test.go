@@ -5,6 +5,7 @@ package e2e
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -51,6 +52,27 @@ func TestGroupsOfOneUser(t *testing.T) {
 	owner.must(t, 200, "POST", space+"/groupbindings", []fields{{"userName": owner.name, "groupName": "mb-group-51"}})
 	admin.must(t, 200, "POST", space+"/groupbindings", added[50:51])
 	victim.must(t, 200, "GET", "/api", nil)
+	// The victim, who may do nothing in the workspace, sees the groups and leaves one.
+	const own = iamPath + "/users/mb-victim/groupbindings"
+	var bound iamv1alpha2.GroupBindingList
+	wait.For(t, "the memberships", func() error {
+		bound = decode[iamv1alpha2.GroupBindingList](t, victim.must(t, 200, "GET", own+"?limit=100", nil))
+		if len(bound.Items) != 51 {
+			return fmt.Errorf("%d memberships", len(bound.Items))
+		}
+		return nil
+	})
+	left := bound.Items[0]
+	owner.must(t, 403, "GET", own, nil)
+	owner.must(t, 403, "DELETE", own+"/"+left.Name, nil)
+	victim.must(t, 403, "DELETE", space+"/groupbindings/"+left.Name, nil)
+	victim.must(t, 200, "DELETE", own+"/"+left.Name, nil)
+	victim.must(t, 404, "DELETE", own+"/"+left.Name, nil)
+	owner.must(t, 404, "DELETE", iamPath+"/users/mb-owner/groupbindings/"+bound.Items[1].Name, nil)
+	stored := &iamv1alpha2.User{}
+	if err := kubernetes(t, "").Get(t.Context(), client.ObjectKey{Name: victim.name}, stored); err != nil || len(stored.Spec.Groups) != 50 || slices.Contains(stored.Spec.Groups, left.GroupRef.Name) {
+		t.Errorf("left %s: %d groups, %v", left.GroupRef.Name, len(stored.Spec.Groups), err)
+	}
 }
 
 // TestVeryManyGroups: a user with more groups than kube-apiserver accepts got 431 for all

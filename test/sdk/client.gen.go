@@ -409,6 +409,7 @@ type OauthTokenReply struct {
 // OauthUserInfo defines model for oauth.UserInfo.
 type OauthUserInfo struct {
 	Email             *string   `json:"email,omitempty"`
+	EmailVerified     *bool     `json:"email_verified,omitempty"`
 	Groups            *[]string `json:"groups,omitempty"`
 	Locale            *string   `json:"locale,omitempty"`
 	Name              *string   `json:"name,omitempty"`
@@ -4392,6 +4393,30 @@ type CreateUserParams struct {
 	ConfirmBindings *bool `form:"confirmBindings,omitempty" json:"confirmBindings,omitempty"`
 }
 
+// ListUserGroupBindingsParams defines parameters for ListUserGroupBindings.
+type ListUserGroupBindingsParams struct {
+	// Page Number of the page, from 1.
+	Page *int `form:"page,omitempty" json:"page,omitempty"`
+
+	// Limit Objects per page; -1, the default, for all.
+	Limit *int `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// SortBy Sort key: name or createTime, the default.
+	SortBy *string `form:"sortBy,omitempty" json:"sortBy,omitempty"`
+
+	// Ascending Ascending instead of descending order.
+	Ascending *bool `form:"ascending,omitempty" json:"ascending,omitempty"`
+
+	// LabelSelector Label selector in Kubernetes' syntax.
+	LabelSelector *string `form:"labelSelector,omitempty" json:"labelSelector,omitempty"`
+
+	// Name Part of the name.
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Pretty Indent the answer.
+	Pretty *bool `form:"pretty,omitempty" json:"pretty,omitempty"`
+}
+
 // ListLoginRecordsParams defines parameters for ListLoginRecords.
 type ListLoginRecordsParams struct {
 	// Page Number of the page, from 1.
@@ -7842,6 +7867,18 @@ type ClientInterface interface {
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/globalroles (the `ListUserGlobalRoles` operationId).
 	ListUserGlobalRoles(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListUserGroupBindings List the memberships of a user in groups of all workspaces
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings (the `ListUserGroupBindings` operationId).
+	ListUserGroupBindings(ctx context.Context, user string, params *ListUserGroupBindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// LeaveGroup Take a user out of a group
+	//
+	// Users leave any group, and lose its roles. Others need all rights the roles of the group give.
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings/{groupbinding} (the `LeaveGroup` operationId).
+	LeaveGroup(ctx context.Context, user string, groupbinding string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListIdentities List who a user is at identity providers
 	//
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/identities (the `ListIdentities` operationId).
@@ -11157,6 +11194,38 @@ func (c *Client) UpdateUser(ctx context.Context, user string, body UpdateUserJSO
 // Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/globalroles (the `ListUserGlobalRoles` operationId).
 func (c *Client) ListUserGlobalRoles(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListUserGlobalRolesRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserGroupBindings List the memberships of a user in groups of all workspaces
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings (the `ListUserGroupBindings` operationId).
+func (c *Client) ListUserGroupBindings(ctx context.Context, user string, params *ListUserGroupBindingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserGroupBindingsRequest(c.Server, user, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// LeaveGroup Take a user out of a group
+//
+// Users leave any group, and lose its roles. Others need all rights the roles of the group give.
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings/{groupbinding} (the `LeaveGroup` operationId).
+func (c *Client) LeaveGroup(ctx context.Context, user string, groupbinding string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewLeaveGroupRequest(c.Server, user, groupbinding)
 	if err != nil {
 		return nil, err
 	}
@@ -18587,6 +18656,180 @@ func NewListUserGlobalRolesRequest(server string, user string) (*http.Request, e
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUserGroupBindingsRequest constructs an http.Request for the ListUserGroupBindings method
+func NewListUserGroupBindingsRequest(server string, user string, params *ListUserGroupBindingsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/groupbindings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.SortBy != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "sortBy", *params.SortBy, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ascending != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "ascending", *params.Ascending, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.LabelSelector != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "labelSelector", *params.LabelSelector, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Pretty != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "pretty", *params.Pretty, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewLeaveGroupRequest constructs an http.Request for the LeaveGroup method
+func NewLeaveGroupRequest(server string, user string, groupbinding string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "groupbinding", groupbinding, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/iam.kubesphere.io/v1alpha2/users/%s/groupbindings/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -34553,6 +34796,22 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/globalroles (the `ListUserGlobalRoles` operationId).
 	ListUserGlobalRolesWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*ListUserGlobalRolesResponse, error)
 
+	// ListUserGroupBindingsWithResponse List the memberships of a user in groups of all workspaces
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings (the `ListUserGroupBindings` operationId).
+	ListUserGroupBindingsWithResponse(ctx context.Context, user string, params *ListUserGroupBindingsParams, reqEditors ...RequestEditorFn) (*ListUserGroupBindingsResponse, error)
+
+	// LeaveGroupWithResponse Take a user out of a group
+	//
+	// Users leave any group, and lose its roles. Others need all rights the roles of the group give.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings/{groupbinding} (the `LeaveGroup` operationId).
+	LeaveGroupWithResponse(ctx context.Context, user string, groupbinding string, reqEditors ...RequestEditorFn) (*LeaveGroupResponse, error)
+
 	// ListIdentitiesWithResponse List who a user is at identity providers
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -39934,6 +40193,116 @@ func (r ListUserGlobalRolesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListUserGlobalRolesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListUserGroupBindingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *IamGroupBindingList
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUserGroupBindingsResponse) GetJSON200() *IamGroupBindingList {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r ListUserGroupBindingsResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r ListUserGroupBindingsResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUserGroupBindingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserGroupBindingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserGroupBindingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserGroupBindingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type LeaveGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteMessage
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r LeaveGroupResponse) GetJSON200() *RouteMessage {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r LeaveGroupResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r LeaveGroupResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r LeaveGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r LeaveGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r LeaveGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r LeaveGroupResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -49729,6 +50098,34 @@ func (c *ClientWithResponses) ListUserGlobalRolesWithResponse(ctx context.Contex
 	return ParseListUserGlobalRolesResponse(rsp)
 }
 
+// ListUserGroupBindingsWithResponse List the memberships of a user in groups of all workspaces
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings (the `ListUserGroupBindings` operationId).
+func (c *ClientWithResponses) ListUserGroupBindingsWithResponse(ctx context.Context, user string, params *ListUserGroupBindingsParams, reqEditors ...RequestEditorFn) (*ListUserGroupBindingsResponse, error) {
+	rsp, err := c.ListUserGroupBindings(ctx, user, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserGroupBindingsResponse(rsp)
+}
+
+// LeaveGroupWithResponse Take a user out of a group
+//
+// Users leave any group, and lose its roles. Others need all rights the roles of the group give.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /kapis/iam.kubesphere.io/v1alpha2/users/{user}/groupbindings/{groupbinding} (the `LeaveGroup` operationId).
+func (c *ClientWithResponses) LeaveGroupWithResponse(ctx context.Context, user string, groupbinding string, reqEditors ...RequestEditorFn) (*LeaveGroupResponse, error) {
+	rsp, err := c.LeaveGroup(ctx, user, groupbinding, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseLeaveGroupResponse(rsp)
+}
+
 // ListIdentitiesWithResponse List who a user is at identity providers
 //
 // Returns a wrapper object for the known response body format(s).
@@ -55406,6 +55803,86 @@ func ParseListUserGlobalRolesResponse(rsp *http.Response) (*ListUserGlobalRolesR
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest []RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListUserGroupBindingsResponse parses an HTTP response from a ListUserGroupBindingsWithResponse call
+func ParseListUserGroupBindingsResponse(rsp *http.Response) (*ListUserGroupBindingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserGroupBindingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest IamGroupBindingList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseLeaveGroupResponse parses an HTTP response from a LeaveGroupWithResponse call
+func ParseLeaveGroupResponse(rsp *http.Response) (*LeaveGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &LeaveGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteMessage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

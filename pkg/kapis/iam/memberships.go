@@ -6,9 +6,9 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
-// reserveMemberships makes room for further groups of users, see tenant.Limits. Users may
-// be put into the groups of any workspace, also by those who create groups there, so that
-// the number of groups of one user is bounded.
+// reserveMemberships makes room for further groups of users, see tenant.Limits. Users are put
+// into groups without being asked, so that those of other creators of workspaces do not
+// count.
 func (h *Handler) reserveMemberships(r *http.Request, workspace string, added []GroupMember) (release func(), err error) {
 	further := make(map[string]int)
 	for _, one := range added {
@@ -20,8 +20,16 @@ func (h *Handler) reserveMemberships(r *http.Request, workspace string, added []
 			one()
 		}
 	}
+	creator, err := h.Limits.BoundedCreator(r.Context(), workspace)
+	if err != nil {
+		return nil, err
+	}
 	for name, count := range further {
-		for limit, owner := range map[*tenant.Limit]string{tenant.GroupsPerMember: tenant.Member(workspace, name), tenant.GroupsPerUser: name} {
+		owners := map[*tenant.Limit]string{tenant.GroupsPerMember: tenant.Member(workspace, name)}
+		if creator != "" {
+			owners[tenant.GroupsPerUser] = tenant.MemberOf(creator, name)
+		}
+		for limit, owner := range owners {
 			one, err := h.Limits.Reserve(r.Context(), caller(r), limit, owner, count)
 			if err != nil {
 				release()

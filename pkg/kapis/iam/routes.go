@@ -61,6 +61,7 @@ func paging(more ...route.Parameter) []route.Parameter {
 func (h *Handler) Group() route.Group {
 	routes := append(h.userRoutes(), h.credentialRoutes()...)
 	routes = append(routes, h.identityRoutes()...)
+	routes = append(routes, h.membershipRoutes(inPath("user", "Name of the user."))...)
 	routes = append(routes, h.groupRoutes()...)
 	for _, scope := range h.scopes() {
 		routes = append(routes, scope.routes()...)
