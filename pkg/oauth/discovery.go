@@ -73,7 +73,7 @@ func (h *Handler) discovery(w http.ResponseWriter, r *http.Request) error {
 		RevocationAuthMethods:       append(secret, "none"),
 		IntrospectionAuthMethods:    secret,
 		ChallengeMethods:            []string{"S256"},
-		ClaimsSupported:             []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "azp", "sid", "name", "preferred_username", "locale", "email", "groups", "hasgroups"},
+		ClaimsSupported:             []string{"sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "azp", "sid", "name", "preferred_username", "locale", "email", "email_verified", "groups", "hasgroups"},
 		PromptValuesSupported:       promptValues(),
 		IssParameter:                true,
 		HTTPSAddress:                h.Ports.HTTPSAddress(r),

@@ -80,9 +80,9 @@ func TestUserInfo(t *testing.T) {
 	}{
 		{"openid", `{"sub":"bob"}`, 200},
 		{"openid profile", `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en"}`, 200},
-		{"openid email", `{"sub":"bob","email":"bob@example.com"}`, 200},
+		{"openid email", `{"sub":"bob","email":"bob@example.com","email_verified":false}`, 200},
 		{"openid groups", `{"sub":"bob","groups":["team"]}`, 200},
-		{"", `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com","groups":["team"]}`, 200},
+		{"", `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com","email_verified":false,"groups":["team"]}`, 200},
 		{"email", `{"error":"insufficient_scope","error_description":"the token was not granted the scope openid"}`, 403},
 	} {
 		access := w.tokens(t, "scope", test.scope)["access_token"].(string)

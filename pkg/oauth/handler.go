@@ -28,6 +28,8 @@ type Accounts interface {
 	Get(ctx context.Context, name string) (*iamv1alpha2.User, error)
 	// NameByOrigin is the user registered for somebody of an identity provider.
 	NameByOrigin(ctx context.Context, provider, subject string) (string, bool, error)
+	// ClaimedGroups are groups of a user by the names that applications know them by.
+	ClaimedGroups(ctx context.Context, user string, names []string) ([]string, error)
 }
 
 // Handler serves the OAuth endpoints and the pages for logging in.

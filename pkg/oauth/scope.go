@@ -2,12 +2,14 @@ package oauth
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/oauthclient"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
@@ -82,17 +84,23 @@ func invalidScope(description string) *Error {
 }
 
 // profileOf is what scopes tell of a user.
-func profileOf(user *iamv1alpha2.User, scopes []string) token.Profile {
+func (h *Handler) profileOf(ctx context.Context, user *iamv1alpha2.User, scopes []string) (token.Profile, error) {
 	var profile token.Profile
 	if slices.Contains(scopes, scopeProfile) {
 		profile.Name, profile.PreferredUsername, profile.Locale = cmp.Or(user.Spec.DisplayName, user.Name), user.Name, user.Spec.Lang
 	}
 	if slices.Contains(scopes, scopeEmail) {
-		profile.Email = user.Spec.Email
+		if profile.Email = user.Spec.Email; profile.Email != "" {
+			verified := iam.HasVerifiedEmail(user)
+			profile.EmailVerified = &verified
+		}
 	}
 	if slices.Contains(scopes, scopeGroups) {
 		// Whoever trusts our tokens shall not be told of groups we would not believe in.
-		profile.Groups = authn.Groups(user.Spec.Groups)
+		var err error
+		if profile.Groups, err = h.Accounts.ClaimedGroups(ctx, user.Name, authn.Groups(user.Spec.Groups)); err != nil {
+			return token.Profile{}, err
+		}
 	}
-	return profile
+	return profile, nil
 }

@@ -24,7 +24,7 @@ func restricted(w *world) {
 // TestDefaultScopes: a client that names no scope gets those it is restricted to,
 // and learns no more of the user (RFC 6749 §3.3).
 func TestDefaultScopes(t *testing.T) {
-	const everything = `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com","groups":["team"]}`
+	const everything = `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com","email_verified":false,"groups":["team"]}`
 	const insufficient = `{"error":"insufficient_scope","error_description":"the token was not granted the scope openid"}`
 	w := newWorld(t)
 	restricted(w)
@@ -39,14 +39,14 @@ func TestDefaultScopes(t *testing.T) {
 		scope any
 		want  string
 	}{
-		{"a restricted client", password("mailer"), "openid email", `{"sub":"bob","email":"bob@example.com"}`},
-		{"one that sends blanks", password("mailer", "scope", "  "), "openid email", `{"sub":"bob","email":"bob@example.com"}`},
+		{"a restricted client", password("mailer"), "openid email", `{"sub":"bob","email":"bob@example.com","email_verified":false}`},
+		{"one that sends blanks", password("mailer", "scope", "  "), "openid email", `{"sub":"bob","email":"bob@example.com","email_verified":false}`},
 		{"one that names less", password("mailer", "scope", "openid"), "openid", `{"sub":"bob"}`},
 		{"one whose restrictions are no scopes of ours", password("foreign"), nil, insufficient},
 		{"one without restrictions", password("kubesphere"), nil, everything},
 		{"by a code", w.call(t, "/oauth/token", []string{
 			"grant_type", "authorization_code", "code", b.code(t, "client_id", "mailer", "scope", ""), "redirect_uri", callbackURI, "code_verifier", verifier,
-		}, basic("mailer", "mailer")), "openid email", `{"sub":"bob","email":"bob@example.com"}`},
+		}, basic("mailer", "mailer")), "openid email", `{"sub":"bob","email":"bob@example.com","email_verified":false}`},
 		{"of its own", w.call(t, "/oauth/token", []string{"grant_type", "client_credentials"}, basic("robots", "robots")), "openid", `{"sub":"robot"}`},
 		{"of its own, without restrictions", w.call(t, "/oauth/token", []string{"grant_type", "client_credentials", "scope", "openid"}, basic("service", "service secret")), "openid", `{"sub":"robot"}`},
 	} {
@@ -97,10 +97,10 @@ func TestScopesOfToken(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{"the first token", first, "openid profile email", 200, `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com"}`},
+		{"the first token", first, "openid profile email", 200, `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com","email_verified":false}`},
 		{"a token of less", less, "openid", 200, `{"sub":"bob"}`},
 		{"a token without openid", withoutOpenID, "email", 403, `{"error":"insufficient_scope","error_description":"the token was not granted the scope openid"}`},
-		{"a token of all again", all, "openid profile email", 200, `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com"}`},
+		{"a token of all again", all, "openid profile email", 200, `{"sub":"bob","name":"BOB","preferred_username":"bob","locale":"en","email":"bob@example.com","email_verified":false}`},
 	} {
 		access := test.tokens["access_token"].(string)
 		if r := b.get(t, "/oauth/userinfo", bearer(access)); r.code != test.code || strings.TrimSpace(r.body) != test.want {
@@ -132,7 +132,7 @@ func TestScopesOfOlderSession(t *testing.T) {
 	if next["scope"] != "openid email" {
 		t.Errorf("refreshed: %v", next)
 	}
-	if r := b.get(t, "/oauth/userinfo", bearer(next["access_token"].(string))); strings.TrimSpace(r.body) != `{"sub":"bob","email":"bob@example.com"}` {
+	if r := b.get(t, "/oauth/userinfo", bearer(next["access_token"].(string))); strings.TrimSpace(r.body) != `{"sub":"bob","email":"bob@example.com","email_verified":false}` {
 		t.Errorf("userinfo tells %s", r.body)
 	}
 }

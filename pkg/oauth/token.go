@@ -137,9 +137,13 @@ func (h *Handler) reply(r *http.Request, c *oauthclient.Client, given issued) (*
 	if err != nil {
 		return nil, err
 	}
+	profile, err := h.profileOf(r.Context(), user, spec.Scopes)
+	if err != nil {
+		return nil, err
+	}
 	id := token.IDGrant{
 		User: spec.User, Client: c.Name, Session: given.session.Name, AccessToken: access,
-		Methods: spec.AuthenticationMethods, Profile: profileOf(user, spec.Scopes), Lifetime: lifetime,
+		Methods: spec.AuthenticationMethods, Profile: profile, Lifetime: lifetime,
 	}
 	if spec.Code != nil {
 		id.Nonce = spec.Code.Nonce

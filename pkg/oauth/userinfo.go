@@ -45,7 +45,8 @@ func (h *Handler) userinfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return answer(w, r, nil, err)
 	}
-	return answer(w, r, UserInfo{Subject: known.Name, Profile: profileOf(known, scopes)}, nil)
+	profile, err := h.profileOf(r.Context(), known, scopes)
+	return answer(w, r, UserInfo{Subject: known.Name, Profile: profile}, err)
 }
 
 // grantedScopes are those of the access token, which may be fewer than those of its

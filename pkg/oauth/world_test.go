@@ -95,6 +95,10 @@ func (a accounts) NameByOrigin(ctx context.Context, provider, subject string) (s
 	return (&iam.Directory{Client: a.Client}).NameByOrigin(ctx, provider, subject)
 }
 
+func (a accounts) ClaimedGroups(ctx context.Context, user string, names []string) ([]string, error) {
+	return (&iam.Directory{Client: a.Client}).ClaimedGroups(ctx, user, names)
+}
+
 // passwords are those of users, without bcrypt.
 type passwords struct {
 	accounts

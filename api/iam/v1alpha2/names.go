@@ -23,6 +23,9 @@ const (
 	// LabelWorkspace names the workspace an object belongs to.
 	LabelWorkspace = "kubesphere.io/workspace"
 
+	// AnnotationVerifiedEmail is the e-mail address of a user that an identity provider
+	// said to be the user's.
+	AnnotationVerifiedEmail = "ks-apiserver.kubesphere.io/verified-email"
 	// AnnotationGlobalRole carries the name of a user's global role.
 	AnnotationGlobalRole = "iam.kubesphere.io/globalrole"
 	// AnnotationWorkspaceRole, AnnotationClusterRole and AnnotationRole carry the

@@ -41,6 +41,8 @@ type Directory interface {
 type Users interface {
 	Create(ctx context.Context, wanted *iamv1alpha2.User, role string) (*iamv1alpha2.User, error)
 	Link(ctx context.Context, name, provider, subject string) (*iamv1alpha2.User, error)
+	// VerifyEmail notes that an address is a user's, if the user has it.
+	VerifyEmail(ctx context.Context, user *iamv1alpha2.User, email string) error
 }
 
 // Groups puts users into groups.
@@ -76,6 +78,11 @@ func (a *Accounts) Resolve(ctx context.Context, provider *identity.Provider, who
 	if user.DeletionTimestamp != nil || user.Status.State != iamv1alpha2.UserActive && user.Status.State != iamv1alpha2.UserAuthLimitExceeded {
 		slog.InfoContext(ctx, "somebody of an identity provider may not log in", "provider", provider.Name, "user", user.Name, "state", user.Status.State)
 		return nil, nil, identity.ErrIncorrect
+	}
+	if who.EmailVerified {
+		if err := a.Users.VerifyEmail(ctx, user, email(who)); err != nil {
+			return nil, nil, err
+		}
 	}
 	if err := a.Groups.Provide(ctx, provider.Name, user.Name, groups(provider, who)); err != nil {
 		return nil, nil, err
