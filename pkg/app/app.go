@@ -306,6 +306,9 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
 		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
 		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService, Limits: limits,
+		CheckQuotaName: func(ctx context.Context, workspace, name string) error {
+			return tenant.CheckQuotaName(ctx, a.seen(), workspace, name)
+		},
 		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
 		GroupWorkspace: func(ctx context.Context, group string) (string, error) {
 			return iam.GroupWorkspace(ctx, a.seen(), group)

@@ -92,7 +92,7 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		}
 	case "resourcequotas":
 		if resource.Group == groupQuota {
-			return permitQuota(resource, info.Workspace, before, after)
+			return p.permitQuotaOf(ctx, info.Workspace, before, after)
 		}
 		if !ofWorkspaceQuota(before) && !ofWorkspaceQuota(after) {
 			return nil
@@ -123,6 +123,16 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		return err
 	}
 	return status.Forbidden(resource, after.GetName(), "user %q may do this at the API of the platform below /kapis only", who.GetName())
+}
+
+// permitQuotaOf is permitQuota, and refuses a member of the authorized workspace the name of
+// another workspace for a new quota.
+func (p *Proxy) permitQuotaOf(ctx context.Context, authorized string, before, after *unstructured.Unstructured) error {
+	resource := schema.GroupResource{Group: groupQuota, Resource: "resourcequotas"}
+	if err := permitQuota(resource, authorized, before, after); err != nil || before != nil || authorized == "" || p.options.CheckQuotaName == nil {
+		return err
+	}
+	return p.options.CheckQuotaName(ctx, authorized, after.GetName())
 }
 
 // permitQuota refuses a quota that would limit other namespaces than those of the

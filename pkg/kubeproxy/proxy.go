@@ -71,6 +71,9 @@ type Options struct {
 	// GroupWorkspace returns the workspace of a group, "" for none; nil when there are
 	// no groups.
 	GroupWorkspace func(ctx context.Context, group string) (string, error)
+	// CheckQuotaName returns an error for a quota of a workspace that has the name of
+	// another workspace; nil where that is not checked.
+	CheckQuotaName func(ctx context.Context, workspace, name string) error
 	// Remains returns a conflict when objects of an earlier namespace of a name are
 	// still stored; nil where that is not checked.
 	Remains func(ctx context.Context, namespace string) error

@@ -21,12 +21,37 @@ import (
 // notOwned is the conflict about an object that has the name of one of ours and
 // belongs to something else. It is no conflict of versions: trying again does
 // not help.
-func notOwned(resource schema.GroupResource, object client.Object, owner string) error {
+func notOwned(resource schema.GroupResource, object client.Object, owner string) *apierrors.StatusError {
 	name := object.GetName()
 	if namespace := object.GetNamespace(); namespace != "" {
 		name = namespace + "/" + name
 	}
 	return status.New(http.StatusConflict, metav1.StatusReasonAlreadyExists, "%s %q already exists and does not belong to %s", resource, name, owner)
+}
+
+// TakenError is the conflict about a new workspace, one of whose objects has the name of an
+// object of another.
+type TakenError struct {
+	*apierrors.StatusError
+	// Resource and Name are those of the object, and Workspace is whose it is, "" for none.
+	Resource        schema.GroupResource
+	Name, Workspace string
+}
+
+// Explained returns the error with the workspace and what helps, which is for administrators
+// of the platform: others may not know of the workspace.
+func (e *TakenError) Explained() error {
+	owner := "no workspace"
+	if e.Workspace != "" {
+		owner = "workspace " + e.Workspace
+	}
+	return status.New(http.StatusConflict, metav1.StatusReasonAlreadyExists, "%s: it belongs to %s; delete it (kubectl delete %s %s) to use the name of the new workspace", e.Error(), owner, e.Resource, e.Name)
+}
+
+// taken is notOwned for an object in the way of a new workspace.
+func taken(resource schema.GroupResource, object client.Object, workspace string) error {
+	conflict := notOwned(resource, object, "workspace "+workspace)
+	return &TakenError{StatusError: conflict, Resource: resource, Name: object.GetName(), Workspace: object.GetLabels()[iamv1alpha2.LabelWorkspace]}
 }
 
 var (
@@ -84,14 +109,14 @@ func (w *Workspaces) nameFree(ctx context.Context, workspace string) error {
 		wanted := workspaceRole(&roles[n], metav1.OwnerReference{Name: workspace})
 		found := &iamv1alpha2.WorkspaceRole{}
 		if err := w.Client.Get(ctx, client.ObjectKeyFromObject(wanted), found); err == nil {
-			return notOwned(workspaceRoles, found, "workspace "+workspace)
+			return taken(workspaceRoles, found, workspace)
 		} else if !apierrors.IsNotFound(err) {
 			return err
 		}
 	}
 	binding := &iamv1alpha2.WorkspaceRoleBinding{}
 	if err := w.Client.Get(ctx, client.ObjectKey{Name: workspace + "-admin"}, binding); err == nil {
-		return notOwned(workspaceRoleBindings, binding, "workspace "+workspace)
+		return taken(workspaceRoleBindings, binding, workspace)
 	} else if !apierrors.IsNotFound(err) {
 		return err
 	}

@@ -1,11 +1,14 @@
 package tenant
 
 import (
+	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -64,6 +67,45 @@ func TestWorkspaceNames(t *testing.T) {
 				t.Errorf("got %v, want %d", err, test.code)
 			}
 		})
+	}
+}
+
+// TestTakenNames: an administrator of the platform could not see in the conflict about a new
+// workspace whose role was in the way.
+func TestTakenNames(t *testing.T) {
+	for owner, want := range map[string]string{"w2": "it belongs to workspace w2; delete it (kubectl delete workspaceroles.iam.kubesphere.io finance-admin)", "": "it belongs to no workspace; delete it"} {
+		c := cluster(t, append(roleBases(), userNamed("prov"), &iamv1alpha2.WorkspaceRole{ObjectMeta: meta("", "finance-admin", owner)})...)
+		_, err := (&Workspaces{Client: c}).Create(t.Context(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "finance"}}, "prov")
+		var taken *TakenError
+		if !errors.As(err, &taken) || !apierrors.IsAlreadyExists(err) || strings.Contains(err.Error(), "w2") {
+			t.Fatalf("of %q: %v", owner, err)
+		}
+		if explained := taken.Explained(); !apierrors.IsAlreadyExists(explained) || !strings.Contains(explained.Error(), want) {
+			t.Errorf("of %q: %v", owner, explained)
+		}
+	}
+}
+
+// TestQuotaNames: a member of one workspace took the name of another for a quota, so that the
+// quota of that one could not be created.
+func TestQuotaNames(t *testing.T) {
+	template := func(name string) client.Object {
+		return &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	}
+	for _, test := range []struct {
+		name, workspace, quota string
+		code                   int32 // 0 when it works
+	}{
+		{"of the workspace", "w1", "w1", 0},
+		{"another name", "w2", "team", 0},
+		{"of a workspace there is not", "w2", "w3", 0},
+		{"of another workspace", "w2", "w1", 403},
+	} {
+		quotas := &Quotas{Client: cluster(t, template("w1"), template("w2"))}
+		_, err := quotas.Create(t.Context(), test.workspace, &quotav1alpha2.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: test.quota}})
+		if (err == nil) != (test.code == 0) || err != nil && status.Of(err).Code != test.code {
+			t.Errorf("%s: %v", test.name, err)
+		}
 	}
 }
 

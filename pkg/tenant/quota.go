@@ -59,9 +59,26 @@ func (q *Quotas) Get(ctx context.Context, workspace, name string) (*quotav1alpha
 	return found, nil
 }
 
+// CheckQuotaName returns a forbidden error when a quota of a workspace would have the name of
+// another workspace that exists: quotas are called as their workspaces, all of which share the
+// names of quotas.
+func CheckQuotaName(ctx context.Context, reader client.Reader, workspace, name string) error {
+	if name == "" || name == workspace {
+		return nil
+	}
+	err := reader.Get(ctx, client.ObjectKey{Name: name}, &tenantv1alpha2.WorkspaceTemplate{})
+	if err == nil {
+		return status.Forbidden(quotav1alpha2.Resource("resourcequotas"), name, "the name is that of a workspace, whose quota alone may have it; choose another name")
+	}
+	return client.IgnoreNotFound(err)
+}
+
 // Create creates a quota of a workspace.
 func (q *Quotas) Create(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota) (*quotav1alpha2.ResourceQuota, error) {
 	if err := q.Client.Get(ctx, client.ObjectKey{Name: workspace}, &tenantv1alpha2.WorkspaceTemplate{}); err != nil {
+		return nil, err
+	}
+	if err := CheckQuotaName(ctx, q.Client, workspace, wanted.Name); err != nil {
 		return nil, err
 	}
 	if err := validateQuota(nil, wanted); err != nil {

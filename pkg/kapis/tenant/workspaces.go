@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"errors"
 	"net/http"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -58,9 +59,23 @@ func (h *Handler) createWorkspace(w http.ResponseWriter, r *http.Request) error 
 	defer release()
 	created, err := h.Workspaces.Create(r.Context(), wanted, caller(r).GetName())
 	if err != nil {
-		return err
+		return h.explainTaken(r, err)
 	}
 	return writeTemplate(w, created)
+}
+
+// explainTaken tells an administrator of the platform whose object is in the way of a new
+// workspace.
+func (h *Handler) explainTaken(r *http.Request, err error) error {
+	var taken *tenant.TakenError
+	if !errors.As(err, &taken) {
+		return err
+	}
+	administers, failure := authz.HoldsAll(r.Context(), h.Rights, caller(r), authz.Scope{})
+	if failure != nil || !administers {
+		return err
+	}
+	return taken.Explained()
 }
 
 func (h *Handler) updateWorkspace(w http.ResponseWriter, r *http.Request) error {
