@@ -51,6 +51,18 @@ func TestLargeBodies(t *testing.T) {
 	if got, err := unambiguousBody(t.Context(), "jane", "application/apply-patch+yaml", []byte(`{"a":"x"}`)); err != nil || string(got) != `{"a":"x"}` {
 		t.Errorf("JSON as YAML: %s, %v", got, err)
 	}
+	for name, test := range map[string]struct {
+		unit string
+		code int32
+	}{
+		"empty messages": {"\x12\x00", 413}, "small messages": {"\x12\x0a\x0a\x01x\x12\x00\x1a\x03abc", 413},
+		"texts": {"\x0a\x10kubernetes.io/os", 0}, "one long text": {"\x0a\x80\x80\x80\x01" + strings.Repeat("a: [b, c]\n\n", 1<<18)[:1<<21], 0},
+	} {
+		body := "k8s\x00" + strings.Repeat(test.unit, max(1, (3<<20-4)/len(test.unit)))
+		if _, err := unambiguousBody(t.Context(), "jane", "application/vnd.kubernetes.protobuf", []byte(body)); err == nil && test.code != 0 || err != nil && status.Of(err).Code != test.code {
+			t.Errorf("protobuf, %s: %v", name, err)
+		}
+	}
 	for contentType, code := range map[string]int32{"application/vnd.kubernetes.protobuf": http.StatusRequestEntityTooLarge, "application/cbor": http.StatusRequestEntityTooLarge, "application/json": 0} {
 		_, err := decodeAnswer(contentType, []byte(`{"rules":`+many+`}`))
 		if err == nil && code != 0 || err != nil && status.Of(err).Code != code {
