@@ -133,7 +133,7 @@ func (a *Another) parts() []*part {
 	}
 	for _, group := range a.wanted.Groups {
 		one := add("", "groups", "", group)
-		one.refused = group == kube.AuthorizedGroup
+		one.refused = strings.HasPrefix(strings.ToLower(group), PrefixGroups)
 		parts = append(parts, one)
 	}
 	if a.wanted.UID != "" {

@@ -85,7 +85,7 @@ func TestAsked(t *testing.T) {
 		}
 	}
 	for name, header := range map[string]http.Header{
-		"the group of this server": {"Impersonate-User": {"a"}, "Impersonate-Group": {kube.AuthorizedGroup}},
+		"the group of this server": {"Impersonate-User": {"a"}, "Impersonate-Group": {"kubesphere:authorized"}},
 		"what this server says":    {"Impersonate-User": {"a"}, "Impersonate-Extra-Ks-Apiserver.kubesphere.io%2Fscopes": {"all"}},
 		"it in other letters":      {"Impersonate-User": {"a"}, "Impersonate-Extra-%4Bs-Apiserver.kubesphere.io%2Fimpersonator": {"b"}},
 		"it in others":             {"Impersonate-User": {"a"}, "Impersonate-Extra-%6B%53-Apiserver.kubesphere.io%2Fimpersonator": {"b"}},

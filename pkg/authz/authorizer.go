@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -30,6 +31,8 @@ type RBAC struct {
 	All bool
 	// Platform is what only administrators of the platform reach; nil for nothing.
 	Platform *Platform
+	// Now is the time that changes are noted with; nil for that of the system.
+	Now func() time.Time
 
 	compiled atomic.Pointer[compiled]
 	warming  atomic.Bool
@@ -165,7 +168,11 @@ func (r *RBAC) current(ctx context.Context) (*compiled, error) {
 	if known != nil && known.from.Same(&now) {
 		return known, nil
 	}
-	next := compile(known, now)
+	at := time.Now
+	if r.Now != nil {
+		at = r.Now
+	}
+	next := compile(known, now, at())
 	r.compiled.Store(next)
 	return next, nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -103,7 +104,7 @@ func BenchmarkCompile(b *testing.B) {
 	d := crowd()
 	b.ReportAllocs()
 	for b.Loop() {
-		compile(nil, d.rights)
+		compile(nil, d.rights, time.Time{})
 	}
 }
 
@@ -111,7 +112,7 @@ func BenchmarkCompile(b *testing.B) {
 // bindings costs, or of one of 20,000 roles.
 func BenchmarkChange(b *testing.B) {
 	d := crowd()
-	start := compile(nil, d.rights)
+	start := compile(nil, d.rights, time.Time{})
 	b.Run("binding", func(b *testing.B) {
 		next := d.rights
 		set(&next.RoleBindings, bindingName, func(items []*iam.Binding) []*iam.Binding {
@@ -121,7 +122,7 @@ func BenchmarkChange(b *testing.B) {
 			return items
 		})
 		for b.Loop() {
-			compile(start, next)
+			compile(start, next, time.Time{})
 		}
 	})
 	b.Run("role", func(b *testing.B) {
@@ -133,7 +134,7 @@ func BenchmarkChange(b *testing.B) {
 			return items
 		})
 		for b.Loop() {
-			compile(start, next)
+			compile(start, next, time.Time{})
 		}
 	})
 }

@@ -3,6 +3,7 @@ package authz
 import (
 	"iter"
 	"slices"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
@@ -28,8 +29,10 @@ type compiled struct {
 	groups     subjects
 	workspaces map[string]string   // of namespaces, by name
 	namespaces map[string][]string // of workspaces, by name
-	versions   *roleVersions
-	visible    *rememberedNames
+	// changed is when roles or namespaces changed last.
+	changed  time.Time
+	versions *roleVersions
+	visible  *rememberedNames
 }
 
 type roleKey struct{ kind, namespace, name string }
@@ -38,6 +41,7 @@ type roleKey struct{ kind, namespace, name string }
 type access struct {
 	platform, cluster      []grant
 	workspaces, namespaces placed
+	changed                time.Time
 	decisions              *decisions // nil while there are few grants in each place
 }
 
@@ -131,7 +135,7 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 		for _, group := range who.GetGroups() {
 			shared := c.groups.get(group)
 			if shared != nil && kubernetesOnly {
-				shared = &access{cluster: shared.cluster, namespaces: shared.namespaces, decisions: shared.decisions}
+				shared = &access{cluster: shared.cluster, namespaces: shared.namespaces, changed: shared.changed, decisions: shared.decisions}
 			}
 			if shared != nil && !yield(shared) {
 				return
@@ -146,6 +150,7 @@ func (c *compiled) accesses(who user.Info) iter.Seq[*access] {
 type change struct {
 	*compiled
 	owned map[*access]bool
+	now   time.Time
 }
 
 // list is one list of grants: that of an access in a workspace or namespace, which has
@@ -157,7 +162,7 @@ type list struct {
 
 // compile makes the state of what is known now out of the one before. Its
 // cost is a walk over pointers plus what has changed.
-func compile(before *compiled, now iam.Rights) *compiled {
+func compile(before *compiled, now iam.Rights, at time.Time) *compiled {
 	if before == nil {
 		before = &compiled{}
 	}
@@ -168,8 +173,11 @@ func compile(before *compiled, now iam.Rights) *compiled {
 		next.versions = &roleVersions{}
 	}
 	next.users, next.groups = before.users.changing(), before.groups.changing()
-	c := &change{compiled: &next, owned: make(map[*access]bool)}
+	c := &change{compiled: &next, owned: make(map[*access]bool), now: at}
 	old := &before.from
+	if old.GlobalRoles.Revision != now.GlobalRoles.Revision || old.WorkspaceRoles.Revision != now.WorkspaceRoles.Revision || old.Namespaces.Revision != now.Namespaces.Revision {
+		next.changed = c.now
+	}
 	c.changeRoles(kindGlobalRole, old.GlobalRoles, now.GlobalRoles)
 	c.changeRoles(kindWorkspaceRole, old.WorkspaceRoles, now.WorkspaceRoles)
 	c.changeRoles(kindClusterRole, old.ClusterRoles, now.ClusterRoles)
@@ -209,10 +217,10 @@ func (c *change) changeBindings(kind string, old, now iam.Objects[iam.Binding]) 
 	}
 	removed, added := make(map[*iam.Binding]bool), []*iam.Binding(nil)
 	iam.Changes(old, now, func(was, is *iam.Binding) {
-		if was != nil {
+		if was != nil && !IsMirror(was) {
 			removed[was] = true
 		}
-		if is != nil {
+		if is != nil && !IsMirror(is) {
 			added = append(added, is)
 		}
 	})
@@ -303,7 +311,7 @@ func (c *change) access(from *subjects, name string) *access {
 	if one != nil && c.owned[one] {
 		return one
 	}
-	next := &access{}
+	next := &access{changed: c.now}
 	if one != nil {
 		next.platform, next.cluster = slices.Clip(one.platform), slices.Clip(one.cluster)
 		next.workspaces, next.namespaces = one.workspaces.clipped(), one.namespaces.clipped()

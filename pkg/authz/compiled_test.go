@@ -5,6 +5,7 @@ import (
 	"maps"
 	"runtime"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 
@@ -56,13 +57,13 @@ func TestCompilingManyGrants(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			state := compile(compile(nil, empty), test.full)
+			state := compile(compile(nil, empty, time.Time{}), test.full, time.Time{})
 			if got := test.count(state); got != test.want {
 				t.Errorf("%d, want %d", got, test.want)
 			}
 			gone := empty
 			gone.RoleBindings.Revision, gone.Namespaces.Revision = 2, 2
-			if state = compile(state, gone); len(maps.Collect(state.users.all()))+len(state.namespaces) != 0 {
+			if state = compile(state, gone, time.Time{}); len(maps.Collect(state.users.all()))+len(state.namespaces) != 0 {
 				t.Errorf("left: %d users, %d workspaces", len(maps.Collect(state.users.all())), len(state.namespaces))
 			}
 			runtime.ReadMemStats(&after)

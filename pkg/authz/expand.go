@@ -26,9 +26,9 @@ type ServedResource struct {
 var ownGroups = []string{groupCluster, groupExtensions, groupGateway, groupIAM, groupQuota, groupTenant}
 
 // IsWrittenByServer reports whether this server writes the objects of a type by its own
-// account, after its decision: the platform's own types, and namespaces.
+// account, after its decision: the platform's own types.
 func IsWrittenByServer(resource schema.GroupResource) bool {
-	return slices.Contains(ownGroups, resource.Group) || resource == schema.GroupResource{Resource: "namespaces"}
+	return slices.Contains(ownGroups, resource.Group)
 }
 
 const (
@@ -47,7 +47,7 @@ var listedGroups = append([]string{"", rbacv1.GroupName, groupCertificates, "adm
 // becomes the verbs it stands for. One of resources stays for the groups without powers,
 // and becomes the served resources of the others. Powers that a rule names stay.
 // Objects of the platform's own types can be read only, since this server writes them, and
-// so can namespaces where the rules are for namespaces. Resources that are not served
+// namespaces are not made where the rules are for namespaces. Resources that are not served
 // and are not named with their group are left out.
 func Expand(rules []rbacv1.PolicyRule, served []ServedResource, namespaced bool) []rbacv1.PolicyRule {
 	e := expansion{served: served, namespaced: namespaced, listed: make(map[string]bool), groups: make(map[string]bool), byVerbs: make(map[string]*rbacv1.PolicyRule)}
@@ -186,9 +186,9 @@ var connections = []string{"attach", "exec", "portforward", "proxy"}
 // keeps reports whether a verb of a rule that includes a resource of a listed group
 // stays.
 func (e *expansion) keeps(rule *rbacv1.PolicyRule, verb string, one ServedResource) bool {
-	written := slices.Contains(ownGroups, one.Group) || e.namespaced && one.Group == "" && one.Resource == "namespaces"
+	itself := e.namespaced && one.Group == "" && one.Resource == "namespaces"
 	switch {
-	case written && !isRead(verb):
+	case slices.Contains(ownGroups, one.Group) && !isRead(verb), itself && (verb == "create" || verb == "deletecollection"):
 		return false
 	case namesResource(rule, one.Resource, one.Subresource):
 		return true

@@ -34,7 +34,7 @@ func TestManySubjects(t *testing.T) {
 		return m.HeapAlloc, m.TotalAlloc
 	}
 	before, _ := used()
-	first := compile(nil, rights)
+	first := compile(nil, rights, time.Now())
 	after, _ := used()
 	if per := float64(after-before) / (bindings * each); per > 350 {
 		t.Errorf("%.0f bytes for each subject", per)
@@ -44,7 +44,7 @@ func TestManySubjects(t *testing.T) {
 	more.RoleBindings.Revision = 2
 	_, allocated := used()
 	started := time.Now()
-	second := compile(first, more)
+	second := compile(first, more, time.Now())
 	took := time.Since(started)
 	if _, now := used(); now-allocated > 8<<20 {
 		t.Errorf("a further binding allocates %d MiB, in %s", (now-allocated)>>20, took)

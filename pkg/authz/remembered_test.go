@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -140,7 +141,7 @@ func TestRememberedEqualsAnew(t *testing.T) {
 		rbac := &RBAC{Source: d}
 		for range rapid.IntRange(1, 12).Draw(t, "changes") {
 			replace(t, d)
-			anew := compile(nil, d.rights)
+			anew := compile(nil, d.rights, time.Time{})
 			for range 4 {
 				who, request := rapid.SampledFrom(people).Draw(t, "user"), requests.Draw(t, "request")
 				request.User = who

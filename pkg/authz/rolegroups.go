@@ -3,6 +3,8 @@ package authz
 import (
 	"context"
 	"slices"
+	"strings"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -40,10 +42,11 @@ func IsEverything(rules []rbacv1.PolicyRule) bool {
 	return slices.ContainsFunc(rules, func(rule rbacv1.PolicyRule) bool { return isEverything(&rule) })
 }
 
-// RoleGroups returns the groups that stand at Kubernetes for the roles of a user that
-// count in a scope, in order: the global ones, and in a namespace those of its
-// workspace. Roles of the cluster and of namespaces are Kubernetes' own. The limits of a
-// personal access token do not matter. uid returns the UID of a workspace.
+// RoleGroups returns the groups that Kubernetes has to be told of to permit what the roles
+// of a user permit in a scope, in order: those that stand for global roles, and in a
+// namespace for those of its workspace, and those of the user's own that bindings of
+// Kubernetes name there. The limits of a personal access token do not matter. uid returns
+// the UID of a workspace.
 func (r *RBAC) RoleGroups(ctx context.Context, who user.Info, scope Scope, uid func(workspace string) string) ([]string, error) {
 	current, err := r.current(ctx)
 	if err != nil {
@@ -73,6 +76,36 @@ func (r *RBAC) RoleGroups(ctx context.Context, who user.Info, scope Scope, uid f
 			}
 		}
 	}
+	for _, group := range who.GetGroups() {
+		if one := current.groups.get(group); one != nil && (len(one.cluster) > 0 || scope.Namespace != "" && len(one.namespaces.get(scope.Namespace)) > 0) && !strings.HasPrefix(group, "system:") {
+			groups = append(groups, group)
+		}
+	}
 	slices.Sort(groups)
 	return slices.Compact(groups), nil
+}
+
+// ChangedAt returns when the rights of a user may have changed last, as far as they
+// follow from bindings of the user and the groups, from roles and from namespaces. Mirrors of
+// them at Kubernetes follow.
+func (r *RBAC) ChangedAt(ctx context.Context, who user.Info) (time.Time, error) {
+	current, err := r.current(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	last := current.changed
+	for one := range current.accesses(who) {
+		if one.changed.After(last) {
+			last = one.changed
+		}
+	}
+	return last, nil
+}
+
+// IsMirror reports whether a binding is the mirror of one of the platform's, which gives
+// nobody anything here.
+func IsMirror(binding *iam.Binding) bool {
+	return strings.HasPrefix(binding.Name, PrefixGroups) && !slices.ContainsFunc(binding.Subjects, func(subject rbacv1.Subject) bool {
+		return subject.Kind != rbacv1.GroupKind || !strings.HasPrefix(subject.Name, PrefixGroups)
+	})
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -293,9 +294,9 @@ func TestOwn(t *testing.T) {
 func TestChangesEqualCompilingAnew(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	d := places()
-	state := compile(nil, d.rights)
+	state := compile(nil, d.rights, time.Time{})
 	for round := range 300 {
-		old, copied := state, compile(nil, state.from)
+		old, copied := state, compile(nil, state.from, time.Time{})
 		place := fmt.Sprint("w", random.IntN(3))
 		subjects := []rbacv1.Subject{{Kind: "User", Name: fmt.Sprint("u", random.IntN(4))}, {Kind: []string{"User", "Group"}[random.IntN(2)], Name: fmt.Sprint("g", random.IntN(3))}}
 		subjects = append(subjects, subjects[:random.IntN(3)]...) // a binding may name one again
@@ -322,8 +323,8 @@ func TestChangesEqualCompilingAnew(t *testing.T) {
 				return []*iam.Role{{Name: "cluster", Rules: rules(fmt.Sprint("v", round), "*", "*")}}
 			})
 		}
-		state = compile(state, d.rights)
-		same(t, state, compile(nil, d.rights))
+		state = compile(state, d.rights, time.Time{})
+		same(t, state, compile(nil, d.rights, time.Time{}))
 		same(t, old, copied)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
@@ -34,12 +35,46 @@ func (c *Changes) Empty() bool {
 		len(c.DeleteClusterBindings)+len(c.DeleteBindings)+len(c.DeleteRoles) == 0
 }
 
+// Missing returns the part of the changes that is not there at all.
+func (c *Changes) Missing() Changes {
+	missing := Changes{CreateRoles: c.CreateRoles, CreateClusterBindings: maps.Clone(c.CreateClusterBindings), CreateBindings: maps.Clone(c.CreateBindings)}
+	for _, name := range c.ReplaceClusterBindings {
+		delete(missing.CreateClusterBindings, name)
+	}
+	for _, key := range c.ReplaceBindings {
+		delete(missing.CreateBindings, key)
+	}
+	return missing
+}
+
 // Difference returns what makes the mirrors among the present roles and bindings of
 // Kubernetes the wanted ones.
 func Difference(wanted Mirrors, present iam.Rights) Changes {
+	c := differenceInCluster(wanted, present)
+	c.CreateBindings = maps.Clone(wanted.Bindings)
+	for _, binding := range present.RoleBindings.Items {
+		if !strings.HasPrefix(binding.Name, prefix) {
+			continue
+		}
+		key := types.NamespacedName{Namespace: binding.Namespace, Name: binding.Name}
+		want, found := wanted.Bindings[key]
+		switch {
+		case !found && !authz.IsMirror(binding): // somebody else's
+		case !found:
+			c.DeleteBindings = append(c.DeleteBindings, key)
+		case want.is(binding):
+			delete(c.CreateBindings, key)
+		default:
+			c.ReplaceBindings = append(c.ReplaceBindings, key)
+		}
+	}
+	return c
+}
+
+// differenceInCluster is Difference but for what is in namespaces.
+func differenceInCluster(wanted Mirrors, present iam.Rights) Changes {
 	c := Changes{
-		CreateRoles: maps.Clone(wanted.ClusterRoles), UpdateRoles: make(map[string][]rbacv1.PolicyRule),
-		CreateClusterBindings: maps.Clone(wanted.ClusterBindings), CreateBindings: maps.Clone(wanted.Bindings),
+		CreateRoles: maps.Clone(wanted.ClusterRoles), UpdateRoles: make(map[string][]rbacv1.PolicyRule), CreateClusterBindings: maps.Clone(wanted.ClusterBindings),
 	}
 	for _, role := range present.ClusterRoles.Items {
 		if !strings.HasPrefix(role.Name, prefixRules) {
@@ -61,27 +96,13 @@ func Difference(wanted Mirrors, present iam.Rights) Changes {
 		}
 		want, found := wanted.ClusterBindings[binding.Name]
 		switch {
+		case !found && !authz.IsMirror(binding): // somebody else's
 		case !found:
 			c.DeleteClusterBindings = append(c.DeleteClusterBindings, binding.Name)
 		case want.is(binding):
 			delete(c.CreateClusterBindings, binding.Name)
 		default:
 			c.ReplaceClusterBindings = append(c.ReplaceClusterBindings, binding.Name)
-		}
-	}
-	for _, binding := range present.RoleBindings.Items {
-		if !strings.HasPrefix(binding.Name, prefix) {
-			continue
-		}
-		key := types.NamespacedName{Namespace: binding.Namespace, Name: binding.Name}
-		want, found := wanted.Bindings[key]
-		switch {
-		case !found:
-			c.DeleteBindings = append(c.DeleteBindings, key)
-		case want.is(binding):
-			delete(c.CreateBindings, key)
-		default:
-			c.ReplaceBindings = append(c.ReplaceBindings, key)
 		}
 	}
 	return c

@@ -23,7 +23,7 @@ const (
 	kindGlobalRole    = "GlobalRole"
 	kindWorkspaceRole = "WorkspaceRole"
 	// hashed is the number of bytes of a hash in a name.
-	hashed = 8
+	hashed = 16
 )
 
 // Binding gives a ClusterRole to a group.
@@ -99,31 +99,38 @@ func (b *builder) workspaces() {
 	for _, role := range b.source.Rights.WorkspaceRoles.Items {
 		roles[role.Name] = role
 	}
-	given := make(map[string]map[string]string) // ClusterRoles by workspace and role
+	given := make(map[string]map[string]*iam.Role) // by workspace and name
 	for _, binding := range b.source.Rights.WorkspaceRoleBindings.Items {
 		role := roles[binding.RoleRef.Name]
-		if role == nil || binding.Workspace == "" || binding.RoleRef.Kind != kindWorkspaceRole || len(binding.Subjects) == 0 ||
-			role.Workspace != "" && role.Workspace != binding.Workspace || b.source.UIDs[binding.Workspace] == "" {
+		if !gives(binding, role) {
 			continue
 		}
 		if given[binding.Workspace] == nil {
-			given[binding.Workspace] = make(map[string]string)
+			given[binding.Workspace] = make(map[string]*iam.Role)
 		}
-		if _, made := given[binding.Workspace][role.Name]; !made {
-			given[binding.Workspace][role.Name] = b.clusterRole(role.Rules, true)
-		}
+		given[binding.Workspace][role.Name] = role
 	}
 	for _, namespace := range b.source.Rights.Namespaces.Items {
 		if namespace.Workspace == "" || b.source.Names.IsPlatformNamespace(namespace.Name) {
 			continue
 		}
-		for role, name := range given[namespace.Workspace] {
-			if name != "" {
-				key := types.NamespacedName{Namespace: namespace.Name, Name: prefix + role + ":" + strings.TrimPrefix(name, prefixRules)}
-				b.Bindings[key] = Binding{Role: name, Group: authz.WorkspaceGroup(namespace.Workspace, b.source.UIDs[namespace.Workspace], role)}
+		for _, role := range given[namespace.Workspace] {
+			if name := b.clusterRole(role.Rules, true); name != "" {
+				b.Bindings[bindingKey(namespace.Name, role.Name, name)] = Binding{Role: name, Group: authz.WorkspaceGroup(namespace.Workspace, b.source.UIDs[namespace.Workspace], role.Name)}
 			}
 		}
 	}
+}
+
+// gives reports whether a binding gives a role of its workspace to somebody.
+func gives(binding *iam.Binding, role *iam.Role) bool {
+	return role != nil && binding.Workspace != "" && binding.RoleRef.Kind == kindWorkspaceRole && len(binding.Subjects) > 0 &&
+		(role.Workspace == "" || role.Workspace == binding.Workspace)
+}
+
+// bindingKey is that of the binding that stands for a role of a workspace in a namespace.
+func bindingKey(namespace, role, clusterRole string) types.NamespacedName {
+	return types.NamespacedName{Namespace: namespace, Name: prefix + role + ":" + strings.TrimPrefix(clusterRole, prefixRules)}
 }
 
 // clusterRole returns the name of the ClusterRole of rules, "" when they give nothing at

@@ -1,0 +1,161 @@
+package mirror
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"pgregory.net/rapid"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+)
+
+// state is what a test has made so far, by name.
+type state struct {
+	globalRoles, roles, clusterRoles                      map[string]*iam.Role
+	globalBindings, bindings, clusterBindings, inProjects map[string]*iam.Binding
+	namespaces                                            map[string]*iam.Namespace
+	uids                                                  map[string]string
+	served                                                []authz.ServedResource
+}
+
+func sorted[T any](all map[string]*T, name func(*T) (string, string)) iam.Objects[T] {
+	items := slices.Collect(maps.Values(all))
+	slices.SortFunc(items, func(a, b *T) int {
+		name1, namespace1 := name(a)
+		name2, namespace2 := name(b)
+		return cmp.Or(cmp.Compare(name1, name2), cmp.Compare(namespace1, namespace2))
+	})
+	return iam.Objects[T]{Items: items}
+}
+
+func (s *state) source() Source {
+	role := func(r *iam.Role) (string, string) { return r.Name, r.Namespace }
+	binding := func(b *iam.Binding) (string, string) { return b.Name, b.Namespace }
+	return Source{Served: s.served, UIDs: maps.Clone(s.uids), Rights: iam.Rights{
+		GlobalRoles: sorted(s.globalRoles, role), WorkspaceRoles: sorted(s.roles, role), ClusterRoles: sorted(s.clusterRoles, role),
+		GlobalRoleBindings: sorted(s.globalBindings, binding), WorkspaceRoleBindings: sorted(s.bindings, binding),
+		ClusterRoleBindings: sorted(s.clusterBindings, binding), RoleBindings: sorted(s.inProjects, binding),
+		Namespaces: sorted(s.namespaces, func(n *iam.Namespace) (string, string) { return n.Name, "" }),
+	}}
+}
+
+// apply does what changes say, as kube-apiserver would have it.
+func (s *state) apply(c *Changes) {
+	for _, all := range []map[string][]rbacv1.PolicyRule{c.CreateRoles, c.UpdateRoles} {
+		for name, rules := range all {
+			s.clusterRoles[name] = &iam.Role{Name: name, Rules: rules}
+		}
+	}
+	for name, b := range c.CreateClusterBindings {
+		s.clusterBindings[name] = &iam.Binding{Name: name, RoleRef: b.RoleRef(), Subjects: b.Subjects()}
+	}
+	for _, name := range c.DeleteClusterBindings {
+		delete(s.clusterBindings, name)
+	}
+	for key, b := range c.CreateBindings {
+		s.inProjects[key.String()] = &iam.Binding{Name: key.Name, Namespace: key.Namespace, RoleRef: b.RoleRef(), Subjects: b.Subjects()}
+	}
+	for _, key := range c.DeleteBindings {
+		delete(s.inProjects, key.String())
+	}
+	for _, name := range c.DeleteRoles {
+		delete(s.clusterRoles, name)
+	}
+}
+
+// text is the same for the same changes.
+func text(c *Changes) string {
+	slices.Sort(c.ReplaceClusterBindings)
+	slices.Sort(c.DeleteClusterBindings)
+	slices.Sort(c.DeleteRoles)
+	byName := func(a, b types.NamespacedName) int { return cmp.Compare(a.String(), b.String()) }
+	slices.SortFunc(c.ReplaceBindings, byName)
+	slices.SortFunc(c.DeleteBindings, byName)
+	return fmt.Sprintf("%v", *c)
+}
+
+// TestState: the changes that follow from what was known are those that follow from
+// nothing, whatever happens to roles, bindings, projects, workspaces, types and mirrors.
+func TestState(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := &state{
+			globalRoles: map[string]*iam.Role{}, roles: map[string]*iam.Role{}, clusterRoles: map[string]*iam.Role{}, globalBindings: map[string]*iam.Binding{}, bindings: map[string]*iam.Binding{},
+			clusterBindings: map[string]*iam.Binding{}, inProjects: map[string]*iam.Binding{}, namespaces: map[string]*iam.Namespace{}, uids: map[string]string{}, served: source().Served,
+		}
+		pick := func(label string, values ...string) string { return rapid.SampledFrom(values).Draw(t, label) }
+		subjects := func() []rbacv1.Subject {
+			return []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "jane"}}[:rapid.IntRange(0, 1).Draw(t, "subjects")]
+		}
+		var known State
+		for range rapid.IntRange(1, 30).Draw(t, "steps") {
+			gone := rapid.IntRange(0, 3).Draw(t, "gone") == 0
+			switch pick("what", "role", "binding", "namespace", "uid", "global role", "global binding", "mirror", "other binding", "cluster mirror", "types") {
+			case "role":
+				name := pick("role", "a-admin", "a-viewer", "b-admin", "shared")
+				if s.roles[name] = (&iam.Role{Name: name, Workspace: pick("of", "a", "b", ""), Rules: rules(pick("verbs", "get", "*"), pick("resources", "pods", "*", "gone"))}); gone {
+					delete(s.roles, name)
+				}
+			case "binding":
+				name := pick("binding", "1", "2", "3", "4")
+				if s.bindings[name] = (&iam.Binding{Name: name, Workspace: pick("in", "a", "b", ""), RoleRef: rbacv1.RoleRef{Kind: kindWorkspaceRole, Name: pick("gives", "a-admin", "a-viewer", "b-admin", "shared", "none")}, Subjects: subjects()}); gone {
+					delete(s.bindings, name)
+				}
+			case "namespace":
+				name := pick("namespace", "a-1", "a-2", "b-1", "kube-system")
+				if s.namespaces[name] = (&iam.Namespace{Name: name, Workspace: pick("workspace", "a", "b", "")}); gone {
+					delete(s.namespaces, name)
+				}
+			case "uid":
+				if s.uids["a"] = pick("uid", "1", "2"); gone {
+					delete(s.uids, "a")
+				}
+			case "global role":
+				if s.globalRoles["g"] = (&iam.Role{Name: "g", Rules: rules("get", pick("resources", "pods", "gone"))}); gone {
+					delete(s.globalRoles, "g")
+				}
+			case "global binding":
+				if s.globalBindings["g"] = (&iam.Binding{Name: "g", RoleRef: rbacv1.RoleRef{Kind: kindGlobalRole, Name: "g"}, Subjects: subjects()}); gone {
+					delete(s.globalBindings, "g")
+				}
+			case "mirror": // somebody changes or deletes one
+				for _, key := range slices.Sorted(maps.Keys(s.inProjects)) {
+					changed := *s.inProjects[key]
+					if changed.RoleRef.Name = "view"; gone {
+						delete(s.inProjects, key)
+						break
+					}
+					s.inProjects[key] = &changed
+					break
+				}
+			case "other binding":
+				one := &iam.Binding{Name: "kubesphere:x", Namespace: "a-1", Subjects: subjects()}
+				if s.inProjects["x"] = one; gone {
+					delete(s.inProjects, "x")
+				}
+			case "cluster mirror":
+				for _, name := range slices.Sorted(maps.Keys(s.clusterRoles)) {
+					delete(s.clusterRoles, name)
+					break
+				}
+			case "types":
+				if s.served = source().Served; gone {
+					s.served = s.served[:1]
+				}
+			}
+			now := s.source()
+			got, want := known.Changes(now), Difference(Of(now), now.Rights)
+			if text(&got) != text(&want) {
+				t.Fatalf("got  %s\nwant %s", text(&got), text(&want))
+			}
+			if rapid.Bool().Draw(t, "applied") {
+				s.apply(&got)
+			}
+		}
+	})
+}
