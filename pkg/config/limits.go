@@ -31,6 +31,9 @@ type Limits struct {
 	// RuleBytesPerWorkspace is how many bytes of JSON the rules of all roles of a workspace
 	// and its projects have together, beyond the first 4 KiB of each role.
 	RuleBytesPerWorkspace int `json:"ruleBytesPerWorkspace"`
+	// ProjectRolesPerWorkspace is how many roles of a workspace somebody has, times its
+	// projects. Kubernetes keeps a binding for each.
+	ProjectRolesPerWorkspace int `json:"projectRolesPerWorkspace"`
 	// ConsentsPerUser is how many consents to clients are kept of a user. A further
 	// one replaces the oldest.
 	ConsentsPerUser int `json:"consentsPerUser"`
@@ -42,7 +45,7 @@ func defaultLimits() Limits {
 		WorkspacesPerUser: 20, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
 		GroupsPerMember: 50, GroupsPerUser: 1000,
 		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100,
-		RolesPerNamespace: 100, RoleBindingsPerNamespace: 2000, SubjectsPerWorkspace: 20000, RuleBytesPerWorkspace: 4 << 20, ConsentsPerUser: 100,
+		RolesPerNamespace: 100, RoleBindingsPerNamespace: 2000, SubjectsPerWorkspace: 20000, RuleBytesPerWorkspace: 4 << 20, ProjectRolesPerWorkspace: 5000, ConsentsPerUser: 100,
 	}
 }
 
@@ -57,6 +60,7 @@ func (l *Limits) validate(wrong func(format string, args ...any)) {
 		{"groupsPerMember", l.GroupsPerMember}, {"groupsPerUser", l.GroupsPerUser},
 		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"policiesPerNamespace", l.PoliciesPerNamespace},
 		{"rolesPerNamespace", l.RolesPerNamespace}, {"roleBindingsPerNamespace", l.RoleBindingsPerNamespace}, {"subjectsPerWorkspace", l.SubjectsPerWorkspace}, {"ruleBytesPerWorkspace", l.RuleBytesPerWorkspace},
+		{"projectRolesPerWorkspace", l.ProjectRolesPerWorkspace},
 		{"consentsPerUser", l.ConsentsPerUser},
 	} {
 		if limit.value < 0 {

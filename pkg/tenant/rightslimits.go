@@ -69,7 +69,18 @@ func (l *Limits) CheckRights(ctx context.Context, who user.Info, before, after *
 			return err
 		}
 	}
-	return nil
+	role := roleOf(after)
+	if after.GetKind() != "WorkspaceRoleBinding" || before != nil && roleOf(before) == role {
+		return nil
+	}
+	release, err := l.ReserveRoles(ctx, who, workspace, role)
+	release()
+	return err
+}
+
+func roleOf(binding *unstructured.Unstructured) string {
+	name, _, _ := unstructured.NestedString(binding.Object, "roleRef", "name")
+	return name
 }
 
 // ReserveSubjects is Reserve for the subjects of bindings that name one each, in a

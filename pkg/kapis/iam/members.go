@@ -98,6 +98,17 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		defer release()
+		if m.place(r).Namespace == "" {
+			given := make([]string, len(added))
+			for n := range added {
+				given[n] = added[n].RoleRef
+			}
+			releaseRoles, err := m.Limits.ReserveRoles(r.Context(), caller(r), owner, given...)
+			if err != nil {
+				return err
+			}
+			defer releaseRoles()
+		}
 	}
 	for _, one := range added {
 		if err := r.Context().Err(); err != nil {
@@ -130,6 +141,13 @@ func (m *members) update(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err := m.check(r, changed); err != nil {
 		return err
+	}
+	if m.place(r).Namespace == "" {
+		release, err := m.Limits.ReserveRoles(r.Context(), caller(r), m.place(r).Workspace, changed.RoleRef)
+		if err != nil {
+			return err
+		}
+		defer release()
 	}
 	if err := m.give(r, changed); err != nil {
 		return err

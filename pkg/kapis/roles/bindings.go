@@ -137,6 +137,17 @@ func (h *Handler) bind(k kind) func(http.ResponseWriter, *http.Request) error {
 			return err
 		}
 		defer releaseSubjects()
+		if at.namespace == "" {
+			given := make([]string, len(wanted))
+			for n := range wanted {
+				given[n] = wanted[n].RoleRef.Name
+			}
+			releaseRoles, err := h.Limits.ReserveRoles(r.Context(), who, at.workspace, given...)
+			if err != nil {
+				return err
+			}
+			defer releaseRoles()
+		}
 		created := make([]map[string]any, 0, len(wanted))
 		for _, object := range objects {
 			if err := r.Context().Err(); err != nil {

@@ -13,7 +13,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // seesNamespaces is the action that has to be allowed to see a namespace.
@@ -64,7 +63,7 @@ func (h *Handler) createNamespace(w http.ResponseWriter, r *http.Request) error 
 	if err := h.mayLabel(r, nil, wanted); err != nil {
 		return err
 	}
-	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.NamespacesPerWorkspace, r.PathValue("workspace"), 1)
+	release, err := h.Limits.ReserveProject(r.Context(), caller(r), r.PathValue("workspace"))
 	if err != nil {
 		return err
 	}
@@ -126,7 +125,7 @@ func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, prese
 		}
 	}
 	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
-		release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.NamespacesPerWorkspace, to, 1)
+		release, err := h.Limits.ReserveProject(r.Context(), caller(r), to)
 		if err != nil {
 			return err
 		}
