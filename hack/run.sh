@@ -26,13 +26,14 @@ fi
 bin/kubectl apply -k hack/policies >/dev/null
 echo "starting ks-apiserver …"
 cp "$KUBECONFIG" "$state/kubeconfig"
+hack/account/kubeconfig.sh "$state/account"
 # Terminals with kubectl and kubeconfigs have an address that works from here.
 export KUBESPHERE_SERVER_PUBLICURL="https://127.0.0.1:$SECURE_PORT"
 # The issuer is the address of all lines below, so that OIDC libraries find the token
 # service. The well-known password is for this throw-away cluster only.
 KUBESPHERE_AUTHENTICATION_OAUTHOPTIONS_ISSUER="${KUBESPHERE_AUTHENTICATION_OAUTHOPTIONS_ISSUER:-http://127.0.0.1:$PORT}" \
 	KUBESPHERE_ADMIN_PASSWORD="${KUBESPHERE_ADMIN_PASSWORD:-P@88w0rd}" \
-	bin/ks-apiserver --kubeconfig "$state/kubeconfig" --bind-address 127.0.0.1 --insecure-port "$PORT" \
+	bin/ks-apiserver --kubeconfig "$state/account" --bind-address 127.0.0.1 --insecure-port "$PORT" \
 	--secure-port "$SECURE_PORT" --tls-cert-file "$state/cert.pem" --tls-private-key "$state/key.pem" 2>"$state/ks-apiserver.log" &
 server=$!
 trap 'kill $server 2>/dev/null; wait $server 2>/dev/null; exit 0' INT TERM

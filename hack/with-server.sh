@@ -6,7 +6,9 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 log=$(mktemp)
 export KS_USERNAME=admin KS_PASSWORD='P@88w0rd'
 "$root/bin/kubectl" apply -k "$root/hack/policies" >/dev/null
-KUBESPHERE_ADMIN_PASSWORD=$KS_PASSWORD "$root/bin/ks-apiserver" --bind-address 127.0.0.1 --insecure-port 0 2>"$log" &
+account=$(mktemp)
+"$root/hack/account/kubeconfig.sh" "$account"
+KUBESPHERE_ADMIN_PASSWORD=$KS_PASSWORD "$root/bin/ks-apiserver" --kubeconfig "$account" --bind-address 127.0.0.1 --insecure-port 0 2>"$log" &
 server=$!
 finish() {
 	status=$?
@@ -15,7 +17,7 @@ finish() {
 		echo "the log of ks-apiserver:" >&2
 		cat "$log" >&2
 	fi
-	rm -f "$log"
+	rm -f "$log" "$account"
 	exit $status
 }
 trap finish EXIT

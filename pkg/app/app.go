@@ -20,6 +20,7 @@ import (
 	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/accesstoken"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
@@ -39,6 +40,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+	"github.com/super-kubenetes/ks-apiserver/pkg/secondlock"
 	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/setup"
@@ -88,6 +90,8 @@ type app struct {
 	records   *iam.Records
 	kubectl   *terminal.Kubectl
 	rights    *authz.RBAC
+	lock      *secondlock.Lock
+	mirrored  *controllers.Mirrors
 	proxy     *kubeproxy.Proxy
 	// certificate is nil when there is no need to make one.
 	certificate *certificate.Store
@@ -121,7 +125,7 @@ func Run(ctx context.Context, options Options) error {
 	// What serves requests ends after the requests do.
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var running sync.WaitGroup
-	runs := []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing, a.problems.Run}
+	runs := []func(context.Context){a.monitor.Run, a.cache.Run, a.keys.Run, a.prepare, a.sweep, a.reconcile.Run, a.records.Run, a.follow, a.documents.Run, a.kubectl.Run, a.standing, a.mirror, a.problems.Run}
 	if a.certificate != nil {
 		runs = append(runs, a.certificate.Run)
 	}
@@ -208,14 +212,16 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 	a.tokens = accesstoken.New(a.cache, a.catalog.Type("personalaccesstokens"), a.client, time.Now, rand.Reader)
 	a.tokens.PerUser = c.Authentication.MaxTokensPerUser
 	a.setup = &setup.Setup{
-		Client: a.client, Acting: a.acting, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
+		Client: a.client, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 		Hasher: hasher(c.Authentication), Names: a.names,
 	}
+	a.mirrored = a.mirrors()
 	a.records = iam.NewRecords(a.client, a.directory)
 	a.reconcile = &controllers.Controllers{
 		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Passwords: chosenPasswords(c.Authentication), Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
 		Network: c.Network, Names: a.names,
+		Also: []manager.Runnable{a.mirrors(), &controllers.FormerBinding{Client: a.client, Now: time.Now}},
 	}
 	return a, a.serve(ctx, c, reload)
 }
@@ -226,9 +232,6 @@ func (a *app) connect(c *config.Config) (err error) {
 		return err
 	}
 	if a.client, err = kube.NewClient(a.rest); err != nil {
-		return err
-	}
-	if a.acting, err = kube.NewClient(kube.Acting(a.rest)); err != nil {
 		return err
 	}
 	questions := rest.CopyConfig(a.rest)
@@ -245,7 +248,15 @@ func (a *app) connect(c *config.Config) (err error) {
 	}
 	a.types = &objects.Resolver{Catalog: a.catalog, Discovery: asked, Now: time.Now, Definition: a.definition}
 	a.directory = &iam.Directory{Cache: a.cache, Catalog: a.catalog, Client: a.client}
-	return nil
+	a.rights = &authz.RBAC{
+		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
+		Platform: authz.NewPlatform(a.names),
+	}
+	if a.lock, err = a.secondLock(); err != nil {
+		return err
+	}
+	a.acting, err = kube.NewClient(kube.Acting(a.patient(a.rest), a.identify))
+	return err
 }
 
 // definition reads the definition of a custom resource.
@@ -281,11 +292,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		serviceAccounts = authn.NewServiceAccounts(reviewer.TokenReviews(), tokens.Issuer)
 		requests = authn.New(tokens, active, a.directory, passwords, a.tokens, serviceAccounts)
 	}
-	rights := &authz.RBAC{
-		Source: a.directory, All: c.Authorization.Mode == config.ModeAlwaysAllow,
-		Platform: authz.NewPlatform(a.names),
-	}
-	a.rights = rights
+	rights := a.rights
 	credentials := &kubeconfig.Handler{
 		Accounts: a.directory, Sessions: &seen, Tokens: tokens,
 		Lifetime: c.Authentication.OAuthOptions.AccessTokenMaxAge.Duration, Address: a.address(c),
@@ -302,10 +309,10 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	decide := a.authorizer(c.Authorization.Mode, rights, reserved)
 	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	var d doors
-	a.proxy, err = kubeproxy.New(kubeproxy.Options{
+	forwarded := kubeproxy.Options{
 		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
 		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
-		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService, Limits: limits,
+		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService, Limits: limits, SecondLock: a.lock,
 		CheckQuotaName: func(ctx context.Context, workspace, name string) error {
 			return tenant.CheckQuotaName(ctx, a.seen(), workspace, name)
 		},
@@ -313,8 +320,8 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		GroupWorkspace: func(ctx context.Context, group string) (string, error) {
 			return iam.GroupWorkspace(ctx, a.seen(), group)
 		},
-	})
-	if err != nil {
+	}
+	if a.proxy, err = kubeproxy.New(forwarded); err != nil {
 		return err
 	}
 	proxy := a.proxy
@@ -323,7 +330,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
 	d = doors{
 		limits: limits,
-		proxy:  proxy, rest: a.rest, active: active, serviceAccounts: serviceAccounts, people: people,
+		proxy:  proxy, lock: a.lock, asUsers: kube.Acting(a.patient(a.rest), a.identify), active: active, serviceAccounts: serviceAccounts, people: people,
 		oauth: a.newOAuth(tokens, passwords, own, people),
 		roles: &roles.Handler{
 			Cache: a.cache, Catalog: a.catalog, Client: a.seen(), Authorizer: decide, Rights: rights, Accounts: a.directory,
@@ -366,7 +373,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
 		a.extensions.Open,
 	))
-	registry.MustRegister(newCacheMetrics(a.cache), newGroupOmissions())
+	registry.MustRegister(newCacheMetrics(a.cache), newGroupOmissions(), newDisagreements(a.lock))
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: requests,

@@ -13,6 +13,7 @@ func (a *app) checks() []server.Check {
 		{Name: "kubernetes-rights", Err: a.proxy.Err},
 		{Name: "signing-keys", Err: a.keys.Ready},
 		{Name: "rights", Err: a.rights.Ready},
+		{Name: "mirrored-roles", Err: a.mirrored.Ready},
 		{Name: "extensions", Err: a.extensions.Ready},
 		{Name: "configuration-objects", Err: func() error { return nil }, Detail: a.problems.Detail},
 	}

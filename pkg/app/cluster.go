@@ -42,7 +42,7 @@ func (d doors) clusterGroups() []route.Group {
 	jobs := &workloads.Handler{Client: a.client, Rights: d.rights}
 	numbers := &statistics.Handler{Cache: d.cache, Types: d.types, Directory: a.directory, Now: time.Now}
 	shells := &terminal.Handler{
-		Config: d.rest, Client: a.client, Rights: d.rights, Allowed: d.stillAllowed, Kubectl: d.kubectl, Limits: d.terminals, Image: d.config.Terminal.Image,
+		Config: d.asUsers, Client: a.client, Rights: d.rights, Allowed: d.stillAllowed, Kubectl: d.kubectl, Limits: d.terminals, Image: d.config.Terminal.Image,
 		IdleTimeout: time.Duration(d.config.Terminal.Timeout) * time.Second, MaxLifetime: d.config.Terminal.MaxLifetime.Duration,
 		MaxFileBytes: d.config.Terminal.MaxFileBytes, Now: time.Now,
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/secondlock"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
@@ -50,13 +51,14 @@ type doors struct {
 	accounts   *accounts
 	people     *people
 	kubeconfig *kubeconfig.Handler
-	rest       *rest.Config
+	asUsers    *rest.Config // reaches kube-apiserver as the user of the context
 	active     *session.Registry
 	// serviceAccounts authenticates the tokens of service accounts; nil where they are not accepted.
 	serviceAccounts authenticator.Token
 	kubectl         *terminal.Kubectl
 	terminals       *terminal.Limits
 	egress          *egress.Guard
+	lock            *secondlock.Lock
 	proxy           http.Handler // /api and /apis of Kubernetes, as the caller
 	revision        func(context.Context) any
 }
@@ -64,7 +66,7 @@ type doors struct {
 // groups are all operations of the API.
 func (d doors) groups() []route.Group {
 	viewer := &resources.Handler{
-		Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Rights: d.rights, Now: time.Now,
+		Cache: d.cache, Types: d.types, Authorizer: d.authorizer, Agrees: d.lock.Agrees, Rights: d.rights, Now: time.Now,
 		Allowed: func(r *http.Request) error { _, err := d.stillAllowed(r); return err }, Revision: d.revision,
 	}
 	groups := append(d.oauth.Groups(),

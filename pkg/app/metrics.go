@@ -5,6 +5,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/secondlock"
 )
 
 // cacheMetrics tells how much of each type is kept in memory. It implements
@@ -35,6 +36,14 @@ func (m *cacheMetrics) Collect(to chan<- prometheus.Metric) {
 		to <- prometheus.MustNewConstMetric(m.objects, prometheus.GaugeValue, float64(size.Objects), size.Resource)
 		to <- prometheus.MustNewConstMetric(m.bytes, prometheus.GaugeValue, float64(size.Bytes), size.Resource)
 	}
+}
+
+// newDisagreements counts what Kubernetes has refused although it was permitted here.
+func newDisagreements(lock *secondlock.Lock) prometheus.Collector {
+	return prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Name: "ks_apiserver_second_lock_disagreements_total", Help: "How often Kubernetes refused by its roles what this server had permitted."},
+		func() float64 { return float64(lock.Disagreements()) },
+	)
 }
 
 // newGroupOmissions counts how often a user had more groups than a header takes.

@@ -20,7 +20,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 )
@@ -211,11 +210,16 @@ func (b *basic) AuthenticateRequest(r *http.Request) (*authenticator.Response, b
 func Groups(named []string) []string {
 	groups := make([]string, 0, len(named)+1) // one is often added, that of all who authenticated
 	for _, group := range named {
-		if isSystem := len(group) >= len("system:") && strings.EqualFold(group[:len("system:")], "system:"); !isSystem && group != kube.AuthorizedGroup {
+		if !hasPrefix(group, "system:") && !hasPrefix(group, authz.PrefixGroups) {
 			groups = append(groups, group)
 		}
 	}
 	return groups
+}
+
+// hasPrefix reports whether a text begins with a prefix, in any case of letters.
+func hasPrefix(text, prefix string) bool {
+	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
 // authenticated is a user whose credentials are right. Its groups are complete: the one

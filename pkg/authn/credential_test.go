@@ -48,7 +48,7 @@ func TestPasswordDigestIsInternal(t *testing.T) {
 	}
 	for name, who := range map[string]user.Info{"the user": response.User, "an impersonated one": &kube.Another{DefaultInfo: user.DefaultInfo{Name: "jane", Extra: response.User.GetExtra()}, By: response.User}} {
 		header := http.Header{}
-		kube.Impersonate(header, who)
+		kube.Impersonate(t.Context(), header, who)
 		for key := range header {
 			if key != "Impersonate-User" && key != "Impersonate-Group" && key != "Impersonate-Extra-"+"ks-apiserver.kubesphere.io%2Fimpersonator" {
 				t.Errorf("%s: Kubernetes is sent %s", name, key)

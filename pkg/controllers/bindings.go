@@ -8,7 +8,6 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -17,8 +16,9 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
-// administrators makes administrators of the platform administrators of
-// Kubernetes, for tools that talk to it directly.
+// administrators takes away what earlier versions gave: they made administrators of the
+// platform administrators of Kubernetes, each by a binding, which those lose who are
+// administrators no more. Now a group stands for them.
 type administrators struct {
 	client client.Client
 }
@@ -47,32 +47,20 @@ func (a *administrators) Reconcile(ctx context.Context, request reconcile.Reques
 	wanted := slices.ContainsFunc(bindings.Items, func(b iamv1alpha2.GlobalRoleBinding) bool {
 		return b.RoleRef.Kind == "GlobalRole" && b.RoleRef.Name == iamv1alpha2.GlobalRolePlatformAdmin && b.DeletionTimestamp == nil
 	})
-	name := request.Name + "-" + clusterAdmin
+	if wanted {
+		return reconcile.Result{}, nil
+	}
 	found := &rbacv1.ClusterRoleBinding{}
-	err := a.client.Get(ctx, client.ObjectKey{Name: name}, found)
-	switch {
-	case client.IgnoreNotFound(err) != nil:
-		return reconcile.Result{}, err
-	case wanted && err != nil:
-		err := a.client.Create(ctx, &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
-				iamv1alpha2.LabelUserReference: request.Name, labelAdministrator: iamv1alpha2.GlobalRolePlatformAdmin, reserved.LabelManagedBy: reserved.ManagedByServer,
-			}},
-			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: clusterAdmin},
-			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: request.Name}},
-		})
-		if apierrors.IsAlreadyExists(err) {
-			err = nil
-		}
-		return reconcile.Result{}, err
-	case !wanted && err == nil && found.Labels[labelAdministrator] != "" && found.RoleRef.Name == clusterAdmin && onlyUser(found.Subjects, request.Name):
+	if err := a.client.Get(ctx, client.ObjectKey{Name: request.Name + "-" + clusterAdmin}, found); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if found.Labels[labelAdministrator] != "" && found.RoleRef.Name == clusterAdmin && onlyUser(found.Subjects, request.Name) {
 		return reconcile.Result{}, client.IgnoreNotFound(a.client.Delete(ctx, found))
 	}
 	return reconcile.Result{}, nil
 }
 
-// labelAdministrator marks the bindings made here: others of the same name
-// were given to a member of the cluster, and are not taken away.
+// labelAdministrator marks these bindings: others of the same name were given to a member of the cluster, and are not taken away.
 const labelAdministrator = iamv1alpha2.LabelGlobalRoleReference
 
 // onlyUser reports whether a binding is for one user and nothing else, as this

@@ -127,9 +127,7 @@ func (c *Controllers) reconcile(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What belongs to Kubernetes is written in the name of this server, which has
-	// no rights to it as the account it runs as.
-	run, err := manager.New(kube.Acting(c.Config), manager.Options{
+	run, err := manager.New(c.Config, manager.Options{
 		Scheme:  scheme,
 		Metrics: metricsserver.Options{BindAddress: "0"},
 		Cache:   cache.Options{ByObject: isolationCache()},

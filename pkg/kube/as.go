@@ -5,20 +5,7 @@ import (
 
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/client-go/rest"
 )
-
-// As returns a configuration whose requests are made as a user, for libraries
-// that build their own requests. Whoever uses it has authorized what is done:
-// Kubernetes does not ask again.
-func As(config *rest.Config, who user.Info) *rest.Config {
-	config = rest.CopyConfig(config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: who.GetName(), Groups: groupsOf(who)}
-	if another, ok := who.(*Another); ok {
-		config.Impersonate.UID, config.Impersonate.Extra = another.UID, another.extra()
-	}
-	return config
-}
 
 // ExtraPrefix is that of the keys of what this server says of a user.
 const ExtraPrefix = "ks-apiserver.kubesphere.io/"
@@ -37,9 +24,13 @@ type Another struct {
 	By user.Info
 }
 
-// extra is what was asked for, and who asked.
+// extra is what was asked for, and who asked. Of a service account Kubernetes lets nobody
+// say anything, with constrained impersonation.
 func (a *Another) extra() map[string][]string {
 	extra := map[string][]string{ExtraImpersonator: {a.By.GetName()}}
+	if _, _, err := serviceaccount.SplitUsername(a.GetName()); err == nil {
+		delete(extra, ExtraImpersonator)
+	}
 	for key, values := range a.Extra {
 		if !IsOwnExtra(key) {
 			extra[key] = values
@@ -48,11 +39,11 @@ func (a *Another) extra() map[string][]string {
 	return extra
 }
 
-// groupsOf are the groups a user is impersonated with. A name in a User object
+// ownGroupsOf are the groups of a user that Kubernetes is told of. A name in a User object
 // must not make somebody system:masters; those of a service account follow from its
 // name, and groups somebody asked to act in were authorised by name. Kubernetes adds system:authenticated by itself, and checks
 // the right to impersonate each group it is told.
-func groupsOf(who user.Info) []string {
+func ownGroupsOf(who user.Info) []string {
 	var groups []string
 	_, asked := who.(*Another)
 	var ofServiceAccount []string
@@ -61,7 +52,7 @@ func groupsOf(who user.Info) []string {
 	}
 	for _, group := range who.GetGroups() {
 		switch {
-		case group == AuthorizedGroup, group == user.AllAuthenticated:
+		case isOfPlatform(group), group == user.AllAuthenticated:
 		case asked, !hasPrefix(group, "system:"), group == user.AllUnauthenticated, slices.Contains(ofServiceAccount, group):
 			groups = append(groups, group)
 		}
@@ -69,5 +60,5 @@ func groupsOf(who user.Info) []string {
 	if !asked { // those of a request fit into the header it came with
 		groups = SendableGroups(who.GetName(), groups)
 	}
-	return append([]string{AuthorizedGroup}, groups...)
+	return groups
 }

@@ -11,16 +11,17 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// server is who this server is when it acts for nobody: the name in the audit
-// log for what it does to objects it is not the owner of.
-var server = &user.DefaultInfo{Name: FieldManager}
-
 // Impersonate replaces everything in a header that says who sends a request
-// by who does, as a member of the group of those whose requests were authorized.
-func Impersonate(header http.Header, who user.Info) {
+// by who does, as the context says, see WithIdentity.
+func Impersonate(ctx context.Context, header http.Header, who user.Info) {
 	RemoveIdentity(header)
+	if identity, found := IdentityFrom(ctx); found && identity.Own {
+		return
+	}
 	header.Set("Impersonate-User", who.GetName())
-	header["Impersonate-Group"] = groupsOf(who)
+	if groups := groupsIn(ctx, who); len(groups) > 0 {
+		header["Impersonate-Group"] = groups
+	}
 	if another, ok := who.(*Another); ok {
 		if another.UID != "" {
 			header.Set("Impersonate-Uid", another.UID)
@@ -62,12 +63,16 @@ func hasPrefix(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
+// Identify says whom a request to Kubernetes is made as that a handler makes for a user.
+type Identify func(r *http.Request, who user.Info) (Identity, error)
+
 // Acting returns a configuration whose requests are made as the user in their
-// context, as WithCaller puts it there, or as this server when there is none.
-// Whoever uses it has authorized what is done: Kubernetes does not ask again.
-func Acting(config *rest.Config) *rest.Config {
+// context, as WithCaller puts it there, in the groups that identify says, or by the
+// account of this server, if identify says that or there is no user. Whoever uses it has
+// authorized what is done; Kubernetes decides about it, too.
+func Acting(config *rest.Config, identify Identify) *rest.Config {
 	config = rest.CopyConfig(config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &acting{next: next} })
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &acting{next: next, identify: identify} })
 	return config
 }
 
@@ -82,18 +87,29 @@ func AsServer(ctx context.Context) context.Context {
 	return kuberequest.WithUser(ctx, nil)
 }
 
-type acting struct{ next http.RoundTripper }
+type acting struct {
+	next     http.RoundTripper
+	identify Identify
+}
 
 // RoundTrip implements http.RoundTripper.
 func (a *acting) RoundTrip(r *http.Request) (*http.Response, error) {
-	who, found := kuberequest.UserFrom(r.Context())
-	if !found {
-		who = server
+	ctx := r.Context()
+	who, _ := kuberequest.UserFrom(ctx)
+	if given, _ := IdentityFrom(ctx); !given.Own {
+		identity := Identity{Own: true}
+		if who != nil {
+			var err error
+			if identity, err = a.identify(r, who); err != nil { // of this request, whatever it is a part of
+				return nil, err
+			}
+		}
+		ctx = WithIdentity(ctx, identity)
 	}
-	r = r.Clone(r.Context())
+	r = r.Clone(ctx)
 	// Our own credentials are there already, set by client-go around this.
 	ours := r.Header.Values("Authorization")
-	Impersonate(r.Header, who)
+	Impersonate(ctx, r.Header, who)
 	for _, value := range ours {
 		r.Header.Add("Authorization", value)
 	}

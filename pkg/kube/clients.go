@@ -29,11 +29,6 @@ const Namespace = reserved.SystemNamespace
 // pods they run kubectl in, and where gateways are.
 const ControlsNamespace = reserved.ControlsNamespace
 
-// AuthorizedGroup is the group every request forwarded to kube-apiserver is a
-// member of. It is bound to cluster-admin, since what a user may do was decided
-// here; nobody but this server may impersonate it.
-const AuthorizedGroup = "kubesphere:authorized"
-
 // FieldManager is the name kube-apiserver records for what this server writes.
 const FieldManager = reserved.ManagedByServer
 

@@ -13,7 +13,10 @@ import (
 
 	"github.com/tidwall/gjson"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
+	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -58,14 +61,19 @@ func (p *Proxy) refusal(answer *http.Response) error {
 		return nil // of the one behind the proxied path
 	case answer.StatusCode == http.StatusUnauthorized:
 	// The words of an authorizer, in whatever form the client asked for.
-	case !bytes.Contains(start, []byte(`" cannot `)):
+	case !bytes.Contains(start, []byte(`" cannot `)), bytes.Contains(start, []byte("ValidatingAdmissionPolicy '")):
 		return nil // of admission, which may forbid things
-	case bytes.Contains(start, []byte(`" cannot impersonate `)):
+	case bytes.Contains(start, []byte(`" cannot impersonate`)):
+		// Nobody becomes a member of system:masters by constrained impersonation.
+		if who, _ := kuberequest.UserFrom(answer.Request.Context()); isAnother(who) && p.standing.confirm(answer.Request.Context(), since) == nil {
+			return nil
+		}
 	default:
 		// What was authorised here may be forbidden there by a further authorizer. One
 		// that is starting forbids everything, and a moment later nothing any more: it
 		// is asked about this very request.
-		if p.standing.confirm(answer.Request.Context(), since) == nil && !p.allows(answer.Request.Context(), info) {
+		if p.standing.confirm(answer.Request.Context(), since) == nil && !p.allows(answer.Request.Context(), info, refusedVerb(start)) {
+			p.disagree(answer.Request.Context(), info, start)
 			return nil
 		}
 	}
@@ -74,6 +82,26 @@ func (p *Proxy) refusal(answer *http.Response) error {
 	err = p.standing.confirm(answer.Request.Context(), since)
 	slog.DebugContext(answer.Request.Context(), "Kubernetes refused this server", "code", answer.StatusCode, "message", string(start), "standing", err)
 	return status.Unavailable(5, "Kubernetes does not let this server in at the moment, see its log")
+}
+
+// isAnother reports whether a request is made as whom its sender has asked for.
+func isAnother(who user.Info) bool {
+	_, asked := who.(*kube.Another)
+	return asked
+}
+
+// refusedVerb is the verb that an authorizer names in a refusal, "" for none. It is not
+// always that of the request: a patch that creates takes the right to create.
+func refusedVerb(answer []byte) string {
+	_, rest, _ := bytes.Cut(answer, []byte(`" cannot `))
+	if bytes.HasPrefix(answer, []byte(`{`)) {
+		_, rest, _ = bytes.Cut(answer, []byte(`\" cannot `))
+	}
+	verb, _, found := bytes.Cut(rest, []byte(" "))
+	if !found || len(verb) > 32 {
+		return ""
+	}
+	return string(verb)
 }
 
 // replayed is a body of which the start has been read.

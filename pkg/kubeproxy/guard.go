@@ -231,7 +231,8 @@ func (p *Proxy) before(r *http.Request, info *request.Info) (*unstructured.Unstr
 		target.Path = strings.TrimSuffix(strings.TrimSuffix(target.Path, "/"), "/"+info.Subresource)
 		target.RawPath = ""
 	}
-	found, err := p.ask(r.Context(), http.MethodGet, &target, nil, http.Header{}, nil)
+	// Nothing of it is shown to a caller who may write and not read it.
+	found, err := p.ask(asServer(r.Context()), http.MethodGet, &target, nil, http.Header{}, nil)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -257,7 +258,7 @@ func (p *Proxy) question(ctx context.Context, method string, target *url.URL, va
 		request.Header.Del(name)
 	}
 	who, _ := kuberequest.UserFrom(ctx)
-	kube.Impersonate(request.Header, who)
+	kube.Impersonate(ctx, request.Header, who)
 	return request, nil
 }
 

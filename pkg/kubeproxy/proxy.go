@@ -19,6 +19,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/secondlock"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
@@ -79,6 +80,9 @@ type Options struct {
 	Remains func(ctx context.Context, namespace string) error
 	// Limits bounds the objects that users create; nil without any.
 	Limits ObjectLimits
+	// SecondLock says which groups stand for the roles of who sends a request; nil for
+	// none but those of the user.
+	SecondLock *secondlock.Lock
 }
 
 // Sizes of buffers: a thousand watches that wait hold a thousand of theirs.
@@ -100,7 +104,7 @@ func New(options Options) (*Proxy, error) {
 		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists),
 		pacing:        defaultPacing,
 		stalled:       quota.New(maxStalled, maxStalledPerUser)}
-	p.standing = &standing{ask: p.mayEverything}
+	p.standing = &standing{ask: p.mayServe}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
 	}
@@ -110,6 +114,9 @@ func New(options Options) (*Proxy, error) {
 	changing, err := forUpgrades(options.Config)
 	if err != nil {
 		return nil, err
+	}
+	if options.SecondLock != nil {
+		p.transport, p.lasting, changing = options.SecondLock.Patient(p.transport), options.SecondLock.Patient(p.lasting), options.SecondLock.Patient(changing)
 	}
 	small, large := &buffers{size: watchBuffer}, &buffers{size: requestBuffer}
 	p.requests = p.reverse(p.transport, large, p.look)
@@ -159,6 +166,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
+	r, err := p.identify(r, info, who)
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
 	if err := p.reveal(r.Context(), who, info); err != nil {
 		status.Write(w, r, err)
 		return
@@ -167,7 +179,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status.Write(w, r, err)
 		return
 	}
-	r, err := p.authorizeDeleteOptions(w, r, info, who)
+	r, err = p.authorizeDeleteOptions(w, r, info, who)
 	if err != nil {
 		status.Write(w, r, err)
 		return
@@ -211,7 +223,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer stop()
 	}
 	if listsNamespaces(info) && !unfiltered {
-		p.listNamespaces(w, r, visible)
+		p.listNamespaces(w, r.WithContext(asServer(r.Context())), visible)
 		return
 	}
 	p.forward(w, r, info)
@@ -296,7 +308,7 @@ func (p *Proxy) rewrite(r *httputil.ProxyRequest) {
 	out.URL = p.at(r.In.URL)
 	out.Host = p.target.Host
 	who, _ := kuberequest.UserFrom(r.In.Context())
-	kube.Impersonate(out.Header, who)
+	kube.Impersonate(r.In.Context(), out.Header, who)
 	for _, name := range overrides {
 		delete(out.Header, name)
 	}

@@ -136,7 +136,7 @@ func TestForwarded(t *testing.T) {
 	f.raw(t, "GET /api/v1/namespaces/a/services/b/proxy/x?_method=DELETE HTTP/1.1\r\n"+headers+"\r\n")
 	got := <-seen
 	want := map[string]string{
-		"Authorization": "Bearer ours", "Impersonate-User": "jane", "Impersonate-Group": "kubesphere:authorized,developers", "Impersonate-Uid": "", "Impersonate-Extra-A": "",
+		"Authorization": "Bearer ours", "Impersonate-User": "jane", "Impersonate-Group": "developers", "Impersonate-Uid": "", "Impersonate-Extra-A": "",
 		"X-Remote-User": "", "X-Kubesphere-User": "", "X-Http-Method-Override": "", "X-Method-Override": "", "Cookie": "", "X-Forwarded-For": "127.0.0.1", "X-Real-Ip": "", "Forwarded": "", "Sec-Websocket-Protocol": "v5.channel.k8s.io",
 		"Accept-Encoding": "",
 	}

@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,10 +16,12 @@ import (
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
@@ -33,8 +36,8 @@ const (
 
 var errNotAsked = errors.New("not asked yet")
 
-// standing is whether Kubernetes lets this server in: accepts its credentials,
-// lets it act as others, and lets the group it puts them in do everything.
+// standing is whether Kubernetes lets this server in: accepts its credentials, lets it
+// act as others, and write what it alone does.
 type standing struct {
 	ask func(ctx context.Context) error
 
@@ -102,22 +105,38 @@ type refusedError struct{ reason string }
 // Error implements error.
 func (r *refusedError) Error() string { return r.reason }
 
-// mayEverything asks Kubernetes, in the group of those whose requests were
-// authorised, whether that may do everything.
-func (p *Proxy) mayEverything(ctx context.Context) error {
-	review, err := p.review(ctx, &user.DefaultInfo{Name: kube.FieldManager, Groups: []string{user.AllAuthenticated}},
-		authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "*", Group: "*", Resource: "*"}})
-	if err != nil {
+// needed is what this server does by its own account wherever it is: manifests of an
+// earlier version do not permit that.
+var needed = []authorizationv1.ResourceAttributes{
+	{Verb: "create", Resource: "namespaces"},
+	{Verb: "escalate", Group: rbacv1.GroupName, Resource: "clusterroles"},
+	{Verb: "bind", Group: rbacv1.GroupName, Resource: "clusterroles"},
+	{Verb: "create", Group: rbacv1.GroupName, Resource: "rolebindings"},
+}
+
+// mayServe asks Kubernetes whether this server may make requests as others, and write
+// what nobody but it may.
+func (p *Proxy) mayServe(ctx context.Context) error {
+	nobody := &user.DefaultInfo{Name: kube.FieldManager}
+	if _, err := p.review(kube.WithIdentity(ctx, kube.Identity{Groups: []string{authz.AdministratorsGroup}}), nobody,
+		authorizationv1.SelfSubjectAccessReviewSpec{NonResourceAttributes: &authorizationv1.NonResourceAttributes{Verb: "get", Path: "/version"}}); err != nil {
 		return err
 	}
-	if !review.Status.Allowed {
-		return &refusedError{fmt.Sprintf("the group %s may not do everything: is it bound to the ClusterRole cluster-admin?", kube.AuthorizedGroup)}
+	for n := range needed {
+		review, err := p.review(kube.WithIdentity(ctx, kube.Identity{Own: true}), nobody, authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &needed[n]})
+		if err != nil {
+			return err
+		}
+		if !review.Status.Allowed {
+			return &refusedError{fmt.Sprintf("the account of this server may not %s %s: are the manifests of this version applied?", needed[n].Verb, needed[n].Resource)}
+		}
 	}
 	return nil
 }
 
-// allows reports whether Kubernetes says that it allows what it has just refused.
-func (p *Proxy) allows(ctx context.Context, info *request.Info) bool {
+// allows reports whether Kubernetes says that it allows what it has just refused: a verb, or
+// that of the request if empty.
+func (p *Proxy) allows(ctx context.Context, info *request.Info, verb string) bool {
 	who, found := kuberequest.UserFrom(ctx)
 	if !found || info == nil {
 		return false
@@ -125,7 +144,7 @@ func (p *Proxy) allows(ctx context.Context, info *request.Info) bool {
 	spec := authorizationv1.SelfSubjectAccessReviewSpec{NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: info.Path, Verb: info.Verb}}
 	if info.IsResourceRequest {
 		spec = authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Verb: info.Verb, Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace, Name: info.Name,
+			Verb: cmp.Or(verb, info.Verb), Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace, Name: info.Name,
 		}}
 	}
 	review, err := p.review(ctx, who, spec)
@@ -133,8 +152,7 @@ func (p *Proxy) allows(ctx context.Context, info *request.Info) bool {
 	return err != nil || review.Status.Allowed
 }
 
-// review asks Kubernetes whether somebody, in the group of those whose requests
-// were authorised, may do something.
+// review asks Kubernetes whether somebody may do something, as whom the context says.
 func (p *Proxy) review(ctx context.Context, who user.Info, spec authorizationv1.SelfSubjectAccessReviewSpec) (*authorizationv1.SelfSubjectAccessReview, error) {
 	ctx, cancel := context.WithTimeout(ctx, standingTimeout)
 	defer cancel()
@@ -150,7 +168,7 @@ func (p *Proxy) review(ctx context.Context, who user.Info, spec authorizationv1.
 		return nil, err
 	}
 	question.Header.Set("Content-Type", "application/json")
-	kube.Impersonate(question.Header, who)
+	kube.Impersonate(ctx, question.Header, who)
 	answer, err := p.transport.RoundTrip(question)
 	if err != nil {
 		return nil, err

@@ -138,6 +138,8 @@ var names = map[Kind][]name{
 		{"role-template-*", Platform, ofPlatform},
 		{"system:*", Cluster, ofKubernetes},
 		{"kubesphere:*", Platform, ofPlatform},
+		{"ks-apiserver", Platform, ofServer},
+		{"ks-apiserver-impersonation", Platform, ofServer},
 	},
 	Role: {
 		{"role-template-*", Cluster, ofPlatform},
@@ -146,7 +148,9 @@ var names = map[Kind][]name{
 	},
 	ClusterRoleBinding: {
 		{"cluster-admin", Cluster, ofKubernetes},
-		// It lets the requests this server forwards through.
+		// What this server may do; the last one lets replicas of earlier versions through.
+		{"ks-apiserver", Platform, ofServer},
+		{"ks-apiserver-impersonation", Platform, ofServer},
 		{"kubesphere-authorized", Platform, ofServer},
 		{"kubesphere:*", Platform, ofPlatform},
 	},

@@ -15,7 +15,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -44,9 +43,6 @@ var errRunning = errors.New("the cluster is being prepared")
 // Setup prepares a cluster.
 type Setup struct {
 	Client client.Client
-	// Acting writes what this server is not the owner of, such as cluster roles,
-	// as one whose requests were authorized.
-	Acting client.Client
 	// Names is the register of the platform's namespaces; nil for the built-in one.
 	Names *reserved.Register
 	// AdminPassword is the password of user admin; one is generated when it is empty.
@@ -96,7 +92,6 @@ func (s *Setup) once(ctx context.Context) error {
 	}{
 		{"namespace", s.namespace},
 		{"custom resource definitions", s.definitions},
-		{"binding of forwarded requests", s.authorized},
 		{"built-in roles", s.roles},
 		{"first user and OAuth client", s.firstStart},
 		{"workspace of the platform", s.systemWorkspace},
@@ -170,37 +165,17 @@ func (s *Setup) roles(ctx context.Context) error {
 	return atOnce(ctx, all, s.apply)
 }
 
-// authorized binds the group of forwarded requests to cluster-admin. The
-// manifests of a deployment do so as well, and the rights they give us do not
-// suffice to do it here: then there is nothing to do.
-func (s *Setup) authorized(ctx context.Context) error {
-	err := s.create(ctx, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: "kubesphere-authorized", Labels: map[string]string{reserved.LabelManagedBy: reserved.ManagedByServer}},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: kube.AuthorizedGroup}},
-	})
-	if apierrors.IsForbidden(err) {
-		slog.DebugContext(ctx, "the binding of forwarded requests is left to the manifests", "reason", err)
-		return nil
-	}
-	return err
-}
-
 // apply brings an object up to date by server-side apply. An object somebody
 // else made, or the fields of ours that a person changed, stay as they are;
 // annotations alone are added to what others made.
 func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) error {
-	c := s.Client
-	if object.GroupVersionKind().Group == rbacv1.GroupName {
-		c = s.Acting
-	}
 	digest, err := digestOf(object)
 	if err != nil {
 		return err
 	}
 	found := &unstructured.Unstructured{}
 	found.SetGroupVersionKind(object.GroupVersionKind())
-	err = c.Get(ctx, client.ObjectKeyFromObject(object), found)
+	err = s.Client.Get(ctx, client.ObjectKeyFromObject(object), found)
 	switch {
 	case err == nil && found.GetAnnotations()[appliedDigest] == digest:
 		return nil // nothing is new since it was written
@@ -227,7 +202,7 @@ func (s *Setup) apply(ctx context.Context, object *unstructured.Unstructured) er
 	}
 	annotations[appliedDigest] = digest
 	object.SetAnnotations(annotations)
-	err = c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(kube.FieldManager))
+	err = s.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(kube.FieldManager))
 	if apierrors.IsConflict(err) {
 		slog.InfoContext(ctx, "left as somebody changed it", "kind", object.GetKind(), "name", object.GetName(), "reason", err)
 		return nil

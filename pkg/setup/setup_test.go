@@ -49,7 +49,7 @@ func newCluster(t testing.TB, existing ...client.Object) client.WithWatch {
 }
 
 func newSetup(c client.Client) *Setup {
-	return &Setup{Client: c, Acting: c, Random: rand.Reader, Now: func() time.Time { return time.Unix(1767323045, 0) }}
+	return &Setup{Client: c, Random: rand.Reader, Now: func() time.Time { return time.Unix(1767323045, 0) }}
 }
 
 func get[T client.Object](t testing.TB, c client.Client, namespace, name string, into T) T {

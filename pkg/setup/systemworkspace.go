@@ -33,7 +33,7 @@ func (s *Setup) systemWorkspace(ctx context.Context) error {
 	template, err := s.systemTemplate(ctx)
 	if err == nil {
 		// Another replica, or the reconciler, may do the same.
-		err = retry.RetryOnConflict(retry.DefaultBackoff, func() error { return (&tenant.Workspaces{Client: s.Acting}).Ensure(ctx, template) })
+		err = retry.RetryOnConflict(retry.DefaultBackoff, func() error { return (&tenant.Workspaces{Client: s.Client}).Ensure(ctx, template) })
 	}
 	if apierrors.IsAlreadyExists(err) || apierrors.IsInvalid(err) || apierrors.IsConflict(err) {
 		slog.WarnContext(ctx, "Failed to create the workspace of the platform", "workspace", tenantv1alpha2.SystemWorkspace, "error", err)
@@ -77,7 +77,7 @@ func (s *Setup) systemTemplate(ctx context.Context) (*tenantv1alpha2.WorkspaceTe
 // workspace.
 func (s *Setup) systemNamespaces(ctx context.Context) error {
 	all := &corev1.NamespaceList{}
-	if err := s.Acting.List(ctx, all); err != nil {
+	if err := s.Client.List(ctx, all); err != nil {
 		return err
 	}
 	var problems []error
@@ -91,7 +91,7 @@ func (s *Setup) systemNamespaces(ctx context.Context) error {
 			namespace.Labels = make(map[string]string)
 		}
 		namespace.Labels[iamv1alpha2.LabelWorkspace] = tenantv1alpha2.SystemWorkspace
-		problems = append(problems, client.IgnoreNotFound(s.Acting.Patch(ctx, namespace, client.MergeFrom(before))))
+		problems = append(problems, client.IgnoreNotFound(s.Client.Patch(ctx, namespace, client.MergeFrom(before))))
 	}
 	return errors.Join(problems...)
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -147,6 +148,7 @@ func (p *Projects) namespaceNameFree(ctx context.Context, name string) error {
 // NamespaceRemains returns a conflict when objects of an earlier namespace of a name
 // are still stored.
 func NamespaceRemains(ctx context.Context, reader client.Reader, name string) error {
+	ctx = kube.AsServer(ctx) // nobody has a right in a namespace that is not there
 	for _, kind := range remains {
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(kind.GroupVersion().WithKind(kind.Kind + "List"))

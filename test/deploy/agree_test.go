@@ -20,18 +20,23 @@ type object = map[string]any
 // one of them learns (a right, a probe) the other must have as well. Everything is
 // compared, except what normalise takes away on purpose.
 func TestChartAgreesWithBase(t *testing.T) {
-	for _, test := range []struct{ name, policies, component string }{
-		{"as they are", "", ""},
-		{"with enforced admission policies", "Deny", "enforce-admission-policies"},
-		{"without admission policies", "Off", "without-admission-policies"},
+	// The base is for all versions of Kubernetes, the chart knows the one it is for.
+	for _, test := range []struct {
+		name      string
+		set       []string
+		component string
+	}{
+		{"as they are", []string{"impersonation=Unconstrained"}, ""},
+		{"with constrained impersonation", nil, "constrained-impersonation"},
+		{"with enforced admission policies", []string{"impersonation=Unconstrained", "admissionPolicies=Deny"}, "enforce-admission-policies"},
+		{"without admission policies", []string{"impersonation=Unconstrained", "admissionPolicies=Off"}, "without-admission-policies"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			var set []string
 			directory := baseDir
 			if test.component != "" {
-				set, directory = []string{"admissionPolicies=" + test.policies}, overlay(t, test.component)
+				directory = overlay(t, test.component)
 			}
-			agree(t, set, directory)
+			agree(t, test.set, directory)
 		})
 	}
 }

@@ -125,7 +125,7 @@ func TestReadsThroughPods(t *testing.T) {
 		{"by HEAD", viewer, "HEAD", project + "/pods/a/proxy/", "", nil, 403},
 		{"a viewer of the cluster", all, "GET", project + "/services/a/proxy/", "", nil, 403},
 		{"an operator", operator, "GET", project + "/services/a/proxy/", "", nil, 503},
-		{"who is named the subresource", named, "GET", project + "/services/a/proxy/", "", nil, 503},
+		{"who is named the subresource, without create", named, "GET", project + "/services/a/proxy/", "", nil, 403},
 		{"and no other", named, "GET", project + "/pods/a/proxy/", "", nil, 403},
 	})
 }

@@ -80,11 +80,15 @@ func TestImpersonation(t *testing.T) {
 	c := kubernetes(t, "")
 	create(t, c, &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "understudies"}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"users"}, ResourceNames: []string{"played"}, Verbs: []string{"impersonate"}},
-		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"userextras/reason"}, Verbs: []string{"impersonate"}},
+		{APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"userextras/example.com/reason", "userextras/reason"}, Verbs: []string{"impersonate"}},
 	}})
 	create(t, c, &iamv1alpha2.GlobalRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "understudies"}, Subjects: []rbacv1.Subject{subjectUser("understudy")},
 		RoleRef: rbacv1.RoleRef{APIGroup: "iam.kubesphere.io", Kind: "GlobalRole", Name: "understudies"},
+	})
+	create(t, c, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "played-readers"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "Group", Name: "played-readers"}},
 	})
 	as := func(name string) option { return header("Impersonate-User", name) }
 	const pods, elsewhere = "/api/v1/namespaces/played-project/pods", "/api/v1/namespaces/default/pods"
@@ -98,12 +102,14 @@ func TestImpersonation(t *testing.T) {
 		{"the rights of the other", pods, []option{bearer(helper), as("played")}, 200},
 		{"no more than these", elsewhere, []option{bearer(helper), as("played")}, 403},
 		{"nobody else", pods, []option{bearer(helper), as("admin")}, 403},
-		{"an extra that is allowed", pods, []option{bearer(helper), as("played"), header("Impersonate-Extra-Reason", "support")}, 200},
+		{"an extra that is allowed", pods, []option{bearer(helper), as("played"), header("Impersonate-Extra-Example.com%2freason", "support")}, 200},
+		{"an extra that Kubernetes refuses", pods, []option{bearer(helper), as("played"), header("Impersonate-Extra-Reason", "support")}, 403},
 		{"an extra that is not", pods, []option{bearer(helper), as("played"), header("Impersonate-Extra-Scopes", "all")}, 403},
 		{"a group that is not", pods, []option{bearer(helper), as("played"), header("Impersonate-Group", "developers")}, 403},
 		{"less than the administrator", elsewhere, []option{admin, as("played")}, 403},
 		{"a name without an account", elsewhere, []option{admin, as("jane")}, 403},
-		{"a name in a group with rights", elsewhere, []option{admin, as("jane"), header("Impersonate-Group", "system:masters")}, 200},
+		{"a name in a group with rights", elsewhere, []option{admin, as("jane"), header("Impersonate-Group", "played-readers")}, 200},
+		{"a group that Kubernetes refuses", elsewhere, []option{admin, as("jane"), header("Impersonate-Group", "system:masters")}, 403},
 		{"the group of this server", pods, []option{admin, as("jane"), header("Impersonate-Group", "kubesphere:authorized")}, 403},
 		{"what this server says of users", pods, []option{admin, as("jane"), header("Impersonate-Extra-Ks-Apiserver.kubesphere.io%2fscopes", "all")}, 403},
 	} {
@@ -114,7 +120,7 @@ func TestImpersonation(t *testing.T) {
 		})
 	}
 	t.Run("what Kubernetes sees", func(t *testing.T) {
-		output, code := through(t, token, "default").run(t.Context(), "", "auth", "whoami", "--as=jane", "--as-group=developers", "--as-uid=4711", "--as-user-extra=reason=support", "-o", "json")
+		output, code := through(t, token, "default").run(t.Context(), "", "auth", "whoami", "--as=jane", "--as-group=developers", "--as-uid=4711", "--as-user-extra=example.com/reason=support", "-o", "json")
 		if code != 0 || !strings.Contains(output, `"jane"`) {
 			t.Fatalf("%d %s", code, output)
 		}

@@ -54,7 +54,7 @@ func TestRolesListVerbs(t *testing.T) {
 		{"a former role for the service accounts of the project", x.admin.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"Group","name":"system:serviceaccounts:` + x.project + `"}`), nil, 403},
 		{"an operator gives no former role", x.operator.token, "POST", iamPath + "/namespaces/" + x.project + "/rolebindings", binding(`{"kind":"Group","name":"lv-others"}`), nil, 403},
 		{"at Kubernetes' API verbs are literal", x.admin.token, "POST", rbac + x.project + "/roles", everyRole("literal"), nil, 403},
-		{"a former role is relabelled", x.admin.token, "PATCH", rbac + x.project + "/roles/former", `{"metadata":{"labels":{"a":"b"}}}`, media(merge), 200},
+		{"a former role is relabelled", x.admin.token, "PATCH", rbac + x.project + "/roles/former", `{"metadata":{"labels":{"a":"b"}}}`, media(merge), 403},
 		{"a former role is deleted", x.admin.token, "DELETE", rbac + x.project + "/roles/former", "", nil, 200},
 		{"all bindings of a group are deleted", x.admin.token, "DELETE", rbac + x.project + "/rolebindings?labelSelector=iam.kubesphere.io%2Fgroup-ref%3Dlv-group", "", nil, 200},
 	})

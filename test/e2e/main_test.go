@@ -130,6 +130,11 @@ func start(change func(*config.Config)) (*instance, error) {
 	change(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &instance{kubeconfig: c.Kubernetes.KubeConfig, cancel: cancel, done: make(chan error, 1)}
+	var err error
+	if c.Kubernetes.KubeConfig, err = asAccount(c.Kubernetes.KubeConfig); err != nil {
+		cancel()
+		return nil, err
+	}
 	listening := make(chan net.Addr, 1)
 	go func() {
 		i.done <- app.Run(ctx, app.Options{Config: c, Listening: func(address net.Addr) { listening <- address }})

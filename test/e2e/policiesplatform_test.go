@@ -124,7 +124,7 @@ func TestPoliciesOfThePlatform(t *testing.T) {
 		{"and goes", operator, "PATCH", open + "/pol-open", merge, `{"subjects":[` + subject("User", "pol-nobody") + `]}`, "", 200},
 		{"and comes no more", operator, "PATCH", open + "/pol-open", merge, `{"subjects":[` + subject("Group", "system:authenticated") + `]}`, everyone, 0},
 		{"is deleted", operator, "DELETE", open + "/pol-open", "", "", "", 200},
-		{"the binding of forwarded requests", operator, "DELETE", rbac + "/clusterrolebindings/kubesphere-authorized" + dry, "", "", "the name is reserved", 0},
+		{"how the server acts as others", operator, "DELETE", rbac + "/clusterrolebindings/ks-apiserver-impersonation" + dry, "", "", "the name is reserved", 0},
 	})
 }
 
@@ -153,37 +153,56 @@ func TestPolicyOfConnections(t *testing.T) {
 	})
 }
 
-// TestPolicyOfTheOwnAccount: the service account of the server makes cluster roles and
-// bindings for groups of the platform only, whatever RBAC gives it.
+// TestPolicyOfTheOwnAccount: the service account of the server gives nobody everything nor
+// powers, and writes nothing of Kubernetes', whatever RBAC gives it.
 func TestPolicyOfTheOwnAccount(t *testing.T) {
 	t.Parallel()
-	own := newDirect(t, serviceAccountToken(t, "kubesphere-system", "ks-apiserver"))
-	bindInCluster(t, "kubesphere-system", "ks-apiserver", "cluster-admin")
+	own := newDirect(t, ownToken(t))
 	const roles, bindings, dry = "/apis/rbac.authorization.k8s.io/v1/clusterroles", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", "?dryRun=All"
 	role := func(name, rule string) string {
 		return fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":%q},"rules":[%s]}`, name, rule)
 	}
-	binding := func(role, kind, name string) string {
-		return fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"kubesphere:pol"},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":%q},"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":%q,"name":%q}]}`, role, kind, name)
+	binding := func(name, role, kind, subject string) string {
+		return fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":%q},"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":%q},"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":%q,"name":%q}]}`, name, role, kind, subject)
 	}
 	reads := `{"verbs":["get","list"],"apiGroups":["","apps"],"resources":["*"]}`
-	waitForPolicy(t, own, "POST", roles+dry, "", role("pol", reads))
-	const powers, groups = "gives neither all verbs or groups nor the verbs", "to groups named kubesphere: only"
+	c := kubernetes(t, "")
+	create(t, c, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "pol-everything"}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}}}})
+	create(t, c, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "pol-admins"}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
+		Subjects: []rbacv1.Subject{subjectUser("pol-a"), subjectUser("pol-b")},
+	})
+	waitForPolicy(t, own, "POST", roles+dry, "", role("system:pol", reads))
+	const powers, ofKubernetes, subjects = "gives neither all verbs nor writes in all groups nor the verbs", "does not write the roles and bindings of Kubernetes", "binds no roles named system:"
 	directAttempts(t, []directAttempt{
 		{"a role of the platform", own, "POST", roles + dry, "", role("kubesphere:rules:pol", reads), "", 201},
-		{"another name", own, "POST", roles + dry, "", role("pol", reads), "names that begin with kubesphere:", 0},
+		{"a role of the cluster", own, "POST", roles + dry, "", role("pol", reads), "", 201},
+		{"a role of Kubernetes", own, "POST", roles + dry, "", role("system:pol", reads), ofKubernetes, 0},
+		{"its own role", own, "PATCH", roles + "/ks-apiserver" + dry, merge, `{"rules":[]}`, ofKubernetes, 0},
+		{"its own binding", own, "DELETE", bindings + "/ks-apiserver" + dry, "", "", ofKubernetes, 0},
 		{"all verbs", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["*"],"apiGroups":[""],"resources":["pods"]}`), powers, 0},
-		{"all groups", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["get"],"apiGroups":["*"],"resources":["pods"]}`), powers, 0},
+		{"writes in all groups", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["get","create"],"apiGroups":["*"],"resources":["pods"]}`), powers, 0},
+		{"reads in all groups", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["get"],"apiGroups":["*"],"resources":["pods"]}`), "", 201},
 		{"a power", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["escalate"],"apiGroups":["rbac.authorization.k8s.io"],"resources":["clusterroles"]}`), powers, 0},
 		{"a derived power", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["impersonate:user-info"],"apiGroups":[""],"resources":["users"]}`), powers, 0},
+		{"rules of others", own, "POST", roles + dry, "", `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRole","metadata":{"name":"pol"},"aggregationRule":{"clusterRoleSelectors":[{}]}}`, powers, 0},
 		{"paths", own, "POST", roles + dry, "", role("kubesphere:rules:pol", `{"verbs":["get"],"nonResourceURLs":["/version"]}`), "", 201},
-		{"a role changed", own, "PATCH", roles + "/view" + dry, merge, `{"metadata":{"labels":{"a":"b"}}}`, "names that begin with kubesphere:", 0},
-		{"a binding deleted", own, "DELETE", bindings + "/cluster-admin" + dry, "", "", "names that begin with kubesphere:", 0},
-		{"a group of the platform", own, "POST", bindings + dry, "", binding("kubesphere:rules:pol", "Group", "kubesphere:global:pol"), "", 201},
-		{"another group", own, "POST", bindings + dry, "", binding("kubesphere:rules:pol", "Group", "pol"), groups, 0},
-		{"a user", own, "POST", bindings + dry, "", binding("kubesphere:rules:pol", "User", "kubesphere:pol"), groups, 0},
-		{"another role", own, "POST", bindings + dry, "", binding("view", "Group", "kubesphere:global:pol"), groups, 0},
-		{"administrators of the platform", own, "POST", bindings + dry, "", binding("cluster-admin", "Group", "kubesphere:global:platform-admin"), "", 201},
-		{"others as administrators", own, "POST", bindings + dry, "", binding("cluster-admin", "Group", "kubesphere:global:platform-regular"), groups, 0},
+		{"what a role is called that keeps its rules", own, "PATCH", roles + "/pol-everything" + dry, merge, `{"metadata":{"labels":{"a":"b"}}}`, "", 200},
+		{"that and more", own, "PATCH", roles + "/pol-everything" + dry, merge, `{"rules":[{"verbs":["*"],"apiGroups":["*"],"resources":["pods"]}]}`, powers, 0},
+		{"a note on a role of Kubernetes", own, "PATCH", roles + "/cluster-admin" + dry, merge, `{"metadata":{"annotations":{"a":"b"}}}`, "", 200},
+		{"its rules", own, "PATCH", roles + "/view" + dry, merge, `{"rules":[]}`, ofKubernetes, 0},
+		{"a role of Kubernetes deleted", own, "DELETE", roles + "/edit" + dry, "", "", ofKubernetes, 0},
+		{"a binding of Kubernetes deleted", own, "DELETE", bindings + "/cluster-admin" + dry, "", "", ofKubernetes, 0},
+		{"a group of the platform", own, "POST", bindings + dry, "", binding("kubesphere:pol", "kubesphere:rules:pol", "Group", "kubesphere:global:pol"), "", 201},
+		{"by another name", own, "POST", bindings + dry, "", binding("pol", "kubesphere:rules:pol", "Group", "kubesphere:global:pol"), subjects, 0},
+		{"another group by that name", own, "POST", bindings + dry, "", binding("kubesphere:pol", "kubesphere:rules:pol", "Group", "pol"), subjects, 0},
+		{"a member of the cluster", own, "POST", bindings + dry, "", binding("pol", "cluster-viewer", "User", "pol"), "", 201},
+		{"a role of Kubernetes to a member", own, "POST", bindings + dry, "", binding("pol", "system:node", "User", "pol"), subjects, 0},
+		{"a user of Kubernetes", own, "POST", bindings + dry, "", binding("pol", "cluster-viewer", "User", "system:kube-proxy"), subjects, 0},
+		{"everything to a member", own, "POST", bindings + dry, "", binding("pol", "cluster-admin", "User", "pol"), subjects, 0},
+		{"administrators of the platform", own, "POST", bindings + dry, "", binding("kubesphere:pol", "cluster-admin", "Group", "kubesphere:global:platform-admin"), "", 201},
+		{"others as administrators", own, "POST", bindings + dry, "", binding("kubesphere:pol", "cluster-admin", "Group", "kubesphere:global:platform-regular"), subjects, 0},
+		{"one administrator less", own, "PATCH", bindings + "/pol-admins" + dry, merge, `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"pol-a"}]}`, "", 200},
+		{"another administrator", own, "PATCH", bindings + "/pol-admins" + dry, merge, `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"pol-c"}]}`, subjects, 0},
 	})
 }

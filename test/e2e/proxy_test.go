@@ -120,7 +120,7 @@ func TestProxiedSubresources(t *testing.T) {
 	member := user(t, "behind")
 	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Name: "reader", Namespace: "behind-project"}, Rules: []rbacv1.PolicyRule{
 		{APIGroups: []string{""}, Resources: []string{"services", "pods"}, Verbs: []string{"*"}},
-		{APIGroups: []string{""}, Resources: []string{"services/proxy"}, Verbs: []string{"get"}},
+		{APIGroups: []string{""}, Resources: []string{"services/proxy"}, Verbs: []string{"get", "create"}},
 	}})
 	inNamespace(t, "behind", "behind-project", "reader")
 	const project = "/api/v1/namespaces/behind-project"
@@ -135,7 +135,7 @@ func TestProxiedSubresources(t *testing.T) {
 		{member, "GET", "/api/v1/nodes/node-0/proxy/healthz", 403},
 		{member, "GET", project + "/services/none/proxy/a//b", reached},
 		{member, "GET", project + "/services/http:none:80/proxy/", reached},
-		{member, "POST", project + "/services/none/proxy/a", 403},
+		{member, "POST", project + "/services/none/proxy/a", reached},
 		{member, "DELETE", project + "/services/none/proxy/a", 403},
 		{member, "GET", project + "/pods/none/proxy/a", 403},
 		{member, "GET", "/api/v1/namespaces/default/services/none/proxy/a", 403},

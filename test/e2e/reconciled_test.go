@@ -10,6 +10,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -82,7 +83,14 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: by-kubectl}]
 				return err
 			}
 		}
-		return c.Get(t.Context(), clientKey("by-kubectl-cluster-admin"), &rbacv1.ClusterRoleBinding{})
+		return nil
+	})
+	// Earlier versions made administrators of the platform those of Kubernetes, too.
+	create(t, c, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "by-kubectl-cluster-admin", Labels: map[string]string{
+			"iam.kubesphere.io/user-ref": "by-kubectl", "iam.kubesphere.io/globalrole-ref": "platform-admin", "app.kubernetes.io/managed-by": "ks-apiserver",
+		}},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"}, Subjects: []rbacv1.Subject{subjectUser("by-kubectl")},
 	})
 	shared.as(t, "by-kubectl", "Plain-Passw0rd")
 	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "delete", "-f", path, "--ignore-not-found", "--wait=true", "--timeout=60s").CombinedOutput(); err != nil {

@@ -8,8 +8,8 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -191,13 +191,11 @@ func settled() int {
 func TestKubernetesRestartsUnderLoad(t *testing.T) { // looks at the whole process, so that no test is beside it
 	k := newCluster(t)
 	k.start(t)
-	copied := filepath.Join(k.dir, "copy")
-	content, err := os.ReadFile(k.kubeconfig)
+	account, err := asAccount(k.kubeconfig) // its own file: that of the cluster goes when it starts again
 	if err != nil {
 		t.Fatal(err)
 	}
-	writeFile(t, copied, string(content))
-	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = copied })
+	server := run(t, func(c *config.Config) { c.Kubernetes.KubeConfig = asAdministrator(account) })
 	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +266,7 @@ func TestKubernetesRestartsUnderLoad(t *testing.T) { // looks at the whole proce
 		t.Errorf("somebody waited %s", c.slowest)
 	}
 	var kept corev1.ConfigMapList
-	if err := kubernetes(t, copied).List(t.Context(), &kept, client.InNamespace("default")); err != nil {
+	if err := kubernetes(t, k.kubeconfig).List(t.Context(), &kept, client.InNamespace("default")); err != nil {
 		t.Fatal(err)
 	}
 	there := make(map[string]bool)
@@ -299,7 +297,6 @@ func TestServerLosesRights(t *testing.T) {
 	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
-	// Administrators are bound to cluster-admin themselves; all others depend on the group.
 	admin := server.as(t, "admin", adminPassword)
 	admin.must(t, 200, "POST", iamPath+"/globalroles", fields{
 		"metadata": fields{"name": "pod-reader"},
@@ -312,7 +309,7 @@ func TestServerLosesRights(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, binding := kubernetes(t, k.kubeconfig), &rbacv1.ClusterRoleBinding{}
-	if err := c.Get(t.Context(), clientKey("kubesphere-authorized"), binding); err != nil {
+	if err := c.Get(t.Context(), clientKey("ks-apiserver-impersonation"), binding); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Delete(t.Context(), binding); err != nil {
@@ -324,7 +321,7 @@ func TestServerLosesRights(t *testing.T) {
 			t.Errorf("%s: %d %s", path, r.code, r.body)
 		}
 	}
-	if r := server.get(t, "/readyz"); r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes-rights failed: the group kubesphere:authorized may not do everything") {
+	if r := server.get(t, "/readyz"); r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes-rights failed: this server may not act for others: ") {
 		t.Errorf("readyz: %d %s", r.code, r.body)
 	}
 	binding.ObjectMeta = metav1.ObjectMeta{Name: binding.Name, Labels: binding.Labels}
@@ -337,6 +334,22 @@ func TestServerLosesRights(t *testing.T) {
 	if err := expect(server.get(t, pods, bearer(token)), 200); err != nil {
 		t.Error(err)
 	}
+
+	// Manifests of an earlier version do not let the server do what it does itself.
+	role := &rbacv1.ClusterRole{}
+	if err := c.Get(t.Context(), clientKey("ks-apiserver"), role); err != nil {
+		t.Fatal(err)
+	}
+	role.Rules = slices.DeleteFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return slices.Contains(rule.Verbs, "escalate") })
+	if err := c.Update(t.Context(), role); err != nil {
+		t.Fatal(err)
+	}
+	wait.For(t, "the server to say what it may not do", func() error {
+		if r := server.get(t, "/readyz"); r.code != 503 || !strings.Contains(string(r.body), "[-]kubernetes-rights failed: the account of this server may not escalate clusterroles") {
+			return fmt.Errorf("%d %s", r.code, r.body)
+		}
+		return nil
+	})
 }
 
 // What lasts ends with the session it was begun in.

@@ -114,7 +114,7 @@ func TestKubernetesComesAndGoes(t *testing.T) {
 	k.kill()
 
 	server := run(t, func(c *config.Config) {
-		c.Kubernetes.KubeConfig = copied
+		c.Kubernetes.KubeConfig = asAdministrator(copied)
 		c.Objects.SyncTimeout = metav1.Duration{Duration: time.Second}
 	})
 	wait.For(t, "/readyz to say that Kubernetes is away", func() error {

@@ -177,7 +177,7 @@ func TestChartHasThePolicies(t *testing.T) {
 // TestAccountOfTheServer: the account the policies know is the one the
 // manifests make.
 func TestAccountOfTheServer(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join(Dir(), "..", "base", "serviceaccount.yaml"))
+	content, err := os.ReadFile(filepath.Join(Dir(), "..", "rights", "serviceaccount.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

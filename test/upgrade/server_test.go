@@ -28,9 +28,20 @@ type server struct {
 	stop           func()
 }
 
-// startServer runs a binary over the cluster of $KUBECONFIG until stop is
-// called or the test ends.
-func startServer(t *testing.T, binary string) *server {
+// applyAccount applies what the manifests of this tree say of the account of the server,
+// and returns its kubeconfig.
+func applyAccount(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "account")
+	if output, err := exec.CommandContext(t.Context(), "../../hack/account/kubeconfig.sh", file).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return file
+}
+
+// startServer runs a binary over the cluster of a kubeconfig until stop is called or the
+// test ends.
+func startServer(t *testing.T, binary, kubeconfig string) *server {
 	t.Helper()
 	port, securePort := freePort(t), freePort(t)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
@@ -38,7 +49,7 @@ func startServer(t *testing.T, binary string) *server {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	command := exec.CommandContext(ctx, binary, "--bind-address", "127.0.0.1",
+	command := exec.CommandContext(ctx, binary, "--kubeconfig", kubeconfig, "--bind-address", "127.0.0.1",
 		"--insecure-port", fmt.Sprint(port), "--secure-port", fmt.Sprint(securePort))
 	command.Env = append(os.Environ(), "KUBESPHERE_ADMIN_PASSWORD="+adminPassword)
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }

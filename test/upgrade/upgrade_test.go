@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -167,14 +168,21 @@ func TestRollingUpdateAndRollback(t *testing.T) {
 	if old == "" {
 		t.Fatal("KS_APISERVER_FROM is not set: run make test-upgrade")
 	}
-	before := startServer(t, old)
+	administrator := os.Getenv("KUBECONFIG")
+	before := startServer(t, old, administrator)
 	setUp(t, before)
 	makeRole(t, before, before.login(t, "upgrade-boss", passwordOf("upgrade-boss")).AccessToken, "upgrade-secrets")
 	earlier := newSession(t, before, "upgrade-jane")
 	earlier.check(t, before)
 
-	// Both replicas serve.
-	after := startServer(t, current)
+	// The new manifests are applied, and a replica of the old version starts once more.
+	account := applyAccount(t)
+	beside := startServer(t, old, account)
+	earlier.check(t, beside)
+	beside.stop()
+
+	// Both versions serve, the new one with what the manifests permit and no more.
+	after := startServer(t, current, account)
 	earlier.check(t, after)
 	earlier.check(t, before)
 	later := newSession(t, after, "upgrade-jane")
@@ -202,8 +210,11 @@ func TestRollingUpdateAndRollback(t *testing.T) {
 		}
 	}
 
-	// The update is complete.
+	// The update is complete, and what only the old version needs is gone.
 	before.stop()
+	if output, err := exec.CommandContext(t.Context(), "../../bin/kubectl", "delete", "clusterrolebinding", "kubesphere-authorized").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
 	earlier.check(t, after)
 	later.check(t, after)
 	boss := newSession(t, after, "upgrade-boss")
@@ -215,7 +226,7 @@ func TestRollingUpdateAndRollback(t *testing.T) {
 	})
 
 	// And rolled back.
-	again := startServer(t, old)
+	again := startServer(t, old, administrator)
 	for _, p := range []*session{earlier, later, boss} {
 		p.check(t, again)
 	}

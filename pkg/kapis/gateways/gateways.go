@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/ownrole"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -157,8 +159,19 @@ func texts(values map[string]string) map[string]any {
 	return all
 }
 
-// remove deletes what a router of KubeSphere 3.0 consists of.
+// removalRules are what this server does with a router of KubeSphere 3.0.
+var removalRules = []rbacv1.PolicyRule{
+	{APIGroups: []string{"apps"}, Resources: []string{"deployments"}, Verbs: []string{"delete"}},
+	{APIGroups: []string{""}, Resources: []string{"services"}, Verbs: []string{"delete"}},
+}
+
+// remove deletes what a router of KubeSphere 3.0 consists of. It is in a namespace in
+// which the user has no rights.
 func (h *Handler) remove(ctx context.Context, service *corev1.Service) error {
+	ctx = kube.AsServer(ctx)
+	if err := ownrole.Ensure(ctx, h.Client, service.Namespace, removalRules); err != nil {
+		return err
+	}
 	deployment := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: service.Namespace, Name: service.Name}}
 	if err := h.Client.Delete(ctx, deployment, client.PropagationPolicy(metav1.DeletePropagationBackground)); client.IgnoreNotFound(err) != nil {
 		return err

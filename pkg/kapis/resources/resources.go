@@ -6,7 +6,9 @@ import (
 	"strings"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
@@ -25,6 +27,8 @@ type Handler struct {
 	Types *objects.Resolver
 	// Authorizer decides whether the values of secrets are shown.
 	Authorizer authorizer.UnconditionalAuthorizer
+	// Agrees reports whether Kubernetes, too, shows the values of secrets to a user.
+	Agrees func(ctx context.Context, who user.Info, action authorizationv1.ResourceAttributes) bool
 	// Rights says which namespaces and workspaces a caller sees.
 	Rights Rights
 	// Allowed, unless nil, says of a request that lasts why it may not go on.
@@ -230,7 +234,7 @@ func (h *Handler) kind(r *http.Request) (*objects.Type, string, error) {
 }
 
 // secretsShown reports whether the caller sees the values of secrets: who may
-// get them from Kubernetes may get them here.
+// get them from Kubernetes may get them here, and Kubernetes has to say so.
 func (h *Handler) secretsShown(r *http.Request, kind *objects.Type, namespace string) bool {
 	if kind.Group != "" || kind.Resource != "secrets" {
 		return true
@@ -242,7 +246,8 @@ func (h *Handler) secretsShown(r *http.Request, kind *objects.Type, namespace st
 	decision, _, err := h.Authorizer.Authorize(r.Context(), authorizer.AttributesRecord{
 		User: who, Verb: "get", APIVersion: "v1", Resource: "secrets", Namespace: namespace, ResourceRequest: true,
 	})
-	return err == nil && decision == authorizer.DecisionAllow
+	return err == nil && decision == authorizer.DecisionAllow &&
+		h.Agrees(r.Context(), who, authorizationv1.ResourceAttributes{Verb: "get", Version: "v1", Resource: "secrets", Namespace: namespace})
 }
 
 // mayList asks whether the caller, who was allowed to get an object, may list

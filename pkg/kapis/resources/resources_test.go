@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -92,7 +93,8 @@ func newDoor(t testing.TB, lists map[string][]string) http.Handler {
 		cluster.Close()
 	})
 	h := &Handler{
-		Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}, Now: time.Now,
+		Agrees: agrees,
+		Cache:  cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}, Now: time.Now,
 	}
 	mux := http.NewServeMux()
 	if err := route.Mount(mux, []route.Group{h.Group(), h.LegacyGroup()}); err != nil {
@@ -328,3 +330,6 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 }
+
+// agrees is a Kubernetes that permits everything.
+func agrees(context.Context, user.Info, authorizationv1.ResourceAttributes) bool { return true }

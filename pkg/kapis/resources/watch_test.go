@@ -35,7 +35,7 @@ func TestWatchGoesOn(t *testing.T) {
 		{"Kubernetes is away", apierrors.NewServiceUnavailable("away"), true, true},
 		{"the right is gone", nil, false, false},
 	} {
-		h := &Handler{Authorizer: &authz.RBAC{All: true}, Allowed: func(*http.Request) error { return test.err }}
+		h := &Handler{Authorizer: &authz.RBAC{All: true}, Agrees: agrees, Allowed: func(*http.Request) error { return test.err }}
 		if !test.rights {
 			h.Authorizer = authz.AnyOf{}
 		}

@@ -41,11 +41,17 @@ func missing(err error) bool {
 	return err != nil
 }
 
-// exec runs a command in a container. Kubernetes sees who it runs for.
+// exec runs a command in a container. Kubernetes sees who it runs for, and decides about
+// it, too. In the user's pod for kubectl, which is no namespace of the user's, this server
+// runs it.
 func (h *Handler) exec(ctx context.Context, who user.Info, where target, command []string, options remotecommand.StreamOptions) error {
-	executor, err := executorFor(kube.As(h.Config, who), where, command, options)
+	executor, err := executorFor(h.Config, where, command, options)
 	if err != nil {
 		return err
+	}
+	ctx = kube.WithCaller(ctx, who)
+	if h.Kubectl.Own(who.GetName(), where.namespace, where.pod) {
+		ctx = kube.AsServer(ctx)
 	}
 	return executor.StreamWithContext(ctx, options)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -19,6 +20,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/ownrole"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -103,11 +105,20 @@ func (k *Kubectl) Ensure(ctx context.Context, name string) (*corev1.Pod, error) 
 	if err := k.ownNamespace(ctx); err != nil {
 		return nil, err
 	}
+	if err := ownrole.Ensure(ctx, k.Client, k.Namespace, podRules); err != nil {
+		return nil, err
+	}
 	pod, err := k.use(ctx, name)
 	if err != nil {
 		return nil, err
 	}
 	return pod, running(ctx, k.Client, pod)
+}
+
+// podRules are what this server does with the pods.
+var podRules = []rbacv1.PolicyRule{
+	{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"create", "delete", "patch"}},
+	{APIGroups: []string{""}, Resources: []string{"pods/exec"}, Verbs: []string{"create", "get"}},
 }
 
 // use finds or makes the pod of a user. One that has ended, or is about to, is

@@ -23,7 +23,7 @@ var inContainers = schema.GroupResource{Group: "terminal.kubesphere.io", Resourc
 
 // Handler serves terminals.
 type Handler struct {
-	// Config reaches kube-apiserver.
+	// Config reaches kube-apiserver as the user of the context.
 	Config *rest.Config
 	// Client acts as the user of the context.
 	Client client.Client
