@@ -134,7 +134,7 @@ bench: bin/ks-apiserver bin/devcluster
 # The same requests to kube-apiserver, through the server and directly.
 bench-proxy: bin/ks-apiserver bin/devcluster
 	go build -o bin/bench ./hack/bench
-	$(BUSY_CLUSTER) --pods 400 -- env -u GOGC bin/bench --proxy
+	$(BUSY_CLUSTER) --pods 400 -- env -u GOGC bin/bench --proxy --bindings 1000
 
 # The benchmarks next to the code.
 bench-units:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // request is what is sent beside the path.
@@ -60,6 +62,37 @@ func get(ctx context.Context, address, token string) reply {
 		return reply{}
 	}
 	return reply{response.StatusCode, response.Header, body}
+}
+
+// post sends an object, and tries again for a while what cannot be done yet: what it needs
+// may be made a moment later.
+func post(ctx context.Context, address, token string, body any) error {
+	content, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	for began := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(content))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		request.Header.Set("Content-Type", "application/json")
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return err
+		}
+		answer, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		switch {
+		case err != nil:
+			return err
+		case response.StatusCode < http.StatusMultipleChoices:
+			return nil
+		case time.Since(began) > time.Minute:
+			return fmt.Errorf("%s: %d %s", address, response.StatusCode, answer)
+		}
+	}
 }
 
 func login(ctx context.Context, address, user, password string) (string, error) {

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -20,7 +22,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -110,30 +111,33 @@ func (c *cluster) robot(ctx context.Context, name string) (string, error) {
 }
 
 // deployed returns flags that let the server reach Kubernetes as it does in a
-// pod, by the token of a service account: of a client certificate Kubernetes
-// checks the signature each time.
-func (c *cluster) deployed(ctx context.Context) ([]string, error) {
-	token, err := c.robot(ctx, "ks-apiserver")
+// pod, by the token of its service account, with the rights of that: of a client
+// certificate Kubernetes checks the signature each time, and decides nothing.
+func deployed(ctx context.Context) ([]string, error) {
+	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.CreateTemp("", "bench-kubeconfig")
+	file := filepath.Join(dir, "kubeconfig")
+	output, err := exec.CommandContext(ctx, "hack/account/kubeconfig.sh", file).CombinedOutput() //nolint:gosec // our own
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the account of the server: %w\n%s", err, output)
 	}
-	kubeconfig := clientcmdapi.NewConfig()
-	kubeconfig.Clusters["it"] = &clientcmdapi.Cluster{Server: c.address, CertificateAuthorityData: c.authority}
-	kubeconfig.AuthInfos["me"] = &clientcmdapi.AuthInfo{Token: token}
-	kubeconfig.Contexts["it"] = &clientcmdapi.Context{Cluster: "it", AuthInfo: "me"}
-	kubeconfig.CurrentContext = "it"
-	text, err := clientcmd.Write(*kubeconfig)
-	if err != nil {
-		return nil, err
+	return []string{"--kubeconfig", file}, nil
+}
+
+// bind makes so many bindings of cluster roles, each for a user of its own.
+func (c *cluster) bind(ctx context.Context, many int) error {
+	for n := range many {
+		err := c.objects.Create(ctx, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("bench-%04d", n)}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: fmt.Sprintf("bench-%04d", n)}},
+		})
+		if client.IgnoreAlreadyExists(err) != nil {
+			return err
+		}
 	}
-	if _, err := file.Write(text); err != nil {
-		return nil, err
-	}
-	return []string{"--kubeconfig", file.Name()}, file.Close()
+	return nil
 }
 
 // settled are pods nothing but the benchmark changes.

@@ -26,6 +26,7 @@ func main() {
 	flag.StringVar(&o.against, "against", "", "with --page: the file of an earlier result to compare with")
 	flag.StringVar(&o.parts, "parts", "", "the parts to measure, separated by commas; all if empty")
 	flag.BoolVar(&o.proxy, "proxy", false, "measure requests to Kubernetes only, through the server and directly")
+	flag.IntVar(&o.bindings, "bindings", 0, "with --proxy: ClusterRoleBindings of others that Kubernetes looks through")
 	flag.IntVar(&o.grow, "grow", 40000, "pods to add, to see what each costs in memory")
 	flag.Parse()
 	var err error
@@ -52,4 +53,5 @@ type options struct {
 	save, against string
 	parts         string
 	grow          int
+	bindings      int
 }

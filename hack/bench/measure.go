@@ -72,7 +72,10 @@ func measure(ctx context.Context, o options) error {
 	}
 	b.secure = secure
 	if o.proxy {
-		as, err := b.cluster.deployed(ctx)
+		if err := b.cluster.bind(ctx, o.bindings); err != nil {
+			return err
+		}
+		as, err := deployed(ctx)
 		if err != nil {
 			return err
 		}

@@ -38,15 +38,18 @@ func (b *bench) proxied(ctx context.Context) error {
 		return err
 	}
 	defer together()
-	namespace, err := b.largeList(ctx)
+	member, err := b.member(ctx)
 	if err != nil {
+		return err
+	}
+	if err := b.largeList(ctx); err != nil {
 		return err
 	}
 	robot, err := b.cluster.robot(ctx, "bench")
 	if err != nil {
 		return err
 	}
-	through := way{name: "through", address: b.secure, token: b.admin, client: func(http2 bool) *http.Client {
+	through := way{name: "through", address: b.secure, token: member, client: func(http2 bool) *http.Client {
 		return limited(&tls.Config{InsecureSkipVerify: true}, http2, b.connections) //nolint:gosec // our own, on loopback
 	}}
 	// There are two ways to be direct: in system:masters, for whom Kubernetes
@@ -65,16 +68,16 @@ func (b *bench) proxied(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	list := "/api/v1/namespaces/" + namespace + "/configmaps"
+	const small, list = "/api/v1/namespaces/" + project + "/configmaps/kube-root-ca.crt", "/api/v1/namespaces/" + project + "/configmaps"
 	for _, w := range []struct {
 		name, path  string
 		connections int
 		http2       bool
 		encoding    string
 	}{
-		{"small GET, HTTP/1.1", "/api/v1/namespaces/kube-system", b.connections, false, "gzip"},
-		{"small GET, HTTP/2", "/api/v1/namespaces/kube-system", b.connections, true, "gzip"},
-		{"small GET, one at a time", "/api/v1/namespaces/kube-system", 1, true, "gzip"},
+		{"small GET, HTTP/1.1", small, b.connections, false, "gzip"},
+		{"small GET, HTTP/2", small, b.connections, true, "gzip"},
+		{"small GET, one at a time", small, 1, true, "gzip"},
 		{"list of 1 MiB", list, 8, true, "identity"},
 		{"list of 1 MiB, one at a time", list, 1, true, "identity"},
 		{"list of 1 MiB, compressed", list, 8, true, "gzip"},
@@ -151,20 +154,45 @@ func limited(config *tls.Config, http2 bool, connections int) *http.Client {
 	return &http.Client{Transport: t}
 }
 
-// largeList makes a namespace whose ConfigMaps are listed in a mebibyte.
-func (b *bench) largeList(ctx context.Context) (string, error) {
-	const name, each = "bench-large", 4 << 10
-	if err := b.cluster.objects.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); client.IgnoreAlreadyExists(err) != nil {
-		return "", err
-	}
-	text := strings.Repeat("0123456789abcdef", each/16)
-	for n := range 1 << 20 / (each + 300) {
-		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: fmt.Sprint("large-", n)}, Data: map[string]string{"text": text}}
-		if err := b.cluster.objects.Create(ctx, m); client.IgnoreAlreadyExists(err) != nil {
+// workspace and project are where the benchmark's member is.
+const workspace, project = "bench", "bench-large"
+
+// member makes a workspace with a project and a user who has a role in the workspace, and
+// returns a token of that one. Kubernetes knows the user's roles by groups.
+func (b *bench) member(ctx context.Context) (string, error) {
+	const name, password = "bench-member", "Of-a-benchmark-1"
+	const tenants, accounts = "/kapis/tenant.kubesphere.io/v1alpha2/workspaces", "/kapis/iam.kubesphere.io/v1alpha2"
+	type fields = map[string]any
+	for _, one := range []struct {
+		path string
+		body any
+	}{
+		{tenants, fields{"metadata": fields{"name": workspace}}},
+		{tenants + "/" + workspace + "/namespaces", fields{"metadata": fields{"name": project}}},
+		{accounts + "/users", fields{
+			"metadata": fields{"name": name, "annotations": fields{"iam.kubesphere.io/globalrole": "platform-regular", "iam.kubesphere.io/uninitialized": "false"}},
+			"spec":     fields{"email": name + "@example.com", "password": password},
+		}},
+		{accounts + "/workspaces/" + workspace + "/workspacemembers", []fields{{"username": name, "roleRef": workspace + "-admin"}}},
+	} {
+		if err := post(ctx, b.ks.address+one.path, b.admin, one.body); err != nil {
 			return "", err
 		}
 	}
-	return name, nil
+	return login(ctx, b.ks.address, name, password)
+}
+
+// largeList makes ConfigMaps in the project that are listed in a mebibyte.
+func (b *bench) largeList(ctx context.Context) error {
+	const each = 4 << 10
+	text := strings.Repeat("0123456789abcdef", each/16)
+	for n := range 1 << 20 / (each + 300) {
+		m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: fmt.Sprint("large-", n)}, Data: map[string]string{"text": text}}
+		if err := b.cluster.objects.Create(ctx, m); client.IgnoreAlreadyExists(err) != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // idleWatches sees what watches cost that nothing happens in.
