@@ -9,7 +9,6 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
-	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 )
 
@@ -22,8 +21,9 @@ const (
 	prefixWorkspace = PrefixGroups + "workspace:"
 )
 
-// AdministratorsGroup is the group of the administrators of the platform at Kubernetes.
-const AdministratorsGroup = prefixGlobal + iamv1alpha2.GlobalRolePlatformAdmin
+// AdministratorsGroup is the group of the administrators of the platform at Kubernetes, by
+// whatever role they are: none is called so, since a role may give less one day.
+const AdministratorsGroup = PrefixGroups + "administrators"
 
 // GlobalGroup returns the group that stands at Kubernetes for who was given a global role.
 func GlobalGroup(role string) string { return prefixGlobal + role }

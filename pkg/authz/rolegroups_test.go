@@ -14,6 +14,8 @@ func TestRoleGroups(t *testing.T) {
 	d := places()
 	d.role("reader", rules("get", "*", "*")...)
 	d.bind("reader", rbacv1.Subject{Kind: rbacv1.UserKind, Name: "reader"}, rbacv1.Subject{Kind: rbacv1.UserKind, Name: "w-admin"})
+	d.role("platform-admin", rules("get", "*", "*")...)
+	d.bind("platform-admin", rbacv1.Subject{Kind: rbacv1.UserKind, Name: "lesser"})
 	d.bind("gone", rbacv1.Subject{Kind: rbacv1.UserKind, Name: "reader"})
 	rbac := &RBAC{Source: d}
 	for _, test := range []struct {
@@ -21,8 +23,9 @@ func TestRoleGroups(t *testing.T) {
 		scope Scope
 		want  []string
 	}{
-		{"global", Scope{Cluster: ThisCluster}, []string{"kubesphere:global:platform-admin"}}, // by whatever role
-		{"global", Scope{Namespace: "w1"}, []string{"kubesphere:global:platform-admin"}},
+		{"global", Scope{Cluster: ThisCluster}, []string{"kubesphere:administrators"}}, // by whatever role
+		{"global", Scope{Namespace: "w1"}, []string{"kubesphere:administrators"}},
+		{"lesser", Scope{Cluster: ThisCluster}, []string{"kubesphere:global:platform-admin"}}, // a role that somebody narrowed
 		{"reader", Scope{Cluster: ThisCluster}, []string{"kubesphere:global:reader"}},
 		{"w-admin", Scope{Cluster: ThisCluster}, []string{"kubesphere:global:reader"}},
 		{"w-admin", Scope{Namespace: "w1"}, []string{"kubesphere:global:reader", "kubesphere:workspace:w:uid-w:w-admin"}},

@@ -57,7 +57,7 @@ func source() Source {
 // workspace, one ClusterRole for each set of rules; none in the namespaces of the platform.
 func TestOf(t *testing.T) {
 	m := Of(source())
-	if got := slices.Sorted(maps.Keys(m.ClusterBindings)); !slices.Equal(got, []string{"kubesphere:global:platform-admin", "kubesphere:global:readers"}) {
+	if got := slices.Sorted(maps.Keys(m.ClusterBindings)); !slices.Equal(got, []string{"kubesphere:administrators", "kubesphere:global:readers"}) {
 		t.Errorf("in the cluster: %v", got)
 	}
 	if got := m.ClusterBindings[authz.AdministratorsGroup]; got.Role != "cluster-admin" || got.Group != authz.AdministratorsGroup {

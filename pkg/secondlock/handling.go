@@ -96,10 +96,12 @@ func starting(r *http.Request) *http.Response {
 const maxShown = 512
 
 // Disagree notes that Kubernetes refuses what this server has permitted: one of the two is
-// wrong.
+// wrong. The log shows one a second after the first few, since clients repeat requests.
 func (l *Lock) Disagree(ctx context.Context, path string, answer []byte) {
 	l.disagreements.Add(1)
-	slog.WarnContext(ctx, "Kubernetes refuses what is permitted here", "path", path, "answer", string(answer[:min(len(answer), maxShown)]))
+	l.shown.Do(func() {
+		slog.WarnContext(ctx, "Kubernetes refuses what is permitted here", "path", path, "answer", string(answer[:min(len(answer), maxShown)]))
+	})
 }
 
 // Disagreements returns how often Kubernetes has refused what this server has permitted.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -48,12 +49,13 @@ type Lock struct {
 	Options
 
 	disagreements atomic.Uint64
+	shown         rate.Sometimes // in the log
 	agreements    *cache.LRUExpireCache
 }
 
 // New returns a lock.
 func New(options Options) *Lock {
-	return &Lock{Options: options, agreements: cache.NewLRUExpireCache(maxRemembered)}
+	return &Lock{Options: options, agreements: cache.NewLRUExpireCache(maxRemembered), shown: rate.Sometimes{First: 10, Interval: time.Second}}
 }
 
 // Forwarded returns whom a request of a client for Kubernetes is made as: its sender, or

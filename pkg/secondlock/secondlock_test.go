@@ -52,7 +52,7 @@ func newLock(changed time.Time) *Lock {
 var (
 	regular = []string{"kubesphere:global:platform-regular"}
 	inA     = append(slices.Clone(regular), "kubesphere:workspace:a:uid-of-a:a-viewer")
-	admins  = []string{"kubesphere:global:platform-admin"}
+	admins  = []string{"kubesphere:administrators"}
 )
 
 // TestIdentities: a request carries the groups of its own scope only; this server makes
