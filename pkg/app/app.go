@@ -215,13 +215,19 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 		Client: a.client, AdminPassword: c.Authentication.AdminPassword, ConfiguredClients: options.Clients, Random: rand.Reader, Now: time.Now,
 		Hasher: hasher(c.Authentication), Names: a.names,
 	}
-	a.mirrored = a.mirrors()
+	own := rest.CopyConfig(a.rest)
+	own.QPS = -1
+	unlimited, err := kube.NewClient(own)
+	if err != nil {
+		return nil, err
+	}
+	a.mirrored = a.mirrors(unlimited)
 	a.records = iam.NewRecords(a.client, a.directory)
 	a.reconcile = &controllers.Controllers{
 		Config: a.rest, Client: a.acting, Identity: identityOf(), Ready: a.setup.Ready, Sessions: a.sessions, Passwords: chosenPasswords(c.Authentication), Now: time.Now,
 		MaximumRecords: c.Authentication.LoginHistoryMaximumEntries, RecordRetention: c.Authentication.LoginHistoryRetentionPeriod.Duration,
 		Network: c.Network, Names: a.names,
-		Also: []manager.Runnable{a.mirrors(), &controllers.FormerBinding{Client: a.client, Now: time.Now}},
+		Also: []manager.Runnable{a.mirrors(unlimited), &controllers.FormerBinding{Client: a.client, Now: time.Now}},
 	}
 	return a, a.serve(ctx, c, reload)
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	authorizationv1client "k8s.io/client-go/kubernetes/typed/authorization/v1"
 	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/controllers"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
@@ -77,10 +78,11 @@ func (a *app) patient(config *rest.Config) *rest.Config {
 // mirror writes what is missing of that before this replica serves.
 func (a *app) mirror(ctx context.Context) { a.mirrored.Run(ctx) }
 
-// mirrors writes what Kubernetes decides by.
-func (a *app) mirrors() *controllers.Mirrors {
+// mirrors writes what Kubernetes decides by: tens of thousands of objects at the first start
+// in a large cluster, a few at once, as fast as kube-apiserver lets it.
+func (a *app) mirrors(c client.Client) *controllers.Mirrors {
 	return &controllers.Mirrors{
-		Client: a.client, Rights: a.directory.Rights, Discovery: a.monitor.Discovery, Names: a.names, Now: time.Now,
+		Client: c, Rights: a.directory.Rights, Discovery: a.monitor.Discovery, Names: a.names, Now: time.Now,
 		Workspaces: func(ctx context.Context) (map[string]string, error) {
 			view, err := a.cache.View(ctx, a.catalog.Type("workspaces"))
 			if err != nil {

@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,17 +39,24 @@ type process struct {
 	pid     int
 	url     string
 	address string
+	stop    func()
 }
 
 // start runs the server until the test ends.
 func start(t *testing.T) *process {
+	t.Helper()
+	return startWith(t, os.Getenv("KUBECONFIG"))
+}
+
+// startWith runs the server as a user of the cluster until it is stopped or the test ends.
+func startWith(t *testing.T, kubeconfig string) *process {
 	t.Helper()
 	binary, err := filepath.Abs("../../bin/ks-apiserver")
 	if err != nil {
 		t.Fatal(err)
 	}
 	port := freePort(t)
-	command := exec.Command(binary, "--kubeconfig", os.Getenv("KUBECONFIG"), "--bind-address", "127.0.0.1", "--insecure-port", port)
+	command := exec.Command(binary, "--kubeconfig", kubeconfig, "--bind-address", "127.0.0.1", "--insecure-port", port)
 	command.Env = append(os.Environ(), "KUBESPHERE_ADMIN_PASSWORD="+adminPassword)
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
@@ -58,11 +66,12 @@ func start(t *testing.T) *process {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		_ = command.Process.Signal(os.Interrupt)
 		_ = command.Wait()
 	})
-	p := &process{pid: command.Process.Pid, address: "127.0.0.1:" + port, url: "http://127.0.0.1:" + port}
+	t.Cleanup(stop)
+	p := &process{stop: stop, pid: command.Process.Pid, address: "127.0.0.1:" + port, url: "http://127.0.0.1:" + port}
 	if err := wait.Poll(2*time.Minute, p.ready); err != nil {
 		text, _ := os.ReadFile(log.Name())
 		t.Fatalf("the server is not ready: %v: %s", err, text)
