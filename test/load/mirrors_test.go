@@ -109,7 +109,7 @@ func TestMirrorsOfManyProjects(t *testing.T) {
 	})
 	server.stop()
 	began = time.Now()
-	server = startWith(t, account)
+	startWith(t, account)
 	t.Logf("a start that finds them takes %s", time.Since(began).Round(10*time.Millisecond))
 	before := listMirrors(t, c)
 	time.Sleep(10 * time.Second) // until it leads
