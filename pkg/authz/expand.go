@@ -45,7 +45,9 @@ var listedGroups = append([]string{"", rbacv1.GroupName, groupCertificates, "adm
 // Expand returns rules by which kube-apiserver permits what this server permits by the
 // source rules: it includes powers in a "*", which this server does not. A "*" of verbs
 // becomes the verbs it stands for. One of resources stays for the groups without powers,
-// and becomes the served resources of the others. Powers that a rule names stay.
+// and becomes the served resources of the others. Resources that are powers stay where a
+// rule names them; verbs that are do not: this server's account may not give them, and
+// Kubernetes' own roles do.
 // Objects of the platform's own types can be read only, since this server writes them, and
 // namespaces are not made where the rules are for namespaces. Resources that are not served
 // and are not named with their group are left out.
@@ -89,12 +91,15 @@ var methods = []string{"get", "head", "options", "post", "put", "patch", "delete
 
 func (e *expansion) expand(rule *rbacv1.PolicyRule) {
 	if len(rule.NonResourceURLs) > 0 {
-		if !e.namespaced {
+		if !e.namespaced && len(rule.Verbs) > 0 {
 			e.paths = append(e.paths, pathRule(rule))
 		}
 		return
 	}
 	explicit := iam.ExplicitVerbs([]rbacv1.PolicyRule{*rule})[0]
+	if explicit.Verbs = slices.DeleteFunc(slices.Clone(explicit.Verbs), isPowerVerb); len(explicit.Verbs) == 0 {
+		return
+	}
 	var open []string // groups whose resources need not be listed
 	for _, group := range e.groupsOf(rule) {
 		if e.listed[group] {

@@ -195,12 +195,17 @@ func (m *Mirrors) apply(ctx context.Context, c *mirror.Changes) error {
 		}), every(c.DeleteBindings, func(key types.NamespacedName) error { return m.remove(ctx, roleBinding(key, mirror.Binding{})) })...),
 		every(c.DeleteRoles, func(name string) error { return m.remove(ctx, clusterRole(name, nil)) }),
 	}
-	for _, step := range steps {
-		if err := inParallel(ctx, step); err != nil {
-			return err
+	const creating = 3 // steps, after which what they take the place of goes
+	var failed []error
+	for n, step := range steps {
+		if n == creating && len(failed) > 0 {
+			break
+		}
+		if err := inParallel(ctx, step); err != nil { // one that fails keeps no others from being made
+			failed = append(failed, err)
 		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 func clusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {

@@ -4,10 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -127,72 +123,4 @@ func TestProjectsOfOthers(t *testing.T) {
 	wait.For(t, "the roles of the project", func() error {
 		return expect(shared.send(t, "GET", "/apis/rbac.authorization.k8s.io/v1/namespaces/eb-by-robot/roles/admin", admin, ""), 200)
 	})
-}
-
-// TestPagesOfPods: a page of a project's pod, shown through kube-apiserver, is
-// no page of this server.
-func TestPagesOfPods(t *testing.T) {
-	t.Parallel()
-	address := outsideAddress(t)
-	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
-	if err != nil {
-		t.Skipf("no address for a pod: %v", err)
-	}
-	requests := make(chan http.Header, 10)
-	back := &httptest.Server{Listener: listener, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { //nolint:gosec // a test's
-		requests <- r.Header
-		w.Header().Set("Content-Type", "text/html")
-		w.Header().Set("Set-Cookie", "ks-login=attacker; Path=/oauth")
-		w.Header().Set("Service-Worker-Allowed", "/")
-		w.Header().Set("Content-Security-Policy", "sandbox allow-same-origin allow-scripts")
-		_, _ = io.WriteString(w, "<script>alert(document.domain)</script>")
-	})}}
-	back.Start()
-	defer back.Close()
-	workspace(t, "eb-pages")
-	const namespace = "eb-pages-project"
-	c, owner := kubernetes(t, ""), user(t, "eb-pages-owner")
-	inNamespace(t, "eb-pages-owner", namespace, "admin")
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "evil"},
-		Spec:       corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "a", Image: "a"}}},
-	}
-	create(t, c, pod)
-	pod.Status.PodIP, pod.Status.PodIPs = address, []corev1.PodIP{{IP: address}}
-	if err := c.Status().Update(t.Context(), pod); err != nil {
-		t.Fatal(err)
-	}
-	page := fmt.Sprintf("/api/v1/namespaces/%s/pods/http:evil:%d/proxy/x.html", namespace, listener.Addr().(*net.TCPAddr).Port)
-	answers(t, "GET", page, owner, 200)
-	for len(requests) > 0 {
-		<-requests
-	}
-	got := shared.send(t, "GET", page, owner, "", header("Cookie", "ks-login=mine"), header("Origin", "https://evil.example.com"))
-	policies := strings.Join(got.header.Values("Content-Security-Policy"), "; ")
-	if got.code != 200 || !strings.Contains(string(got.body), "<script>") || !strings.Contains(policies, "sandbox allow-downloads allow-forms allow-popups allow-scripts") ||
-		got.header.Get("X-Content-Type-Options") != "nosniff" || got.header.Get("Set-Cookie") != "" || got.header.Get("Service-Worker-Allowed") != "" {
-		t.Errorf("%d %v", got.code, got.header)
-	}
-	if arrived := <-requests; arrived.Get("Cookie") != "" || arrived.Get("Authorization") != "" {
-		t.Errorf("the pod is sent %v", arrived)
-	}
-	if err := expect(shared.send(t, "GET", page, owner, "", header("Service-Worker", "script")), 403); err != nil {
-		t.Error(err)
-	}
-}
-
-// outsideAddress returns an address of this machine that a pod may have.
-func outsideAddress(t *testing.T) string {
-	t.Helper()
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, one := range all {
-		if network, ok := one.(*net.IPNet); ok && network.IP.To4() != nil && network.IP.IsGlobalUnicast() {
-			return network.IP.String()
-		}
-	}
-	t.Skip("this machine has the loopback address only")
-	return ""
 }
