@@ -67,11 +67,25 @@ func Expand(rules []rbacv1.PolicyRule, served []ServedResource, namespaced bool)
 	}
 	keys := slices.Sorted(maps.Keys(e.byVerbs))
 	expanded := make([]rbacv1.PolicyRule, 0, len(keys)+len(e.paths))
+	named := make(map[string]int) // rules for objects by name, by what else they say
 	for _, key := range keys {
 		rule := e.byVerbs[key]
 		slices.Sort(rule.Resources)
 		rule.Resources = slices.Compact(rule.Resources)
+		if len(rule.ResourceNames) > 0 {
+			others := strings.Join([]string{strings.Join(rule.APIGroups, ","), strings.Join(rule.Verbs, ","), strings.Join(rule.Resources, ",")}, "\n")
+			if at, found := named[others]; found { // for further objects
+				expanded[at].ResourceNames = append(expanded[at].ResourceNames, rule.ResourceNames...)
+				continue
+			}
+			named[others] = len(expanded)
+		}
 		expanded = append(expanded, *rule)
+	}
+	for _, at := range named {
+		names := expanded[at].ResourceNames
+		slices.Sort(names)
+		expanded[at].ResourceNames = slices.Compact(names)
 	}
 	return append(expanded, e.paths...)
 }

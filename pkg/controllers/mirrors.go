@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -10,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,6 +37,12 @@ const (
 	// servedInterval is how often kube-apiserver is asked what it serves; at once when a
 	// definition has changed.
 	servedInterval = 30 * time.Second
+	// refusedPause is how long something is left out that Kubernetes has refused.
+	refusedPause = 10 * time.Second
+	// maxRefused bounds what is remembered of refusals.
+	maxRefused = 10_000
+	// fairMirrors is how many bindings of one workspace are written at a time.
+	fairMirrors    = 32
 	servedDebounce = time.Second
 )
 
@@ -56,23 +65,28 @@ type Mirrors struct {
 	servedAt    time.Time
 	definitions uint64
 	known       mirror.State
-	complete    atomic.Bool
+
+	mu       sync.Mutex
+	refused  map[string]time.Time // until when steps are left out, by name
+	left     atomic.Bool
+	shown    rate.Sometimes // in the log
+	complete atomic.Bool
 }
 
 // Run writes what is missing, once, and leaves the rest to the replica that reconciles: an
 // earlier version may do that, which knows nothing of mirrors.
 func (m *Mirrors) Run(ctx context.Context) {
+	m.shown = rate.Sometimes{First: 10, Interval: time.Minute}
 	ticker := time.NewTicker(firstInterval)
 	defer ticker.Stop()
 	for told := false; ; {
 		missing, err := m.changes(ctx)
 		if err == nil {
 			missing = missing.Missing()
-			if missing.Empty() {
+			if _, err = m.apply(ctx, &missing); err == nil { // Kubernetes has them, or has refused them
 				m.complete.Store(true)
 				return
 			}
-			err = m.apply(ctx, &missing)
 		}
 		if err != nil && !errors.Is(err, errNotRead) && !told {
 			slog.WarnContext(ctx, "roles cannot be mirrored to Kubernetes yet", "error", err)
@@ -117,10 +131,12 @@ var (
 
 // Start implements manager.Runnable.
 func (m *Mirrors) Start(ctx context.Context) error {
+	m.known.Fair, m.shown = fairMirrors, rate.Sometimes{First: 10, Interval: time.Minute}
 	ticker := time.NewTicker(mirrorInterval)
 	defer ticker.Stop()
 	var done iam.Rights
 	var uids map[string]string
+	var again time.Time // when what is left is tried, zero for nothing is
 	failures := 0
 	for {
 		select {
@@ -136,21 +152,28 @@ func (m *Mirrors) Start(ctx context.Context) error {
 		if err != nil {
 			continue
 		}
-		if !m.discover(ctx) && failures == 0 && rights.Same(&done) && maps.Equal(uids, present) || m.served == nil {
+		served := m.discover(ctx)
+		if m.served == nil || !served && rights.Same(&done) && maps.Equal(uids, present) && (again.IsZero() || m.Now().Before(again)) {
 			continue
 		}
 		changes := m.known.Changes(mirror.Source{Rights: rights, Served: m.served, UIDs: present, Names: m.Names})
-		if err := m.apply(ctx, &changes); err != nil {
+		done, uids = rights, present
+		left, err := m.apply(ctx, &changes)
+		switch {
+		case err != nil:
 			if failures++; failures == 1 || failures%100 == 0 {
 				slog.ErrorContext(ctx, "roles cannot be mirrored to Kubernetes", "error", err)
 			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(min(time.Duration(failures)*100*time.Millisecond, 10*time.Second)):
-			}
+			again = m.Now().Add(min(time.Duration(failures)*100*time.Millisecond, refusedPause))
 			continue
+		case changes.Partial:
+			again = m.Now()
+		case left:
+			again = m.Now().Add(refusedPause)
+		default:
+			again = time.Time{}
 		}
-		done, uids, failures = rights, present, 0
+		failures = 0
 	}
 }
 
@@ -173,10 +196,13 @@ func (m *Mirrors) discover(ctx context.Context) bool {
 
 var mirrorLabels = map[string]string{reserved.LabelManagedBy: reserved.ManagedByServer}
 
-func (m *Mirrors) apply(ctx context.Context, c *mirror.Changes) error {
+// apply makes changes, and reports whether some of them are left since Kubernetes has
+// refused them: those are tried again after a while, and keep no others from being made.
+func (m *Mirrors) apply(ctx context.Context, c *mirror.Changes) (left bool, err error) {
 	if c.Empty() {
-		return nil
+		return false, nil
 	}
+	m.left.Store(false)
 	steps := [][]func() error{
 		append(each(c.CreateRoles, func(name string, rules []rbacv1.PolicyRule) error { return m.create(ctx, clusterRole(name, rules)) }),
 			each(c.UpdateRoles, func(name string, rules []rbacv1.PolicyRule) error { return m.update(ctx, clusterRole(name, rules)) })...),
@@ -205,7 +231,39 @@ func (m *Mirrors) apply(ctx context.Context, c *mirror.Changes) error {
 			failed = append(failed, err)
 		}
 	}
-	return errors.Join(failed...)
+	return m.left.Load(), errors.Join(failed...)
+}
+
+// attempt writes an object, unless Kubernetes has refused that a moment ago: a policy or a
+// quota forbids it, or its namespace is being deleted.
+func (m *Mirrors) attempt(ctx context.Context, object client.Object, write func() error) error {
+	key := fmt.Sprintf("%T %s", object, client.ObjectKeyFromObject(object))
+	m.mu.Lock()
+	until, waits := m.refused[key]
+	m.mu.Unlock()
+	if waits && m.Now().Before(until) {
+		m.left.Store(true)
+		return nil
+	}
+	err := write()
+	refused := apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !refused {
+		delete(m.refused, key)
+		return err
+	}
+	if m.refused == nil || len(m.refused) > maxRefused { // of which others are tried once more
+		m.refused = make(map[string]time.Time)
+	}
+	m.refused[key] = m.Now().Add(refusedPause)
+	m.left.Store(true)
+	if !waits && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+		m.shown.Do(func() {
+			slog.WarnContext(ctx, "Kubernetes refuses what stands for a role, who has it is refused there", "object", key, "error", err)
+		})
+	}
+	return nil
 }
 
 func clusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
@@ -219,19 +277,21 @@ func roleBinding(key types.NamespacedName, binding mirror.Binding) *rbacv1.RoleB
 }
 
 func (m *Mirrors) create(ctx context.Context, object client.Object) error {
-	err := m.Client.Create(ctx, object)
-	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) || apierrors.HasStatusCause(err, "NamespaceTerminating") {
-		return nil // the cache is behind
-	}
-	return err
+	return m.attempt(ctx, object, func() error {
+		err := m.Client.Create(ctx, object)
+		if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+			return nil // the cache is behind
+		}
+		return err
+	})
 }
 
 func (m *Mirrors) update(ctx context.Context, object client.Object) error {
-	return client.IgnoreNotFound(m.Client.Update(ctx, object))
+	return m.attempt(ctx, object, func() error { return client.IgnoreNotFound(m.Client.Update(ctx, object)) })
 }
 
 func (m *Mirrors) remove(ctx context.Context, object client.Object) error {
-	return client.IgnoreNotFound(m.Client.Delete(ctx, object))
+	return m.attempt(ctx, object, func() error { return client.IgnoreNotFound(m.Client.Delete(ctx, object)) })
 }
 
 func each[K comparable, V any](all map[K]V, do func(K, V) error) []func() error {

@@ -27,6 +27,8 @@ type Changes struct {
 	DeleteClusterBindings  []string
 	DeleteBindings         []types.NamespacedName
 	DeleteRoles            []string
+	// Partial says that there are more, see State.Fair.
+	Partial bool
 }
 
 // Empty reports whether there is nothing to do.

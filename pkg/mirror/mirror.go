@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"log/slog"
 	"strings"
 
+	"golang.org/x/time/rate"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -53,7 +55,7 @@ type Source struct {
 // platform. Roles that give nothing at Kubernetes have none.
 func Of(source Source) Mirrors {
 	b := builder{
-		source: source, known: make(map[string]string),
+		source: source, known: make(map[string]string), large: &rate.Sometimes{First: 1},
 		Mirrors: Mirrors{ClusterRoles: make(map[string][]rbacv1.PolicyRule), ClusterBindings: make(map[string]Binding), Bindings: make(map[types.NamespacedName]Binding)},
 	}
 	b.global()
@@ -66,6 +68,7 @@ type builder struct {
 	source Source
 	// known are the names of ClusterRoles by the key of the rules, "" for none.
 	known map[string]string
+	large *rate.Sometimes // in the log
 }
 
 func (b *builder) global() {
@@ -133,8 +136,23 @@ func bindingKey(namespace, role, clusterRole string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: prefix + role + ":" + strings.TrimPrefix(clusterRole, prefixRules)}
 }
 
+// Rules that become more than twice as large at Kubernetes, and usualBytes more, are not
+// mirrored: tenants multiply them by their roles.
+const usualBytes = 16 << 10
+
+func (b *builder) isLarge(expanded []rbacv1.PolicyRule, source int) bool {
+	text, err := json.Marshal(expanded)
+	large := err != nil || len(text) > usualBytes+2*source
+	if large {
+		b.large.Do(func() {
+			slog.Warn("rules of a role are too large for Kubernetes, who has it is refused there", "bytes", len(text), "source", source)
+		})
+	}
+	return large
+}
+
 // clusterRole returns the name of the ClusterRole of rules, "" when they give nothing at
-// Kubernetes.
+// Kubernetes or are too large.
 func (b *builder) clusterRole(rules []rbacv1.PolicyRule, namespaced bool) string {
 	text, err := json.Marshal(struct {
 		Rules      []rbacv1.PolicyRule
@@ -145,7 +163,7 @@ func (b *builder) clusterRole(rules []rbacv1.PolicyRule, namespaced bool) string
 	}
 	name, known := b.known[string(text)]
 	if !known {
-		if expanded := authz.Expand(rules, b.source.Served, namespaced); len(expanded) > 0 {
+		if expanded := authz.Expand(rules, b.source.Served, namespaced); len(expanded) > 0 && !b.isLarge(expanded, len(text)) {
 			sum := sha256.Sum256(text)
 			name = prefixRules + hex.EncodeToString(sum[:hashed])
 			b.ClusterRoles[name] = expanded

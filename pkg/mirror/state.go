@@ -4,7 +4,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
+	"golang.org/x/time/rate"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -16,6 +18,11 @@ import (
 // so that a change costs a walk over pointers and the workspace it is in. The zero value
 // knows nothing.
 type State struct {
+	// Fair bounds the bindings of one workspace in the changes of one call, so that those of
+	// other workspaces do not wait for all of them; 0 for no bound.
+	Fair int
+
+	large  rate.Sometimes
 	source Source // that it is of
 	roles  map[string]*iam.Role
 	// workspaces are those with roles that somebody has, or with namespaces.
@@ -28,6 +35,7 @@ type State struct {
 	wanted    map[types.NamespacedName]Binding
 	present   map[types.NamespacedName]*iam.Binding
 	differing map[types.NamespacedName]bool
+	homes     map[string]string // workspaces of namespaces
 	builder   builder
 }
 
@@ -60,13 +68,14 @@ func (s *State) Changes(source Source) Changes {
 func (s *State) advance(source Source) map[string]bool {
 	if s.workspaces == nil || !slices.Equal(s.source.Served, source.Served) {
 		*s = State{
+			Fair: s.Fair, large: rate.Sometimes{First: 3, Interval: time.Minute}, homes: make(map[string]string),
 			roles: make(map[string]*iam.Role), workspaces: make(map[string]*workspace), named: make(map[*iam.Role]string), rules: make(map[string][]rbacv1.PolicyRule), used: make(map[string]int),
 			wanted: make(map[types.NamespacedName]Binding), present: make(map[types.NamespacedName]*iam.Binding), differing: make(map[types.NamespacedName]bool),
 		}
 	}
 	before := s.source
 	s.source = source
-	s.builder = builder{source: source, known: make(map[string]string), Mirrors: Mirrors{ClusterRoles: s.rules}}
+	s.builder = builder{source: source, known: make(map[string]string), large: &s.large, Mirrors: Mirrors{ClusterRoles: s.rules}}
 	changed := make(map[string]bool)
 	iam.Changes(before.Rights.WorkspaceRoles, source.Rights.WorkspaceRoles, func(was, is *iam.Role) {
 		for _, role := range []*iam.Role{was, is} {
@@ -99,6 +108,11 @@ func (s *State) advance(source Source) map[string]bool {
 		}
 	})
 	iam.Changes(before.Rights.Namespaces, source.Rights.Namespaces, func(was, is *iam.Namespace) {
+		if is != nil {
+			s.homes[is.Name] = is.Workspace
+		} else {
+			delete(s.homes, was.Name)
+		}
 		if was != nil {
 			delete(s.workspace(was.Workspace).namespaces, was.Name)
 			changed[was.Workspace] = true
@@ -158,10 +172,13 @@ func (s *State) mirror(name string) {
 		s.used[role]++
 	}
 	for key, binding := range before {
-		if one.wanted[key] != binding {
-			delete(s.wanted, key)
-			s.differing[key] = true
+		if one.wanted[key] == binding {
+			continue
 		}
+		if s.wanted[key] == binding { // else another workspace has the namespace already
+			delete(s.wanted, key)
+		}
+		s.differing[key] = true
 	}
 	for key, binding := range one.wanted {
 		if before[key] != binding {
@@ -217,7 +234,7 @@ func (s *State) bindings(name string, one *workspace) map[types.NamespacedName]B
 // difference returns the changes of what differs. Roles and bindings of the cluster are
 // few, and are gone through each time.
 func (s *State) difference() Changes {
-	global := builder{source: s.source, known: make(map[string]string), Mirrors: Mirrors{ClusterRoles: make(map[string][]rbacv1.PolicyRule), ClusterBindings: make(map[string]Binding)}}
+	global := builder{source: s.source, known: make(map[string]string), large: &s.large, Mirrors: Mirrors{ClusterRoles: make(map[string][]rbacv1.PolicyRule), ClusterBindings: make(map[string]Binding)}}
 	global.global()
 	for role := range s.used {
 		global.ClusterRoles[role] = s.rules[role]
@@ -230,7 +247,13 @@ func (s *State) difference() Changes {
 	}
 	c := differenceInCluster(global.Mirrors, s.source.Rights)
 	c.CreateBindings = make(map[types.NamespacedName]Binding)
+	taken := make(map[string]int) // by workspace
 	for key := range s.differing {
+		home := s.homes[key.Namespace]
+		if taken[home]++; s.Fair > 0 && taken[home] > s.Fair {
+			c.Partial = true
+			continue
+		}
 		want, wanted := s.wanted[key]
 		switch is := s.present[key]; {
 		case !wanted:

@@ -159,3 +159,93 @@ func TestState(t *testing.T) {
 		}
 	})
 }
+
+// TestMovedNamespace: a role that counts in two workspaces has one binding in a namespace
+// that moves from one to the other, which was lost in one of ten cases.
+func TestMovedNamespace(t *testing.T) {
+	jane := []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: "jane"}}
+	ref := rbacv1.RoleRef{Kind: kindWorkspaceRole, Name: "shared"}
+	in := func(workspace string) Source {
+		return Source{Served: source().Served, UIDs: map[string]string{"a": "1", "b": "2"}, Rights: iam.Rights{
+			WorkspaceRoles:        all(&iam.Role{Name: "shared", Rules: rules("get", "pods")}),
+			WorkspaceRoleBindings: all(&iam.Binding{Name: "1", Workspace: "a", RoleRef: ref, Subjects: jane}, &iam.Binding{Name: "2", Workspace: "b", RoleRef: ref, Subjects: jane}),
+			Namespaces:            all(&iam.Namespace{Name: "n", Workspace: workspace}),
+		}}
+	}
+	for range 100 {
+		var known State
+		first := known.Changes(in("a"))
+		moved := in("b")
+		for key, b := range first.CreateBindings {
+			moved.Rights.RoleBindings.Items = append(moved.Rights.RoleBindings.Items, &iam.Binding{Name: key.Name, Namespace: key.Namespace, RoleRef: b.RoleRef(), Subjects: b.Subjects()})
+		}
+		if c := known.Changes(moved); len(c.CreateBindings) != 1 || len(c.ReplaceBindings) != 1 || len(c.DeleteBindings) != 0 {
+			t.Fatalf("got %+v", c)
+		}
+	}
+}
+
+// TestFairChanges: the bindings of a workspace with many projects do not keep those of
+// others from being made.
+func TestFairChanges(t *testing.T) {
+	s := source()
+	for n := range 100 {
+		s.Rights.Namespaces.Items = append(s.Rights.Namespaces.Items, &iam.Namespace{Name: fmt.Sprintf("z-%03d", n), Workspace: "a"})
+	}
+	known, rounds, made := State{Fair: 10}, 0, map[types.NamespacedName]bool{}
+	for next := s; ; rounds++ {
+		c := known.Changes(next)
+		for key := range c.CreateBindings {
+			made[key] = true
+		}
+		if rounds == 0 && (!c.Partial || len(c.CreateBindings) != 11) { // of workspace b there is one
+			t.Errorf("at first %d bindings, %v", len(c.CreateBindings), c.Partial)
+		}
+		if !c.Partial {
+			break
+		}
+		after := state{clusterRoles: map[string]*iam.Role{}, clusterBindings: map[string]*iam.Binding{}, inProjects: map[string]*iam.Binding{}}
+		for _, b := range next.Rights.RoleBindings.Items {
+			after.inProjects[b.Namespace+"/"+b.Name] = b
+		}
+		after.apply(&c)
+		next.Rights.RoleBindings = sorted(after.inProjects, func(b *iam.Binding) (string, string) { return b.Name, b.Namespace })
+	}
+	if len(made) != 103 || rounds < 9 {
+		t.Errorf("%d bindings after %d rounds", len(made), rounds)
+	}
+}
+
+// TestLargeRules: rules for many objects by name became twenty times as large, once for each
+// group of the cluster.
+func TestLargeRules(t *testing.T) {
+	var many []rbacv1.PolicyRule
+	for n := range 790 {
+		many = append(many, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"get"}, ResourceNames: []string{fmt.Sprint(n)}})
+	}
+	s := source()
+	serve := func(groups int) {
+		for n := range groups { // whose types are listed, since they have parts of their own
+			group := fmt.Sprintf("g%d.example.com", n)
+			s.Served = append(s.Served, authz.ServedResource{Group: group, Resource: "as", Namespaced: true}, authz.ServedResource{Group: group, Resource: "as", Subresource: "console", Namespaced: true})
+		}
+	}
+	serve(10)
+	s.Rights.WorkspaceRoles.Items[0].Rules = many
+	m := Of(s)
+	if len(m.Bindings) != 3 {
+		t.Errorf("%d bindings", len(m.Bindings))
+	}
+	for name, rules := range m.ClusterRoles {
+		if len(rules) > 30 {
+			t.Errorf("%s has %d rules", name, len(rules))
+		}
+	}
+	for n := range many { // and what cannot be put together is left out
+		many[n].Verbs = slices.DeleteFunc([]string{"get", "list", "watch", "create", "update", "patch", "delete"}, func(string) bool { n >>= 1; return n&1 == 0 })
+	}
+	serve(50)
+	if m = Of(s); len(m.Bindings) != 1 {
+		t.Errorf("%d bindings of large rules", len(m.Bindings))
+	}
+}
