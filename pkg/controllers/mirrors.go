@@ -42,7 +42,7 @@ const (
 	// maxRefused bounds what is remembered of refusals.
 	maxRefused = 10_000
 	// fairMirrors is how many bindings of one workspace are written at a time.
-	fairMirrors    = 32
+	fairMirrors    = 100
 	servedDebounce = time.Second
 )
 
