@@ -119,6 +119,19 @@ func TestImpersonation(t *testing.T) {
 			}
 		})
 	}
+	if t.Failed() { // somebody may have given the account of the server more than it is deployed with
+		bindings := &rbacv1.ClusterRoleBindingList{}
+		if err := c.List(t.Context(), bindings); err != nil {
+			t.Error(err)
+		}
+		for _, binding := range bindings.Items {
+			for _, subject := range binding.Subjects {
+				if subject.Name == "ks-apiserver" || strings.HasPrefix(subject.Name, "system:serviceaccount") || subject.Name == "system:authenticated" {
+					t.Logf("%s gives %s to %s %s", binding.Name, binding.RoleRef.Name, subject.Kind, subject.Name)
+				}
+			}
+		}
+	}
 	t.Run("what Kubernetes sees", func(t *testing.T) {
 		output, code := through(t, token, "default").run(t.Context(), "", "auth", "whoami", "--as=jane", "--as-group=developers", "--as-uid=4711", "--as-user-extra=example.com/reason=support", "-o", "json")
 		if code != 0 || !strings.Contains(output, `"jane"`) {
