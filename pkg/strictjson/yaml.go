@@ -20,13 +20,17 @@ import (
 const (
 	maxYAMLValues  = 1 << 18
 	maxYAMLAliases = 1 << 12
+	// The parser compares each directive with all others, and copies the prefix of a %TAG
+	// directive to each value with the tag. A document has one or two.
+	maxYAMLDirectives     = 16
+	maxYAMLDirectiveBytes = 1 << 10
 	// maxExpanded bounds the text that aliases expand to, in bytes: what Kubernetes reads.
 	maxExpanded = 3 << 20
 )
 
 // ErrYAMLTooLarge is returned for a YAML text that takes too much memory and time to convert,
 // which JSON does not.
-var ErrYAMLTooLarge = errors.New("the YAML has more than 262144 values, more than 4096 aliases, or aliases that expand to more than 3 MiB; send it as JSON")
+var ErrYAMLTooLarge = errors.New("the YAML has more than 262144 values, more than 4096 aliases, more than 16 directives or 1 KiB of them, or aliases that expand to more than 3 MiB; send it as JSON")
 
 // Larger texts are converted one at a time, those of the users in turn.
 const (
@@ -48,18 +52,18 @@ func FromYAML(ctx context.Context, holder string, text []byte) ([]byte, error) {
 	if isJSONInYAML(text) {
 		return text, nil
 	}
-	values, aliases := countYAML(text)
-	if values > maxYAMLValues || aliases > maxYAMLAliases {
+	counts := countYAML(text)
+	if counts.tooLarge() {
 		return nil, ErrYAMLTooLarge
 	}
-	if len(text) > largeYAML || aliases > 0 {
+	if len(text) > largeYAML || counts.aliases > 0 {
 		release, err := conversions.Take(ctx, holder)
 		if err != nil {
 			return nil, err
 		}
 		defer release()
 	}
-	if aliases > 0 && !boundedExpansion(text) {
+	if counts.aliases > 0 && !boundedExpansion(text) {
 		return nil, ErrYAMLTooLarge
 	}
 	var nodes any

@@ -19,7 +19,21 @@ type yamlScanner struct {
 	keyAllowed bool
 	key        int
 
+	yamlCounts
+}
+
+// yamlCounts are what a YAML text has at most, about.
+type yamlCounts struct {
+	// values include the aliases.
 	values, aliases int
+	// directives are the lines that begin with a percent sign before a document, and
+	// directiveBytes is how long they are together.
+	directives, directiveBytes int
+}
+
+// tooLarge reports whether there is more than is converted.
+func (c *yamlCounts) tooLarge() bool {
+	return c.values > maxYAMLValues || c.aliases > maxYAMLAliases || c.directives > maxYAMLDirectives || c.directiveBytes > maxYAMLDirectiveBytes
 }
 
 var (
@@ -37,12 +51,12 @@ func hasRareBreak(text []byte) bool {
 	return false
 }
 
-// countYAML returns how many values a YAML text has at most, about, and how many of them
-// are aliases. It stops at maxYAMLValues, takes no memory and some milliseconds for a MiB.
-func countYAML(text []byte) (values, aliases int) {
+// countYAML counts what a YAML text has until it is too large. It takes no memory and some
+// milliseconds for a MiB.
+func countYAML(text []byte) yamlCounts {
 	text = bytes.TrimPrefix(text, byteOrderMark)
 	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) || bytes.Contains(text, byteOrderMark) {
-		return len(text), len(text) // UTF-16, and marks that the parser skips in places
+		return yamlCounts{values: len(text), aliases: len(text)} // UTF-16, and marks that the parser skips in places
 	}
 	for _, rare := range rareBreaks {
 		if bytes.Contains(text, rare) {
@@ -50,10 +64,10 @@ func countYAML(text []byte) (values, aliases int) {
 		}
 	}
 	s := &yamlScanner{text: text, keyAllowed: true, key: -1}
-	for s.values <= maxYAMLValues && s.skipToToken() {
+	for !s.tooLarge() && s.skipToToken() {
 		s.scanToken()
 	}
-	return s.values, s.aliases
+	return s.yamlCounts
 }
 
 // at returns a character behind the position, 0 behind the end.
@@ -149,6 +163,8 @@ func (s *yamlScanner) scanToken() {
 	switch {
 	case s.column() == 0 && c == '%':
 		s.skipLine()
+		s.directives++
+		s.directiveBytes += s.column()
 	case s.isDocumentMark():
 		s.flow, s.key, s.keyAllowed = 0, -1, false
 		s.closeTo(-1)
