@@ -12,12 +12,18 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // deleteOptionsTypes are the media types of DeleteOptions.
 const deleteOptionsTypes = runtime.ContentTypeJSON + ", " + runtime.ContentTypeYAML + ", " + runtime.ContentTypeProtobuf
+
+// maxDeleteOptions bounds the body of a deletion, in bytes: DeleteOptions have no field that
+// grows with the object.
+const maxDeleteOptions = 64 << 10
 
 // takesDeleteOptions reports whether Kubernetes reads DeleteOptions of a request.
 func takesDeleteOptions(info *request.Info) bool {
@@ -37,12 +43,12 @@ func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, i
 	}
 	ignoresErrors := parameters.IgnoreStoreReadErrors
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
-		body, err := readBody(w, r)
+		body, err := readBody(w, r, maxDeleteOptions)
 		if err != nil {
 			return r, err
 		}
 		if len(body) > 0 {
-			options, err := decodeDeleteOptions(r.Header.Get("Content-Type"), body)
+			options, err := decodeDeleteOptions(r.Context(), kube.Holder(who), r.Header.Get("Content-Type"), body)
 			if err != nil {
 				return r, err
 			}
@@ -73,8 +79,9 @@ func (p *Proxy) authorizeUnsafeDeletion(ctx context.Context, info *request.Info,
 	return authz.Forbidden(attributes, reason)
 }
 
-// decodeDeleteOptions decodes the body of a deletion as kube-apiserver does.
-func decodeDeleteOptions(contentType string, body []byte) (*metav1.DeleteOptions, error) {
+// decodeDeleteOptions decodes the body of a deletion as kube-apiserver does. YAML is converted
+// in the turn of a holder: aliases in a short text may expand to a long one.
+func decodeDeleteOptions(ctx context.Context, holder, contentType string, body []byte) (*metav1.DeleteOptions, error) {
 	codecs := metainternalversionscheme.Codecs
 	media := runtime.ContentTypeJSON
 	if contentType != "" {
@@ -83,6 +90,13 @@ func decodeDeleteOptions(contentType string, body []byte) (*metav1.DeleteOptions
 			return nil, status.UnsupportedMediaType(contentType, deleteOptionsTypes)
 		}
 		media = parsed
+	}
+	if media == runtime.ContentTypeYAML {
+		var err error
+		if body, err = route.JSONFromYAML(ctx, holder, body, "the body is not a DeleteOptions"); err != nil {
+			return nil, err
+		}
+		media = runtime.ContentTypeJSON
 	}
 	serializer, found := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), media)
 	if !found {

@@ -3,6 +3,7 @@ package kubeproxy
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -62,6 +63,16 @@ func TestUnsafeDeletion(t *testing.T) {
 		{"the body, false", secret, "application/json; charset=utf-8", `{"` + parameter + `":false,"propagationPolicy":"Orphan"}`, 200, false},
 		{"the body of a collection", secrets, "application/json", `{"` + parameter + `":true}`, 200, true},
 		{"the body in YAML", secret, "application/yaml", parameter + ": true", 200, true},
+		{"the body in YAML, false", secret, "application/yaml", "kind: DeleteOptions\napiVersion: v1\ngracePeriodSeconds: 0\n", 200, false},
+		{"JSON as YAML", secret, "application/yaml", `{"` + parameter + `":true}`, 200, true},
+		{"a key twice in YAML", secret, "application/yaml", parameter + ": true\n" + parameter + ": false\n", 400, false},
+		{"a body in YAML that is nothing", secret, "application/yaml", "[1]", 400, false},
+		{"more aliases than are converted", secret, "application/yaml", "a: &a x\nx: [" + strings.Repeat("*a,", 1<<13) + "]", 413, false},
+		{"aliases that expand to 120 MB", secret, "application/yaml", "a: &a " + strings.Repeat("x", 50_000) + "\nx: [" + strings.Repeat("*a,", 2_400) + "]", 413, false},
+		{"many values in YAML", secret, "application/yaml", "x: [" + strings.Repeat("1,", maxDeleteOptions/2) + "]", 413, false},
+		{"a long body in JSON", secret, "application/json", `{"x":"` + strings.Repeat("x", maxDeleteOptions) + `"}`, 413, false},
+		{"a long body in protobuf", secret, protobuf, encoded(false) + strings.Repeat("x", maxDeleteOptions), 413, false},
+		{"a body of all that is read", secret, "application/json", `{"gracePeriodSeconds":0}` + strings.Repeat(" ", maxDeleteOptions-24), 200, false},
 		{"the body in protobuf", secret, protobuf, encoded(true), 200, true},
 		{"the body in protobuf, false", secret, protobuf, encoded(false), 200, false},
 		{"a body that is nothing", secret, "application/json", `[1]`, 400, false},

@@ -25,7 +25,7 @@ const retryWithin = 30 * time.Second
 // forwardInspected forwards a write that is inspected: one that is guarded, or that must
 // not create the object, which is denied then.
 func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, denied error) {
-	body, err := readBody(w, r)
+	body, err := readBody(w, r, maxBody)
 	if err == nil {
 		body, err = p.unambiguous(r, who, body)
 	}

@@ -40,10 +40,10 @@ func (p *Proxy) ReadsBody(r *http.Request, info *request.Info) bool {
 	return err != nil || denied != nil
 }
 
-// readBody reads the body of a request, which has at most maxBody bytes.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	source := http.MaxBytesReader(w, r.Body, maxBody)
-	if r.ContentLength < 0 || r.ContentLength > maxBody {
+// readBody reads the body of a request, which has at most limit bytes.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	source := http.MaxBytesReader(w, r.Body, limit)
+	if r.ContentLength < 0 || r.ContentLength > limit {
 		return io.ReadAll(source)
 	}
 	body := make([]byte, r.ContentLength)

@@ -1,6 +1,8 @@
 package roles
 
 import (
+	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 
@@ -9,12 +11,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // maxReview bounds the body of a review, in bytes.
 const maxReview = 64 << 10
+
+// protobufMagic begins objects of Kubernetes in protobuf.
+var protobufMagic = []byte("k8s\x00")
 
 // SelfReviews answer, by pattern, the questions clients of Kubernetes ask about
 // themselves, such as kubectl auth can-i. Kubernetes would answer for the group
@@ -29,6 +35,16 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReview))
 		if err != nil {
 			return err
+		}
+		// Aliases in a short text of YAML may expand to a long one.
+		if !json.Valid(body) && !bytes.HasPrefix(body, protobufMagic) {
+			who, err := caller(r)
+			if err != nil {
+				return err
+			}
+			if body, err = route.JSONFromYAML(r.Context(), kube.Holder(who), body, "the body is no review"); err != nil {
+				return err
+			}
 		}
 		gvk := into.GetObjectKind().GroupVersionKind()
 		if _, found, err := decoder.Decode(body, &gvk, into); err != nil || *found != gvk {
