@@ -34,6 +34,15 @@ func TestCheckSubjects(t *testing.T) {
 		{"service accounts of a project", []rbacv1.Subject{subject("Group", "system:serviceaccounts:n")}, true},
 		{"a service account by its user", []rbacv1.Subject{subject("User", "system:serviceaccount:n:s")}, true},
 		{"a user named like the kind of visitor", []rbacv1.Subject{subject("User", "anonymous")}, true},
+		{"persons without an account", []rbacv1.Subject{subject("User", "system:pre-registration")}, false},
+		{"visitors by their role", []rbacv1.Subject{subject("Group", "kubesphere:global:anonymous")}, false},
+		{"holders of a role in a workspace", []rbacv1.Subject{subject("User", "jane"), subject("Group", WorkspaceGroup("w", "uid", "w-viewer"))}, false},
+		{"administrators by their group", []rbacv1.Subject{subject("Group", AdministratorsGroup)}, false},
+		{"a user named like a group of this server", []rbacv1.Subject{subject("User", "kubesphere:global:anonymous")}, false},
+		{"a group of this server in another case", []rbacv1.Subject{subject("Group", "KubeSphere:global:anonymous")}, false},
+		{"nothing but the prefix", []rbacv1.Subject{subject("Group", "kubesphere:")}, false},
+		{"a group named like the platform", []rbacv1.Subject{subject("Group", "kubesphere")}, true},
+		{"a group named like the platform's namespace", []rbacv1.Subject{subject("Group", "system:serviceaccounts:kubesphere-system")}, true},
 		{"a group", []rbacv1.Subject{subject("Group", "ops")}, true},
 	} {
 		resource := schema.GroupResource{Group: rbacv1.GroupName, Resource: "rolebindings"}

@@ -103,6 +103,7 @@ func TestBindingsForEverybody(t *testing.T) {
 		open = `{"kind":"Group","name":"system:unauthenticated"}`
 		all  = `{"kind":"Group","name":"system:authenticated"}`
 		pods = `{"kind":"Group","name":"system:serviceaccounts"}`
+		role = `{"kind":"Group","name":"kubesphere:global:anonymous"}`
 	)
 	for _, test := range []struct {
 		name, before, after string
@@ -112,6 +113,10 @@ func TestBindingsForEverybody(t *testing.T) {
 		{"a new one for visitors behind a user", "", binding("small", jane+","+open), false},
 		{"a new one for all users", "", binding("small", all), false},
 		{"a new one for all service accounts", "", binding("small", pods), false},
+		{"a new one for visitors by their role", "", binding("small", zoe+","+role), false},
+		{"holders of a role of the platform too", binding("small", zoe), binding("small", zoe+","+role), false},
+		{"holders of a role of the platform no more", binding("small", zoe+","+role), binding("small", zoe), true},
+		{"a user beside holders of a role of the platform", binding("small", role), binding("small", role+","+zoe), true},
 		{"a new one for a user", "", binding("small", zoe), true},
 		{"visitors too", binding("small", zoe), binding("small", zoe+","+anon), false},
 		{"all users instead of a user", binding("small", zoe), binding("small", all), false},
@@ -130,7 +135,7 @@ func TestBindingsForEverybody(t *testing.T) {
 		for administers, allowed := range map[bool]bool{false: test.allowed, true: true} {
 			p := &Proxy{rights: anyRole{administers: administers}}
 			err := p.permitBinding(t.Context(), &user.DefaultInfo{Name: "jane"}, resource, before, parse(t, test.after))
-			if (err == nil) != allowed || err != nil && !strings.Contains(err.Error(), "stands for everybody") {
+			if (err == nil) != allowed || err != nil && !strings.Contains(err.Error(), "stands for ") {
 				t.Errorf("%s, an administrator: %v: %v", test.name, administers, err)
 			}
 		}

@@ -266,7 +266,7 @@ request to it has. It takes the right to create them, or a rule that names the s
 Clients without an account (` + "`system:anonymous`, `system:unauthenticated`" + `) reach nothing through ` + "`proxy`" + `,
 ` + "`exec`, `attach`" + ` and ` + "`portforward`" + `, whatever roles they have.
 
-Who gives a role to everybody, that is to ` + "`system:anonymous`, `system:unauthenticated`, `system:authenticated` or\n`system:serviceaccounts`" + `, needs all rights on the platform. Removing these takes what removing any subject takes.
+Who gives a role to everybody, that is to ` + "`system:anonymous`, `system:unauthenticated`, `system:authenticated`,\n`system:pre-registration` or `system:serviceaccounts`, or to a subject whose name begins with `kubesphere:`" + `, needs all rights on the platform. Removing these takes what removing any subject takes.
 
 Who writes a role or a binding needs the powers it names by name as well, unless with all
 rights on the platform.
