@@ -247,22 +247,32 @@ func (s *State) difference() Changes {
 	}
 	c := differenceInCluster(global.Mirrors, s.source.Rights)
 	c.CreateBindings = make(map[types.NamespacedName]Binding)
-	taken := make(map[string]int) // by workspace
-	for key := range s.differing {
+	taken, more := make(map[string]int), make(map[string]bool) // by workspace
+	take := func(key types.NamespacedName) bool {
 		home := s.homes[key.Namespace]
 		if taken[home]++; s.Fair > 0 && taken[home] > s.Fair {
-			c.Partial = true
+			c.Partial, more[home] = true, true
+		}
+		return !more[home]
+	}
+	for key := range s.differing {
+		want, wanted := s.wanted[key]
+		if !wanted || !take(key) {
 			continue
 		}
-		want, wanted := s.wanted[key]
-		switch is := s.present[key]; {
-		case !wanted:
-			c.DeleteBindings = append(c.DeleteBindings, key)
-			continue
-		case is != nil:
+		if s.present[key] != nil {
 			c.ReplaceBindings = append(c.ReplaceBindings, key)
 		}
 		c.CreateBindings[key] = want
+	}
+	// What a binding takes the place of goes after all of the workspace are made.
+	for key := range s.differing {
+		if _, wanted := s.wanted[key]; !wanted && take(key) {
+			c.DeleteBindings = append(c.DeleteBindings, key)
+		}
+	}
+	if c.Partial { // bindings that are left still give them
+		c.DeleteRoles = nil
 	}
 	return c
 }

@@ -214,38 +214,15 @@ func TestFairChanges(t *testing.T) {
 	if len(made) != 103 || rounds < 9 {
 		t.Errorf("%d bindings after %d rounds", len(made), rounds)
 	}
-}
-
-// TestLargeRules: rules for many objects by name became twenty times as large, once for each
-// group of the cluster.
-func TestLargeRules(t *testing.T) {
-	var many []rbacv1.PolicyRule
-	for n := range 790 {
-		many = append(many, rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"get"}, ResourceNames: []string{fmt.Sprint(n)}})
-	}
-	s := source()
-	serve := func(groups int) {
-		for n := range groups { // whose types are listed, since they have parts of their own
-			group := fmt.Sprintf("g%d.example.com", n)
-			s.Served = append(s.Served, authz.ServedResource{Group: group, Resource: "as", Namespaced: true}, authz.ServedResource{Group: group, Resource: "as", Subresource: "console", Namespaced: true})
-		}
-	}
-	serve(10)
-	s.Rights.WorkspaceRoles.Items[0].Rules = many
-	m := Of(s)
-	if len(m.Bindings) != 3 {
-		t.Errorf("%d bindings", len(m.Bindings))
-	}
-	for name, rules := range m.ClusterRoles {
-		if len(rules) > 30 {
-			t.Errorf("%s has %d rules", name, len(rules))
-		}
-	}
-	for n := range many { // and what cannot be put together is left out
-		many[n].Verbs = slices.DeleteFunc([]string{"get", "list", "watch", "create", "update", "patch", "delete"}, func(string) bool { n >>= 1; return n&1 == 0 })
-	}
-	serve(50)
-	if m = Of(s); len(m.Bindings) != 1 {
-		t.Errorf("%d bindings of large rules", len(m.Bindings))
+	// A role that changes: its bindings were taken away before the new ones were there.
+	there := present(Of(s))
+	s.Rights.RoleBindings, s.Rights.ClusterRoles = there.RoleBindings, there.ClusterRoles
+	known = State{Fair: 10}
+	known.Changes(s)
+	changed := *s.Rights.WorkspaceRoles.Items[0]
+	changed.Rules = rules("get", "pods")
+	s.Rights.WorkspaceRoles = all(append([]*iam.Role{&changed}, s.Rights.WorkspaceRoles.Items[1:]...)...)
+	if c := known.Changes(s); !c.Partial || len(c.CreateBindings) != 10 || len(c.DeleteBindings)+len(c.DeleteRoles) != 0 {
+		t.Errorf("%d bindings are made, %d and %d roles deleted", len(c.CreateBindings), len(c.DeleteBindings), len(c.DeleteRoles))
 	}
 }
