@@ -49,31 +49,8 @@ func (c *Changes) Missing() Changes {
 	return missing
 }
 
-// Difference returns what makes the mirrors among the present roles and bindings of
-// Kubernetes the wanted ones.
-func Difference(wanted Mirrors, present iam.Rights) Changes {
-	c := differenceInCluster(wanted, present)
-	c.CreateBindings = maps.Clone(wanted.Bindings)
-	for _, binding := range present.RoleBindings.Items {
-		if !strings.HasPrefix(binding.Name, prefix) {
-			continue
-		}
-		key := types.NamespacedName{Namespace: binding.Namespace, Name: binding.Name}
-		want, found := wanted.Bindings[key]
-		switch {
-		case !found && !authz.IsMirror(binding): // somebody else's
-		case !found:
-			c.DeleteBindings = append(c.DeleteBindings, key)
-		case want.is(binding):
-			delete(c.CreateBindings, key)
-		default:
-			c.ReplaceBindings = append(c.ReplaceBindings, key)
-		}
-	}
-	return c
-}
-
-// differenceInCluster is Difference but for what is in namespaces.
+// differenceInCluster returns what makes the roles and bindings of the cluster the wanted
+// ones.
 func differenceInCluster(wanted Mirrors, present iam.Rights) Changes {
 	c := Changes{
 		CreateRoles: maps.Clone(wanted.ClusterRoles), UpdateRoles: make(map[string][]rbacv1.PolicyRule), CreateClusterBindings: maps.Clone(wanted.ClusterBindings),

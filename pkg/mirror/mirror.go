@@ -50,19 +50,6 @@ type Source struct {
 	Names *reserved.Register
 }
 
-// Of returns the mirrors of all roles that somebody was given: of global roles in the
-// cluster, of workspace roles in each namespace of the workspace but those of the
-// platform. Roles that give nothing at Kubernetes have none.
-func Of(source Source) Mirrors {
-	b := builder{
-		source: source, known: make(map[string]string), large: &rate.Sometimes{First: 1},
-		Mirrors: Mirrors{ClusterRoles: make(map[string][]rbacv1.PolicyRule), ClusterBindings: make(map[string]Binding), Bindings: make(map[types.NamespacedName]Binding)},
-	}
-	b.global()
-	b.workspaces()
-	return b.Mirrors
-}
-
 type builder struct {
 	Mirrors
 	source Source
@@ -71,6 +58,8 @@ type builder struct {
 	large *rate.Sometimes // in the log
 }
 
+// global mirrors the global roles that somebody was given in the cluster. Roles that give
+// nothing at Kubernetes have no mirror.
 func (b *builder) global() {
 	roles := make(map[string]*iam.Role)
 	for _, role := range b.source.Rights.GlobalRoles.Items {
@@ -93,34 +82,6 @@ func (b *builder) global() {
 		}
 		if name := b.clusterRole(rules, false); name != "" {
 			b.ClusterBindings[group] = Binding{Role: name, Group: group}
-		}
-	}
-}
-
-func (b *builder) workspaces() {
-	roles := make(map[string]*iam.Role)
-	for _, role := range b.source.Rights.WorkspaceRoles.Items {
-		roles[role.Name] = role
-	}
-	given := make(map[string]map[string]*iam.Role) // by workspace and name
-	for _, binding := range b.source.Rights.WorkspaceRoleBindings.Items {
-		role := roles[binding.RoleRef.Name]
-		if !gives(binding, role) {
-			continue
-		}
-		if given[binding.Workspace] == nil {
-			given[binding.Workspace] = make(map[string]*iam.Role)
-		}
-		given[binding.Workspace][role.Name] = role
-	}
-	for _, namespace := range b.source.Rights.Namespaces.Items {
-		if namespace.Workspace == "" || b.source.Names.IsPlatformNamespace(namespace.Name) {
-			continue
-		}
-		for _, role := range given[namespace.Workspace] {
-			if name := b.clusterRole(role.Rules, true); name != "" {
-				b.Bindings[bindingKey(namespace.Name, role.Name, name)] = Binding{Role: name, Group: authz.WorkspaceGroup(namespace.Workspace, b.source.UIDs[namespace.Workspace], role.Name)}
-			}
 		}
 	}
 }
