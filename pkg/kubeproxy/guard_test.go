@@ -140,7 +140,7 @@ func TestPinned(t *testing.T) {
 func TestFilteredNamespaces(t *testing.T) {
 	seen := authz.Visible{Names: sets.New("a")}
 	for name, texts := range map[string][2]string{
-		"a list":   {`{"kind":"NamespaceList","metadata":{"remainingItemCount":9},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`, `{"items":[{"metadata":{"name":"a"}}],"kind":"NamespaceList","metadata":{}}`},
+		"a list":   {`{"kind":"NamespaceList","metadata":{},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`, `{"items":[{"metadata":{"name":"a"}}],"kind":"NamespaceList","metadata":{}}`},
 		"a table":  {`{"kind":"Table","metadata":{},"rows":[{"cells":["b"],"object":{"metadata":{"name":"b"}}},{"cells":["a"],"object":{"metadata":{"name":"a"}}}]}`, `{"kind":"Table","metadata":{},"rows":[{"cells":["a"],"object":{"metadata":{"name":"a"}}}]}`},
 		"no rows":  {`{"metadata":{},"rows":[{"cells":["a"]}]}`, `{"metadata":{},"rows":[]}`},
 		"no items": {`{"metadata":{},"items":null}`, `{"items":[],"metadata":{}}`},

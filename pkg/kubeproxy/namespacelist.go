@@ -43,10 +43,10 @@ const (
 )
 
 // listByName answers a list with the few namespaces the caller sees, each read by its
-// name, and reports whether it did. Pages are of the list of all namespaces.
+// name, and reports whether it did.
 func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Visible) bool {
 	info, values := request.InfoFrom(r.Context()), r.URL.Query()
-	if info.Verb != "list" || r.Method != http.MethodGet || seen.All || len(seen.Names) > namedNamespaces || values.Has("limit") || values.Has("continue") {
+	if info.Verb != "list" || r.Method != http.MethodGet || seen.All || len(seen.Names) > namedNamespaces {
 		return false
 	}
 	who, _ := kuberequest.UserFrom(r.Context())
@@ -259,16 +259,6 @@ func filteredList(source io.Reader, seen authz.Visible) ([]byte, error) {
 		}
 	}
 	if err := expectDelimiter(decoder, '}'); err != nil {
-		return nil, err
-	}
-	// How many are left on the next pages is of all namespaces.
-	var metadata map[string]json.RawMessage
-	if err := json.Unmarshal(fields["metadata"], &metadata); err != nil {
-		return nil, err
-	}
-	delete(metadata, "remainingItemCount")
-	var err error
-	if fields["metadata"], err = json.Marshal(metadata); err != nil {
 		return nil, err
 	}
 	return json.Marshal(fields)

@@ -51,7 +51,14 @@ func namespacesSeen(info *request.Info) authz.Action {
 	return authz.Action{Verb: info.Verb, Resource: "namespaces", Name: info.Name}
 }
 
-// listNamespaces answers with the namespaces of a list or watch the caller sees.
+// errOtherPages refuses a page that follows one of another list: lists of a part of the
+// namespaces have none. Clients start anew.
+func errOtherPages() error {
+	return status.New(http.StatusGone, metav1.StatusReasonExpired, "a list of the namespaces one sees has no further pages, list them without continue")
+}
+
+// listNamespaces answers with the namespaces of a list or watch the caller sees: a list
+// with all of them, whatever its limit.
 func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen authz.Visible) {
 	// What is filtered has to be readable, and its rows to have names.
 	r = r.Clone(r.Context())
@@ -65,6 +72,15 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen auth
 	r.Header.Del("Accept-Encoding")
 	values := r.URL.Query()
 	values.Del("includeObject")
+	if info := request.InfoFrom(r.Context()); info.Verb == "list" {
+		if values.Get("continue") != "" {
+			status.Write(w, r, errOtherPages())
+			return
+		}
+		// Where the next page begins is the name of a namespace, which may be hidden.
+		values.Del("continue")
+		values.Del("limit")
+	}
 	r.URL.RawQuery = values.Encode()
 	if r.Header.Get("Upgrade") != "" {
 		p.watchBySocket(w, r)
@@ -144,6 +160,7 @@ func (p *Proxy) filter(answer *http.Response) error {
 	case answer.StatusCode != http.StatusOK:
 		return p.look(answer)
 	case answer.Request.Method == http.MethodHead:
+		answer.Header.Del("Content-Length") // it is that of all namespaces
 		return nil
 	}
 	ctx := answer.Request.Context()
