@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -27,9 +28,13 @@ func (a *app) secondLock() (*secondlock.Lock, error) {
 	if err != nil {
 		return nil, err
 	}
+	target, _, err := rest.DefaultServerUrlFor(a.rest)
+	if err != nil {
+		return nil, err
+	}
 	workspaces := a.catalog.Type("workspaces")
 	return secondlock.New(secondlock.Options{
-		Rights: a.rights, Now: time.Now, Starting: a.starting,
+		Rights: a.rights, Now: time.Now, Starting: a.starting, Prefix: strings.TrimSuffix(target.Path, "/"),
 		UID: func(ctx context.Context, workspace string) string {
 			view, err := a.cache.View(ctx, workspaces)
 			if err != nil {

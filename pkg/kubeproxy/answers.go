@@ -1,10 +1,8 @@
 package kubeproxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -18,10 +16,11 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/secondlock"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// maxRefusal bounds what is read of an answer to find out whom it refuses.
+// maxRefusal bounds what is read of an answer that is an error, in bytes.
 const maxRefusal = 64 << 10
 
 // look sees to answers of Kubernetes that are not the caller's: refusals of this
@@ -50,37 +49,42 @@ func (p *Proxy) lookUpgraded(answer *http.Response) error {
 // refuses: a client that believed it would log in again, or ask for rights it has.
 func (p *Proxy) refusal(answer *http.Response) error {
 	since := time.Now()
-	start, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
+	ctx := answer.Request.Context()
+	info := request.InfoFrom(ctx)
+	below := info != nil && info.Below
+	who, found := kuberequest.UserFrom(ctx)
+	if !found {
+		who = &user.DefaultInfo{}
+	}
+	refusal, err := secondlock.ReadRefusal(answer, who)
 	if err != nil {
 		return err
 	}
-	answer.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(start), answer.Body), Closer: answer.Body}
-	info := request.InfoFrom(answer.Request.Context())
 	switch {
-	case info != nil && info.Below && !gjson.GetBytes(start, "reason").Exists():
+	case below && !gjson.GetBytes(refusal.Text, "reason").Exists():
 		return nil // of the one behind the proxied path
 	case answer.StatusCode == http.StatusUnauthorized:
-	// The words of an authorizer, in whatever form the client asked for.
-	case !bytes.Contains(start, []byte(`" cannot `)), bytes.Contains(start, []byte("ValidatingAdmissionPolicy '")):
-		return nil // of admission, which may forbid things
-	case bytes.Contains(start, []byte(`" cannot impersonate`)):
-		// Nobody becomes a member of system:masters by constrained impersonation.
-		if who, _ := kuberequest.UserFrom(answer.Request.Context()); isAnother(who) && p.standing.confirm(answer.Request.Context(), since) == nil {
+	case refusal.OfServer:
+		// Nobody becomes a member of system:masters by constrained impersonation, and
+		// what is behind may be another Kubernetes.
+		if (isAnother(who) || below) && p.standing.confirm(ctx, since) == nil {
 			return nil
 		}
+	case !refusal.ByRoles:
+		return nil // of admission, which may forbid things
 	default:
 		// What was authorised here may be forbidden there by a further authorizer. One
 		// that is starting forbids everything, and a moment later nothing any more: it
 		// is asked about this very request.
-		if p.standing.confirm(answer.Request.Context(), since) == nil && !p.allows(answer.Request.Context(), info, refusedVerb(start)) {
-			p.disagree(answer.Request.Context(), info, start)
+		if p.standing.confirm(ctx, since) == nil && !p.allows(ctx, info, refusal.Verb) {
+			p.disagree(ctx, info, refusal.Text)
 			return nil
 		}
 	}
 	_ = answer.Body.Close()
 	// So that /readyz and the log say so, once.
-	err = p.standing.confirm(answer.Request.Context(), since)
-	slog.DebugContext(answer.Request.Context(), "Kubernetes refused this server", "code", answer.StatusCode, "message", string(start), "standing", err)
+	err = p.standing.confirm(ctx, since)
+	slog.DebugContext(ctx, "Kubernetes refused this server", "code", answer.StatusCode, "message", string(refusal.Text), "standing", err)
 	return status.Unavailable(5, "Kubernetes does not let this server in at the moment, see its log")
 }
 
@@ -88,26 +92,6 @@ func (p *Proxy) refusal(answer *http.Response) error {
 func isAnother(who user.Info) bool {
 	_, asked := who.(*kube.Another)
 	return asked
-}
-
-// refusedVerb is the verb that an authorizer names in a refusal, "" for none. It is not
-// always that of the request: a patch that creates takes the right to create.
-func refusedVerb(answer []byte) string {
-	_, rest, _ := bytes.Cut(answer, []byte(`" cannot `))
-	if bytes.HasPrefix(answer, []byte(`{`)) {
-		_, rest, _ = bytes.Cut(answer, []byte(`\" cannot `))
-	}
-	verb, _, found := bytes.Cut(rest, []byte(" "))
-	if !found || len(verb) > 32 {
-		return ""
-	}
-	return string(verb)
-}
-
-// replayed is a body of which the start has been read.
-type replayed struct {
-	io.Reader
-	io.Closer
 }
 
 // redirection passes a redirection to the same place on, as a path, since the

@@ -60,6 +60,7 @@ func errOtherPages() error {
 // listNamespaces answers with the namespaces of a list or watch the caller sees: a list
 // with all of them, whatever its limit.
 func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen authz.Visible) {
+	info := request.InfoFrom(r.Context())
 	// What is filtered has to be readable, and its rows to have names.
 	r = r.Clone(r.Context())
 	var readable []string
@@ -72,7 +73,7 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen auth
 	r.Header.Del("Accept-Encoding")
 	values := r.URL.Query()
 	values.Del("includeObject")
-	if info := request.InfoFrom(r.Context()); info.Verb == "list" {
+	if info.Verb == "list" {
 		if values.Get("continue") != "" {
 			status.Write(w, r, errOtherPages())
 			return

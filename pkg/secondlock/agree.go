@@ -46,19 +46,12 @@ func (l *Lock) Agrees(ctx context.Context, who user.Info, action authorizationv1
 		return last.allowed
 	}
 	ctx = kube.WithIdentity(kube.WithCaller(ctx, who), identity)
-	allowed := false
-	for wait, until := firstRetry, l.Now().Add(maxRetry); ; wait *= 2 {
-		if allowed, err = l.Review(ctx, action); err != nil {
-			return last.allowed
-		}
-		if allowed || l.Now().Add(wait).After(until) || !l.isYoung(ctx, who) {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-time.After(wait):
-		}
+	allowed, err := l.awaitsPermission(ctx, who, action)
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case err != nil:
+		return last.allowed
 	}
 	if !allowed {
 		l.Disagree(ctx, action.Namespace+"/"+action.Resource, []byte("a review"))

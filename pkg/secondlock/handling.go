@@ -2,6 +2,7 @@ package secondlock
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,8 +20,9 @@ import (
 // kube-apiserver has refused, in seconds.
 const retryStarting = 1
 
-// Handling returns the transport of requests that handlers make: those of users are tried
-// again as Patient does. A kube-apiserver that starts refuses everything, which becomes 503.
+// Handling returns the transport of requests that handlers make: it has the patience of
+// Patient. A kube-apiserver that starts refuses everything, which becomes 503: clients of
+// Kubernetes try that again by themselves.
 func (l *Lock) Handling(next http.RoundTripper) http.RoundTripper {
 	return &handling{next: l.Patient(next), lock: l}
 }
@@ -33,48 +35,38 @@ type handling struct {
 // RoundTrip implements http.RoundTripper.
 func (h *handling) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
+	answer, err := h.next.RoundTrip(r)
 	identity, _ := kube.IdentityFrom(ctx)
-	if _, found := kuberequest.UserFrom(ctx); !found || identity.Own {
-		return h.next.RoundTrip(r)
+	who, found := kuberequest.UserFrom(ctx)
+	if err != nil || answer.StatusCode != http.StatusForbidden || !found || who == nil || identity.Own {
+		return answer, err
 	}
-	r, err := replayable(ctx, r)
+	refusal, err := ReadRefusal(answer, who)
 	if err != nil {
 		return nil, err
 	}
-	answer, text, err := h.try(r)
-	if err != nil || text == nil {
-		return answer, err
+	if !refusal.ByRoles {
+		return answer, nil
 	}
-	if h.lock.Starting(ctx) {
+	// It may have become ready in the meantime, and permit what it has just refused.
+	if h.lock.Starting(ctx) || h.lock.permitsNow(r, refusal.Verb) {
 		_ = answer.Body.Close()
 		return starting(r), nil
 	}
-	if repeats(r) { // it may have been ready a moment too late
-		_ = answer.Body.Close()
-		again, err := repeated(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		if answer, text, err = h.try(again); err != nil || text == nil {
-			return answer, err
-		}
-	}
-	h.lock.Disagree(ctx, r.URL.Path, text)
+	h.lock.Disagree(ctx, r.URL.Path, refusal.Text)
 	return answer, nil
 }
 
-// try sends a request, and returns the beginning of a refusal by Kubernetes' roles, nil for
-// any other answer.
-func (h *handling) try(r *http.Request) (*http.Response, []byte, error) {
-	answer, err := h.next.RoundTrip(r)
-	if err != nil || answer.StatusCode != http.StatusForbidden {
-		return answer, nil, err
+// permitsNow reports whether Kubernetes says that it permits a request it has refused for
+// the sake of a verb, or of that of the request if it named none.
+func (l *Lock) permitsNow(r *http.Request, verb string) bool {
+	action := l.actionOf(r)
+	if action == nil {
+		return false
 	}
-	text, refused, err := refusalByRoles(answer)
-	if err != nil || !refused {
-		return answer, nil, err
-	}
-	return answer, text, nil
+	action.Verb = cmp.Or(verb, action.Verb)
+	permitted, err := l.Review(r.Context(), *action)
+	return permitted || err != nil // who does not answer that does not refuse either
 }
 
 // starting is the answer in the place of a refusal that is none.

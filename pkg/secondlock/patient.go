@@ -1,34 +1,33 @@
 package secondlock
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 const (
 	// young is how long Kubernetes may not know yet of rights that were given: mirrors are
 	// written when they change, and each kube-apiserver learns of that by itself.
 	young = 10 * time.Second
-	// A request that is refused meanwhile is tried again after firstRetry, twice as long
-	// after each further refusal, and for maxRetry in all.
+	// What is refused meanwhile is tried again after firstRetry, twice as long after each
+	// further refusal, and for maxRetry in all.
 	firstRetry = 20 * time.Millisecond
 	maxRetry   = time.Second
-	// maxReplayed bounds the bodies that are kept to be sent again, in bytes.
-	maxReplayed = 1 << 20
-	// maxRefusal bounds what is read of an answer to find out who refuses, in bytes.
-	maxRefusal = 64 << 10
 )
 
-// Patient returns a transport that tries requests again which Kubernetes refuses while it
-// may not know yet of the rights of who sends them.
+// Patient returns a transport that has patience with Kubernetes while it may not know yet
+// of the rights of who sends a request. What changes nothing is tried again when it is
+// refused. What changes something is sent once, after Kubernetes was asked whether it would
+// permit that: not all that looks like a refusal by Kubernetes' roles is one, and what is
+// behind it may have done something before.
 func (l *Lock) Patient(next http.RoundTripper) http.RoundTripper {
 	return &patient{next: next, lock: l}
 }
@@ -46,34 +45,34 @@ func (t *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !found || who == nil || !decides || identity.Own || !t.lock.isYoung(ctx, who) {
 		return t.next.RoundTrip(r)
 	}
-	r, err := replayable(ctx, r)
-	if err != nil {
-		return nil, err
+	if !isSafe(r) {
+		if action := t.lock.actionOf(r); action != nil {
+			_, _ = t.lock.awaitsPermission(ctx, who, *action) // Kubernetes says itself what it refuses
+		}
+		return t.next.RoundTrip(r)
 	}
-	answer, err := t.next.RoundTrip(r)
-	for wait, until := firstRetry, t.lock.Now().Add(maxRetry); err == nil && answer.StatusCode == http.StatusForbidden && repeats(r); wait *= 2 {
-		_, refused, err := refusalByRoles(answer)
+	for wait, until := firstRetry, t.lock.Now().Add(maxRetry); ; wait *= 2 {
+		answer, err := t.next.RoundTrip(r.Clone(ctx))
+		if err != nil || answer.StatusCode != http.StatusForbidden {
+			return answer, err
+		}
+		refusal, err := ReadRefusal(answer, who)
 		if err != nil {
 			return nil, err
 		}
-		if !refused || t.lock.Now().Add(wait).After(until) || !t.lock.isYoung(ctx, who) {
+		if !refusal.ByRoles || t.lock.Now().Add(wait).After(until) || !t.lock.isYoung(ctx, who) {
 			return answer, nil
 		}
 		_ = answer.Body.Close()
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(wait):
-		}
-		again, err := repeated(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		if answer, err = t.next.RoundTrip(again); err != nil {
+		if err := pause(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
-	return answer, err
+}
+
+// isSafe reports whether a request can be sent as often as one likes.
+func isSafe(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && (r.Body == nil || r.Body == http.NoBody)
 }
 
 func (l *Lock) isYoung(ctx context.Context, who user.Info) bool {
@@ -81,50 +80,47 @@ func (l *Lock) isYoung(ctx context.Context, who user.Info) bool {
 	return err == nil && l.Now().Sub(changed) < young
 }
 
-// replayable returns a request whose body can be sent again, if it is small.
-func replayable(ctx context.Context, r *http.Request) (*http.Request, error) {
-	if repeats(r) || r.ContentLength <= 0 || r.ContentLength > maxReplayed {
-		return r, nil
+// awaitsPermission asks Kubernetes whether a user may do something, until it says yes or
+// would know of the user's rights.
+func (l *Lock) awaitsPermission(ctx context.Context, who user.Info, action authorizationv1.ResourceAttributes) (bool, error) {
+	for wait, until := firstRetry, l.Now().Add(maxRetry); ; wait *= 2 {
+		permitted, err := l.Review(ctx, action)
+		if err != nil || permitted || l.Now().Add(wait).After(until) || !l.isYoung(ctx, who) {
+			return permitted, err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return false, err
+		}
 	}
-	body := make([]byte, r.ContentLength)
-	if _, err := io.ReadFull(r.Body, body); err != nil {
-		return nil, err
-	}
-	_ = r.Body.Close()
-	r = r.Clone(ctx)
-	r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	r.Body, _ = r.GetBody()
-	return r, nil
 }
 
-// repeats reports whether a request can be sent again.
-func repeats(r *http.Request) bool { return r.Body == nil || r.Body == http.NoBody || r.GetBody != nil }
-
-// repeated returns a request that can be sent again, to be sent once more.
-func repeated(ctx context.Context, r *http.Request) (*http.Request, error) {
-	again := r.Clone(ctx)
-	if r.GetBody == nil {
-		return again, nil
+func pause(ctx context.Context, wait time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
+		return nil
 	}
-	var err error
-	again.Body, err = r.GetBody()
-	return again, err
 }
 
-// refusalByRoles returns the beginning of an answer and whether it is a refusal by
-// Kubernetes' roles: not by admission, and not of this server. The body can be read as before.
-func refusalByRoles(answer *http.Response) ([]byte, bool, error) {
-	start, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
-	if err != nil {
-		return nil, false, err
+// parse returns what a request to Kubernetes is about.
+func (l *Lock) parse(r *http.Request) (*request.Info, error) {
+	if l.Prefix == "" {
+		return request.Parse(r)
 	}
-	answer.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(start), answer.Body), Closer: answer.Body}
-	return start, bytes.Contains(start, []byte(`" cannot `)) && !bytes.Contains(start, []byte(`" cannot impersonate`)) &&
-		!bytes.Contains(start, []byte("ValidatingAdmissionPolicy '")), nil
+	stripped := r
+	http.StripPrefix(l.Prefix, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stripped = r })).ServeHTTP(nil, r)
+	return request.Parse(stripped)
 }
 
-// replayed is a body of which the start has been read.
-type replayed struct {
-	io.Reader
-	io.Closer
+// actionOf returns what a request to Kubernetes does with a resource, nil for anything else.
+func (l *Lock) actionOf(r *http.Request) *authorizationv1.ResourceAttributes {
+	info, err := l.parse(r)
+	if err != nil || !info.IsResourceRequest {
+		return nil
+	}
+	return &authorizationv1.ResourceAttributes{
+		Verb: info.Verb, Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource,
+		Subresource: info.Subresource, Namespace: info.Namespace, Name: info.Name,
+	}
 }

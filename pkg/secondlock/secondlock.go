@@ -30,7 +30,7 @@ type Rights interface {
 	ChangedAt(ctx context.Context, who user.Info) (time.Time, error)
 }
 
-// Options are what a Lock is made of; all are needed.
+// Options are what a Lock is made of; all but Prefix are needed.
 type Options struct {
 	Rights Rights
 	// UID returns the UID of a workspace, "" for none.
@@ -38,6 +38,9 @@ type Options struct {
 	Now func() time.Time
 	// Starting reports whether kube-apiserver is not ready, which then refuses everything.
 	Starting func(ctx context.Context) bool
+
+	// Prefix is the path of Kubernetes' address, before those of its API.
+	Prefix string
 
 	// Review asks Kubernetes whether it permits something to the caller and the identity of
 	// a context.
@@ -73,7 +76,7 @@ func (l *Lock) Forwarded(ctx context.Context, info *request.Info, who user.Info)
 // Who holds everything in the cluster writes its roles and bindings alone: this server
 // gives nobody everything.
 func (l *Lock) Handled(r *http.Request, who user.Info) (kube.Identity, error) {
-	info, err := request.Parse(r)
+	info, err := l.parse(r)
 	if err != nil {
 		return kube.Identity{}, err
 	}

@@ -2,14 +2,12 @@ package secondlock
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -42,10 +40,12 @@ func (roles) Covers(_ context.Context, who user.Info, _ authz.Scope, rules []rba
 
 func (r roles) ChangedAt(context.Context, user.Info) (time.Time, error) { return r.changed, nil }
 
+// newLock returns a lock of a kube-apiserver that permits everything it is asked about.
 func newLock(changed time.Time) *Lock {
 	return New(Options{
 		Rights: roles{changed}, Now: time.Now, UID: func(_ context.Context, workspace string) string { return "uid-of-" + workspace },
 		Starting: func(context.Context) bool { return false },
+		Review:   func(context.Context, authorizationv1.ResourceAttributes) (bool, error) { return true, nil },
 	})
 }
 
@@ -112,100 +112,5 @@ func check(t *testing.T, name string, got kube.Identity, err error, want []strin
 	t.Helper()
 	if err != nil || got.Own != (want == nil) || want != nil && !slices.Equal(got.Groups, want) {
 		t.Errorf("%s: got %+v, %v; want %q", name, got, err, want)
-	}
-}
-
-const (
-	byRoles  = `{"kind":"Status","message":"pods is forbidden: User \"jane\" cannot create resource \"pods\""}`
-	byPolicy = `{"kind":"Status","message":"ValidatingAdmissionPolicy 'a' denied request: user \"jane\" cannot create"}`
-	notUs    = `{"kind":"Status","message":"users \"jane\" is forbidden: User \"ks\" cannot impersonate resource \"users\""}`
-)
-
-// refusals is a kube-apiserver that refuses some requests before it permits them.
-type refusals struct {
-	answer string
-	left   int
-	bodies []string
-}
-
-func (k *refusals) RoundTrip(r *http.Request) (*http.Response, error) {
-	body := ""
-	if r.Body != nil {
-		content, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		body = string(content)
-	}
-	k.bodies = append(k.bodies, body)
-	code, answer := http.StatusOK, "ok"
-	if k.left > 0 {
-		k.left--
-		code, answer = http.StatusForbidden, k.answer
-	}
-	return &http.Response{StatusCode: code, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
-}
-
-// TestRefusals: a refusal by Kubernetes' roles is tried again while the rights of the user
-// are young, of admission and of this server it is not, and one by a kube-apiserver that
-// starts is not told to anybody.
-func TestRefusals(t *testing.T) {
-	const never = 1 << 20
-	old, young := time.Now().Add(-time.Hour), time.Now()
-	large := strings.Repeat("x", maxReplayed+1)
-	for _, test := range []struct {
-		name       string
-		changed    time.Time
-		answer     string
-		times      int
-		body       string
-		own        bool
-		starting   bool
-		code       int
-		tries      int // 0 for any
-		disagrees  uint64
-		fromClient string
-	}{
-		{name: "permitted", changed: old, body: "a", code: 200, tries: 1, fromClient: "ok"},
-		{name: "young rights", changed: young, answer: byRoles, times: 3, body: "a", code: 200, tries: 4, fromClient: "ok"},
-		{name: "young rights, never", changed: young, answer: byRoles, times: never, body: "a", code: 403, disagrees: 1, fromClient: byRoles},
-		{name: "old rights, once", changed: old, answer: byRoles, times: 1, body: "a", code: 200, tries: 2, fromClient: "ok"},
-		{name: "old rights", changed: old, answer: byRoles, times: never, body: "a", code: 403, tries: 2, disagrees: 1, fromClient: byRoles},
-		{name: "a large body is sent once", changed: young, answer: byRoles, times: 1, body: large, code: 403, tries: 1, disagrees: 1, fromClient: byRoles},
-		{name: "refused by a policy", changed: young, answer: byPolicy, times: never, body: "a", code: 403, tries: 1, fromClient: byPolicy},
-		{name: "this server is refused", changed: young, answer: notUs, times: never, code: 403, tries: 1, fromClient: notUs},
-		{name: "made by this server", changed: young, answer: byRoles, times: never, own: true, code: 403, tries: 1, fromClient: byRoles},
-		{name: "Kubernetes starts", changed: old, answer: byRoles, times: never, body: "a", starting: true, code: 503, tries: 1, fromClient: "Kubernetes is starting"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			lock, backend := newLock(test.changed), &refusals{answer: test.answer, left: test.times}
-			lock.Starting = func(context.Context) bool { return test.starting }
-			ctx := kube.WithIdentity(kube.WithCaller(t.Context(), &user.DefaultInfo{Name: "jane"}), kube.Identity{Groups: inA, Own: test.own})
-			r := httptest.NewRequestWithContext(ctx, "POST", "/api/v1/namespaces/a-project/pods", strings.NewReader(test.body))
-			answer, err := lock.Handling(backend).RoundTrip(r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = answer.Body.Close() }()
-			text, err := io.ReadAll(answer.Body)
-			if err != nil || answer.StatusCode != test.code || !strings.Contains(string(text), test.fromClient) {
-				t.Errorf("got %d %s %v", answer.StatusCode, text, err)
-			}
-			if test.code == http.StatusServiceUnavailable && answer.Header.Get("Retry-After") == "" {
-				t.Error("it is not said when to try again")
-			}
-			if test.tries != 0 && len(backend.bodies) != test.tries || test.tries == 0 && len(backend.bodies) < 4 {
-				t.Errorf("sent %d times", len(backend.bodies))
-			}
-			for _, body := range backend.bodies {
-				if body != test.body {
-					t.Errorf("a body of %d bytes is sent, want %d", len(body), len(test.body))
-				}
-			}
-			if lock.Disagreements() != test.disagrees {
-				t.Errorf("%d disagreements", lock.Disagreements())
-			}
-		})
 	}
 }
