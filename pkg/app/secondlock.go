@@ -88,17 +88,19 @@ func (a *app) mirror(ctx context.Context) { a.mirrored.Run(ctx) }
 func (a *app) mirrors(c client.Client) *controllers.Mirrors {
 	return &controllers.Mirrors{
 		Client: c, Rights: a.directory.Rights, Discovery: a.monitor.Discovery, Names: a.names, Now: time.Now,
-		Workspaces: func(ctx context.Context) (map[string]string, error) {
+		Workspaces: func(ctx context.Context) (controllers.Workspaces, error) {
 			view, err := a.cache.View(ctx, a.catalog.Type("workspaces"))
 			if err != nil {
-				return nil, err
+				return controllers.Workspaces{}, err
 			}
-			uids := make(map[string]string, view.Len())
-			view.All(func(item *objects.Item) bool {
-				uids[item.Name()] = item.UID()
-				return true
-			})
-			return uids, nil
+			return controllers.Workspaces{Revision: view.Revision(), UIDs: func() map[string]string {
+				uids := make(map[string]string, view.Len())
+				view.All(func(item *objects.Item) bool {
+					uids[item.Name()] = item.UID()
+					return true
+				})
+				return uids
+			}}, nil
 		},
 		Definitions: func(ctx context.Context) uint64 {
 			view, err := a.cache.View(ctx, a.catalog.Type("customresourcedefinitions"))

@@ -53,8 +53,8 @@ type Mirrors struct {
 	Client client.Client
 	// Rights returns the present roles and bindings of both.
 	Rights func(context.Context) (iam.Rights, error)
-	// Workspaces returns the UIDs of workspaces by name.
-	Workspaces func(context.Context) (map[string]string, error)
+	// Workspaces returns the present ones.
+	Workspaces func(context.Context) (Workspaces, error)
 	// Definitions returns what changes with each CustomResourceDefinition and APIService.
 	Definitions func(context.Context) uint64
 	Discovery   discovery.DiscoveryInterface
@@ -64,25 +64,62 @@ type Mirrors struct {
 	served      []authz.ServedResource
 	servedAt    time.Time
 	definitions uint64
+	uids        map[string]string
 	known       mirror.State
 
 	mu       sync.Mutex
-	refused  map[string]time.Time // until when steps are left out, by name
+	refused  map[written]time.Time // until when writes are left out
 	left     atomic.Bool
 	shown    rate.Sometimes // in the log
 	complete atomic.Bool
 }
 
+// Workspaces are all of a moment.
+type Workspaces struct {
+	// Revision is another one when they have changed.
+	Revision uint64
+	// UIDs returns theirs, by name.
+	UIDs func() map[string]string
+}
+
+// written is an object that is written, of a type.
+type written struct {
+	kind string
+	types.NamespacedName
+}
+
+func writtenOf(object client.Object) written {
+	return written{fmt.Sprintf("%T", object), client.ObjectKeyFromObject(object)}
+}
+
+var kindRoleBinding = writtenOf(&rbacv1.RoleBinding{}).kind
+
+// waits reports whether Kubernetes has refused a write a moment ago.
+func (m *Mirrors) waits(key written) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	until, refused := m.refused[key]
+	return refused && m.Now().Before(until)
+}
+
+func (m *Mirrors) prepare(fair int) {
+	m.shown = rate.Sometimes{First: 10, Interval: time.Minute}
+	m.known.Fair = fair
+	m.known.Refused = func(key types.NamespacedName) bool { return m.waits(written{kindRoleBinding, key}) }
+}
+
 // Run writes what is missing, once, and leaves the rest to the replica that reconciles: an
 // earlier version may do that, which knows nothing of mirrors.
 func (m *Mirrors) Run(ctx context.Context) {
-	m.shown = rate.Sometimes{First: 10, Interval: time.Minute}
+	m.prepare(0)
 	ticker := time.NewTicker(firstInterval)
 	defer ticker.Stop()
+	var last sources
 	for told := false; ; {
-		missing, err := m.changes(ctx)
+		source, _, err := m.read(ctx, &last)
 		if err == nil {
-			missing = missing.Missing()
+			changes := m.known.Changes(source)
+			missing := changes.Missing()
 			if _, err = m.apply(ctx, &missing); err == nil { // Kubernetes has them, or has refused them
 				m.complete.Store(true)
 				return
@@ -108,20 +145,36 @@ func (m *Mirrors) Ready() error {
 	return errNotMirrored
 }
 
-// changes returns what makes the present mirrors the wanted ones.
-func (m *Mirrors) changes(ctx context.Context) (mirror.Changes, error) {
+// sources are what mirrors are made of, as they were last.
+type sources struct {
+	rights     iam.Rights
+	workspaces uint64
+}
+
+// read returns what mirrors are made of, and whether that may have changed since.
+func (m *Mirrors) read(ctx context.Context, last *sources) (mirror.Source, bool, error) {
 	rights, err := m.Rights(ctx)
 	if err != nil {
-		return mirror.Changes{}, errNotRead
+		return mirror.Source{}, false, errNotRead
 	}
 	present, err := m.Workspaces(ctx)
 	if err != nil {
-		return mirror.Changes{}, errNotRead
+		return mirror.Source{}, false, errNotRead
 	}
-	if m.discover(ctx); m.served == nil {
-		return mirror.Changes{}, errNotRead
+	served := m.discover(ctx)
+	if m.served == nil {
+		return mirror.Source{}, false, errNotRead
 	}
-	return m.known.Changes(mirror.Source{Rights: rights, Served: m.served, UIDs: present, Names: m.Names}), nil
+	source := mirror.Source{Rights: rights, Served: m.served, UIDs: m.uids, Names: m.Names}
+	changed := served
+	if m.uids == nil || present.Revision != last.workspaces {
+		if uids := present.UIDs(); !maps.Equal(uids, m.uids) {
+			m.uids, source.UIDs, changed = uids, uids, true
+		}
+	}
+	changed = changed || !rights.Same(&last.rights)
+	last.rights, last.workspaces = rights, present.Revision
+	return source, changed, nil
 }
 
 var (
@@ -131,11 +184,10 @@ var (
 
 // Start implements manager.Runnable.
 func (m *Mirrors) Start(ctx context.Context) error {
-	m.known.Fair, m.shown = fairMirrors, rate.Sometimes{First: 10, Interval: time.Minute}
+	m.prepare(fairMirrors)
 	ticker := time.NewTicker(mirrorInterval)
 	defer ticker.Stop()
-	var done iam.Rights
-	var uids map[string]string
+	var last sources
 	var again time.Time // when what is left is tried, zero for nothing is
 	failures := 0
 	for {
@@ -144,20 +196,11 @@ func (m *Mirrors) Start(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		rights, err := m.Rights(ctx)
-		if err != nil {
-			continue // the caches are not filled yet
-		}
-		present, err := m.Workspaces(ctx)
-		if err != nil {
+		source, changed, err := m.read(ctx, &last)
+		if err != nil || !changed && (again.IsZero() || m.Now().Before(again)) {
 			continue
 		}
-		served := m.discover(ctx)
-		if m.served == nil || !served && rights.Same(&done) && maps.Equal(uids, present) && (again.IsZero() || m.Now().Before(again)) {
-			continue
-		}
-		changes := m.known.Changes(mirror.Source{Rights: rights, Served: m.served, UIDs: present, Names: m.Names})
-		done, uids = rights, present
+		changes := m.known.Changes(source)
 		left, err := m.apply(ctx, &changes)
 		switch {
 		case err != nil:
@@ -168,7 +211,7 @@ func (m *Mirrors) Start(ctx context.Context) error {
 			continue
 		case changes.Partial:
 			again = m.Now()
-		case left:
+		case left || changes.Refused:
 			again = m.Now().Add(refusedPause)
 		default:
 			again = time.Time{}
@@ -237,11 +280,8 @@ func (m *Mirrors) apply(ctx context.Context, c *mirror.Changes) (left bool, err 
 // attempt writes an object, unless Kubernetes has refused that a moment ago: a policy or a
 // quota forbids it, or its namespace is being deleted.
 func (m *Mirrors) attempt(ctx context.Context, object client.Object, write func() error) error {
-	key := fmt.Sprintf("%T %s", object, client.ObjectKeyFromObject(object))
-	m.mu.Lock()
-	until, waits := m.refused[key]
-	m.mu.Unlock()
-	if waits && m.Now().Before(until) {
+	key := writtenOf(object)
+	if m.waits(key) {
 		m.left.Store(true)
 		return nil
 	}
@@ -254,13 +294,14 @@ func (m *Mirrors) attempt(ctx context.Context, object client.Object, write func(
 		return err
 	}
 	if m.refused == nil || len(m.refused) > maxRefused { // of which others are tried once more
-		m.refused = make(map[string]time.Time)
+		m.refused = make(map[written]time.Time)
 	}
+	_, waited := m.refused[key]
 	m.refused[key] = m.Now().Add(refusedPause)
 	m.left.Store(true)
-	if !waits && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+	if !waited && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 		m.shown.Do(func() {
-			slog.WarnContext(ctx, "Kubernetes refuses what stands for a role, who has it is refused there", "object", key, "error", err)
+			slog.WarnContext(ctx, "Kubernetes refuses what stands for a role, who has it is refused there", "kind", key.kind, "object", key.NamespacedName, "error", err)
 		})
 	}
 	return nil

@@ -36,6 +36,8 @@ type Namespace struct {
 	Workspace string
 	// DevOps is the DevOps project it is the namespace of, empty for none.
 	DevOps string
+	// Terminating says that it is being deleted: nothing is created in it any more.
+	Terminating bool
 }
 
 // Rights is everything by which the rights of users are decided.
@@ -176,7 +178,10 @@ func subjectsOf(text string) []rbacv1.Subject {
 
 func decodeNamespace(item *objects.Item) (*Namespace, error) {
 	labels := item.Labels()
-	return &Namespace{Name: item.Name(), Workspace: labels.Get(iamv1alpha2.LabelWorkspace), DevOps: labels.Get(iamv1alpha2.LabelDevOps)}, nil
+	return &Namespace{
+		Name: item.Name(), Workspace: labels.Get(iamv1alpha2.LabelWorkspace), DevOps: labels.Get(iamv1alpha2.LabelDevOps),
+		Terminating: gjson.Get(item.JSON(), "metadata.deletionTimestamp").Exists(),
+	}, nil
 }
 
 // Changes calls visit for what differs between two states: with the value

@@ -59,9 +59,14 @@ func (b *builder) workspaces() {
 // Kubernetes the wanted ones.
 func Difference(wanted Mirrors, present iam.Rights) Changes {
 	c := differenceInCluster(wanted, present)
+	terminating := make(map[string]bool)
+	for _, namespace := range present.Namespaces.Items {
+		terminating[namespace.Name] = namespace.Terminating
+	}
 	c.CreateBindings = maps.Clone(wanted.Bindings)
+	maps.DeleteFunc(c.CreateBindings, func(key types.NamespacedName, _ Binding) bool { return terminating[key.Namespace] })
 	for _, binding := range present.RoleBindings.Items {
-		if !strings.HasPrefix(binding.Name, prefix) {
+		if !strings.HasPrefix(binding.Name, prefix) || terminating[binding.Namespace] {
 			continue
 		}
 		key := types.NamespacedName{Namespace: binding.Namespace, Name: binding.Name}

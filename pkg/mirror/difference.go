@@ -27,8 +27,9 @@ type Changes struct {
 	DeleteClusterBindings  []string
 	DeleteBindings         []types.NamespacedName
 	DeleteRoles            []string
-	// Partial says that there are more, see State.Fair.
-	Partial bool
+	// Partial says that there are more, see State.Fair, and Refused that some are left out,
+	// see State.Refused.
+	Partial, Refused bool
 }
 
 // Empty reports whether there is nothing to do.

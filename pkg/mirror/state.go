@@ -21,6 +21,9 @@ type State struct {
 	// Fair bounds the bindings of one workspace in the changes of one call, so that those of
 	// other workspaces do not wait for all of them; 0 for no bound.
 	Fair int
+	// Refused reports whether the changes of a binding are left out for now, since Kubernetes
+	// has refused them; nil for none. They take no room from others.
+	Refused func(types.NamespacedName) bool
 
 	large  rate.Sometimes
 	source Source // that it is of
@@ -35,7 +38,7 @@ type State struct {
 	wanted    map[types.NamespacedName]Binding
 	present   map[types.NamespacedName]*iam.Binding
 	differing map[types.NamespacedName]bool
-	homes     map[string]string // workspaces of namespaces
+	homes     map[string]*iam.Namespace
 	builder   builder
 }
 
@@ -68,7 +71,7 @@ func (s *State) Changes(source Source) Changes {
 func (s *State) advance(source Source) map[string]bool {
 	if s.workspaces == nil || !slices.Equal(s.source.Served, source.Served) {
 		*s = State{
-			Fair: s.Fair, large: rate.Sometimes{First: 3, Interval: time.Minute}, homes: make(map[string]string),
+			Fair: s.Fair, Refused: s.Refused, large: rate.Sometimes{First: 3, Interval: time.Minute}, homes: make(map[string]*iam.Namespace),
 			roles: make(map[string]*iam.Role), workspaces: make(map[string]*workspace), named: make(map[*iam.Role]string), rules: make(map[string][]rbacv1.PolicyRule), used: make(map[string]int),
 			wanted: make(map[types.NamespacedName]Binding), present: make(map[types.NamespacedName]*iam.Binding), differing: make(map[types.NamespacedName]bool),
 		}
@@ -109,7 +112,7 @@ func (s *State) advance(source Source) map[string]bool {
 	})
 	iam.Changes(before.Rights.Namespaces, source.Rights.Namespaces, func(was, is *iam.Namespace) {
 		if is != nil {
-			s.homes[is.Name] = is.Workspace
+			s.homes[is.Name] = is
 		} else {
 			delete(s.homes, was.Name)
 		}
@@ -247,17 +250,10 @@ func (s *State) difference() Changes {
 	}
 	c := differenceInCluster(global.Mirrors, s.source.Rights)
 	c.CreateBindings = make(map[types.NamespacedName]Binding)
-	taken, more := make(map[string]int), make(map[string]bool) // by workspace
-	take := func(key types.NamespacedName) bool {
-		home := s.homes[key.Namespace]
-		if taken[home]++; s.Fair > 0 && taken[home] > s.Fair {
-			c.Partial, more[home] = true, true
-		}
-		return !more[home]
-	}
+	taken := newFairness(s)
 	for key := range s.differing {
 		want, wanted := s.wanted[key]
-		if !wanted || !take(key) {
+		if !wanted || !taken.take(key) {
 			continue
 		}
 		if s.present[key] != nil {
@@ -267,12 +263,11 @@ func (s *State) difference() Changes {
 	}
 	// What a binding takes the place of goes after all of the workspace are made.
 	for key := range s.differing {
-		if _, wanted := s.wanted[key]; !wanted && take(key) {
+		if _, wanted := s.wanted[key]; !wanted && taken.take(key) {
 			c.DeleteBindings = append(c.DeleteBindings, key)
 		}
 	}
-	if c.Partial { // bindings that are left still give them
-		c.DeleteRoles = nil
-	}
+	c.Partial, c.Refused = taken.partial, taken.refused
+	c.DeleteRoles = slices.DeleteFunc(c.DeleteRoles, func(role string) bool { return taken.giving[role] })
 	return c
 }

@@ -108,7 +108,7 @@ func TestState(t *testing.T) {
 				}
 			case "namespace":
 				name := pick("namespace", "a-1", "a-2", "b-1", "kube-system")
-				if s.namespaces[name] = (&iam.Namespace{Name: name, Workspace: pick("workspace", "a", "b", "")}); gone {
+				if s.namespaces[name] = (&iam.Namespace{Name: name, Workspace: pick("workspace", "a", "b", ""), Terminating: pick("deleted", "no", "no", "yes") == "yes"}); gone {
 					delete(s.namespaces, name)
 				}
 			case "uid":
@@ -224,5 +224,46 @@ func TestFairChanges(t *testing.T) {
 	s.Rights.WorkspaceRoles = all(append([]*iam.Role{&changed}, s.Rights.WorkspaceRoles.Items[1:]...)...)
 	if c := known.Changes(s); !c.Partial || len(c.CreateBindings) != 10 || len(c.DeleteBindings)+len(c.DeleteRoles) != 0 {
 		t.Errorf("%d bindings are made, %d and %d roles deleted", len(c.CreateBindings), len(c.DeleteBindings), len(c.DeleteRoles))
+	}
+}
+
+// TestLeftBindings: a workspace with many bindings that Kubernetes refuses, such as in
+// namespaces that are being deleted, kept the ClusterRoles of everybody from being deleted,
+// and one user made as many as he liked.
+func TestLeftBindings(t *testing.T) {
+	for _, test := range []struct {
+		name        string
+		terminating bool
+		refused     bool
+		left        int // bindings of workspace a
+		partial     bool
+	}{
+		{"not yet made", false, false, 20 - 10, true},
+		{"refused", false, true, 20, false},
+		{"in namespaces that are deleted", true, false, 20, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			s := source()
+			s.Rights.Namespaces = iam.Objects[iam.Namespace]{Items: []*iam.Namespace{{Name: "b-1", Workspace: "b"}}}
+			for n := range 20 {
+				s.Rights.Namespaces.Items = append(s.Rights.Namespaces.Items, &iam.Namespace{Name: fmt.Sprintf("z-%03d", n), Workspace: "a", Terminating: test.terminating})
+			}
+			// One role is of nobody any more, of another there is a binding that is left.
+			s.Rights.ClusterRoles = all(&iam.Role{Name: "kubesphere:rules:given"}, &iam.Role{Name: "kubesphere:rules:old"})
+			given := bindingKey("z-000", "a-admin", "kubesphere:rules:given")
+			s.Rights.RoleBindings = all(&iam.Binding{Name: given.Name, Namespace: given.Namespace, RoleRef: Binding{Role: "kubesphere:rules:given"}.RoleRef()})
+			known := State{Fair: 10, Refused: func(key types.NamespacedName) bool { return test.refused && key.Namespace[0] == 'z' }}
+			c := known.Changes(s)
+			if made := len(c.CreateBindings); made != 20+1-test.left || c.Partial != test.partial || c.Refused != test.refused {
+				t.Errorf("%d bindings are made, partial %t, refused %t", made, c.Partial, c.Refused)
+			}
+			want := []string{"kubesphere:rules:old"}
+			if test.terminating { // what gives it goes with the namespace
+				want = []string{"kubesphere:rules:given", "kubesphere:rules:old"}
+			}
+			if slices.Sort(c.DeleteRoles); !slices.Equal(c.DeleteRoles, want) {
+				t.Errorf("deletes %q", c.DeleteRoles)
+			}
+		})
 	}
 }
