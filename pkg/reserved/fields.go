@@ -111,6 +111,8 @@ var fields = map[schema.GroupResource][]Field{
 		// The nodes pods are placed on, and the taints they tolerate.
 		{place: annotation, key: "scheduler.alpha.kubernetes.io/*", Right: Cluster},
 		madeByServer,
+		// Whose limits it counts for.
+		{place: annotation, key: serverPrefix, Right: Cluster},
 		{place: annotation, key: iamv1alpha2.AnnotationCreator, Right: OwnName},
 	}, lifetime(Cluster)...),
 	{Resource: "resourcequotas"}: {

@@ -60,7 +60,7 @@ func (w *Workspaces) Finish(ctx context.Context, template *tenantv1alpha2.Worksp
 	if err != nil {
 		return err
 	}
-	if err := w.namespaces(ctx, template.Name, orphan); err != nil {
+	if err := w.namespaces(ctx, template, orphan); err != nil {
 		return fmt.Errorf("namespaces of workspace %s: %w", template.Name, err)
 	}
 	of := client.MatchingLabels{iamv1alpha2.LabelWorkspace: template.Name}
@@ -110,8 +110,8 @@ func (w *Workspaces) orphaned(ctx context.Context, template *tenantv1alpha2.Work
 }
 
 // namespaces deletes the namespaces of a workspace, or takes them out of it.
-func (w *Workspaces) namespaces(ctx context.Context, workspace string, orphan bool) error {
-	names, err := w.Namespaces(ctx, workspace)
+func (w *Workspaces) namespaces(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate, orphan bool) error {
+	names, err := w.Namespaces(ctx, template.Name)
 	if err != nil {
 		return err
 	}
@@ -126,23 +126,29 @@ func (w *Workspaces) namespaces(ctx context.Context, workspace string, orphan bo
 		}
 		// Also a namespace that is being deleted: that takes a while, in which
 		// a new workspace of the same name must not get hold of it.
-		problems = append(problems, w.letGo(ctx, workspace, name))
+		problems = append(problems, w.letGo(ctx, template, name))
 	}
 	return errors.Join(problems...)
 }
 
-// letGo takes a namespace out of a workspace.
-func (w *Workspaces) letGo(ctx context.Context, workspace, name string) error {
+// letGo takes a namespace out of a workspace. Until it is in another one, or gone, it goes on
+// counting for the limits of the workspace and its creator: nobody makes room for further
+// ones by deleting workspaces of which the namespaces stay.
+func (w *Workspaces) letGo(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate, name string) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		namespace := &corev1.Namespace{}
 		if err := w.Client.Get(ctx, client.ObjectKey{Name: name}, namespace); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		if namespace.Labels[iamv1alpha2.LabelWorkspace] != workspace {
+		if namespace.Labels[iamv1alpha2.LabelWorkspace] != template.Name {
 			return nil
 		}
 		disown(namespace)
 		delete(namespace.Labels, iamv1alpha2.LabelWorkspace)
+		namespace.Annotations = merged(namespace.Annotations, map[string]string{
+			tenantv1alpha2.AnnotationFormerWorkspace: string(template.UID),
+			tenantv1alpha2.AnnotationFormerCreator:   template.Annotations[iamv1alpha2.AnnotationCreator],
+		})
 		return client.IgnoreNotFound(w.Client.Update(ctx, namespace))
 	})
 }

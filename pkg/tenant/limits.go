@@ -3,6 +3,8 @@ package tenant
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"strings"
 	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -10,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -39,7 +42,7 @@ type Limit struct {
 var (
 	WorkspacesPerUser = &Limit{
 		key: "limits.workspacesPerUser", owner: "user", resource: tenantv1alpha2.Resource("workspacetemplates"),
-		value: func(l *config.Limits) int { return l.WorkspacesPerUser }, count: createdBy("workspacetemplates"),
+		value: func(l *config.Limits) int { return l.WorkspacesPerUser }, count: countWorkspaces, what: "workspaces, with deleted ones of which namespaces remain",
 	}
 	NamespacesPerWorkspace = &Limit{
 		key: "limits.namespacesPerWorkspace", owner: "workspace", resource: schema.GroupResource{Resource: "namespaces"},
@@ -89,6 +92,17 @@ var (
 	}
 )
 
+// describe names an owner.
+func (l *Limit) describe(owner string) string {
+	switch {
+	case strings.HasPrefix(owner, ofFormer):
+		return "what remains of a deleted workspace"
+	case strings.HasPrefix(owner, ofNamespace):
+		return fmt.Sprintf("namespace %q", strings.TrimPrefix(owner, ofNamespace))
+	}
+	return fmt.Sprintf("%s %q", l.owner, owner)
+}
+
 // Limits bounds how many objects users create. Each replica counts what it knows,
 // with what is being created at the moment.
 type Limits struct {
@@ -129,7 +143,7 @@ func (l *Limits) Reserve(ctx context.Context, who user.Info, limit *Limit, owner
 	release = sync.OnceFunc(func() { l.add(key, -further) })
 	present, err := limit.count(ctx, l, owner)
 	if err == nil && present+pending > most {
-		err = status.Forbidden(limit.resource, "", "exceeded quota: %s %q has %d %s, the maximum is %d (%s)", limit.owner, owner, present, cmp.Or(limit.what, limit.resource.Resource), most, limit.key)
+		err = status.Forbidden(limit.resource, "", "exceeded quota: %s has %d %s, the maximum is %d (%s)", limit.describe(owner), present, cmp.Or(limit.what, limit.resource.Resource), most, limit.key)
 	}
 	if err != nil {
 		release()
@@ -160,6 +174,27 @@ func createdBy(resource string) func(context.Context, *Limits, string) (int, err
 
 func creatorOf(item *objects.Item) string {
 	return item.Field(`metadata.annotations.kubesphere\.io/creator`).String()
+}
+
+// countWorkspaces counts the workspaces somebody has created, with deleted ones of which
+// namespaces are left.
+func countWorkspaces(ctx context.Context, l *Limits, creator string) (int, error) {
+	count, err := createdBy("workspacetemplates")(ctx, l, creator)
+	if err != nil {
+		return 0, err
+	}
+	view, err := l.Cache.View(ctx, l.Catalog.Type("namespaces"))
+	if err != nil {
+		return 0, err
+	}
+	former := sets.New[string]()
+	view.All(func(item *objects.Item) bool {
+		if home := homeOf(item); strings.HasPrefix(home, ofFormer) && item.Field(formerCreator).String() == creator {
+			former.Insert(home)
+		}
+		return true
+	})
+	return count + former.Len(), nil
 }
 
 // inWorkspace counts the objects of a type by their workspace.

@@ -62,14 +62,21 @@ func newTestLimits(t *testing.T, values config.Limits) *Limits {
 	grouped := func(name, groups string) string {
 		return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1"},"spec":{"groups":[%s]}}`, name, name, groups)
 	}
+	left := func(name, workspace, creator string) string {
+		return fmt.Sprintf(`{"metadata":{"name":%q,"uid":%q,"resourceVersion":"1","annotations":{"ks-apiserver.kubesphere.io/former-workspace":%q,"ks-apiserver.kubesphere.io/former-workspace-creator":%q}}}`, name, name, workspace, creator)
+	}
+	withSubjects := func(namespace string) string {
+		return fmt.Sprintf(`{"metadata":{"namespace":%q,"name":"s","uid":"%[1]ss","resourceVersion":"1"},"subjects":[{"kind":"User","name":"a"},{"kind":"User","name":"b"}]}`, namespace)
+	}
 	cache, _ := objectstest.NewCache(t, map[string][]string{
 		"workspacetemplates": {created("a", "jane"), created("b", "jane"), created("c", "john"), created("w", "mallory"), created("v", "joe"), created("of-admin", "admin"), created("of-system", "system")},
-		"namespaces":         labelled("p", "q"), "groups": labelled("g", "h"), "groupbindings": withUser("full", labelled("m", "n")),
+		"namespaces":         append(labelled("p", "q"), left("left-a", "1", "jill"), left("left-b", "1", "jill"), left("left-c", "2", "jill"), left("left-d", "3", "john"), created("lone", "")),
+		"groups":             labelled("g", "h"), "groupbindings": withUser("full", labelled("m", "n")),
 		"workspaceroles": labelled("r", "s"), "workspacerolebindings": labelled("x", "y"),
 		"roles": {inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a")},
 		"rolebindings": {
 			inNamespace("w", "a"), inNamespace("w", "b"), inNamespace("v", "a"),
-			`{"metadata":{"namespace":"p","name":"s","uid":"ps","resourceVersion":"1"},"subjects":[{"kind":"User","name":"a"},{"kind":"User","name":"b"}]}`,
+			withSubjects("p"), withSubjects("left-a"), withSubjects("lone"),
 		},
 		"users": {grouped("full", `"a","b"`), grouped("room", `"a"`)},
 	})
@@ -99,7 +106,9 @@ func TestLimits(t *testing.T) {
 		limit             *Limit
 		full, room, names string
 	}{
-		{WorkspacesPerUser, "jane", "john", "limits.workspacesPerUser"},
+		{WorkspacesPerUser, "jane", "joe", "limits.workspacesPerUser"},
+		{WorkspacesPerUser, "jill", "joe", "limits.workspacesPerUser"}, // two that are deleted, of which namespaces are left
+		{WorkspacesPerUser, "john", "joe", "limits.workspacesPerUser"}, // one, and one that is deleted
 		{NamespacesPerWorkspace, "w", "v", "limits.namespacesPerWorkspace"},
 		{GroupsPerWorkspace, "w", "v", "limits.groupsPerWorkspace"},
 		{GroupBindingsPerWorkspace, "w", "v", "limits.groupBindingsPerWorkspace"},
@@ -139,6 +148,13 @@ func TestLimits(t *testing.T) {
 		{`{"metadata":{"namespace":"q"},"subjects":[]}`, false},
 		{`{"metadata":{"namespace":"other"},"subjects":[{}]}`, false},
 		{`{"metadata":{"namespace":"gone"},"subjects":[{}]}`, false},
+		// Roles and bindings in no workspace had no limit: a workspace was deleted without its
+		// namespaces, and another one made.
+		{`{"metadata":{"namespace":"left-a"},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"left-b"},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"left-c"},"subjects":[{}]}`, false},
+		{`{"metadata":{"namespace":"lone"},"subjects":[{}]}`, true},
+		{`{"metadata":{"namespace":"left-b"},"rules":[{"verbs":["` + strings.Repeat("x", 5000) + `"]}]}`, true},
 		{`{"metadata":{"labels":{"kubesphere.io/workspace":"w"}},"subjects":[{}]}`, true},
 		{`{"metadata":{"namespace":"q"},"rules":[{"verbs":["get"]}]}`, false},
 		{`{"metadata":{"namespace":"q"},"rules":[{"verbs":["` + strings.Repeat("x", 5000) + `"]}]}`, true},

@@ -2,12 +2,14 @@ package tenant
 
 import (
 	"context"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
@@ -36,20 +38,20 @@ func subjectsOf(item *objects.Item) int { return int(item.Field("subjects.#").In
 func ruleBytesOf(item *objects.Item) int { return max(0, len(item.Field("rules").Raw)-usualRuleBytes) }
 
 // CheckRights returns a forbidden error when a role or binding that is written gives the
-// workspace it is in more than the limits. before is nil for a new one. Roles and bindings
-// in no workspace have no limit.
+// workspace it is in more than the limits, or a namespace that is in none. before is nil
+// for a new one.
 func (l *Limits) CheckRights(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error {
 	if l == nil {
 		return nil
 	}
-	workspace := after.GetLabels()[iamv1alpha2.LabelWorkspace]
+	home := after.GetLabels()[iamv1alpha2.LabelWorkspace]
 	if namespace := after.GetNamespace(); namespace != "" { // whatever label the object has
 		var err error
-		if workspace, err = l.workspaceOf(ctx, namespace); err != nil {
+		if home, err = l.homeOf(ctx, namespace); err != nil {
 			return err
 		}
 	}
-	if workspace == "" {
+	if home == "" { // of the platform or the cluster
 		return nil
 	}
 	for _, one := range []struct {
@@ -63,7 +65,7 @@ func (l *Limits) CheckRights(ctx context.Context, who user.Info, before, after *
 		if further <= 0 {
 			continue
 		}
-		release, err := l.Reserve(ctx, who, one.limit, workspace, further)
+		release, err := l.Reserve(ctx, who, one.limit, home, further)
 		release()
 		if err != nil {
 			return err
@@ -73,7 +75,7 @@ func (l *Limits) CheckRights(ctx context.Context, who user.Info, before, after *
 	if after.GetKind() != "WorkspaceRoleBinding" || before != nil && roleOf(before) == role {
 		return nil
 	}
-	release, err := l.ReserveRoles(ctx, who, workspace, role)
+	release, err := l.ReserveRoles(ctx, who, home, role)
 	release()
 	return err
 }
@@ -90,28 +92,55 @@ func (l *Limits) ReserveSubjects(ctx context.Context, who user.Info, workspace, 
 	if l == nil {
 		return none, nil
 	}
+	home := workspace
 	if namespace != "" {
-		if workspace, err = l.workspaceOf(ctx, namespace); err != nil {
+		if home, err = l.homeOf(ctx, namespace); err != nil {
 			return none, err
 		}
 	}
-	if workspace == "" {
+	if home == "" {
 		return none, nil
 	}
-	return l.Reserve(ctx, who, SubjectsPerWorkspace, workspace, further)
+	return l.Reserve(ctx, who, SubjectsPerWorkspace, home, further)
 }
 
-// workspaceOf returns the workspace of a namespace, "" for none.
-func (l *Limits) workspaceOf(ctx context.Context, namespace string) (string, error) {
+// What the limits of rights count for, beside workspaces by their names: namespaces that are
+// left of a workspace, by its UID, and one namespace that was never in any.
+const (
+	ofFormer    = "former/"
+	ofNamespace = "namespace/"
+)
+
+var (
+	formerWorkspace = annotationPath(tenantv1alpha2.AnnotationFormerWorkspace)
+	formerCreator   = annotationPath(tenantv1alpha2.AnnotationFormerCreator)
+)
+
+func annotationPath(key string) string {
+	return "metadata.annotations." + strings.ReplaceAll(key, ".", `\.`)
+}
+
+// homeOf returns what the rights in a namespace count for.
+func homeOf(namespace *objects.Item) string {
+	if workspace := namespace.Labels().Get(iamv1alpha2.LabelWorkspace); workspace != "" {
+		return workspace
+	}
+	if former := namespace.Field(formerWorkspace).String(); former != "" {
+		return ofFormer + former
+	}
+	return ofNamespace + namespace.Name()
+}
+
+func (l *Limits) homeOf(ctx context.Context, namespace string) (string, error) {
 	view, err := l.Cache.View(ctx, l.Catalog.Type("namespaces"))
 	if err != nil {
 		return "", err
 	}
 	item := view.Get("", namespace)
 	if item == nil {
-		return "", nil
+		return ofNamespace + namespace, nil
 	}
-	return item.Labels().Get(iamv1alpha2.LabelWorkspace), nil
+	return homeOf(item), nil
 }
 
 func lengthOfSubjects(object *unstructured.Unstructured) int {
@@ -122,28 +151,26 @@ func lengthOfRules(object *unstructured.Unstructured) int {
 	return max(0, authz.FieldBytes(object, "rules")-usualRuleBytes)
 }
 
-// inAllOf adds up a size of the objects of a workspace and of those in its namespaces.
-func inAllOf(ofWorkspace, ofNamespace string, size func(*objects.Item) int) func(context.Context, *Limits, string) (int, error) {
-	return func(ctx context.Context, l *Limits, workspace string) (int, error) {
+// inAllOf adds up a size of the objects of a workspace and of those in its namespaces, or
+// in those of another home.
+func inAllOf(resourceOfWorkspace, resourceOfNamespace string, size func(*objects.Item) int) func(context.Context, *Limits, string) (int, error) {
+	return func(ctx context.Context, l *Limits, home string) (int, error) {
 		total := 0
-		var namespaces []string
-		for resource, visit := range map[string]func(*objects.Item){
-			ofWorkspace:  func(item *objects.Item) { total += size(item) },
-			"namespaces": func(item *objects.Item) { namespaces = append(namespaces, item.Name()) },
-		} {
-			view, err := l.Cache.View(ctx, l.Catalog.Type(resource))
-			if err != nil {
-				return 0, err
-			}
-			view.All(func(item *objects.Item) bool {
-				if item.Labels().Get(iamv1alpha2.LabelWorkspace) == workspace {
-					visit(item)
-				}
-				return true
-			})
-		}
-		view, err := l.Cache.View(ctx, l.Catalog.Type(ofNamespace))
+		view, err := l.Cache.View(ctx, l.Catalog.Type(resourceOfWorkspace))
 		if err != nil {
+			return 0, err
+		}
+		view.All(func(item *objects.Item) bool {
+			if item.Labels().Get(iamv1alpha2.LabelWorkspace) == home {
+				total += size(item)
+			}
+			return true
+		})
+		namespaces, err := l.namespacesOf(ctx, home)
+		if err != nil {
+			return 0, err
+		}
+		if view, err = l.Cache.View(ctx, l.Catalog.Type(resourceOfNamespace)); err != nil {
 			return 0, err
 		}
 		for _, namespace := range namespaces {
@@ -157,4 +184,22 @@ func inAllOf(ofWorkspace, ofNamespace string, size func(*objects.Item) int) func
 		}
 		return total, nil
 	}
+}
+
+func (l *Limits) namespacesOf(ctx context.Context, home string) ([]string, error) {
+	if namespace, found := strings.CutPrefix(home, ofNamespace); found {
+		return []string{namespace}, nil
+	}
+	view, err := l.Cache.View(ctx, l.Catalog.Type("namespaces"))
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	view.All(func(item *objects.Item) bool {
+		if homeOf(item) == home {
+			names = append(names, item.Name())
+		}
+		return true
+	})
+	return names, nil
 }

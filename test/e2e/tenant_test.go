@@ -14,6 +14,7 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
@@ -86,6 +87,10 @@ func TestWorkspaces(t *testing.T) {
 		orphan := &corev1.Namespace{}
 		if err := c.Get(t.Context(), clientKey("wide-b"), orphan); err != nil || orphan.DeletionTimestamp != nil || orphan.Labels[iamv1alpha2.LabelWorkspace] != "" {
 			t.Errorf("the orphan: %+v, %v", orphan.ObjectMeta, err)
+		}
+		// It goes on counting for who created the workspace.
+		if former := orphan.Annotations; former[tenantv1alpha2.AnnotationFormerWorkspace] == "" || former[tenantv1alpha2.AnnotationFormerCreator] != "wim" {
+			t.Errorf("the orphan was in %v", former)
 		}
 		wim.must(t, 200, "DELETE", tenantPath+"/workspaces/wide", nil)
 		wait.For(t, "the namespace to go with its workspace", func() error {

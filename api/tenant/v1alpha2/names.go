@@ -10,6 +10,11 @@ const (
 	// AnnotationDeletionPropagation says what becomes of the namespaces of a
 	// workspace that is deleted: Orphan lets them go.
 	AnnotationDeletionPropagation = "kubesphere.io/deletion-propagation"
+	// AnnotationFormerWorkspace of a namespace in no workspace is the UID of the one it was in,
+	// which is deleted, and AnnotationFormerCreator who had created that one: what is left of
+	// it goes on counting for both.
+	AnnotationFormerWorkspace = "ks-apiserver.kubesphere.io/former-workspace"
+	AnnotationFormerCreator   = "ks-apiserver.kubesphere.io/former-workspace-creator"
 	// LabelNamespace repeats the name of a project.
 	LabelNamespace = "kubesphere.io/namespace"
 )
