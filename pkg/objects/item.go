@@ -190,6 +190,8 @@ func (l *labelled) Get(key string) string {
 	return value
 }
 
+func (i *Item) labelCount() int { return (len(i.words) - int(i.labels)) / 2 }
+
 // eachLabel calls visit for each label.
 func (i *Item) eachLabel(visit func(key, value string) bool) {
 	for words := i.words[i.labels:]; len(words) > 0; words = words[2:] {

@@ -2,29 +2,40 @@ package objects
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
-// manyBytes is how much JSON a filter goes through at once, in bytes; what goes through
-// more waits for its turn.
-const manyBytes = 16 << 20
+const (
+	// manyBytes is how much a list may go through at once, in bytes of JSON; what goes
+	// through more waits for its turn.
+	manyBytes = 16 << 20
+	// scanWithin is how long a list waits for its turn.
+	scanWithin = 30 * time.Second
+	// visitedBytes and sortedBytes are what it takes to visit an object and to sort it, as
+	// bytes of JSON that are gone through in that time.
+	visitedBytes = 128
+	sortedBytes  = 3 << 10
+	// labelBytes is what it takes to compare a label.
+	labelBytes = 8
+)
 
-// scanWithin is how long a filter waits for its turn.
-const scanWithin = 30 * time.Second
-
-// scanning are the turns of filters that go through much JSON: however many clients send
-// them, one processor is left for everything else. Users take turns, so that one who sends
+// scanning are the turns of lists that go through much: however many clients send them, half
+// of the processors are left for everything else. Users take turns, so that one who sends
 // many delays another by one of them.
-var scanning = turns.New(1, 1, scanWithin, "too many lists are being searched for fields or words, try again later")
+var (
+	maxScans = max(1, runtime.GOMAXPROCS(0)/2)
+	scanning = turns.New(maxScans, 1, scanWithin, "too many lists are being searched or sorted, try again later")
+)
 
 // scan returns the matching items of a query, which it remembers by a key. compute finds
-// them: fields and words are looked for in the JSON of each object, once for each of them.
-func (s *Snapshot) scan(ctx context.Context, key string, q *query.Query, items *tree, compute func() []*Item) ([]*Item, error) {
-	if searchesMuch(q, items) && !s.remembered.has(key) {
-		release, err := scanning.Take(ctx, holderOf(ctx))
+// them among items, and sorts them if it says so.
+func (s *Snapshot) scan(ctx context.Context, key string, q *query.Query, items *tree, sorts bool, compute func() []*Item) ([]*Item, error) {
+	if !s.remembered.has(key) {
+		release, err := takeTurn(ctx, s.store.kind.cost(q, items, sorts))
 		if err != nil {
 			return nil, err
 		}
@@ -33,19 +44,56 @@ func (s *Snapshot) scan(ctx context.Context, key string, q *query.Query, items *
 	return s.remembered.get(key, compute), nil
 }
 
-// searchesMuch reports whether a query goes through so much JSON that it needs a turn.
-func searchesMuch(q *query.Query, items *tree) bool {
-	terms := len(q.Text)
-	if q.Fields != nil {
-		terms += len(q.Fields.Requirements())
+// takeTurn waits for a turn of the user in ctx to go through so much, in bytes of JSON, and
+// fails with 429 without one.
+func takeTurn(ctx context.Context, bytes int) (release func(), err error) {
+	if bytes <= manyBytes {
+		return func() {}, nil
 	}
-	if terms == 0 {
-		return false
+	return scanning.Take(ctx, holderOf(ctx))
+}
+
+// cost is what a query goes through, in bytes of JSON: fields, words and annotations are
+// looked for in the JSON of each object, once for each of them. Beyond manyBytes it is not
+// exact.
+func (t *Type) cost(q *query.Query, items *tree, sorts bool) int {
+	terms, ofLabels := t.terms(q)
+	perItem := visitedBytes
+	if sorts {
+		perItem += sortedBytes
 	}
-	size := 0
+	total := items.Len() * perItem
+	if terms+ofLabels == 0 || total > manyBytes {
+		return total
+	}
 	items.Scan(func(item *Item) bool {
-		size += len(item.text)
-		return size*terms <= manyBytes
+		total += terms*len(item.text) + ofLabels*labelBytes*item.labelCount()
+		return total <= manyBytes
 	})
-	return size*terms > manyBytes
+	return total
+}
+
+// terms counts what a query looks for in the JSON and in the labels of each object.
+func (t *Type) terms(q *query.Query) (inJSON, inLabels int) {
+	inJSON, inLabels = len(q.Text), q.Labels.Terms()
+	if q.Fields != nil {
+		inJSON += len(q.Fields.Requirements())
+	}
+	for _, filter := range q.Filters {
+		switch filter.Key {
+		case orderName, "namespace", "uid", "names":
+		case query.Label, query.Annotation:
+			selector, err := query.ParseSelector(filter.Value)
+			switch {
+			case err != nil: // which is refused
+			case filter.Key == query.Label:
+				inLabels += selector.Terms()
+			default:
+				inJSON += selector.Terms()
+			}
+		default:
+			inJSON++
+		}
+	}
+	return inJSON, inLabels
 }

@@ -15,6 +15,28 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
+// takeAllScans takes all turns, jane's among them.
+func takeAllScans(t *testing.T) (release func()) {
+	t.Helper()
+	var taken []func()
+	for n := range maxScans {
+		who := "user jane"
+		if n > 0 {
+			who += fmt.Sprint(n)
+		}
+		one, err := scanning.Take(t.Context(), who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, one)
+	}
+	return func() {
+		for _, one := range taken {
+			one()
+		}
+	}
+}
+
 // TestScansTakeTurns: sixty requests that looked for sixteen fields in 55 MB kept both
 // processors from everybody else.
 func TestScansTakeTurns(t *testing.T) {
@@ -37,10 +59,7 @@ func TestScansTakeTurns(t *testing.T) {
 		}()
 		return done
 	}
-	release, err := scanning.Take(t.Context(), "user jane")
-	if err != nil {
-		t.Fatal(err)
-	}
+	release := takeAllScans(t)
 	var others []chan error
 	for n := range 20 {
 		others = append(others, listed(as(t.Context(), "jane"), large, fmt.Sprintf("data.a=%d", n)))
@@ -73,5 +92,61 @@ func TestScansTakeTurns(t *testing.T) {
 		if err := <-other; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestCost: filters by annotations, orders nobody keeps, and lists of many labels took no
+// turn: sixty at once kept the processors from everybody else.
+func TestCost(t *testing.T) {
+	kind := NewCatalog().Type("configmaps")
+	large, labelled, many := newStore(kind), newStore(kind), newStore(kind)
+	large.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"name":"a","annotations":{"a":%q}}}`, strings.Repeat("x", manyBytes/2))))
+	var labels []string
+	for n := range 2000 {
+		labels = append(labels, fmt.Sprintf(`"l-%d":"x"`, n))
+	}
+	for n := range 10 {
+		labelled.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"name":"a-%d","labels":{%s}}}`, n, strings.Join(labels, ","))))
+	}
+	for n := range manyBytes/sortedBytes + 1 {
+		many.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"name":"a-%d","labels":{"a":"b"}}}`, n)))
+	}
+	var values []string
+	for n := range 200 {
+		values = append(values, fmt.Sprint("x", n))
+	}
+	in := "a in (" + strings.Join(values, ",") + ")"
+	for _, test := range []struct {
+		name  string
+		store *Store
+		query url.Values
+		sorts bool
+		turn  bool
+	}{
+		{"an annotation of a large object", large, url.Values{"annotation": {"a=b"}}, false, false},
+		{"two annotations", large, url.Values{"annotation": {"a=b,c=d"}}, false, true},
+		{"a set of annotations", large, url.Values{"annotation": {in}}, false, true},
+		{"two fields", large, url.Values{"fieldSelector": {"data.a=b,data.c=d"}}, false, true},
+		{"an alias and an owner", large, url.Values{"alias": {"a"}, "ownerKind": {"b"}}, false, true},
+		{"a name", large, url.Values{"name": {"a"}}, false, false},
+		{"a label", labelled, url.Values{"labelSelector": {"a=b"}}, false, false},
+		{"a set of labels", labelled, url.Values{"labelSelector": {in}}, false, true},
+		{"a set of labels, as a filter", labelled, url.Values{"label": {in}}, false, true},
+		{"many objects", many, url.Values{"labelSelector": {"a=b"}}, false, false},
+		{"many objects in order", many, url.Values{"labelSelector": {"a=b"}}, true, true},
+	} {
+		snapshot := test.store.Snapshot()
+		if cost := kind.cost(parsed(t, kind, test.query), snapshot.all.orders[orderName], test.sorts); cost > manyBytes != test.turn {
+			t.Errorf("%s costs %d", test.name, cost)
+		}
+	}
+	release := takeAllScans(t)
+	defer release()
+	ctx, cancel := context.WithTimeout(kuberequest.WithUser(t.Context(), &user.DefaultInfo{Name: "joe"}), 50*time.Millisecond)
+	defer cancel()
+	past := many.Snapshot()
+	many.put(mustItem(t, kind, `{"metadata":{"name":"further"}}`))
+	if _, err := past.List(ctx, "", parsed(t, kind, url.Values{"sortBy": {"-name,creationTimestamp"}})); !apierrors.IsTooManyRequests(err) {
+		t.Errorf("an order that is not kept takes no turn: %v", err)
 	}
 }

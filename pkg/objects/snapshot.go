@@ -117,7 +117,12 @@ func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error
 				return ordered.Select(ctx, selection)
 			}
 		}
+		release, err := takeTurn(ctx, where.len()*sortedBytes)
+		if err != nil {
+			return result, err
+		}
 		items = s.sorted(namespace, order, where) // of the past, which stays as it is, or one order of too many
+		release()
 	}
 	part, rest := s.store.kind.namePart(q)
 	match, err := s.store.kind.matcher(rest)
@@ -130,7 +135,7 @@ func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error
 		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
 		return result, nil
 	}
-	matching, err := s.scan(ctx, namespace+"\x00"+selection.Key+"\x00"+q.Raw, rest, items, func() []*Item {
+	matching, err := s.scan(ctx, namespace+"\x00"+selection.Key+"\x00"+q.Raw, rest, items, false, func() []*Item {
 		if part != "" {
 			return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
 		}

@@ -231,14 +231,35 @@ func (t *Type) wordTest(word string) func(*Item) bool {
 	}
 }
 
-// annotations are those of an object, which items do not keep apart.
+// annotationsOf are the annotations of an object, which items do not keep apart, as callers see
+// it who may not read secrets. A map of them would cost more than the walks.
+type annotationsOf struct{ list gjson.Result }
+
 func annotations(i *Item) labels.Labels {
-	found := make(labels.Set)
-	eachOf(i.Field("metadata.annotations"), func(key, value gjson.Result) bool {
-		found[key.String()] = value.String()
-		return true
+	return annotationsOf{gjson.Get(i.Shown(false), "metadata.annotations")}
+}
+
+// Lookup implements labels.Labels.
+func (a annotationsOf) Lookup(wanted string) (value string, exists bool) {
+	eachOf(a.list, func(key, found gjson.Result) bool {
+		if exists = key.String() == wanted; exists {
+			value = found.String()
+		}
+		return !exists
 	})
+	return value, exists
+}
+
+// Has implements labels.Labels.
+func (a annotationsOf) Has(key string) bool {
+	_, found := a.Lookup(key)
 	return found
+}
+
+// Get implements labels.Labels.
+func (a annotationsOf) Get(key string) string {
+	value, _ := a.Lookup(key)
+	return value
 }
 
 // fieldTest compares the value at a dotted path of the object, as callers see

@@ -22,6 +22,20 @@ func (s Selector) Matches(set labels.Labels) bool {
 	return true
 }
 
+// Terms counts the values that labels are compared with, one at least for each requirement.
+func (s Selector) Terms() int {
+	terms := 0
+	for _, alternatives := range s {
+		for _, alternative := range alternatives {
+			requirements, _ := alternative.Requirements()
+			for n := range requirements {
+				terms += max(1, len(requirements[n].ValuesUnsorted()))
+			}
+		}
+	}
+	return terms
+}
+
 func anyMatches(alternatives []labels.Selector, set labels.Labels) bool {
 	for _, alternative := range alternatives {
 		if alternative.Matches(set) {
