@@ -114,6 +114,7 @@ func (m *Mirrors) Run(ctx context.Context) {
 	m.prepare(0)
 	ticker := time.NewTicker(firstInterval)
 	defer ticker.Stop()
+	defer func() { m.known, m.uids = mirror.State{}, nil }() // of tens of thousands of bindings, maybe
 	var last sources
 	for told := false; ; {
 		source, _, err := m.read(ctx, &last)
