@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,11 +30,18 @@ type Resolver struct {
 	// as widgets.example.com; types have no columns of their own when nil.
 	Definition func(ctx context.Context, name string) (*apiextensionsv1.CustomResourceDefinition, error)
 
+	known     atomic.Pointer[discovered] // nil before the first answer
+	discovery singleflight.Group
+
 	mu        sync.Mutex
-	read      time.Time
-	found     map[schema.GroupResource]*Type        // in the version the cluster prefers
-	versions  map[schema.GroupVersionResource]*Type // in every version
 	described map[schema.GroupVersionResource]described
+}
+
+// discovered is an answer of discovery.
+type discovered struct {
+	at       time.Time
+	found    map[schema.GroupResource]*Type        // in the version the cluster prefers
+	versions map[schema.GroupVersionResource]*Type // in every version
 }
 
 // described is a type with the columns of its definition.
@@ -60,7 +69,7 @@ func (r *Resolver) Type(ctx context.Context, name string) (*Type, error) {
 			return known, nil
 		}
 	}
-	return r.ask(ctx, name, func() *Type { return r.lookup(resource, group, qualified) })
+	return r.ask(ctx, name, func(d *discovered) *Type { return d.lookup(resource, group, qualified) })
 }
 
 // Exactly returns the type of a group, version and plural name. It fails with
@@ -69,27 +78,35 @@ func (r *Resolver) Exactly(ctx context.Context, gvr schema.GroupVersionResource)
 	if known := r.Catalog.Type(gvr.Resource); known != nil && known.GroupVersionResource == gvr {
 		return known, nil
 	}
-	return r.ask(ctx, gvr.GroupResource().String(), func() *Type { return r.versions[gvr] })
+	return r.ask(ctx, gvr.GroupResource().String(), func(d *discovered) *Type { return d.versions[gvr] })
 }
 
-// ask looks a type up among those discovered, and discovers again when it is
-// not there or that was long ago.
-func (r *Resolver) ask(ctx context.Context, name string, lookup func() *Type) (*Type, error) {
+// ask looks a type up among those discovered. One that is not there is asked for; nobody
+// waits for a newer answer about one that is, and nobody else for who waits.
+func (r *Resolver) ask(ctx context.Context, name string, lookup func(*discovered) *Type) (*Type, error) {
 	if r.Discovery == nil {
 		return nil, unknown(name)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	age := r.Now().Sub(r.read)
-	kind := lookup()
-	if kind != nil && age < discoverAgain {
-		return r.describe(ctx, kind), nil
+	var kind *Type
+	known := r.known.Load()
+	if known != nil {
+		kind = lookup(known)
 	}
-	if age >= discoverAfter {
-		if err := r.discover(ctx); err != nil && kind == nil {
-			return nil, err
+	switch {
+	case kind != nil:
+		if r.Now().Sub(known.at) >= discoverAgain {
+			r.discover(ctx)
 		}
-		kind = lookup()
+	case known == nil || r.Now().Sub(known.at) >= discoverAfter:
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case asked := <-r.discover(ctx):
+			if asked.Err != nil {
+				return nil, asked.Err
+			}
+		}
+		kind = lookup(r.known.Load())
 	}
 	if kind == nil {
 		return nil, unknown(name)
@@ -99,7 +116,9 @@ func (r *Resolver) ask(ctx context.Context, name string, lookup func() *Type) (*
 
 // describe adds the columns of the definition of a type, when it has one.
 func (r *Resolver) describe(ctx context.Context, kind *Type) *Type {
+	r.mu.Lock()
 	known, found := r.described[kind.GroupVersionResource]
+	r.mu.Unlock()
 	if r.Definition == nil || found && known.plain == kind && r.Now().Sub(known.at) < discoverAgain {
 		return known.or(kind)
 	}
@@ -117,7 +136,9 @@ func (r *Resolver) describe(ctx context.Context, kind *Type) *Type {
 			}
 		}
 	}
-	if found && known.plain == kind && known.full.described == next.full.described {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if known, found = r.described[kind.GroupVersionResource]; found && known.plain == kind && known.full.described == next.full.described {
 		next.full = known.full // types that stay keep their identity
 	}
 	if r.described == nil {
@@ -141,12 +162,12 @@ func unknown(name string) error {
 // lookup finds a type among those discovered. The same plural in several
 // groups means the best known one: of Kubernetes itself, then of this
 // platform, then the group that comes first in the alphabet, always.
-func (r *Resolver) lookup(resource, group string, qualified bool) *Type {
+func (d *discovered) lookup(resource, group string, qualified bool) *Type {
 	if qualified {
-		return r.found[schema.GroupResource{Group: group, Resource: resource}]
+		return d.found[schema.GroupResource{Group: group, Resource: resource}]
 	}
 	var result *Type
-	for key, kind := range r.found {
+	for key, kind := range d.found {
 		if key.Resource != resource {
 			continue
 		}
@@ -174,9 +195,14 @@ func fame(group string) int {
 	return 4
 }
 
-// discover asks the cluster which types it has. Types that stay keep their
+// discover asks the cluster which types it has, once for all who ask meanwhile.
+func (r *Resolver) discover(ctx context.Context) <-chan singleflight.Result {
+	return r.discovery.DoChan("", func() (any, error) { return nil, r.read(ctx) })
+}
+
+// read asks the cluster which types it has. Types that stay keep their
 // identity. One broken aggregated API does not hide the others (ks#4039).
-func (r *Resolver) discover(ctx context.Context) error {
+func (r *Resolver) read(ctx context.Context) error {
 	_, lists, err := r.Discovery.ServerGroupsAndResources()
 	if len(lists) == 0 && err != nil {
 		return status.Unavailable(5, "Kubernetes does not say which resource types it has")
@@ -184,6 +210,7 @@ func (r *Resolver) discover(ctx context.Context) error {
 	if err != nil {
 		slog.WarnContext(ctx, "some APIs of the cluster cannot be discovered", "error", err)
 	}
+	before := r.known.Load()
 	next, versions := make(map[schema.GroupResource]*Type), make(map[schema.GroupVersionResource]*Type)
 	for _, list := range lists { // the preferred version of a group comes first
 		gv, err := schema.ParseGroupVersion(list.GroupVersion)
@@ -191,7 +218,7 @@ func (r *Resolver) discover(ctx context.Context) error {
 			continue
 		}
 		for _, resource := range list.APIResources {
-			kind := r.typeOf(gv, &resource)
+			kind := r.typeOf(before, gv, &resource)
 			if kind == nil {
 				continue
 			}
@@ -201,13 +228,13 @@ func (r *Resolver) discover(ctx context.Context) error {
 			}
 		}
 	}
-	r.found, r.versions, r.read = next, versions, r.Now()
+	r.known.Store(&discovered{r.Now(), next, versions})
 	return nil
 }
 
 // typeOf is the type discovery describes, nil when it is a subresource or
 // cannot be listed and watched.
-func (r *Resolver) typeOf(gv schema.GroupVersion, resource *metav1.APIResource) *Type {
+func (r *Resolver) typeOf(before *discovered, gv schema.GroupVersion, resource *metav1.APIResource) *Type {
 	gvr := gv.WithResource(resource.Name)
 	if strings.Contains(resource.Name, "/") || !slices.Contains(resource.Verbs, "list") || !slices.Contains(resource.Verbs, "watch") {
 		return nil
@@ -216,8 +243,10 @@ func (r *Resolver) typeOf(gv schema.GroupVersion, resource *metav1.APIResource) 
 	if known != nil && known.GroupVersionResource == gvr {
 		return known
 	}
-	if before := r.versions[gvr]; before != nil && before.Kind == resource.Kind && before.Namespaced == resource.Namespaced {
-		return before
+	if before != nil {
+		if stays := before.versions[gvr]; stays != nil && stays.Kind == resource.Kind && stays.Namespaced == resource.Namespaced {
+			return stays
+		}
 	}
 	kind := &Type{GroupVersionResource: gvr, Kind: resource.Kind, Namespaced: resource.Namespaced, remove: neverKept}
 	if known != nil && known.Group == gv.Group { // another version of it has the same secrets
