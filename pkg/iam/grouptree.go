@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -97,7 +98,7 @@ func (g *Groups) Update(ctx context.Context, workspace string, wanted *iamv1alph
 }
 
 // place sets the workspace of a group and checks that the groups above it
-// belong to the same and end somewhere.
+// belong to the same, stay and end somewhere.
 func (g *Groups) place(ctx context.Context, workspace string, group *iamv1alpha2.Group) error {
 	if group.Labels == nil {
 		group.Labels = make(map[string]string)
@@ -117,6 +118,8 @@ func (g *Groups) place(ctx context.Context, workspace string, group *iamv1alpha2
 			return nil // the top, or what is above the parent is gone
 		case err != nil:
 			return err
+		case above.DeletionTimestamp != nil && group.DeletionTimestamp == nil:
+			return status.New(http.StatusConflict, metav1.StatusReasonConflict, "group %q is being deleted, with all groups below it", parent)
 		}
 		parent = above.Labels[iamv1alpha2.LabelGroupParent]
 	}

@@ -45,7 +45,9 @@ func TestGroupParents(t *testing.T) {
 	for n := range maxGroupDepth {
 		chain = append(chain, groupBelow("w", fmt.Sprintf("deep-%d", n+1), fmt.Sprintf("deep-%d", n)))
 	}
-	chain = append(chain, groupBelow("w", "deep-0", ""))
+	going := groupBelow("w", "going", "")
+	going.DeletionTimestamp, going.Finalizers = new(metav1.Now()), []string{iamv1alpha2.FinalizerGroup}
+	chain = append(chain, groupBelow("w", "deep-0", ""), going, groupBelow("w", "below-going", "going"))
 	for _, test := range []struct {
 		name, group, parent string
 		code                int32 // 0 when it works
@@ -57,6 +59,8 @@ func TestGroupParents(t *testing.T) {
 		{"none", "a", "", 0},
 		{"one that is not there", "top", "missing", 404},
 		{"one of another workspace", "top", "other", 404},
+		{"one that is being deleted", "top", "going", 409},
+		{"one below that", "top", "below-going", 409},
 		{"one of many", "top", fmt.Sprintf("deep-%d", maxGroupDepth), 422},
 	} {
 		t.Run(test.name, func(t *testing.T) {

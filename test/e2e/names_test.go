@@ -266,7 +266,15 @@ func TestGroupNames(t *testing.T) {
 	admin.must(t, 200, "POST", groups+"?confirmBindings=true", fields{"metadata": fields{"name": "nm-grp-ops"}})
 	// Its members lose the cluster role with it, which the workspace's admin does not hold.
 	wadmin.must(t, 403, "DELETE", groups+"/nm-grp-ops", nil)
+	// Nor does he move it to where it goes with another.
+	wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"name": "nm-grp-mine"}})
+	wadmin.answersPatch(t, 403, groups+"/nm-grp-ops", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"nm-grp-mine"}}}`)
+	wadmin.must(t, 200, "POST", groups, fields{"metadata": fields{"name": "nm-grp-between", "labels": fields{"iam.kubesphere.io/group-parent": "nm-grp-mine"}}})
+	admin.must(t, 200, "PATCH", groups+"/nm-grp-ops", fields{"metadata": fields{"labels": fields{"iam.kubesphere.io/group-parent": "nm-grp-between"}}})
+	wadmin.answersPatch(t, 403, groups+"/nm-grp-between", `{"metadata":{"labels":{"iam.kubesphere.io/group-parent":"root"}}}`)
+	wadmin.must(t, 403, "DELETE", groups+"/nm-grp-mine", nil)
 	admin.must(t, 200, "DELETE", groups+"/nm-grp-ops", nil)
+	wadmin.must(t, 200, "DELETE", groups+"/nm-grp-mine", nil)
 	if err := c.Get(t.Context(), clientKey(binding.Name), binding); err != nil {
 		t.Errorf("the binding is gone: %v", err)
 	}

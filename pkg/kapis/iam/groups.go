@@ -111,6 +111,11 @@ func (h *Handler) replaceGroup(w http.ResponseWriter, r *http.Request, present, 
 	if err := h.checkGroupFields(r, present, wanted); err != nil {
 		return err
 	}
+	if wanted.Labels[iamv1alpha2.LabelGroupParent] != present.Labels[iamv1alpha2.LabelGroupParent] {
+		if err := h.mayDeleteGroup(r, present); err != nil { // it goes with its new parent
+			return err
+		}
+	}
 	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted)
 	if err != nil {
 		return err
@@ -156,20 +161,28 @@ func (h *Handler) deleteGroup(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	below, err := h.Groups.Descendants(r.Context(), group)
-	if err != nil {
+	if err := h.mayDeleteGroup(r, group); err != nil {
 		return err
-	}
-	// Their members lose their roles.
-	for _, deleted := range append(below, group) {
-		if err := h.mayJoin(r, deleted.Name); err != nil {
-			return err
-		}
 	}
 	if err := h.Groups.Delete(r.Context(), workspace, name); err != nil {
 		return err
 	}
 	route.WriteSuccess(w)
+	return nil
+}
+
+// mayDeleteGroup returns a forbidden error when the caller may not delete a group and the
+// groups below it: their members lose their roles.
+func (h *Handler) mayDeleteGroup(r *http.Request, group *iamv1alpha2.Group) error {
+	below, err := h.Groups.Descendants(r.Context(), group)
+	if err != nil {
+		return err
+	}
+	for _, deleted := range append(below, group) {
+		if err := h.mayJoin(r, deleted.Name); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
