@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -37,10 +35,6 @@ const (
 	// servedInterval is how often kube-apiserver is asked what it serves; at once when a
 	// definition has changed.
 	servedInterval = 30 * time.Second
-	// refusedPause is how long something is left out that Kubernetes has refused.
-	refusedPause = 10 * time.Second
-	// maxRefused bounds what is remembered of refusals.
-	maxRefused = 10_000
 	// fairMirrors is how many bindings of one workspace are written at a time.
 	fairMirrors    = 100
 	servedDebounce = time.Second
@@ -68,7 +62,7 @@ type Mirrors struct {
 	known       mirror.State
 
 	mu       sync.Mutex
-	refused  map[written]time.Time // until when writes are left out
+	refused  map[written]refusal
 	left     atomic.Bool
 	shown    rate.Sometimes // in the log
 	complete atomic.Bool
@@ -82,30 +76,14 @@ type Workspaces struct {
 	UIDs func() map[string]string
 }
 
-// written is an object that is written, of a type.
-type written struct {
-	kind string
-	types.NamespacedName
-}
-
-func writtenOf(object client.Object) written {
-	return written{fmt.Sprintf("%T", object), client.ObjectKeyFromObject(object)}
-}
-
-var kindRoleBinding = writtenOf(&rbacv1.RoleBinding{}).kind
-
-// waits reports whether Kubernetes has refused a write a moment ago.
-func (m *Mirrors) waits(key written) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	until, refused := m.refused[key]
-	return refused && m.Now().Before(until)
-}
-
 func (m *Mirrors) prepare(fair int) {
 	m.shown = rate.Sometimes{First: 10, Interval: time.Minute}
 	m.known.Fair = fair
-	m.known.Refused = func(key types.NamespacedName) bool { return m.waits(written{kindRoleBinding, key}) }
+	retries := rate.NewLimiter(retriedPerSecond, retriedPerSecond)
+	m.known.Refused = func(key types.NamespacedName) bool {
+		binding := written{kindRoleBinding, key}
+		return m.waits(binding) || m.wasRefused(binding) && !retries.AllowN(m.Now(), 1)
+	}
 }
 
 // Run writes what is missing, once, and leaves the rest to the replica that reconciles: an
@@ -213,7 +191,7 @@ func (m *Mirrors) Start(ctx context.Context) error {
 		case changes.Partial:
 			again = m.Now()
 		case left || changes.Refused:
-			again = m.Now().Add(refusedPause)
+			again = m.Now().Add(time.Second)
 		default:
 			again = time.Time{}
 		}
@@ -276,36 +254,6 @@ func (m *Mirrors) apply(ctx context.Context, c *mirror.Changes) (left bool, err 
 		}
 	}
 	return m.left.Load(), errors.Join(failed...)
-}
-
-// attempt writes an object, unless Kubernetes has refused that a moment ago: a policy or a
-// quota forbids it, or its namespace is being deleted.
-func (m *Mirrors) attempt(ctx context.Context, object client.Object, write func() error) error {
-	key := writtenOf(object)
-	if m.waits(key) {
-		m.left.Store(true)
-		return nil
-	}
-	err := write()
-	refused := apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !refused {
-		delete(m.refused, key)
-		return err
-	}
-	if m.refused == nil || len(m.refused) > maxRefused { // of which others are tried once more
-		m.refused = make(map[written]time.Time)
-	}
-	_, waited := m.refused[key]
-	m.refused[key] = m.Now().Add(refusedPause)
-	m.left.Store(true)
-	if !waited && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-		m.shown.Do(func() {
-			slog.WarnContext(ctx, "Kubernetes refuses what stands for a role, who has it is refused there", "kind", key.kind, "object", key.NamespacedName, "error", err)
-		})
-	}
-	return nil
 }
 
 func clusterRole(name string, rules []rbacv1.PolicyRule) *rbacv1.ClusterRole {
