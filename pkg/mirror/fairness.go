@@ -18,12 +18,9 @@ func newFairness(s *State) *fairness {
 
 // take reports whether a binding is changed now.
 func (f *fairness) take(key types.NamespacedName) bool {
-	home := ""
-	if namespace := f.state.homes[key.Namespace]; namespace != nil {
-		if namespace.Terminating { // what is in it goes with it
-			return false
-		}
-		home = namespace.Workspace
+	home, can := f.state.pending(key)
+	if !can {
+		return false
 	}
 	if f.state.Refused != nil && f.state.Refused(key) {
 		f.refused = true

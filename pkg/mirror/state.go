@@ -39,7 +39,10 @@ type State struct {
 	present   map[types.NamespacedName]*iam.Binding
 	differing map[types.NamespacedName]bool
 	homes     map[string]*iam.Namespace
-	builder   builder
+	// waiting are workspaces that have changed and are mirrored when their changes before are
+	// made: roles that change faster than that would leave a ClusterRole each time.
+	waiting map[string]bool
+	builder builder
 }
 
 // workspace is one as it was mirrored last.
@@ -47,14 +50,53 @@ type workspace struct {
 	bindings   map[*iam.Binding]bool
 	namespaces map[string]bool
 	wanted     map[types.NamespacedName]Binding
+	changing   map[types.NamespacedName]bool // what differed from what was wanted before
 }
 
 // Changes returns what makes the mirrors that are there the wanted ones of a source.
 func (s *State) Changes(source Source) Changes {
-	changed := s.advance(source)
-	for name := range changed {
-		s.mirror(name)
+	for name := range s.advance(source) {
+		s.waiting[name] = true
 	}
+	s.settle()
+	for name := range s.waiting {
+		if !s.busy(name) {
+			delete(s.waiting, name)
+			s.mirror(name)
+		}
+	}
+	s.settle()
+	c := s.difference()
+	c.Partial = c.Partial || len(s.waiting) > 0
+	return c
+}
+
+// busy reports whether some of the last changes of a workspace are not made yet.
+func (s *State) busy(name string) bool {
+	one := s.workspaces[name]
+	if one == nil || s.Fair == 0 {
+		return false
+	}
+	for key := range one.changing {
+		if _, can := s.pending(key); can && s.differing[key] && (s.Refused == nil || !s.Refused(key)) {
+			return true
+		}
+	}
+	return false
+}
+
+// pending returns the workspace of a binding, and whether something can be changed there:
+// what is in a namespace that is being deleted goes with it.
+func (s *State) pending(key types.NamespacedName) (home string, can bool) {
+	namespace := s.homes[key.Namespace]
+	if namespace == nil {
+		return "", true
+	}
+	return namespace.Workspace, !namespace.Terminating
+}
+
+// settle forgets what does not differ any more.
+func (s *State) settle() {
 	for key := range s.differing {
 		want, wanted := s.wanted[key]
 		is := s.present[key]
@@ -62,7 +104,6 @@ func (s *State) Changes(source Source) Changes {
 			delete(s.differing, key)
 		}
 	}
-	return s.difference()
 }
 
 // advance goes over to a source, and returns the workspaces that may be mirrored in another
@@ -73,7 +114,7 @@ func (s *State) advance(source Source) map[string]bool {
 		*s = State{
 			Fair: s.Fair, Refused: s.Refused, large: rate.Sometimes{First: 3, Interval: time.Minute}, homes: make(map[string]*iam.Namespace),
 			roles: make(map[string]*iam.Role), workspaces: make(map[string]*workspace), named: make(map[*iam.Role]string), rules: make(map[string][]rbacv1.PolicyRule), used: make(map[string]int),
-			wanted: make(map[types.NamespacedName]Binding), present: make(map[types.NamespacedName]*iam.Binding), differing: make(map[types.NamespacedName]bool),
+			waiting: make(map[string]bool), wanted: make(map[types.NamespacedName]Binding), present: make(map[types.NamespacedName]*iam.Binding), differing: make(map[types.NamespacedName]bool),
 		}
 	}
 	before := s.source
@@ -165,7 +206,7 @@ func (s *State) mirror(name string) {
 		return
 	}
 	before := one.wanted
-	one.wanted = s.bindings(name, one)
+	one.wanted, one.changing = s.bindings(name, one), make(map[types.NamespacedName]bool)
 	for role := range rolesOf(before) {
 		if s.used[role]--; s.used[role] == 0 {
 			delete(s.used, role)
@@ -181,12 +222,12 @@ func (s *State) mirror(name string) {
 		if s.wanted[key] == binding { // else another workspace has the namespace already
 			delete(s.wanted, key)
 		}
-		s.differing[key] = true
+		s.differing[key], one.changing[key] = true, true
 	}
 	for key, binding := range one.wanted {
 		if before[key] != binding {
 			s.wanted[key] = binding
-			s.differing[key] = true
+			s.differing[key], one.changing[key] = true, true
 		}
 	}
 	if len(one.bindings) == 0 && len(one.namespaces) == 0 {

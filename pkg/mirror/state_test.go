@@ -267,3 +267,41 @@ func TestLeftBindings(t *testing.T) {
 		})
 	}
 }
+
+// TestRotatingRoles: roles that changed faster than their bindings were made left a
+// ClusterRole each time. A workspace whose last changes are under way is mirrored as it is
+// afterwards, and nothing of it is lost.
+func TestRotatingRoles(t *testing.T) {
+	s := &state{clusterRoles: map[string]*iam.Role{}, clusterBindings: map[string]*iam.Binding{}, inProjects: map[string]*iam.Binding{}}
+	s.roles = map[string]*iam.Role{}
+	s.bindings = map[string]*iam.Binding{"a": {Name: "a", Workspace: "a", RoleRef: rbacv1.RoleRef{Kind: kindWorkspaceRole, Name: "a-r"}, Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: "jane"}}}}
+	s.namespaces, s.uids = map[string]*iam.Namespace{}, map[string]string{"a": "1"}
+	for n := range 30 {
+		name := fmt.Sprintf("a-%02d", n)
+		s.namespaces[name] = &iam.Namespace{Name: name, Workspace: "a"}
+	}
+	s.served = source().Served
+	known, most := State{Fair: 10}, 0
+	for n := range 100 {
+		s.roles["a-r"] = &iam.Role{Name: "a-r", Workspace: "a", Rules: rules(fmt.Sprintf("verb%d", n), "pods")}
+		c := known.Changes(s.source())
+		s.apply(&c)
+		most = max(most, len(s.clusterRoles))
+	}
+	if most > 3 {
+		t.Errorf("%d ClusterRoles for one role", most)
+	}
+	for rounds := 0; ; rounds++ {
+		c := known.Changes(s.source())
+		if c.Empty() && !c.Partial {
+			break
+		}
+		if s.apply(&c); rounds > 20 {
+			t.Fatalf("it does not end: %+v", c)
+		}
+	}
+	now := s.source()
+	if left := Difference(Of(now), now.Rights); !left.Empty() {
+		t.Errorf("left are %+v", left)
+	}
+}
