@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,10 @@ func (i *Item) Shown(secrets bool) string {
 	}
 	return i.JSON()
 }
+
+// shownField is the value at a path for callers who may not see secrets. Filters look at
+// it whoever asks: what a filter tells apart, it reveals.
+func (i *Item) shownField(path string) gjson.Result { return gjson.Get(i.Shown(false), path) }
 
 // as is the object with another JSON for callers who may read secrets.
 func (i *Item) as(json string) *Item {
@@ -237,7 +242,11 @@ func newItem(t *Type, given string) (*Item, error) {
 		}
 		return true
 	})
-	object := gjson.Parse(clean)
+	masked := ""
+	if t.mask != nil {
+		masked = t.mask(clean)
+	}
+	object := gjson.Parse(cmp.Or(masked, clean)) // columns are filters, see shownField
 	words := make([]uint64, 0, 2*len(t.Columns)+demandWords+len(labels))
 	for _, column := range t.Columns {
 		value := column.Derive(object)
@@ -251,10 +260,8 @@ func newItem(t *Type, given string) (*Item, error) {
 	item.words = slices.Clone(append(words, labels...))               // exactly: there are many objects
 	item.text = strings.Join([]string{clean, text.more.String()}, "") // a copy, even if there is nothing to add
 	item.json = uint32(len(clean))                                    //nolint:gosec // as in span
-	if t.mask != nil {
-		if masked := t.mask(item.JSON()); masked != "" {
-			item.rare = &rare{masked: masked}
-		}
+	if masked != "" {
+		item.rare = &rare{masked: masked}
 	}
 	return item, nil
 }

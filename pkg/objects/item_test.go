@@ -126,6 +126,19 @@ func TestFiltersDoNotRevealSecrets(t *testing.T) {
 	}
 }
 
+// TestColumnsOfSecrets: a column of a masked field was the value.
+func TestColumnsOfSecrets(t *testing.T) {
+	kind := *NewCatalog().Type("secrets")
+	kind.Columns = append(slices.Clone(kind.Columns), pathColumn("password", "data.password"))
+	item := mustItem(t, &kind, `{"metadata":{"name":"a"},"data":{"password":"c2VjcmV0"},"type":"Opaque"}`)
+	if got := item.column(kind.column("password")).Text; got != "" {
+		t.Errorf("the column is %q", got)
+	}
+	if got := item.column(kind.column("type")).Text; got != "Opaque" || !strings.Contains(item.Shown(true), "c2VjcmV0") {
+		t.Errorf("the type is %q of %s", got, item.Shown(true))
+	}
+}
+
 // TestItem: objects have kind and apiVersion and their metadata however they
 // arrive.
 func TestItem(t *testing.T) {

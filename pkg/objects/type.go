@@ -103,11 +103,13 @@ var metadataFilters = map[string]func(item *Item, wanted string) bool{
 	"namespace": func(i *Item, wanted string) bool { return i.Namespace() == wanted },
 	"uid":       func(i *Item, wanted string) bool { return i.UID() == wanted },
 	"alias": func(i *Item, wanted string) bool {
-		return strings.Contains(i.Field(`metadata.annotations.kubesphere\.io/alias-name`).String(), wanted)
+		return strings.Contains(i.shownField(`metadata.annotations.kubesphere\.io/alias-name`).String(), wanted)
 	},
-	"ownerReference": func(i *Item, wanted string) bool { return anyEquals(i.Field("metadata.ownerReferences.#.uid"), wanted) },
+	"ownerReference": func(i *Item, wanted string) bool {
+		return anyEquals(i.shownField("metadata.ownerReferences.#.uid"), wanted)
+	},
 	"ownerKind": func(i *Item, wanted string) bool {
-		return anyEquals(i.Field("metadata.ownerReferences.#.kind"), wanted)
+		return anyEquals(i.shownField("metadata.ownerReferences.#.kind"), wanted)
 	},
 }
 
@@ -236,7 +238,7 @@ func (t *Type) wordTest(word string) func(*Item) bool {
 type annotationsOf struct{ list gjson.Result }
 
 func annotations(i *Item) labels.Labels {
-	return annotationsOf{gjson.Get(i.Shown(false), "metadata.annotations")}
+	return annotationsOf{i.shownField("metadata.annotations")}
 }
 
 // Lookup implements labels.Labels.
@@ -262,11 +264,10 @@ func (a annotationsOf) Get(key string) string {
 	return value
 }
 
-// fieldTest compares the value at a dotted path of the object, as callers see
-// it who may not read secrets: what a filter tells apart, it reveals. The value of
-// an absent field is "", as in Kubernetes.
+// fieldTest compares the value at a dotted path of the object. The value of an absent
+// field is "", as in Kubernetes.
 func fieldTest(path, wanted string, negated bool) func(*Item) bool {
 	return func(i *Item) bool {
-		return (gjson.Get(i.Shown(false), path).String() == wanted) != negated
+		return (i.shownField(path).String() == wanted) != negated
 	}
 }
