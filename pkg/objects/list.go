@@ -34,10 +34,11 @@ type Listed struct {
 
 // Item is an object of the page as it is shown.
 func (l *Listed) Item(n int) *Item {
+	item := l.Page.Item(n)
 	if l.Derive == nil {
-		return l.Items[n]
+		return item
 	}
-	return l.Derive(l.Items[n])
+	return l.Derive(item)
 }
 
 // State returns the state a list is of, without a page: whoever has that state
@@ -280,8 +281,13 @@ func (w *Watch) Close() {
 	w.feed.watchers.Add(-1)
 }
 
-// Matcher returns what a query filters by, for a watch.
+// Matcher returns what a query filters by, for a watch. Whoever watches in a form shows
+// the objects of events in it.
 func (t *Type) Matcher(selection Selection) (func(*Item) bool, error) {
+	selection, err := t.reduce(selection)
+	if err != nil {
+		return nil, err
+	}
 	match, err := t.matcher(selection.Query)
 	if err != nil {
 		return nil, err
@@ -309,8 +315,8 @@ func (s *Snapshot) counts(ctx context.Context, selection Selection, column strin
 	n := s.store.kind.column(column)
 	counts = make(map[string]int)
 	if n >= 0 {
-		for _, item := range page.Items {
-			counts[item.column(n).Text]++
+		for i := range page.Items {
+			counts[page.Item(i).column(n).Text]++
 		}
 	}
 	return page.Total, counts, nil

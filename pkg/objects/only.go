@@ -77,7 +77,7 @@ func (s *Snapshot) selectOnly(ctx context.Context, selection Selection) (Page, e
 		match = both(match, func(i *Item) bool { return i.Namespace() == selection.Namespace })
 	}
 	key := selection.Namespace + "\x00only\x00" + only.key + "\x00" + selection.Key + "\x00" + q.Raw
-	matching, err := s.scan(ctx, key, q, s.all.orders[orderName], true, func() []*Item {
+	matching, err := s.scan(ctx, key, func() int { return s.store.kind.cost(q, selection.terms, s.all.orders[orderName], true) }, func() []*Item {
 		items := s.only(only.names, match)
 		less := s.store.kind.less(s.store.kind.order(q.SortBy))
 		slices.SortFunc(items, func(a, b *Item) int {

@@ -21,15 +21,15 @@ func (c *Cache) ListPage(ctx context.Context, catalog *Catalog, kind *Type, sele
 // the query asks for. Those are chosen when an object is written.
 func (p Page) Texts(q *query.Query) route.List {
 	list := p.TextsOf(q, func(item *Item) (string, error) { return item.Shown(false), nil })
-	list.Stored = q.Projection == nil
+	list.Stored = q.Projection == nil && p.form == nil
 	return list
 }
 
-// TextsOf are the texts made of the objects of a page, each with the fields the query
-// asks for. They are made when they are written.
+// TextsOf are the texts made of the objects of a page in its form, each with the fields
+// the query asks for. They are made when they are written.
 func (p Page) TextsOf(q *query.Query, text func(*Item) (string, error)) route.List {
 	return route.List{Count: len(p.Items), Total: p.Total, Text: func(n int) (string, error) {
-		shown, err := text(p.Items[n])
+		shown, err := text(p.Item(n))
 		if err != nil {
 			return "", err
 		}

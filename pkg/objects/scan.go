@@ -32,10 +32,10 @@ var (
 )
 
 // scan returns the matching items of a query, which it remembers by a key. compute finds
-// them among items, and sorts them if it says so.
-func (s *Snapshot) scan(ctx context.Context, key string, q *query.Query, items *tree, sorts bool, compute func() []*Item) ([]*Item, error) {
+// them, at a cost as of Type.cost.
+func (s *Snapshot) scan(ctx context.Context, key string, cost func() int, compute func() []*Item) ([]*Item, error) {
 	if !s.remembered.has(key) {
-		release, err := takeTurn(ctx, s.store.kind.cost(q, items, sorts))
+		release, err := takeTurn(ctx, cost())
 		if err != nil {
 			return nil, err
 		}
@@ -54,10 +54,11 @@ func takeTurn(ctx context.Context, bytes int) (release func(), err error) {
 }
 
 // cost is what a query goes through, in bytes of JSON: fields, words and annotations are
-// looked for in the JSON of each object, once for each of them. Beyond manyBytes it is not
-// exact.
-func (t *Type) cost(q *query.Query, items *tree, sorts bool) int {
+// looked for in the JSON of each object, once for each of them, and so are further terms.
+// Beyond manyBytes it is not exact.
+func (t *Type) cost(q *query.Query, further int, items *tree, sorts bool) int {
 	terms, ofLabels := t.terms(q)
+	terms += further
 	perItem := visitedBytes
 	if sorts {
 		perItem += sortedBytes

@@ -136,7 +136,7 @@ func TestCost(t *testing.T) {
 		{"many objects in order", many, url.Values{"labelSelector": {"a=b"}}, true, true},
 	} {
 		snapshot := test.store.Snapshot()
-		if cost := kind.cost(parsed(t, kind, test.query), snapshot.all.orders[orderName], test.sorts); cost > manyBytes != test.turn {
+		if cost := kind.cost(parsed(t, kind, test.query), 0, snapshot.all.orders[orderName], test.sorts); cost > manyBytes != test.turn {
 			t.Errorf("%s costs %d", test.name, cost)
 		}
 	}

@@ -29,7 +29,13 @@ type Page struct {
 	Items []*Item
 	// Total is the number of objects that match, on all pages.
 	Total int
+
+	kind *Type
+	form *Form
 }
+
+// Item is an object of the page in the form it was selected in.
+func (p Page) Item(n int) *Item { return p.form.Of(p.kind, p.Items[n]) }
 
 // Tag identifies the state among all states of all stores of all replicas, as
 // an entity tag (RFC 9110 §8.8.3) needs it.
@@ -79,6 +85,11 @@ type Selection struct {
 	// Key tells Match from others, so that results can be remembered: equal
 	// keys mean that equal objects match.
 	Key string
+	// Form is what the caller sees of each object; nil for all of it. The objects of a
+	// page are as they are stored: Page.Item shows them.
+	Form *Form
+
+	terms int // how many values Match looks for in the JSON of each object
 }
 
 // List returns a page of the objects of a namespace, or of all namespaces when
@@ -92,6 +103,15 @@ func (s *Snapshot) List(ctx context.Context, namespace string, q *query.Query) (
 // the life of the snapshot, so that its other pages cost nothing. Filters that go
 // through much JSON wait for a turn of the user in ctx, and fail with 429 without one.
 func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error) {
+	if form := selection.Form; form != nil {
+		reduced, err := s.store.kind.reduce(selection)
+		if err != nil {
+			return Page{}, err
+		}
+		result, err := s.Select(ctx, reduced)
+		result.kind, result.form = s.store.kind, form
+		return result, err
+	}
 	if only := selection.Only; only != nil {
 		if !only.except {
 			return s.selectOnly(ctx, selection)
@@ -135,7 +155,8 @@ func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error
 		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
 		return result, nil
 	}
-	matching, err := s.scan(ctx, namespace+"\x00"+selection.Key+"\x00"+q.Raw, rest, items, false, func() []*Item {
+	cost := func() int { return s.store.kind.cost(rest, selection.terms, items, false) }
+	matching, err := s.scan(ctx, namespace+"\x00"+selection.Key+"\x00"+q.Raw, cost, func() []*Item {
 		if part != "" {
 			return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
 		}
