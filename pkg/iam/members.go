@@ -80,9 +80,10 @@ func only(column, value string) *query.Query {
 	}
 }
 
-// Users returns a page of users, without passwords.
-func (d *Directory) Users(ctx context.Context, q *query.Query) (objects.Page, error) {
-	listed, err := d.Cache.ListPage(ctx, d.Catalog, d.Catalog.Type("users"), objects.Selection{Query: q})
+// Users returns a page of users, without passwords, selected and shown in a form; nil for
+// all that is known of them.
+func (d *Directory) Users(ctx context.Context, q *query.Query, form *objects.Form) (objects.Page, error) {
+	listed, err := d.Cache.ListPage(ctx, d.Catalog, d.Catalog.Type("users"), objects.Selection{Query: q, Form: form})
 	return listed.Page, err
 }
 

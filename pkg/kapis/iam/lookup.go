@@ -3,46 +3,37 @@ package iam
 import (
 	"net/http"
 
-	"github.com/tidwall/sjson"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
-	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
-	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// beyondLookup are the fields of users that those do not see who look them up only.
-var beyondLookup = []string{"metadata.annotations", "spec.groups", "status.lastLoginTime"}
+// The forms of users for callers who may not read all of them.
+var (
+	// lookupForm is what callers see of users they look up to invite them.
+	lookupForm = newUserForm("lookup", "status.lastLoginTime")
+	// memberForm is what they see of the members of a place. The pages of consoles show
+	// the last login of members.
+	memberForm = newUserForm("member")
+)
 
-// writeLookup answers with a page of users for callers who look them up.
-func (h *Handler) writeLookup(w http.ResponseWriter, r *http.Request, q *query.Query) error {
-	page, err := h.Directory.Users(r.Context(), q)
-	if err != nil {
-		return err
+// newUserForm returns a form without roles, groups and identities at providers, which are
+// annotations, and labels of accounts of KubeSphere 3.x, and without further fields.
+func newUserForm(name string, hidden ...string) *objects.Form {
+	hidden = append(hidden, "metadata.annotations", "spec.groups")
+	for _, label := range []string{iamv1alpha2.LabelIdentityProvider, iamv1alpha2.LabelOriginUID} {
+		hidden = append(hidden, "metadata.labels."+escaped(label))
 	}
-	return route.WriteList(w, page.TextsOf(q, lookedUp), q.Pretty)
+	return objects.NewForm(name, []string{"email", "status"}, hidden...)
 }
 
-// lookedUp is the JSON of a user for callers who look users up.
-func lookedUp(item *objects.Item) (string, error) {
-	shown := item.Shown(false)
-	for _, field := range beyondLookup {
-		less, err := sjson.Delete(shown, field)
-		if err != nil {
-			return "", err
-		}
-		shown = less
-	}
-	return shown, nil
-}
-
-// checkLookup refuses filters by which callers without the right to list users would learn
-// of roles on the platform, and of members of places whose members they may not list.
-func (h *Handler) checkLookup(r *http.Request, parameters *request.Parameters) error {
+// checkUserFilters refuses filters by which callers without the right to list users would
+// learn of roles on the platform, and of members of places whose members they may not list.
+func (h *Handler) checkUserFilters(r *http.Request, parameters *request.Parameters) error {
 	if parameters.Get("globalrole") != "" {
 		return status.Forbidden(iamv1alpha2.Resource("users"), "", "the filter globalrole takes the right to list users")
 	}
@@ -60,6 +51,7 @@ func (h *Handler) checkLookup(r *http.Request, parameters *request.Parameters) e
 		key, resource string
 		scope         func(name string) authz.Scope
 	}{
+		{"cluster", "clustermembers", func(string) authz.Scope { return authz.Scope{Cluster: authz.ThisCluster} }},
 		{"workspace", "workspacemembers", func(name string) authz.Scope { return authz.Scope{Workspace: name} }},
 		{"namespace", "members", func(name string) authz.Scope { return authz.Scope{Namespace: name} }},
 		{"ingroup", "workspacemembers", ofGroup},

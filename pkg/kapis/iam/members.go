@@ -10,6 +10,8 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
@@ -46,12 +48,25 @@ func (m *members) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	form, err := m.form(r, "list")
+	if err != nil {
+		return err
+	}
+	if form != nil {
+		parameters, err := request.ParametersOf(r)
+		if err != nil {
+			return err
+		}
+		if err := m.checkUserFilters(r, parameters); err != nil {
+			return err
+		}
+	}
 	roles, err := m.Directory.Members(r.Context(), m.place(r))
 	if err != nil {
 		return err
 	}
 	q = iam.Named(q, names(roles))
-	return m.writeUsers(w, r, &q, m.annotation, roles)
+	return m.writeUsers(w, r, &q, form, m.annotation, roles)
 }
 
 func (m *members) get(w http.ResponseWriter, r *http.Request) error {
@@ -63,7 +78,24 @@ func (m *members) get(w http.ResponseWriter, r *http.Request) error {
 	if role == "" {
 		return m.notFound(name)
 	}
-	return m.writeUser(w, r, place, m.annotation, name)
+	form, err := m.form(r, "get")
+	if err != nil {
+		return err
+	}
+	if name == caller(r).GetName() {
+		form = nil
+	}
+	return m.writeUser(w, r, form, place, m.annotation, name)
+}
+
+// form is what the caller sees of members, nil for all: the members of a place are users
+// of the whole platform, and to read those takes a right of its own.
+func (m *members) form(r *http.Request, verb string) (*objects.Form, error) {
+	reads, err := m.may(r, verb, "users")
+	if err != nil || reads {
+		return nil, err
+	}
+	return memberForm, nil
 }
 
 // add makes users members. All of them are checked before the first becomes one.

@@ -29,7 +29,7 @@ var lists = []struct {
 	show           func(name, object string) string
 }{
 	{"users", "users", func(h *Handler, w http.ResponseWriter, r *http.Request, q *query.Query) error {
-		return h.writeUsers(w, r, q, "example.com/role", map[string]string{"n00": "admin", "n02": "viewer"})
+		return h.writeUsers(w, r, q, nil, "example.com/role", map[string]string{"n00": "admin", "n02": "viewer"})
 	}, func(name, object string) string {
 		if role := map[string]string{"n00": "admin", "n02": "viewer"}[name]; role != "" {
 			object, _ = sjson.Set(object, `metadata.annotations.example\.com/role`, role)
@@ -37,9 +37,9 @@ var lists = []struct {
 		return object
 	}},
 	{"users looked up", "users", func(h *Handler, w http.ResponseWriter, r *http.Request, q *query.Query) error {
-		return h.writeLookup(w, r, q)
+		return h.writeUsers(w, r, q, lookupForm, "", nil)
 	}, func(_, object string) string {
-		for _, field := range beyondLookup {
+		for _, field := range []string{"metadata.annotations", "spec.groups", "status.lastLoginTime"} {
 			object, _ = sjson.Delete(object, field)
 		}
 		return object

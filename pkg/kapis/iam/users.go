@@ -47,11 +47,12 @@ func (h *Handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	form := (*objects.Form)(nil)
 	if !lists { // whoever invites others looks them up, and learns no more than who they are
-		if err := h.checkLookup(r, parameters); err != nil {
+		if err := h.checkUserFilters(r, parameters); err != nil {
 			return err
 		}
-		roles = nil
+		roles, form = nil, lookupForm
 	}
 	if role := parameters.Get("globalrole"); role != "" {
 		members := make(map[string]string)
@@ -69,15 +70,12 @@ func (h *Handler) listUsers(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 	}
-	if !lists {
-		return h.writeLookup(w, r, &q)
-	}
-	return h.writeUsers(w, r, &q, iamv1alpha2.AnnotationGlobalRole, roles)
+	return h.writeUsers(w, r, &q, form, iamv1alpha2.AnnotationGlobalRole, roles)
 }
 
 // inGroup restricts a query to the users who are, or are not, in a group.
 func (h *Handler) inGroup(r *http.Request, q query.Query, group string, wanted bool) (query.Query, error) {
-	all, err := h.Directory.Users(r.Context(), &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name"})
+	all, err := h.Directory.Users(r.Context(), &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name"}, nil)
 	if err != nil {
 		return q, err
 	}
@@ -94,9 +92,9 @@ func (h *Handler) inGroup(r *http.Request, q query.Query, group string, wanted b
 	return iam.Named(q, found), nil
 }
 
-// writeUsers answers with a page of users, each annotated with a role.
-func (h *Handler) writeUsers(w http.ResponseWriter, r *http.Request, q *query.Query, annotation string, roles map[string]string) error {
-	page, err := h.Directory.Users(r.Context(), q)
+// writeUsers answers with a page of users in a form, each annotated with a role.
+func (h *Handler) writeUsers(w http.ResponseWriter, r *http.Request, q *query.Query, form *objects.Form, annotation string, roles map[string]string) error {
+	page, err := h.Directory.Users(r.Context(), q, form)
 	if err != nil {
 		return err
 	}
@@ -127,10 +125,11 @@ func escaped(key string) string {
 }
 
 func (h *Handler) getUser(w http.ResponseWriter, r *http.Request) error {
-	return h.writeUser(w, r, iam.Place{}, iamv1alpha2.AnnotationGlobalRole, r.PathValue("user"))
+	return h.writeUser(w, r, nil, iam.Place{}, iamv1alpha2.AnnotationGlobalRole, r.PathValue("user"))
 }
 
-func (h *Handler) writeUser(w http.ResponseWriter, r *http.Request, place iam.Place, annotation, name string) error {
+// writeUser answers with a user in a form, annotated with the role in a place.
+func (h *Handler) writeUser(w http.ResponseWriter, r *http.Request, form *objects.Form, place iam.Place, annotation, name string) error {
 	item, err := h.Directory.User(r.Context(), name)
 	if err != nil {
 		return err
@@ -142,7 +141,7 @@ func (h *Handler) writeUser(w http.ResponseWriter, r *http.Request, place iam.Pl
 	if err != nil {
 		return err
 	}
-	object, err := annotated(item, annotation, role)
+	object, err := annotated(form.Of(h.Types.Type("users"), item), annotation, role)
 	if err != nil {
 		return err
 	}
