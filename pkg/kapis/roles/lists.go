@@ -29,6 +29,11 @@ func (h *Handler) list(k kind) func(http.ResponseWriter, *http.Request) error {
 			return err
 		}
 		at := placeOf(r)
+		if k.Kind == "WorkspaceRole" {
+			if err := h.checkAggregateTo(r.Context(), &k, at, &q); err != nil {
+				return err
+			}
+		}
 		switch {
 		case at.namespace != "" && asksForTemplates(parameters):
 			state, err := h.Cache.State(r.Context(), catalogued, &q)
@@ -79,6 +84,25 @@ func asksForTemplates(p *request.Parameters) bool {
 func restrict(q *query.Query, key, value string) {
 	q.Filters = append(q.Filters, query.Filter{Key: key, Value: value})
 	q.Raw += "\x00" + key + "\x00" + value
+}
+
+// checkAggregateTo lets a query for the templates of a role of another workspace find
+// none: which they are is for those who read the role.
+func (h *Handler) checkAggregateTo(ctx context.Context, k *kind, at place, q *query.Query) error {
+	for n, filter := range q.Filters {
+		if filter.Key != "aggregateTo" {
+			continue
+		}
+		role, err := h.template(ctx, k, at, filter.Value)
+		if err != nil {
+			return err
+		}
+		if role == "" {
+			q.Filters[n].Value = ""
+			q.Raw += "\x00no role"
+		}
+	}
+	return nil
 }
 
 // projectTemplates are the templates of roles in namespaces, by name. They are
