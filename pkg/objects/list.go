@@ -73,7 +73,7 @@ func (c *Cache) Fill(ctx context.Context, catalog *Catalog, kind *Type, selectio
 	if result.Page, err = result.Select(ctx, selection); err != nil {
 		return err
 	}
-	derive, err := c.annotator(ctx, catalog, kind)
+	derive, err := c.Annotator(ctx, catalog, kind)
 	if err != nil {
 		return err
 	}
@@ -279,29 +279,6 @@ func (c *Cache) Watch(ctx context.Context, kind *Type, q *query.Query) (*Watch, 
 func (w *Watch) Close() {
 	w.feed.ask()
 	w.feed.watchers.Add(-1)
-}
-
-// Matcher returns what a query filters by, for a watch. Whoever watches in a form shows
-// the objects of events in it.
-func (t *Type) Matcher(selection Selection) (func(*Item) bool, error) {
-	selection, err := t.reduce(selection)
-	if err != nil {
-		return nil, err
-	}
-	match, err := t.matcher(selection.Query)
-	if err != nil {
-		return nil, err
-	}
-	if namespace := selection.Namespace; namespace != "" {
-		match = both(func(i *Item) bool { return i.Namespace() == namespace }, match)
-	}
-	if only := selection.Only; only != nil {
-		match = both(func(i *Item) bool { return only.contains(t, i) }, match)
-	}
-	if match = both(match, selection.Match); match == nil {
-		match = func(*Item) bool { return true }
-	}
-	return match, nil
 }
 
 func (s *Snapshot) counts(ctx context.Context, selection Selection, column string) (total int, counts map[string]int, err error) {

@@ -46,6 +46,17 @@ func (o *Only) Names() []string {
 	return slices.Clip(o.names)
 }
 
+// Without are the names that are not names of another restriction, in order.
+func (o *Only) Without(other *Only) []string {
+	var names []string
+	for _, name := range o.Names() {
+		if _, found := slices.BinarySearch(other.Names(), name); !found {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Same reports whether two restrictions leave the same; nil leaves everything.
 func (o *Only) Same(other *Only) bool {
 	if o == nil || other == nil {

@@ -62,7 +62,7 @@ func TestExcept(t *testing.T) {
 		}
 		matching := 0
 		snapshot.All(func(i *Item) bool {
-			if match(i) {
+			if match.Matches(i) {
 				matching++
 			}
 			return true

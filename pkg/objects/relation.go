@@ -131,7 +131,7 @@ func (c *Cache) Annotate(ctx context.Context, catalog *Catalog, kind *Type, item
 	if len(items) == 0 {
 		return items, nil
 	}
-	annotate, err := c.annotator(ctx, catalog, kind)
+	annotate, err := c.Annotator(ctx, catalog, kind)
 	if err != nil || annotate == nil {
 		return items, err
 	}
@@ -142,9 +142,9 @@ func (c *Cache) Annotate(ctx context.Context, catalog *Catalog, kind *Type, item
 	return result, nil
 }
 
-// annotator returns what adds the derived annotations to an object of a type, nil
+// Annotator returns what adds the derived annotations to an object of a type, nil
 // for types without any. It waits as Annotate does.
-func (c *Cache) annotator(ctx context.Context, catalog *Catalog, kind *Type) (func(*Item) *Item, error) {
+func (c *Cache) Annotator(ctx context.Context, catalog *Catalog, kind *Type) (func(*Item) *Item, error) {
 	if !kind.Related() {
 		return nil, nil
 	}

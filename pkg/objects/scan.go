@@ -76,25 +76,12 @@ func (t *Type) cost(q *query.Query, further int, items *tree, sorts bool) int {
 
 // terms counts what a query looks for in the JSON and in the labels of each object.
 func (t *Type) terms(q *query.Query) (inJSON, inLabels int) {
-	inJSON, inLabels = len(q.Text), q.Labels.Terms()
+	tests, _ := t.tests(q) // an error is that of the list
+	for _, test := range tests {
+		inJSON, inLabels = inJSON+test.cost, inLabels+test.ofLabels
+	}
 	if q.Fields != nil {
 		inJSON += len(q.Fields.Requirements())
-	}
-	for _, filter := range q.Filters {
-		switch filter.Key {
-		case orderName, "namespace", "uid", "names":
-		case query.Label, query.Annotation:
-			selector, err := query.ParseSelector(filter.Value)
-			switch {
-			case err != nil: // which is refused
-			case filter.Key == query.Label:
-				inLabels += selector.Terms()
-			default:
-				inJSON += selector.Terms()
-			}
-		default:
-			inJSON++
-		}
 	}
 	return inJSON, inLabels
 }

@@ -145,73 +145,41 @@ func (t *Type) namePart(q *query.Query) (string, *query.Query) {
 	return q.Filters[n].Value, &rest
 }
 
-// matcher returns the conjunction of everything a query filters by; nil when
-// every object matches.
-func (t *Type) matcher(q *query.Query) (func(*Item) bool, error) {
-	var tests []func(*Item) bool
-	for _, filter := range q.Filters {
-		if _, found := t.related[filter.Key]; found {
-			continue // see Cache.relate
-		}
-		test, err := t.filter(filter)
-		if err != nil {
-			return nil, err
-		}
-		tests = append(tests, test)
-	}
-	if len(q.Labels) > 0 {
-		tests = append(tests, func(i *Item) bool { return q.Labels.Matches(i.Labels()) })
-	}
-	for _, word := range q.Text {
-		tests = append(tests, t.wordTest(word))
-	}
-	if q.Fields != nil && !q.Fields.Empty() {
-		for _, requirement := range q.Fields.Requirements() {
-			tests = append(tests, fieldTest(requirement.Field, requirement.Value, requirement.Operator == "!="))
-		}
-	}
-	switch len(tests) {
-	case 0:
-		return nil, nil
-	case 1:
-		return tests[0], nil
-	}
-	return func(i *Item) bool {
-		for _, test := range tests {
-			if !test(i) {
-				return false
-			}
-		}
-		return true
-	}, nil
-}
+// costly are the filters of metadataFilters that go through the whole object.
+var costly = map[string]bool{"alias": true, "ownerReference": true, "ownerKind": true}
 
-func (t *Type) filter(f query.Filter) (func(*Item) bool, error) {
+// filter returns what a filter of a query tests.
+func (t *Type) filter(f query.Filter) (test, error) {
 	switch f.Key {
 	case query.Label, query.Annotation:
 		selector, err := query.ParseSelector(f.Value)
 		if err != nil {
-			return nil, err
+			return test{}, err
 		}
 		if f.Key == query.Label {
-			return func(i *Item) bool { return selector.Matches(i.Labels()) }, nil
+			return labelTest(selector), nil
 		}
-		return func(i *Item) bool { return selector.Matches(annotations(i)) }, nil
+		matches := func(i *Item) bool { return selector.Matches(annotations(i)) }
+		return test{matches: matches, key: "annotation\x00" + f.Value, cost: 1 + selector.Terms()}, nil
 	}
 	if f.Key == "names" { // a set, since a URL has room for half a million
 		wanted := make(map[string]bool)
 		for name := range strings.SplitSeq(f.Value, ",") {
 			wanted[name] = true
 		}
-		return func(i *Item) bool { return wanted[i.Name()] }, nil
+		return test{matches: func(i *Item) bool { return wanted[i.Name()] }}, nil
 	}
 	// A type's own filter comes before the one all types have.
 	if n := t.column(f.Key); n >= 0 && t.Columns[n].Match != nil {
 		match := t.Columns[n].Match
-		return func(i *Item) bool { return match(i.column(n), f.Value) }, nil
+		return test{matches: func(i *Item) bool { return match(i.column(n), f.Value) }}, nil
 	}
-	test := metadataFilters[f.Key]
-	return func(i *Item) bool { return test(i, f.Value) }, nil
+	match := metadataFilters[f.Key]
+	made := test{matches: func(i *Item) bool { return match(i, f.Value) }}
+	if costly[f.Key] {
+		made.key, made.cost = f.Key+"\x00"+f.Value, 1
+	}
+	return made, nil
 }
 
 // wordTest looks for a word in lower case in the name, namespace, labels and
@@ -262,12 +230,4 @@ func (a annotationsOf) Has(key string) bool {
 func (a annotationsOf) Get(key string) string {
 	value, _ := a.Lookup(key)
 	return value
-}
-
-// fieldTest compares the value at a dotted path of the object. The value of an absent
-// field is "", as in Kubernetes.
-func fieldTest(path, wanted string, negated bool) func(*Item) bool {
-	return func(i *Item) bool {
-		return (i.shownField(path).String() == wanted) != negated
-	}
 }

@@ -3,6 +3,8 @@ package objects
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -65,8 +67,12 @@ func (s *Store) watcher() *Watcher {
 	return w
 }
 
-// watchBatch bounds how many events are handed out at once.
-const watchBatch = 256
+// How many changes are looked at at once: so many at most, and further ones only as long as
+// their objects are not larger, in bytes.
+const (
+	watchBatch      = 256
+	watchBatchBytes = 4 << 20
+)
 
 // Next waits for changes and returns what Poll does, which may be no events.
 // It fails with the context's error as well.
@@ -102,41 +108,31 @@ func (w *Watcher) Poll(selects func(*Item) bool) (events []Event, version uint64
 		case after:
 			events = append(events, Event{Added, c.item, c.version})
 		case before:
-			events = append(events, Event{Deleted, c.old.at(c.version), c.version})
+			events = append(events, Event{Deleted, c.old.gone(c.version), c.version})
 		}
 	}
 	return events, version, wake, nil
 }
 
-// Reselect changes what a watcher selects. It returns the events among the changes it
-// has not seen, and those by which a client that knew what matched before gets to know
-// what matches from now on. It fails as Poll does.
-func (w *Watcher) Reselect(before, after func(*Item) bool) (events []Event, err error) {
-	for {
-		seen, _, wake, err := w.Poll(before)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, seen...)
-		if wake == nil {
-			continue
-		}
-		snapshot := w.caughtUp()
-		if snapshot == nil {
-			continue // something has happened meanwhile
-		}
-		version := snapshot.Version()
-		snapshot.All(func(item *Item) bool {
-			switch was, is := before(item), after(item); {
-			case is && !was:
-				events = append(events, Event{Added, item, version})
-			case was && !is:
-				events = append(events, Event{Deleted, item.at(version), version})
-			}
-			return true
-		})
-		return events, nil
+// gone is the object as of the version at which it went, made once for all watches.
+func (i *Item) gone(version uint64) *Item {
+	return derive(watched, i, "gone\x00"+strconv.FormatUint(version, 10), func() (*Item, int) {
+		gone := i.at(version)
+		return gone, len(gone.text) + len(gone.rare.json) + len(gone.rare.masked)
+	})
+}
+
+// Work is how much the next Poll goes through, in bytes: users with many watches take turns
+// with it, see WatchShare. Nothing is held on to meanwhile.
+func (w *Watcher) Work(m *Matcher) int {
+	if m.cost+m.ofLabels == 0 {
+		return 0
 	}
+	work := 0
+	for _, c := range w.peek() {
+		work += m.work(c.old, c.item)
+	}
+	return work
 }
 
 // caughtUp is the state a watcher has seen all changes of, nil if there are more.
@@ -166,11 +162,41 @@ func (w *Watcher) pending() (changes []change, version uint64, wake <-chan struc
 		}
 		return nil, s.version.Load(), s.wake, nil
 	}
-	from := int(w.next - s.history.first) //nolint:gosec // an index
-	to := min(from+watchBatch, len(s.history.changes))
-	w.next += uint64(to - from) //nolint:gosec // a length
-	changes = append(changes, s.history.changes[from:to]...)
+	changes = slices.Clone(s.history.batch(w.next))
+	w.next += uint64(len(changes))
 	return changes, changes[len(changes)-1].version, nil, nil
+}
+
+// peek returns the changes that pending takes next.
+func (w *Watcher) peek() []change {
+	s := w.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.next < s.history.first {
+		return nil
+	}
+	return slices.Clone(s.history.batch(w.next))
+}
+
+// batch are the changes from a position on that are looked at at once, none at the end.
+func (h *history) batch(from uint64) []change {
+	changes := h.changes[from-h.first:]
+	bytes := 0
+	for n, c := range changes {
+		if bytes += c.bytes(); n == watchBatch || n > 0 && bytes > watchBatchBytes {
+			return changes[:n]
+		}
+	}
+	return changes
+}
+
+// bytes is how much JSON a change is about.
+func (c change) bytes() int {
+	bytes := c.weight()
+	if c.item != nil {
+		bytes += len(c.item.text)
+	}
+	return bytes
 }
 
 // awake tells everybody who waits that something has changed.

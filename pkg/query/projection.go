@@ -12,6 +12,16 @@ import (
 type Projection struct {
 	// fields are the parts of this level; a part without fields is kept whole.
 	fields map[string]*Projection
+	// text is what the projection was read from, of the first level.
+	text string
+}
+
+// String is the text a projection was read from, "" for all fields.
+func (p *Projection) String() string {
+	if p == nil {
+		return ""
+	}
+	return p.text
 }
 
 // maxPaths bounds the paths of a projection, maxDepth the parts of a path.
@@ -34,7 +44,7 @@ func ParseProjection(text string) (*Projection, error) {
 	if len(paths) > maxPaths {
 		return nil, status.BadRequest("%s has more than %d paths", Fields, maxPaths)
 	}
-	root := &Projection{fields: make(map[string]*Projection)}
+	root := &Projection{fields: make(map[string]*Projection), text: text}
 	for _, path := range paths {
 		parts := splitPath(strings.TrimSpace(path))
 		if len(parts) > maxDepth {

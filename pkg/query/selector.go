@@ -36,6 +36,19 @@ func (s Selector) Terms() int {
 	return terms
 }
 
+// String is the selector in the grammar of ParseSelector: equal texts select the same.
+func (s Selector) String() string {
+	var terms []string
+	for _, alternatives := range s {
+		var texts []string
+		for _, alternative := range alternatives {
+			texts = append(texts, alternative.String())
+		}
+		terms = append(terms, strings.Join(texts, "|"))
+	}
+	return strings.Join(terms, ",")
+}
+
 func anyMatches(alternatives []labels.Selector, set labels.Labels) bool {
 	for _, alternative := range alternatives {
 		if alternative.Matches(set) {

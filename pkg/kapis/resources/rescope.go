@@ -22,16 +22,21 @@ func (s *stream) rescope(ctx context.Context) error {
 		return nil
 	}
 	selection.Only = visible
-	matches, err := kind.Matcher(selection)
+	matcher, err := kind.Matcher(selection)
 	if err != nil {
 		return err
 	}
-	events, err := s.watching.Reselect(s.matches, matches)
+	release, err := s.share.Wait(ctx, s.watching.ReselectWork(s.matcher, matcher))
+	if err != nil {
+		return err
+	}
+	events, err := s.watching.Reselect(s.matcher, matcher)
+	release()
 	if err != nil {
 		s.fail(err)
 		return err
 	}
-	s.selection, s.matches = selection, matches
+	s.selection, s.matcher = selection, matcher
 	for _, event := range events {
 		if err := s.event(ctx, event); err != nil {
 			return err
@@ -48,7 +53,7 @@ func (s *stream) withTerminating(visible *objects.Only) *objects.Only {
 		return visible
 	}
 	var names []string
-	for _, name := range s.selection.Only.Names() {
+	for _, name := range s.selection.Only.Without(visible) {
 		if item := view.Get("", name); item != nil && item.Field("metadata.deletionTimestamp").Exists() {
 			names = append(names, name)
 		}

@@ -5,11 +5,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +17,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // How long things last in a watch.
@@ -47,7 +46,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 		}
 		selection.ResourceVersion, selection.Watch.Resumed, selection.Watch.Initial = version, true, false
 	}
-	matches, err := f.kind.Matcher(selection)
+	matcher, err := f.kind.Matcher(selection)
 	if err != nil {
 		return err
 	}
@@ -57,12 +56,14 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 		return err
 	}
 	defer watching.Close()
+	share := objects.WatchShare(kube.HolderFrom(r.Context()))
+	defer share.Close()
 	if watching.Stale != "" {
 		route.WriteWarning(w, "%s", watching.Stale)
 	}
 	s := &stream{
-		handler: h, form: f, selection: selection, changes: changes, matches: matches, watching: watching, request: r, writer: w, control: http.NewResponseController(w),
-		bookmarks: selection.Watch.Bookmarks || f.events,
+		handler: h, form: f, selection: selection, changes: changes, matcher: matcher, watching: watching, share: share, request: r, writer: w, control: http.NewResponseController(w),
+		bookmarks: selection.Watch.Bookmarks || f.events, key: f.key(),
 	}
 	header := w.Header()
 	header.Set("Cache-Control", "no-cache, private")
@@ -87,14 +88,16 @@ type stream struct {
 	form      form
 	selection objects.Selection
 	changes   *request.Changes
-	matches   func(*objects.Item) bool
+	matcher   *objects.Matcher
 	watching  *objects.Watch
+	share     *turns.Share
 	request   *http.Request
 	writer    http.ResponseWriter
 	control   *http.ResponseController
 	bookmarks bool
 	buffer    bytes.Buffer
-	titled    bool // the columns of tables have been sent
+	key       string // the same for watches that show the same of an object
+	titled    bool   // the columns of tables have been sent
 }
 
 // run sends events until the client goes, the time is over or the caller may
@@ -113,20 +116,8 @@ func (s *stream) run(ctx context.Context, timeout time.Duration) {
 		return
 	}
 	for n := 1; ; {
-		events, version, wake, err := s.watching.Poll(s.matches)
+		version, wake, err := s.poll(ctx)
 		if err != nil {
-			s.fail(err)
-			return
-		}
-		for _, event := range events {
-			if s.event(ctx, event) != nil {
-				return
-			}
-		}
-		if wake == nil {
-			continue
-		}
-		if s.flush() != nil {
 			return
 		}
 		select {
@@ -143,11 +134,45 @@ func (s *stream) run(ctx context.Context, timeout time.Duration) {
 			if s.form.events {
 				s.buffer.WriteString(": still here\n\n")
 			}
-			if n++; s.bookmarks && n%beatsPerBookmark == 0 {
+			if n++; s.bookmarks && n%beatsPerBookmark == 0 && version != 0 {
 				s.bookmark(version, false)
 			}
 		}
 	}
+}
+
+// atOnce is what a watch that has more to do waits for.
+var atOnce = func() <-chan struct{} {
+	closed := make(chan struct{})
+	close(closed)
+	return closed
+}()
+
+// poll sends the events among the next changes. It returns the version up to which there are
+// no others, 0 when it is not known, and what is closed when there may be more.
+func (s *stream) poll(ctx context.Context) (version uint64, wake <-chan struct{}, err error) {
+	release, err := s.share.Take(ctx, s.watching.Work(s.matcher))
+	switch {
+	case ctx.Err() != nil:
+		return 0, nil, ctx.Err()
+	case err != nil: // no turn in time: what comes next may not wait as long
+		return 0, atOnce, s.flush()
+	}
+	events, version, wake, err := s.watching.Poll(s.matcher.Matches)
+	release()
+	if err != nil {
+		s.fail(err)
+		return 0, nil, err
+	}
+	for _, event := range events {
+		if err := s.event(ctx, event); err != nil {
+			return 0, nil, err
+		}
+	}
+	if wake == nil {
+		wake = atOnce
+	}
+	return version, wake, s.flush()
 }
 
 // initial sends the state the watch starts with; false when the client went.
@@ -170,67 +195,6 @@ func (s *stream) initial(ctx context.Context) bool {
 		s.bookmark(version, true)
 	}
 	return true
-}
-
-// event sends an event as soon as there is enough to send.
-func (s *stream) event(ctx context.Context, event objects.Event) error {
-	item := event.Item
-	if items, err := s.handler.Cache.Annotate(ctx, s.handler.Types.Catalog, s.form.kind, []*objects.Item{item}); err == nil {
-		item = items[0]
-	}
-	object := ""
-	if s.form.as == asTable {
-		table := s.form.kind.Table([]*objects.Item{item}, s.form.include, s.form.secrets, s.handler.Now())
-		table.ResourceVersion = item.ResourceVersion()
-		if s.titled { // they stay the same
-			table.ColumnDefinitions = nil
-		}
-		s.titled = true
-		encoded, err := json.Marshal(table)
-		if err != nil {
-			return err
-		}
-		object = string(encoded)
-	} else {
-		object = s.form.object(item)
-	}
-	return s.frame(string(event.Type), object, event.Version, object != event.Item.JSON())
-}
-
-// frame sends an event as soon as there is enough to send. A large object is sent from
-// where it is kept: of a thousand streams whose clients do not read, each would keep a
-// copy. One that was made for this stream, such as a row of a table, counts until it is sent.
-func (s *stream) frame(kind, object string, version uint64, made bool) error {
-	s.writePrefix(kind, version)
-	if s.form.events && strings.ContainsAny(object, "\r\n") { // stored as it was sent to us: a line break would end the event
-		object, made = strings.NewReplacer("\r", "", "\n", "").Replace(object), true
-	}
-	if len(object) < chunk {
-		s.buffer.WriteString(object)
-	} else {
-		if made {
-			release, err := s.handler.unread.take(s.request, len(object))
-			if err != nil {
-				return err
-			}
-			defer release()
-		}
-		if err := s.send(); err != nil {
-			return err
-		}
-		if _, err := io.WriteString(s.writer, object); err != nil {
-			return err
-		}
-	}
-	if s.form.events {
-		s.buffer.WriteString("\n\n")
-	} else {
-		s.buffer.WriteString("}\n")
-	}
-	if len(object) < chunk && s.buffer.Len() < chunk {
-		return nil
-	}
-	return s.flush()
 }
 
 // writePrefix adds what comes before the object of an event.
