@@ -264,6 +264,21 @@ func filteredList(source io.Reader, seen authz.Visible) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
+// namespaceEntry is a namespace, or a row of a table about one.
+type namespaceEntry struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Object *namespaceEntry `json:"object"`
+}
+
+func (e *namespaceEntry) name() string {
+	if e.Object != nil {
+		return e.Object.Metadata.Name
+	}
+	return e.Metadata.Name
+}
+
 // filteredEntries reads the entries of a list and returns the visible ones as a list.
 func filteredEntries(decoder *json.Decoder, seen authz.Visible) (json.RawMessage, error) {
 	token, err := decoder.Token()
@@ -286,7 +301,7 @@ func filteredEntries(decoder *json.Decoder, seen authz.Visible) (json.RawMessage
 		if err := json.Unmarshal(entry, &one); err != nil {
 			return nil, err
 		}
-		if seen.Has(one.metadata().Name) {
+		if seen.Has(one.name()) {
 			left = append(left, bytes.Clone(entry))
 		}
 	}

@@ -1,43 +1,52 @@
 package kubeproxy
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/tidwall/gjson"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
-// namespaceEntry is a namespace, or a row of a table about one.
-type namespaceEntry struct {
-	Metadata namespaceMetadata `json:"metadata"`
-	Object   *namespaceEntry   `json:"object"`
-}
-
+// namespaceMetadata is what the filter reads of a namespace.
 type namespaceMetadata struct {
-	Name              string       `json:"name"`
-	ResourceVersion   string       `json:"resourceVersion"`
-	DeletionTimestamp *metav1.Time `json:"deletionTimestamp"`
+	name, version string
+	terminating   bool
 }
 
-func (e *namespaceEntry) metadata() namespaceMetadata {
-	if e.Object != nil {
-		return e.Object.Metadata
+// readMetadata reads a namespace, or the table of one; false for a table of none or several:
+// there is one row for each event.
+func readMetadata(object gjson.Result) (namespaceMetadata, bool) {
+	about, version := object, object.Get("metadata.resourceVersion").String()
+	if rows := object.Get("rows").Array(); len(rows) > 1 {
+		return namespaceMetadata{}, false
+	} else if len(rows) == 1 {
+		if about = rows[0]; about.Get("object").Exists() {
+			about = about.Get("object")
+		}
 	}
-	return e.Metadata
-}
-
-// namespaceEvent is an event of a watch of namespaces, as a client of any form gets it.
-type namespaceEvent struct {
-	Type   watch.EventType `json:"type"`
-	Object json.RawMessage `json:"object"`
+	if own := about.Get("metadata.resourceVersion").String(); own != "" {
+		version = own
+	}
+	deletion := about.Get("metadata.deletionTimestamp")
+	return namespaceMetadata{
+		name: about.Get("metadata.name").String(), version: version, terminating: deletion.Exists() && deletion.Type != gjson.Null,
+	}, true
 }
 
 // namespaceWatch passes on the events of a watch about the namespaces the caller sees,
@@ -53,11 +62,15 @@ type namespaceWatch struct {
 	told map[string]bool
 	// version is the last one the client was told.
 	version string
+	// share is what the watch has of the work of all watches of its user.
+	share *turns.Share
+	ctx   context.Context //nolint:containedctx // of the request, which Read does not get
 
-	events chan namespaceEvent
+	events chan []byte
 	failed chan error
 	closed chan struct{}
 	close  sync.Once
+	begun  []byte // of an event in several lines
 	text   []byte // what of the present event has not been read
 }
 
@@ -66,7 +79,7 @@ func (p *Proxy) filteredWatch(answer *http.Response, visible func() (authz.Visib
 	ctx := answer.Request.Context()
 	b := &namespaceWatch{
 		upstream: answer.Body, visible: visible, interval: p.recheck, form: formOf(answer.Request.Header.Get("Accept")), told: make(map[string]bool),
-		events: make(chan namespaceEvent), failed: make(chan error, 1), closed: make(chan struct{}),
+		ctx: ctx, events: make(chan []byte), failed: make(chan error, 1), closed: make(chan struct{}),
 	}
 	changes := (&request.Reauthorization{Revision: p.options.Revision}).NewChanges(ctx)
 	b.changed = func() bool { return changes.Found(ctx) }
@@ -83,21 +96,29 @@ func (p *Proxy) filteredWatch(answer *http.Response, visible func() (authz.Visib
 			b.told[name] = false
 		}
 	}
-	go b.decode()
+	b.share = objects.WatchShare(kube.HolderFrom(ctx))
+	go b.receive()
 	return b, nil
 }
 
-// decode reads the events of Kubernetes until the body is closed.
-func (b *namespaceWatch) decode() {
-	for decoder := json.NewDecoder(b.upstream); ; {
-		var event namespaceEvent
-		if err := decoder.Decode(&event); err != nil {
-			b.failed <- err
-			return
+// maxEventBytes bounds an event of Kubernetes.
+const maxEventBytes = 32 << 20
+
+var errNoEvent = errors.New("what Kubernetes sends is no event of a watch")
+
+// receive reads the lines of Kubernetes, one for each event, until the body is closed.
+func (b *namespaceWatch) receive() {
+	for lines := bufio.NewReader(b.upstream); ; {
+		line, err := lines.ReadBytes('\n')
+		if len(bytes.TrimSpace(line)) > 0 {
+			select {
+			case b.events <- line:
+			case <-b.closed:
+				return
+			}
 		}
-		select {
-		case b.events <- event:
-		case <-b.closed:
+		if err != nil {
+			b.failed <- err
 			return
 		}
 	}
@@ -121,8 +142,8 @@ func (b *namespaceWatch) next() error {
 	defer ticker.Stop()
 	for len(b.text) == 0 {
 		select {
-		case event := <-b.events:
-			if err := b.pass(event); err != nil {
+		case line := <-b.events:
+			if err := b.passInTurn(line); err != nil {
 				return err
 			}
 		case err := <-b.failed:
@@ -138,61 +159,64 @@ func (b *namespaceWatch) next() error {
 	return nil
 }
 
-// pass adds an event to the text if the caller sees it.
-func (b *namespaceWatch) pass(event namespaceEvent) error {
-	var one struct {
-		namespaceEntry
-		Rows []namespaceEntry `json:"rows"`
-	}
-	if event.Type == watch.Error {
-		return b.add(event)
-	}
-	if err := json.Unmarshal(event.Object, &one); err != nil {
+// passInTurn passes on an event in turn with the other watches of the user: a change of a
+// large namespace is one for each of them. No turn is held while the event is sent.
+func (b *namespaceWatch) passInTurn(line []byte) error {
+	release, err := b.share.Wait(b.ctx, len(line))
+	if err != nil {
 		return err
 	}
-	about := one.metadata()
-	switch len(one.Rows) {
-	case 0:
-	case 1:
-		about = one.Rows[0].metadata()
-	default:
-		return nil // of a table there is one row for each event
+	defer release()
+	if b.begun = append(b.begun, line...); len(b.begun) > maxEventBytes {
+		return errNoEvent
 	}
-	version := about.ResourceVersion
-	if version == "" {
-		version = one.Metadata.ResourceVersion
+	if !gjson.ValidBytes(b.begun) {
+		return nil // the rest is in further lines
 	}
-	if event.Type == watch.Bookmark {
-		b.version = version
-		return b.add(event)
+	event := gjson.ParseBytes(b.begun)
+	b.begun = nil
+	return b.pass(watch.EventType(event.Get("type").String()), event.Get("object"))
+}
+
+// pass adds an event to the text if the caller sees it.
+func (b *namespaceWatch) pass(kind watch.EventType, object gjson.Result) error {
+	if kind == watch.Error {
+		return b.add(kind, object.Raw)
+	}
+	about, one := readMetadata(object)
+	if !one {
+		return nil
+	}
+	if kind == watch.Bookmark {
+		b.version = about.version
+		return b.add(kind, object.Raw)
 	}
 	seen, err := b.visible()
 	if err != nil {
 		return err
 	}
-	_, told := b.told[about.Name]
-	terminating := about.DeletionTimestamp != nil
+	_, told := b.told[about.name]
 	switch {
-	case event.Type == watch.Deleted:
-		if !told && !seen.Has(about.Name) {
+	case kind == watch.Deleted:
+		if !told && !seen.Has(about.name) {
 			return nil
 		}
-		delete(b.told, about.Name)
-	case seen.Has(about.Name):
-		if !told && event.Type == watch.Modified {
-			event.Type = watch.Added // it begins to be seen
+		delete(b.told, about.name)
+	case seen.Has(about.name):
+		if !told && kind == watch.Modified {
+			kind = watch.Added // it begins to be seen
 		}
-		b.told[about.Name] = terminating
-	case told && terminating: // its end is still to come
-		b.told[about.Name] = true
+		b.told[about.name] = about.terminating
+	case told && about.terminating: // its end is still to come
+		b.told[about.name] = true
 	case told:
-		event.Type = watch.Deleted
-		delete(b.told, about.Name)
+		kind = watch.Deleted
+		delete(b.told, about.name)
 	default:
 		return nil
 	}
-	b.version = version
-	return b.add(event)
+	b.version = about.version
+	return b.add(kind, object.Raw)
 }
 
 // withdraw tells the client of the end of namespaces the caller sees no more, about
@@ -211,22 +235,26 @@ func (b *namespaceWatch) withdraw() error {
 		if err != nil {
 			return err
 		}
-		if err := b.add(namespaceEvent{Type: watch.Deleted, Object: object}); err != nil {
+		if err := b.add(watch.Deleted, string(object)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *namespaceWatch) add(event namespaceEvent) error {
-	text, err := json.Marshal(event)
-	b.text = append(append(b.text, text...), '\n')
+// add adds an event, whose object is valid JSON.
+func (b *namespaceWatch) add(kind watch.EventType, object string) error {
+	quoted, err := json.Marshal(kind)
+	b.text = append(append(append(append(append(b.text, `{"type":`...), quoted...), `,"object":`...), object...), "}\n"...)
 	return err
 }
 
 // Close implements io.Closer.
 func (b *namespaceWatch) Close() error {
-	b.close.Do(func() { close(b.closed) })
+	b.close.Do(func() {
+		close(b.closed)
+		b.share.Close()
+	})
 	return b.upstream.Close()
 }
 
