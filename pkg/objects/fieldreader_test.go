@@ -44,7 +44,7 @@ func largeConfigMap(t testing.TB, kind *Type, version int) *Item {
 		}
 		fmt.Fprintf(&data, `"k%05d":%q`, n, strings.Repeat("x", 90))
 	}
-	return mustItem(t, kind, fmt.Sprintf(`{"metadata":{"namespace":"n","name":"a","uid":"u","resourceVersion":"%d"},"data":{%s}}`, version, data.String()))
+	return mustItem(t, kind, fmt.Sprintf(`{"metadata":{"namespace":"n","name":"a","uid":"u","resourceVersion":"%d","labels":{"a":"b","c":"d"}},"data":{%s}}`, version, data.String()))
 }
 
 // TestFieldsAreReadTogether: sixteen fields of a large object take a few times as long as

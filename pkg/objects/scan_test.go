@@ -100,7 +100,7 @@ func TestScansTakeTurns(t *testing.T) {
 func TestCost(t *testing.T) {
 	kind := NewCatalog().Type("configmaps")
 	large, labelled, many := newStore(kind), newStore(kind), newStore(kind)
-	large.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"name":"a","annotations":{"a":%q}}}`, strings.Repeat("x", manyBytes/2))))
+	large.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"name":"a","annotations":{"a":%q}}}`, strings.Repeat("x", manyBytes/3))))
 	var labels []string
 	for n := range 2000 {
 		labels = append(labels, fmt.Sprintf(`"l-%d":"x"`, n))
@@ -126,8 +126,8 @@ func TestCost(t *testing.T) {
 		{"an annotation of a large object", large, url.Values{"annotation": {"a=b"}}, false, false},
 		{"two annotations", large, url.Values{"annotation": {"a=b,c=d"}}, false, true},
 		{"a set of annotations", large, url.Values{"annotation": {in}}, false, true},
-		{"two fields", large, url.Values{"fieldSelector": {"data.a=b,data.c=d"}}, false, true},
-		{"an alias and an owner", large, url.Values{"alias": {"a"}, "ownerKind": {"b"}}, false, true},
+		{"three fields", large, url.Values{"fieldSelector": {"data.a=b,data.c=d,data.e=f"}}, false, true},
+		{"an alias and owners", large, url.Values{"alias": {"a"}, "ownerKind": {"b"}, "ownerReference": {"c"}}, false, true},
 		{"a name", large, url.Values{"name": {"a"}}, false, false},
 		{"a label", labelled, url.Values{"labelSelector": {"a=b"}}, false, false},
 		{"a set of labels", labelled, url.Values{"labelSelector": {in}}, false, true},

@@ -93,7 +93,7 @@ func TestWatchWork(t *testing.T) {
 	kind := NewCatalog().Type("configmaps")
 	store := newStore(kind)
 	store.put(largeConfigMap(t, kind, 1))
-	size := len(store.Snapshot().Get("n", "a").text)
+	size, ofLabels := len(store.Snapshot().Get("n", "a").text), store.Snapshot().Get("n", "a").labelCount()*labelBytes
 	watcher := store.watcher()
 	store.put(largeConfigMap(t, kind, 2))
 	for _, test := range []struct {
@@ -106,7 +106,7 @@ func TestWatchWork(t *testing.T) {
 		{"a part of the name", Selection{}, url.Values{"name": {"a"}}, 0},
 		{"a field", Selection{}, url.Values{"fieldSelector": {"data.a=b"}}, 2 * size},
 		{"sixteen fields", Selection{}, manyTerms("y"), 32 * size},
-		{"labels", Selection{}, url.Values{"labelSelector": {"a,b|c"}}, 6 * size},
+		{"labels", Selection{}, url.Values{"labelSelector": {"a,b|c"}}, 6 * ofLabels},
 		{"words and a filter", Selection{}, url.Values{query.Text: {"a b"}, "alias": {"c"}}, 6 * size},
 		{"another namespace", Selection{Namespace: "m"}, manyTerms("y"), 0},
 		{"a namespace that is not visible", Selection{Only: NewOnly([]string{"m"})}, manyTerms("y"), 0},
