@@ -2,16 +2,9 @@ package objects
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 	"time"
-
-	"k8s.io/apiserver/pkg/authentication/serviceaccount"
-	"k8s.io/apiserver/pkg/authentication/user"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-
-	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // kept is a snapshot further pages are served from.
@@ -45,20 +38,6 @@ func (k *kept) move(other *Snapshot) []*Item {
 		return true
 	})
 	return moved
-}
-
-// holderOf is the user whose share a request for a kept snapshot counts for: a
-// name, the namespace of a service account, or the address of a client that has not
-// authenticated.
-func holderOf(ctx context.Context) string {
-	who, found := kuberequest.UserFrom(ctx)
-	if !found || who == nil || who.GetName() == user.Anonymous {
-		return "address " + request.Address(ctx)
-	}
-	if namespace, _, err := serviceaccount.SplitUsername(who.GetName()); err == nil {
-		return serviceaccount.MakeNamespaceGroupName(namespace)
-	}
-	return "user " + who.GetName()
 }
 
 // keep keeps a snapshot for some time, so that the further pages of a list can

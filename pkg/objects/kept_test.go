@@ -1,16 +1,10 @@
 package objects
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
-
-	"k8s.io/apiserver/pkg/authentication/user"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-
-	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 )
 
 // TestKeptBytes: snapshots for further pages hold a bounded part of the past.
@@ -178,27 +172,5 @@ func TestKeptForSeveral(t *testing.T) {
 	}
 	if store.at(2, now) != nil {
 		t.Error("the snapshot is kept for nobody")
-	}
-}
-
-// TestHolderOf: whose share a page counts for.
-func TestHolderOf(t *testing.T) {
-	named := func(name string) context.Context {
-		return kuberequest.WithUser(request.WithOrigin(t.Context(), request.Origin{Address: "192.0.2.1"}), &user.DefaultInfo{Name: name})
-	}
-	for _, test := range []struct {
-		name string
-		ctx  context.Context
-		want string
-	}{
-		{"a user", named("jane"), "user jane"},
-		{"a service account", named("system:serviceaccount:n:a"), "system:serviceaccounts:n"},
-		{"another one of the namespace", named("system:serviceaccount:n:b"), "system:serviceaccounts:n"},
-		{"nobody", named(user.Anonymous), "address 192.0.2.1"},
-		{"no request", t.Context(), "address "},
-	} {
-		if got := holderOf(test.ctx); got != test.want {
-			t.Errorf("%s: %q", test.name, got)
-		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // How long a read waits for a version: one that a client names, as
@@ -60,7 +61,7 @@ func (c *Cache) State(ctx context.Context, kind *Type, q *query.Query) (Listed, 
 // for at its version. It counts for the user in the context, who has a share of all
 // states that are kept.
 func (c *Cache) Keep(ctx context.Context, view View) {
-	view.store.keep(view.Snapshot, holderOf(ctx), c.options.Now())
+	view.store.keep(view.Snapshot, turns.HolderFrom(ctx), c.options.Now())
 }
 
 // Fill adds the page to the state it is of, and how the annotations that are

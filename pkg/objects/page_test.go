@@ -79,7 +79,7 @@ func TestTexts(t *testing.T) {
 					want += "\n"
 					name := fmt.Sprintf("%s, fields %q, pretty %v, made %v", test.name, fields, pretty, made)
 					w := httptest.NewRecorder()
-					if err := route.WriteList(w, list, pretty); err != nil || w.Body.String() != want {
+					if err := route.WriteList(w, nil, list, pretty); err != nil || w.Body.String() != want {
 						t.Errorf("%s: %v, %d bytes, want %d", name, err, w.Body.Len(), len(want))
 					}
 					length := w.Header().Get("Content-Length")
@@ -111,7 +111,7 @@ func TestTextsInMemory(t *testing.T) {
 		{"made with fields", page.TextsOf(&query.Query{Projection: chosen}, marked)},
 	} {
 		for _, pretty := range []bool{false, true} {
-			grown := objectstest.Unread(t, func(w http.ResponseWriter) error { return route.WriteList(w, test.list, pretty) })
+			grown := objectstest.Unread(t, func(w http.ResponseWriter) error { return route.WriteList(w, nil, test.list, pretty) })
 			if grown > 4<<20 {
 				t.Errorf("%s, pretty %v: %d bytes", test.name, pretty, grown)
 			}
@@ -124,7 +124,7 @@ func TestOneText(t *testing.T) {
 	const size = 8 << 20
 	text := func(int) (string, error) { return `"` + strings.Repeat("x", size) + `"`, nil }
 	grown := objectstest.Unread(t, func(w http.ResponseWriter) error {
-		return route.WriteList(w, route.List{Count: 8, Text: text}, false)
+		return route.WriteList(w, nil, route.List{Count: 8, Text: text}, false)
 	})
 	if grown > size+size/2 {
 		t.Errorf("%d bytes for texts of %d", grown, size)
@@ -144,7 +144,7 @@ func TestTextsFail(t *testing.T) {
 		})
 	}
 	w := httptest.NewRecorder()
-	if err := route.WriteList(w, failing(0), false); !errors.Is(err, failure) || w.Body.Len() > 0 {
+	if err := route.WriteList(w, nil, failing(0), false); !errors.Is(err, failure) || w.Body.Len() > 0 {
 		t.Errorf("at once: %v after %d bytes", err, w.Body.Len())
 	}
 	defer func() {
@@ -152,5 +152,5 @@ func TestTextsFail(t *testing.T) {
 			t.Error("half a list ends as if it were whole")
 		}
 	}()
-	_ = route.WriteList(httptest.NewRecorder(), failing(5), false)
+	_ = route.WriteList(httptest.NewRecorder(), nil, failing(5), false)
 }

@@ -50,7 +50,7 @@ func takeTurn(ctx context.Context, bytes int) (release func(), err error) {
 	if bytes <= manyBytes {
 		return func() {}, nil
 	}
-	return scanning.Take(ctx, holderOf(ctx))
+	return scanning.Take(ctx, turns.HolderFrom(ctx))
 }
 
 // cost is what a query goes through, in bytes of JSON: fields, words and annotations are

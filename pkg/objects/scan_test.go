@@ -9,9 +9,8 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apiserver/pkg/authentication/user"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -49,7 +48,7 @@ func TestScansTakeTurns(t *testing.T) {
 	few := newStore(kind)
 	few.put(mustItem(t, kind, `{"metadata":{"namespace":"n","name":"a"},"data":{"a":"x"}}`))
 	as := func(ctx context.Context, name string) context.Context {
-		return kuberequest.WithUser(ctx, &user.DefaultInfo{Name: name})
+		return turns.WithHolder(ctx, "user "+name)
 	}
 	listed := func(ctx context.Context, snapshot *Snapshot, selector string) chan error {
 		done := make(chan error, 1)
@@ -142,7 +141,7 @@ func TestCost(t *testing.T) {
 	}
 	release := takeAllScans(t)
 	defer release()
-	ctx, cancel := context.WithTimeout(kuberequest.WithUser(t.Context(), &user.DefaultInfo{Name: "joe"}), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(turns.WithHolder(t.Context(), "user joe"), 50*time.Millisecond)
 	defer cancel()
 	past := many.Snapshot()
 	many.put(mustItem(t, kind, `{"metadata":{"name":"further"}}`))

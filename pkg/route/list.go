@@ -19,10 +19,10 @@ type List struct {
 
 // WriteList answers with a page of objects and the number there are. It fails as
 // Stream.Write does.
-func WriteList(w http.ResponseWriter, list List, pretty bool) error {
+func WriteList(w http.ResponseWriter, r *http.Request, list List, pretty bool) error {
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	return Stream{
 		Head: `{"items":[`, Tail: `],"totalItems":` + strconv.Itoa(list.Total) + `}`,
-		Count: list.Count, Text: list.Text, Stored: list.Stored,
-	}.Write(w, nil, pretty)
+		Count: list.Count, Text: list.Text, Stored: list.Stored, Plain: true,
+	}.Write(w, r, pretty)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -42,8 +41,12 @@ type Stream struct {
 	// when they are short.
 	Stored bool
 
+	// Plain is true when the answer is never compressed.
+	Plain bool
+
 	// gone is closed when the client goes, or the time of the request is over.
 	gone <-chan struct{}
+	work *effort
 }
 
 var errGone = errors.New("the client is gone")
@@ -51,20 +54,26 @@ var errGone = errors.New("the client is gone")
 // ObjectStream is an answer of one object in JSON.
 func ObjectStream(object string) Stream { return Stream{Head: object, Stored: true} }
 
-// Write answers a request, indented or as it is; a nil request is not compressed.
-// Errors are those of Text before anything was sent: what comes after the start
+// Write answers a request, indented or as it is; a nil request is not compressed, and not
+// bounded. Large answers take turns of the user while they are made, see making.
+// Errors are those of Text and turns before anything was sent: what comes after the start
 // of an answer breaks the connection off, so that half of it does not look whole.
 func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
-	compress := r != nil && !pretty && acceptsGzip(r)
-	if r != nil && !pretty {
+	compress := r != nil && !s.Plain && !pretty && acceptsGzip(r)
+	if r != nil && !s.Plain && !pretty {
 		header.Add("Vary", "Accept-Encoding")
 	}
-	out := &streamWriter{w: w, pretty: pretty, compress: compress}
+	s.work = &effort{}
 	if r != nil {
-		s.gone = r.Context().Done()
+		s.gone, s.work.ctx = r.Context().Done(), r.Context()
 	}
+	out := &streamWriter{w: w, work: s.work, pretty: pretty, compress: compress}
+	if err := s.work.begin(); err != nil {
+		return err
+	}
+	defer s.work.end()
 	if !s.Stored && !pretty {
 		if err := s.ahead(); err != nil {
 			return err
@@ -114,6 +123,9 @@ func (s *Stream) ahead() error {
 			return err
 		}
 		texts, size = append(texts, text), size+len(text)
+		if err := s.work.yield(); err != nil {
+			return err
+		}
 	}
 	s.Stored = len(texts) == s.Count
 	next := s.Text
@@ -154,6 +166,9 @@ func (s Stream) each(add func(string) error) error {
 		if err := add(text); err != nil {
 			return err
 		}
+		if err := s.work.yield(); err != nil {
+			return err
+		}
 	}
 	return add(s.Tail)
 }
@@ -175,10 +190,12 @@ func (s Stream) size(pretty bool) (int, error) {
 // streamWriter sends an answer chunk by chunk.
 type streamWriter struct {
 	w          http.ResponseWriter
+	work       *effort
 	pretty     bool
 	sized      bool // whether the header is complete
 	compress   bool
 	compressor *gzip.Writer
+	compressed bytes.Buffer // what the compressor has made of a chunk
 	indenter   indenter
 	buffer     *bytes.Buffer
 	started    bool
@@ -214,17 +231,27 @@ func (s *streamWriter) flush() error {
 		if s.compress {
 			s.w.Header().Set("Content-Encoding", "gzip")
 			s.compressor = compressors.Get().(*gzip.Writer)
-			s.compressor.Reset(s.w)
+			s.compressor.Reset(&s.compressed)
 		}
 	}
-	var out io.Writer = s.w
+	ready := s.buffer
 	if s.compressor != nil {
-		out = s.compressor
+		_, _ = s.compressor.Write(s.buffer.Bytes()) // to memory
+		s.buffer.Reset()
+		ready = &s.compressed
 	}
-	_, err := out.Write(s.buffer.Bytes())
-	s.buffer.Reset()
-	s.failed = err != nil
-	return err
+	return s.send(ready)
+}
+
+// send sends what is ready, without a turn: clients read as they like.
+func (s *streamWriter) send(ready *bytes.Buffer) error {
+	s.work.end()
+	_, err := s.w.Write(ready.Bytes())
+	ready.Reset()
+	if s.failed = err != nil; s.failed {
+		return err
+	}
+	return s.work.begin()
 }
 
 // end sends what is left.
@@ -236,6 +263,7 @@ func (s *streamWriter) end() error {
 	}
 	if s.flush() == nil && s.compressor != nil {
 		_ = s.compressor.Close()
+		_ = s.send(&s.compressed)
 	}
 	return nil // of a client that went away nobody is told
 }

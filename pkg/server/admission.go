@@ -60,6 +60,14 @@ func callerOf(r *http.Request, who user.Info) caller {
 	return c
 }
 
+// holder is whom the work for a request counts for, see turns.WithHolder.
+func (c caller) holder() string {
+	if c.authenticated {
+		return "user " + c.name
+	}
+	return "address " + c.name
+}
+
 // admission decides which requests are served now. Each user has a share of all
 // places, and so have all clients together that are not authenticated.
 type admission struct {

@@ -26,6 +26,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // headerRequestID names a request in logs and answers; kube-apiserver's name.
@@ -198,7 +199,7 @@ func exempt(path string) bool {
 func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
 	if ownCredentials(info.Path) {
 		c.caller = callerOf(r, nil)
-		f.authorize(w, r, info, c, nil)
+		f.authorize(w, r.WithContext(turns.WithHolder(r.Context(), c.caller.holder())), info, c, nil)
 		return
 	}
 	if len(r.Header.Values("Authorization")) > 1 {
@@ -226,7 +227,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 	if who != answer.User {
 		c.user += " as " + who.GetName()
 	}
-	f.authorize(w, r.WithContext(kuberequest.WithUser(ctx, who)), info, c, who)
+	f.authorize(w, r.WithContext(turns.WithHolder(kuberequest.WithUser(ctx, who), c.caller.holder())), info, c, who)
 }
 
 // wanted is whom a request shall be made as: who sends it, or whom that one asks

@@ -105,7 +105,7 @@ func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	current := session(caller(r))
-	return route.WriteList(w, page.TextsOf(&q, func(item *objects.Item) (string, error) {
+	return route.WriteList(w, r, page.TextsOf(&q, func(item *objects.Item) (string, error) {
 		mark := ""
 		if item.Name() == current {
 			mark = "true"

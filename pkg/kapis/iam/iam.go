@@ -242,7 +242,7 @@ func (h *Handler) page(w http.ResponseWriter, r *http.Request, resource string, 
 	if err != nil {
 		return err
 	}
-	return route.WriteList(w, page.Texts(q), q.Pretty)
+	return route.WriteList(w, r, page.Texts(q), q.Pretty)
 }
 
 // with adds a filter to a query.

@@ -98,7 +98,7 @@ func (h *Handler) writeUsers(w http.ResponseWriter, r *http.Request, q *query.Qu
 	if err != nil {
 		return err
 	}
-	return route.WriteList(w, page.TextsOf(q, func(item *objects.Item) (string, error) {
+	return route.WriteList(w, r, page.TextsOf(q, func(item *objects.Item) (string, error) {
 		return annotated(item, annotation, roles[item.Name()])
 	}), q.Pretty)
 }

@@ -83,5 +83,5 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return route.WriteList(w, page.Texts(&q), q.Pretty)
+	return route.WriteList(w, r, page.Texts(&q), q.Pretty)
 }

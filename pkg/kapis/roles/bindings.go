@@ -324,7 +324,7 @@ func (h *Handler) listBindings(k kind) func(http.ResponseWriter, *http.Request) 
 		if err != nil {
 			return err
 		}
-		return listed(w, page.Page, &q)
+		return listed(w, r, page.Page, &q)
 	}
 }
 

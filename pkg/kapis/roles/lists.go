@@ -48,7 +48,7 @@ func (h *Handler) list(k kind) func(http.ResponseWriter, *http.Request) error {
 			if err != nil {
 				return err
 			}
-			return listed(w, page, &q)
+			return listed(w, r, page, &q)
 		case at.workspace != "" && asksForTemplates(parameters):
 			// Templates belong to no workspace.
 			at.workspace = ""
@@ -60,7 +60,7 @@ func (h *Handler) list(k kind) func(http.ResponseWriter, *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return listed(w, page.Page, &q)
+		return listed(w, r, page.Page, &q)
 	}
 }
 

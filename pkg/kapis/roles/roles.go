@@ -145,6 +145,6 @@ func shown(w http.ResponseWriter, object *unstructured.Unstructured) error {
 }
 
 // listed answers with a page of a list.
-func listed(w http.ResponseWriter, page objects.Page, q *query.Query) error {
-	return route.WriteList(w, page.Texts(q), q.Pretty)
+func listed(w http.ResponseWriter, r *http.Request, page objects.Page, q *query.Query) error {
+	return route.WriteList(w, r, page.Texts(q), q.Pretty)
 }

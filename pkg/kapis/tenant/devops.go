@@ -75,7 +75,7 @@ func (h *Handler) listMemberDevOps(w http.ResponseWriter, r *http.Request) error
 func (h *Handler) devOpsOf(w http.ResponseWriter, r *http.Request, who user.Info) error {
 	kind, err := h.Types.Type(r.Context(), devOpsProjects)
 	if apierrors.IsNotFound(err) {
-		return route.WriteList(w, route.List{}, false)
+		return route.WriteList(w, r, route.List{}, false)
 	}
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func (h *Handler) list(w http.ResponseWriter, r *http.Request, kind *objects.Typ
 	if err != nil {
 		return err
 	}
-	return route.WriteList(w, page.Texts(&q), q.Pretty)
+	return route.WriteList(w, r, page.Texts(&q), q.Pretty)
 }
 
 // get answers with an object by name, if it belongs to the workspace.
