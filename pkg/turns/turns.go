@@ -12,12 +12,13 @@ import (
 // Turns bounds how many requests do something at once.
 type Turns struct {
 	share   int
+	queue   int // how many requests of a holder may wait; 0 is no bound
 	wait    time.Duration
 	refusal string
 
 	mu    sync.Mutex
 	free  int
-	given uint64 // how many turns there were
+	given uint64 // twice the number of turns there were
 	users map[string]*ofUser
 }
 
@@ -25,7 +26,7 @@ type Turns struct {
 type ofUser struct {
 	running int
 	waiting []chan struct{} // in the order of their arrival; closed when their turn comes
-	last    uint64          // number of the last turn, or of the last one before the user came
+	last    uint64          // of the last turn, or of the last one before the user came, who is before whoever had that one
 }
 
 // New returns turns for so many requests at once, a share of them for each user. Requests
@@ -34,15 +35,25 @@ func New(total, share int, wait time.Duration, refusal string) *Turns {
 	return &Turns{free: total, share: share, wait: wait, refusal: refusal, users: make(map[string]*ofUser)}
 }
 
+// Queue bounds how many requests of each holder wait, where nothing else does: further ones
+// are refused at once.
+func (t *Turns) Queue(requests int) *Turns {
+	t.queue = requests
+	return t
+}
+
 // Take waits for a turn of a holder, see kube.Holder. The next one that is free is that of
 // the holder who has the fewest, and of those who was served the longest ago: however many
 // requests of others wait, each of them has one turn before the first of a holder. It fails with status 429 when
-// there is none in time. The returned function ends the turn and may be called more than
+// there is none in time, or too many requests of the holder wait. The returned function ends the turn and may be called more than
 // once.
 func (t *Turns) Take(ctx context.Context, holder string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.wait)
 	defer cancel()
 	turn := t.enter(holder)
+	if turn == nil {
+		return nil, status.TooManyRequests(time.Second, "%s", t.refusal)
+	}
 	select {
 	case <-turn:
 	case <-ctx.Done():
@@ -60,7 +71,7 @@ func (t *Turns) Users() int {
 	return len(t.users)
 }
 
-// enter returns what is closed when the turn of a request comes.
+// enter returns what is closed when the turn of a request comes; nil if as many wait as may.
 func (t *Turns) enter(holder string) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -68,6 +79,9 @@ func (t *Turns) enter(holder string) chan struct{} {
 	if own == nil {
 		own = &ofUser{last: t.given}
 		t.users[holder] = own
+	}
+	if t.queue > 0 && len(own.waiting) >= t.queue {
+		return nil
 	}
 	turn := make(chan struct{})
 	own.waiting = append(own.waiting, turn)
@@ -117,10 +131,10 @@ func (t *Turns) give() {
 		if next == nil {
 			return
 		}
-		t.given++
+		t.given += 2
 		t.free--
 		next.running++
-		next.last = t.given
+		next.last = t.given + 1
 		close(next.waiting[0])
 		next.waiting = next.waiting[1:]
 	}

@@ -61,7 +61,7 @@ func TestTurnsAreShared(t *testing.T) {
 	}{
 		{name: "users that have their share", total: 40, share: 10, others: 4, requests: 12, longest: takes},
 		{name: "more users than turns", total: 4, share: 2, others: 4, requests: 12, longest: 2 * takes},
-		{name: "one turn in all", total: 1, share: 1, others: 1, requests: 20, longest: 2 * takes},
+		{name: "one turn in all", total: 1, share: 1, others: 1, requests: 20, longest: takes},
 		{name: "one turn in all and several users", total: 1, share: 1, others: 3, requests: 5, longest: 4 * takes},
 	} {
 		t.Run(test.name, func(t *testing.T) {
