@@ -75,7 +75,7 @@ func (h *Handler) newDevice(w http.ResponseWriter, r *http.Request) (*DeviceRepl
 	if err != nil {
 		return nil, err
 	}
-	if !h.Devices.allow(request.ClientAddress(r)) {
+	if !h.Devices.take(r.Context(), request.ClientAddress(r)) {
 		return nil, &Error{Code: "temporarily_unavailable", Description: "too many devices at the moment", Status: http.StatusTooManyRequests, RetryAfter: 5}
 	}
 	deviceCode, userCode, err := h.Sessions.StartDevice(r.Context(), h.login(r, c, scopes))

@@ -1,12 +1,15 @@
 package oauth
 
 import (
+	"context"
 	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
 	"k8s.io/utils/lru"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Each device that waits for its user is an object for ten minutes, and any
@@ -17,11 +20,15 @@ const (
 	// An address has a part of them only: nobody shall take them from all others.
 	devicesPart      = 2
 	devicesAddresses = 4096
+	// Beyond, the addresses take turns. Of each a few wait: those that do hold places of
+	// the requests without credentials.
+	devicesWaiting = 4
+	devicesWait    = 20 * time.Second
 )
 
 // Devices bounds how many devices may begin to log in.
 type Devices struct {
-	all *rate.Limiter
+	all *turns.Paced // by address
 
 	mu   sync.Mutex
 	each *lru.Cache // of *rate.Limiter, by address
@@ -29,12 +36,21 @@ type Devices struct {
 
 // NewDevices returns the usual bound.
 func NewDevices() *Devices {
-	return &Devices{all: rate.NewLimiter(devicesPerSecond, devicesAtOnce), each: lru.New(devicesAddresses)}
+	return &Devices{
+		all: turns.NewPaced(turns.Pace{
+			PerSecond: devicesPerSecond, AtOnce: devicesAtOnce, Queue: devicesWaiting, Wait: devicesWait,
+		}, "too many devices at the moment"),
+		each: lru.New(devicesAddresses),
+	}
 }
 
-// allow reports whether one more may begin at an address.
-func (d *Devices) allow(address string) bool {
-	return d == nil || d.of(identity.Network(address)).Allow() && d.all.Allow()
+// take waits for the turn of an address. It reports whether one more may begin there.
+func (d *Devices) take(ctx context.Context, address string) bool {
+	if d == nil {
+		return true
+	}
+	network := identity.Network(address)
+	return d.of(network).Allow() && d.all.Take(ctx, network) == nil
 }
 
 func (d *Devices) of(address string) *rate.Limiter {
