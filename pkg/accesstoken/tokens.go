@@ -153,9 +153,11 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit := t.ofUnknown
+	limit, holder := t.ofUnknown, ""
 	if item := view.Get("", name); item != nil {
-		limit = t.ofKnown
+		// Who knows the name of a token has had the token: its user takes the turns, from
+		// however many addresses.
+		limit, holder = t.ofKnown, item.Field("spec.user").String()
 		if known, found := t.known.Get(digest); found && known == (checked{name, item.UID()}) {
 			grant := &Grant{Name: name, User: item.Field("spec.user").String()}
 			for _, scope := range item.Field("spec.scopes").Array() {
@@ -164,7 +166,7 @@ func (t *Tokens) Verify(ctx context.Context, text string) (*Grant, error) {
 			return grant, t.alive(item.Field("spec.expirationTime").Time(), item.Field("metadata.deletionTimestamp").Exists())
 		}
 	}
-	if err := limit.Allow(ctx, ""); err != nil {
+	if err := limit.Take(ctx, holder); err != nil {
 		return nil, err
 	}
 	stored := &iamv1alpha2.PersonalAccessToken{}

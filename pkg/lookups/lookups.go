@@ -11,14 +11,21 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
-// remembered bounds the holders whose shares are known.
-const remembered = 4096
+const (
+	// remembered bounds the holders whose shares are known.
+	remembered = 4096
+	// Lookups of all clients that are too many take turns; so many of a holder wait.
+	queue    = 10
+	waitTurn = 5 * time.Second
+	refusal  = "too many tokens are being checked, try again later"
+)
 
 // Bounds are how many lookups there may be each second, and at once after a pause.
 type Bounds struct {
-	// PerSecond and AtOnce are for all clients together; 0 for no bound.
+	// PerSecond and AtOnce are for all clients together, who take turns; 0 for no bound.
 	PerSecond, AtOnce int
 	// SharePerSecond and ShareAtOnce are for the network of an address, so that no
 	// other has to wait for it.
@@ -34,7 +41,7 @@ func Unknown() Bounds {
 // Limiter bounds lookups.
 type Limiter struct {
 	bounds Bounds
-	total  *rate.Limiter // nil for none
+	total  *turns.Paced // by holder, or else by network; nil for none
 
 	mu     sync.Mutex
 	shares *lru.Cache // of *rate.Limiter by holder
@@ -44,19 +51,27 @@ type Limiter struct {
 func New(bounds Bounds) *Limiter {
 	l := &Limiter{bounds: bounds, shares: lru.New(remembered)}
 	if bounds.PerSecond > 0 {
-		l.total = rate.NewLimiter(rate.Limit(bounds.PerSecond), bounds.AtOnce)
+		l.total = turns.NewPaced(turns.Pace{PerSecond: bounds.PerSecond, AtOnce: bounds.AtOnce, Queue: queue, Wait: waitTurn}, refusal)
 	}
 	return l
 }
 
-// Allow takes one lookup from the share of the network the request came from, request.Address,
-// or fails with 429. It says nothing of what is looked up. Holders beside the network have
-// shares of their own; "" for none.
-func (l *Limiter) Allow(ctx context.Context, holder string) error {
-	if !l.share(identity.Network(request.Address(ctx))+" "+holder).Allow() || l.total != nil && !l.total.Allow() {
-		return status.TooManyRequests(time.Second, "too many tokens are being checked, try again later")
+// Take takes one lookup from the share of the network the request came from, request.Address,
+// and waits for its turn among those of all clients. It fails with 429, which says nothing of
+// what is looked up. Holders have shares of their own at each network, and take turns as one
+// from all of them; "" for none.
+func (l *Limiter) Take(ctx context.Context, holder string) error {
+	network := identity.Network(request.Address(ctx))
+	if !l.share(network + " " + holder).Allow() {
+		return status.TooManyRequests(time.Second, refusal)
 	}
-	return nil
+	if l.total == nil {
+		return nil
+	}
+	if holder == "" {
+		return l.total.Take(ctx, "network "+network)
+	}
+	return l.total.Take(ctx, "holder "+holder)
 }
 
 func (l *Limiter) share(of string) *rate.Limiter {

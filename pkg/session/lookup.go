@@ -41,9 +41,9 @@ func (l *Lookups) session(ctx context.Context, name string) error {
 		return err
 	}
 	if item := view.Get("", name); item != nil {
-		return l.known.Allow(ctx, item.Field("spec.user").String())
+		return l.known.Take(ctx, item.Field("spec.user").String())
 	}
-	return l.unknown.Allow(ctx, "")
+	return l.unknown.Take(ctx, "")
 }
 
 // device fails with 429 if a device may not be looked up now.
@@ -51,7 +51,7 @@ func (l *Lookups) device(ctx context.Context) error {
 	if l == nil {
 		return nil
 	}
-	return l.devices.Allow(ctx, "")
+	return l.devices.Take(ctx, "")
 }
 
 // read reads the object a client named, or fails with ErrInvalid if there is none.
