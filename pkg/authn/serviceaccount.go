@@ -21,9 +21,9 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
-	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // TokenReviewer asks Kubernetes whose a token is. A typed client of
@@ -44,6 +44,9 @@ const (
 	// Each client address has a share of the reviews.
 	reviewsPerAddress      = concurrentReviews / 4
 	knownReviewsPerAddress = concurrentReviews / 2
+	// When all are being made the addresses take turns; so many reviews of each wait.
+	reviewQueue = reviewsPerAddress
+	reviewWait  = 5 * time.Second
 	// reviewedTokens bounds how many tokens are remembered, accepted or refused.
 	reviewedTokens = 4096
 	// acceptedFor is how long a token counts as one that Kubernetes accepted before.
@@ -62,7 +65,7 @@ type serviceAccounts struct {
 	reviewer TokenReviewer
 	// knownReviews are of tokens that Kubernetes accepted before, reviews of others,
 	// both by the network of the client.
-	knownReviews, reviews *quota.Quota
+	knownReviews, reviews *turns.Turns
 	// responses holds the latest reviews of tokens; made-up tokens fill refused and
 	// leave responses alone.
 	responses, refused, accepted *utilcache.LRUExpireCache
@@ -74,14 +77,19 @@ type serviceAccounts struct {
 func NewServiceAccounts(reviewer TokenReviewer, issuer string) authenticator.Token {
 	return &serviceAccounts{
 		issuer: issuer, reviewer: reviewer,
-		knownReviews: quota.New(concurrentReviews, knownReviewsPerAddress), reviews: quota.New(concurrentReviews, reviewsPerAddress),
+		knownReviews: newReviews(knownReviewsPerAddress), reviews: newReviews(reviewsPerAddress),
 		responses: utilcache.NewLRUExpireCache(reviewedTokens), refused: utilcache.NewLRUExpireCache(reviewedTokens), accepted: utilcache.NewLRUExpireCache(reviewedTokens),
 	}
 }
 
+// newReviews returns the turns of reviews, with a share for each address.
+func newReviews(share int) *turns.Turns {
+	return turns.New(concurrentReviews, share, reviewWait, "too many tokens are being reviewed").Queue(reviewQueue)
+}
+
 // AuthenticateToken implements authenticator.Token. It fails with token.ErrInvalid
 // for a token that Kubernetes refuses, and with identity.ErrBusy when the client's
-// address has its share of the reviews that are being made.
+// address has its share of the reviews that are made and wait, or none is free in time.
 func (s *serviceAccounts) AuthenticateToken(ctx context.Context, text string) (*authenticator.Response, bool, error) {
 	if !claimsServiceAccount(text, s.issuer) {
 		return nil, false, nil
@@ -111,10 +119,11 @@ func (s *serviceAccounts) lookup(ctx context.Context, text string, digest [sha25
 	if _, known := s.accepted.Get(digest); known {
 		reviews = s.knownReviews
 	}
-	if reviews.Take(network, 1) != nil {
+	release, err := reviews.Take(ctx, network)
+	if err != nil {
 		return nil, identity.ErrBusy
 	}
-	defer reviews.Release(network, 1)
+	defer release()
 	response, err := s.review(ctx, text)
 	switch {
 	case err != nil:

@@ -5,12 +5,15 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -129,7 +132,7 @@ func TestManyServiceAccountTokens(t *testing.T) {
 				outcomes <- err
 			}()
 		}
-		for range cap(outcomes) - reviewsPerAddress {
+		for range cap(outcomes) - reviewsPerAddress - reviewQueue {
 			if err := <-outcomes; !errors.Is(err, identity.ErrBusy) {
 				t.Errorf("one too many: %v", err)
 			}
@@ -143,7 +146,7 @@ func TestManyServiceAccountTokens(t *testing.T) {
 	second := flood("192.0.2.2", 1000)
 	close(r.wait)
 	for _, outcomes := range []chan error{first, second} {
-		for range reviewsPerAddress {
+		for range reviewsPerAddress + reviewQueue {
 			if err := <-outcomes; err != nil {
 				t.Errorf("one within the share: %v", err)
 			}
@@ -154,21 +157,65 @@ func TestManyServiceAccountTokens(t *testing.T) {
 // TestKnownServiceAccountToken: a token that Kubernetes accepted before is reviewed
 // again while made-up ones from its address wait for their reviews.
 func TestKnownServiceAccountToken(t *testing.T) {
-	r := &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
-	a := NewServiceAccounts(r, "https://ks.example.com").(*serviceAccounts)
-	known := jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s"})
-	if _, ok, err := a.AuthenticateToken(t.Context(), known); !ok {
-		t.Fatal(err)
-	}
-	a.responses.RemoveAll(func(any) bool { return true }) // as after the time a review is believed
-	if err := a.reviews.Take(identity.Network(""), reviewsPerAddress); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok, err := a.AuthenticateToken(t.Context(), known); !ok {
-		t.Errorf("the known token: %v", err)
-	}
-	if _, _, err := a.AuthenticateToken(t.Context(), jwtOf(t, map[string]any{"iss": "y", "sub": "system:serviceaccount:n:s"})); !errors.Is(err, identity.ErrBusy) {
-		t.Errorf("another token: %v", err)
+	synctest.Test(t, func(t *testing.T) {
+		r := &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
+		a := NewServiceAccounts(r, "https://ks.example.com").(*serviceAccounts)
+		known := jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s"})
+		if _, ok, err := a.AuthenticateToken(t.Context(), known); !ok {
+			t.Fatal(err)
+		}
+		a.responses.RemoveAll(func(any) bool { return true }) // as after the time a review is believed
+		for range reviewsPerAddress {
+			release, err := a.reviews.Take(t.Context(), identity.Network(""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer release()
+		}
+		if _, ok, err := a.AuthenticateToken(t.Context(), known); !ok {
+			t.Errorf("the known token: %v", err)
+		}
+		if _, _, err := a.AuthenticateToken(t.Context(), jwtOf(t, map[string]any{"iss": "y", "sub": "system:serviceaccount:n:s"})); !errors.Is(err, identity.ErrBusy) {
+			t.Errorf("another token: %v", err)
+		}
+	})
+}
+
+// slowReviewer takes its time for each review.
+type slowReviewer struct {
+	reviews
+	takes time.Duration
+}
+
+func (s *slowReviewer) Create(ctx context.Context, review *authenticationv1.TokenReview, options metav1.CreateOptions) (*authenticationv1.TokenReview, error) {
+	time.Sleep(s.takes)
+	return s.reviews.Create(ctx, review, options)
+}
+
+// TestServiceAccountTokensFromManyAddresses: whoever makes tokens up at several addresses does
+// not keep those of others from being reviewed; six addresses had all reviews.
+func TestServiceAccountTokensFromManyAddresses(t *testing.T) {
+	for _, addresses := range []int{1, 4, 8, 32} {
+		t.Run(fmt.Sprint(addresses), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := &slowReviewer{takes: time.Second, reviews: reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}}
+				a := NewServiceAccounts(r, "https://ks.example.com")
+				check := func(address string, number int) error {
+					ctx := request.WithOrigin(t.Context(), request.Origin{Address: address})
+					_, _, err := a.AuthenticateToken(ctx, jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": number}))
+					return err
+				}
+				var running sync.WaitGroup
+				for n := range 20 * addresses {
+					running.Go(func() { _ = check(fmt.Sprint("192.0.2.", n%addresses), n) })
+				}
+				synctest.Wait()
+				if err := check("198.51.100.1", -1); err != nil {
+					t.Errorf("a token at another address: %v", err)
+				}
+				running.Wait()
+			})
+		})
 	}
 }
 
