@@ -44,6 +44,10 @@ const (
 	asksOfUserPerSecond = 2
 	asksOfUserAtOnce    = 20
 	usersRemembered     = 1000
+	// Beyond, users take turns, for which their requests wait; so many of a user do.
+	asksWaiting = 6
+	asksWait    = 10 * time.Second
+	tooManyAsks = "the server asks registries and repositories as often as it may at the moment"
 )
 
 // Handler serves questions about registries and repositories.
@@ -59,19 +63,27 @@ type Handler struct {
 // Asks bound how often others are asked.
 type Asks struct {
 	mu    sync.Mutex
-	users *lru.Cache // of *rate.Limiter, by the names of users
-	all   *rate.Limiter
+	users *lru.Cache   // of *rate.Limiter, by the names of users
+	all   *turns.Paced // by user
 	// images are those that are read.
 	images *turns.Turns
 }
 
 // NewAsks returns the usual bounds.
 func NewAsks() *Asks {
-	return &Asks{users: lru.New(usersRemembered), all: rate.NewLimiter(asksPerSecond, asksAtOnce), images: turns.New(imagesAtOnce, imagesOfUser, askWithin, tooManyImages)}
+	all := turns.NewPaced(turns.Pace{PerSecond: asksPerSecond, AtOnce: asksAtOnce, Queue: asksWaiting, Wait: asksWait}, tooManyAsks)
+	return &Asks{users: lru.New(usersRemembered), all: all, images: turns.New(imagesAtOnce, imagesOfUser, askWithin, tooManyImages)}
 }
 
-// allow reports whether a user may make us ask somebody now.
-func (a *Asks) allow(name string) bool {
+// take waits for the turn of a user to make us ask somebody. It fails with status 429.
+func (a *Asks) take(ctx context.Context, name string) error {
+	if !a.of(name).Allow() {
+		return status.TooManyRequests(time.Second, tooManyAsks)
+	}
+	return a.all.Take(ctx, name)
+}
+
+func (a *Asks) of(name string) *rate.Limiter {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	own, found := a.users.Get(name)
@@ -79,7 +91,7 @@ func (a *Asks) allow(name string) bool {
 		own = rate.NewLimiter(asksOfUserPerSecond, asksOfUserAtOnce)
 		a.users.Add(name, own)
 	}
-	return own.(*rate.Limiter).Allow() && a.all.Allow()
+	return own.(*rate.Limiter)
 }
 
 // turn takes a turn of the caller to ask somebody.
@@ -88,10 +100,7 @@ func (h *Handler) turn(ctx context.Context) error {
 	if who, found := kuberequest.UserFrom(ctx); found {
 		name = kube.Holder(who)
 	}
-	if !h.Asks.allow(name) {
-		return status.TooManyRequests(time.Second, "the server asks registries and repositories as often as it may at the moment")
-	}
-	return nil
+	return h.Asks.take(ctx, name)
 }
 
 // secret reads a secret, if the caller may.
