@@ -140,8 +140,8 @@ func TestRulesAreBounded(t *testing.T) {
 	}
 	bind("small", rules("get", "", "pods"))
 	rbac := &RBAC{Source: d}
-	if got, complete, err := rbac.Rules(t.Context(), jane, Scope{Namespace: "n"}); len(got) != 1 || !complete || err != nil {
-		t.Errorf("%d rules, complete: %v, %v", len(got), complete, err)
+	if got, err := rbac.Rules(t.Context(), jane, Scope{Namespace: "n"}); err != nil || len(slices.Collect(got.All())) != 1 || !got.Complete {
+		t.Errorf("%+v, %v", got, err)
 	}
 	for n := range 20 {
 		names := make([]string, 50_000)
@@ -150,13 +150,21 @@ func TestRulesAreBounded(t *testing.T) {
 		}
 		bind(fmt.Sprint("large", n), []rbacv1.PolicyRule{{Verbs: []string{"get"}, APIGroups: []string{""}, Resources: []string{"pods"}, ResourceNames: names}})
 	}
-	got, complete, err := rbac.Rules(t.Context(), jane, Scope{Namespace: "n"})
-	size := 0
-	for n := range got {
-		size += textOf(&got[n])
+	var got *HeldRules
+	if took := testing.AllocsPerRun(1, func() {
+		var err error
+		if got, err = rbac.Rules(t.Context(), jane, Scope{Namespace: "n"}); err != nil {
+			t.Fatal(err)
+		}
+	}); took > 100 {
+		t.Errorf("rules are copied: %v allocations", took)
 	}
-	if complete || err != nil || size > maxReviewedBytes || len(got) < 5 {
-		t.Errorf("%d rules of %d bytes, complete: %v, %v", len(got), size, complete, err)
+	size, count := 0, 0
+	for rule := range got.All() {
+		size, count = size+textOf(rule), count+1
+	}
+	if got.Complete || size != got.Bytes || size > maxReviewedBytes || count < 5 {
+		t.Errorf("%d rules of %d bytes, %d in all, complete: %v", count, size, got.Bytes, got.Complete)
 	}
 }
 

@@ -2,7 +2,9 @@ package authz
 
 import (
 	"context"
+	"iter"
 	"math"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -25,19 +27,50 @@ const (
 // maxReviewedBytes bounds the text of the rules that Rules returns.
 const maxReviewedBytes = 4 << 20
 
-// Rules returns the rules a user has in a scope, of roles of wider scopes as well, and
-// whether they are all. Beyond 4 MiB, which only users who make roles for it have,
-// further ones are left out.
-func (r *RBAC) Rules(ctx context.Context, who user.Info, scope Scope) (rules []rbacv1.PolicyRule, complete bool, err error) {
-	size := 0
-	rules, err = r.held(ctx, who, scope, func(rule *rbacv1.PolicyRule) bool {
-		if size += textOf(rule); size > maxReviewedBytes {
-			size = maxReviewedBytes // nor any after it
-			return false
+// HeldRules are the rules a user has in a scope.
+type HeldRules struct {
+	// ByRole are the rules of each role: those of the role itself, which nobody may change.
+	ByRole [][]rbacv1.PolicyRule
+	// Bytes is about their length in JSON.
+	Bytes int
+	// Complete is whether they are all.
+	Complete bool
+}
+
+// All are the rules one after the other.
+func (h *HeldRules) All() iter.Seq[*rbacv1.PolicyRule] {
+	return func(yield func(*rbacv1.PolicyRule) bool) {
+		for _, rules := range h.ByRole {
+			for n := range rules {
+				if !yield(&rules[n]) {
+					return
+				}
+			}
 		}
-		return true
-	})
-	return rules, size < maxReviewedBytes, err
+	}
+}
+
+// Rules returns the rules a user has in a scope, of roles of wider scopes as well, without
+// a copy of them. Beyond 4 MiB, which only users who make roles for it have, further ones
+// are left out.
+func (r *RBAC) Rules(ctx context.Context, who user.Info, scope Scope) (*HeldRules, error) {
+	roles, err := r.rulesByRole(ctx, who, scope)
+	if err != nil {
+		return nil, err
+	}
+	held := &HeldRules{Complete: true}
+	for rules := range roles {
+		for n := range rules {
+			size := textOf(&rules[n])
+			if held.Bytes+size > maxReviewedBytes {
+				held.ByRole, held.Complete = append(held.ByRole, rules[:n]), false
+				return held, nil
+			}
+			held.Bytes += size
+		}
+		held.ByRole = append(held.ByRole, rules)
+	}
+	return held, nil
 }
 
 // textOf is about the length of a rule in JSON.
@@ -54,29 +87,45 @@ func textOf(rule *rbacv1.PolicyRule) int {
 // held returns the rules that a user has in a scope and that are wanted, those of each
 // role once.
 func (r *RBAC) held(ctx context.Context, who user.Info, scope Scope, wanted func(*rbacv1.PolicyRule) bool) ([]rbacv1.PolicyRule, error) {
+	roles, err := r.rulesByRole(ctx, who, scope)
+	if err != nil {
+		return nil, err
+	}
+	var held []rbacv1.PolicyRule
+	for rules := range roles {
+		for n := range rules {
+			if wanted(&rules[n]) {
+				held = append(held, rules[n])
+			}
+		}
+	}
+	return held, nil
+}
+
+// rulesByRole returns the rules of each role that a user has in a scope, those of a role
+// once. They are shared.
+func (r *RBAC) rulesByRole(ctx context.Context, who user.Info, scope Scope) (iter.Seq[[]rbacv1.PolicyRule], error) {
 	if r.All {
 		every := []string{"*"}
-		return []rbacv1.PolicyRule{{Verbs: every, APIGroups: every, Resources: every}, {Verbs: every, NonResourceURLs: every}}, nil
+		return slices.Values([][]rbacv1.PolicyRule{{{Verbs: every, APIGroups: every, Resources: every}, {Verbs: every, NonResourceURLs: every}}}), nil
 	}
 	current, err := r.current(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var rules []rbacv1.PolicyRule
-	seen := make(map[roleKey]bool)
-	for g := range current.given(who, scope) {
-		of := current.rules(g)
-		if of == nil || seen[*g.role] {
-			continue
-		}
-		seen[*g.role] = true
-		for n := range of {
-			if wanted(&of[n]) {
-				rules = append(rules, of[n])
+	return func(yield func([]rbacv1.PolicyRule) bool) {
+		seen := make(map[roleKey]bool)
+		for g := range current.given(who, scope) {
+			rules := current.rules(g)
+			if rules == nil || seen[*g.role] {
+				continue
+			}
+			seen[*g.role] = true
+			if !yield(rules) {
+				return
 			}
 		}
-	}
-	return rules, nil
+	}, nil
 }
 
 // Coverer compares rules with the rules a user holds. *RBAC does.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -30,6 +31,8 @@ var compressors = sync.Pool{New: func() any {
 // Stream is an answer in JSON that is put together of texts while it is sent, so
 // that it is never whole in memory.
 type Stream struct {
+	// Code is that of the answer; 0 is 200.
+	Code int
 	// Head and Tail are before and after the elements.
 	Head, Tail string
 	// Count is the number of elements, which are separated by commas.
@@ -40,6 +43,9 @@ type Stream struct {
 	// to measure the answer and to write it. The length of others is only told
 	// when they are short.
 	Stored bool
+	// Parts, instead of Count and Text, are all that is between Head and Tail in short
+	// texts, for elements that are large or no list. They are asked for once.
+	Parts iter.Seq2[string, error]
 
 	// Plain is true when the answer is never compressed.
 	Plain bool
@@ -69,12 +75,12 @@ func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error
 	if r != nil {
 		s.gone, s.work.ctx = r.Context().Done(), r.Context()
 	}
-	out := &streamWriter{w: w, work: s.work, pretty: pretty, compress: compress}
+	out := &streamWriter{w: w, code: s.Code, work: s.work, pretty: pretty, compress: compress}
 	if err := s.work.begin(); err != nil {
 		return err
 	}
 	defer s.work.end()
-	if !s.Stored && !pretty {
+	if !s.Stored && s.Parts == nil && !pretty {
 		if err := s.ahead(); err != nil {
 			return err
 		}
@@ -148,18 +154,11 @@ func (s Stream) each(add func(string) error) error {
 	if err := add(s.Head); err != nil {
 		return err
 	}
-	for n := range s.Count {
-		select {
-		case <-s.gone:
-			return errGone
-		default:
-		}
-		if n > 0 {
-			if err := add(","); err != nil {
-				return err
-			}
-		}
-		text, err := s.Text(n)
+	parts := s.Parts
+	if parts == nil {
+		parts = s.elements
+	}
+	for text, err := range parts {
 		if err != nil {
 			return err
 		}
@@ -171,6 +170,24 @@ func (s Stream) each(add func(string) error) error {
 		}
 	}
 	return add(s.Tail)
+}
+
+// elements are the texts of the elements with what separates them.
+func (s Stream) elements(yield func(string, error) bool) {
+	for n := range s.Count {
+		select {
+		case <-s.gone:
+			yield("", errGone)
+			return
+		default:
+		}
+		if n > 0 && !yield(",", nil) {
+			return
+		}
+		if !yield(s.Text(n)) {
+			return
+		}
+	}
 }
 
 // size is that of the answer with its last line break.
@@ -190,6 +207,7 @@ func (s Stream) size(pretty bool) (int, error) {
 // streamWriter sends an answer chunk by chunk.
 type streamWriter struct {
 	w          http.ResponseWriter
+	code       int
 	work       *effort
 	pretty     bool
 	sized      bool // whether the header is complete
@@ -232,6 +250,9 @@ func (s *streamWriter) flush() error {
 			s.w.Header().Set("Content-Encoding", "gzip")
 			s.compressor = compressors.Get().(*gzip.Writer)
 			s.compressor.Reset(&s.compressed)
+		}
+		if s.code != 0 {
+			s.w.WriteHeader(s.code)
 		}
 	}
 	ready := s.buffer

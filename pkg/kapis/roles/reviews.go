@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -115,32 +114,14 @@ func (h *Handler) rulesReview(w http.ResponseWriter, r *http.Request) error {
 	if review.Spec.Cluster {
 		scope.Cluster = authz.ThisCluster
 	}
-	rules, complete, err := h.Rights.Rules(r.Context(), who, scope)
+	rules, err := h.Rights.Rules(r.Context(), who, scope)
 	if err != nil {
 		return err
 	}
 	review.TypeMeta = metav1.TypeMeta{APIVersion: "iam.kubesphere.io/v1alpha2", Kind: "RulesReview"}
 	review.Spec.User = who.GetName()
-	review.Status = rulesStatus(rules, complete)
-	status.WriteJSON(w, http.StatusOK, review)
-	return nil
-}
-
-func rulesStatus(rules []rbacv1.PolicyRule, complete bool) authorizationv1.SubjectRulesReviewStatus {
-	result := authorizationv1.SubjectRulesReviewStatus{ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{}, Incomplete: !complete}
-	if !complete {
-		result.EvaluationError = "the user has more rules than are listed"
-	}
-	for n := range rules {
-		rule := &rules[n]
-		if len(rule.Resources) > 0 {
-			result.ResourceRules = append(result.ResourceRules, authorizationv1.ResourceRule{Verbs: rule.Verbs, APIGroups: rule.APIGroups, Resources: rule.Resources, ResourceNames: rule.ResourceNames})
-		}
-		if len(rule.NonResourceURLs) > 0 {
-			result.NonResourceRules = append(result.NonResourceRules, authorizationv1.NonResourceRule{Verbs: rule.Verbs, NonResourceURLs: rule.NonResourceURLs})
-		}
-	}
-	return result
+	review.Status = emptyRules(rules.Complete)
+	return writeRules(w, r, http.StatusOK, review, rules)
 }
 
 // subject is who a review asks about: the caller, or somebody else for who may.

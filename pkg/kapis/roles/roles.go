@@ -27,7 +27,7 @@ import (
 type Rights interface {
 	authz.NameChecker
 	authz.AdministratorChecker
-	Rules(ctx context.Context, who user.Info, scope authz.Scope) (rules []rbacv1.PolicyRule, complete bool, err error)
+	Rules(ctx context.Context, who user.Info, scope authz.Scope) (*authz.HeldRules, error)
 	MayWriteRole(ctx context.Context, who user.Info, scope authz.Scope, resource schema.GroupResource, name string, rules []rbacv1.PolicyRule) error
 	MayBind(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error
 	MayBindUsers(ctx context.Context, who user.Info, scope authz.Scope, ref rbacv1.RoleRef) error

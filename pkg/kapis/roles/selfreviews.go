@@ -84,13 +84,12 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 			if review.Spec.Namespace == "" {
 				return status.BadRequest("no namespace on request")
 			}
-			rules, complete, err := h.Rights.Rules(r.Context(), who, authz.Scope{Namespace: review.Spec.Namespace})
+			rules, err := h.Rights.Rules(r.Context(), who, authz.Scope{Namespace: review.Spec.Namespace})
 			if err != nil {
 				return err
 			}
-			review.Status = rulesStatus(rules, complete)
-			status.WriteJSON(w, http.StatusCreated, review)
-			return nil
+			review.Status = emptyRules(rules.Complete)
+			return writeRules(w, r, http.StatusCreated, review, rules)
 		}),
 	}, nil
 }
