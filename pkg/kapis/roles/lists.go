@@ -3,6 +3,7 @@ package roles
 import (
 	"context"
 	"encoding/json"
+	"iter"
 	"net/http"
 	"strings"
 
@@ -196,47 +197,64 @@ func (h *Handler) templatesOf(k kind, parameter string) func(http.ResponseWriter
 		if err != nil {
 			return err
 		}
-		answer := []json.RawMessage{}
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		return route.Stream{Head: "[", Tail: "]", Parts: h.templateTexts(r.Context(), &k, at, roles)}.Write(w, nil, false)
+	}
+}
+
+// templateTexts are the templates of roles with what separates them, read one after the
+// other: a user may have many roles of many large templates.
+func (h *Handler) templateTexts(ctx context.Context, k *kind, at place, roles []string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		separator := ""
 		for _, role := range roles {
-			parts, err := h.parts(r.Context(), &k, at, role)
-			if err != nil {
-				return err
-			}
-			for _, part := range parts {
-				if k.below != belowDevOps { // whose pages are those of another service
-					part = json.RawMessage(h.offered(r.Context(), string(part)))
+			for part, err := range h.parts(ctx, k, at, role) {
+				if err == nil {
+					err = ctx.Err()
 				}
-				answer = append(answer, part)
+				if err != nil {
+					yield("", err)
+					return
+				}
+				if k.below != belowDevOps { // whose pages are those of another service
+					part = h.offered(ctx, part)
+				}
+				if !yield(separator, nil) || !yield(part, nil) {
+					return
+				}
+				separator = ","
 			}
 		}
-		status.WriteJSON(w, http.StatusOK, answer)
-		return nil
 	}
 }
 
 // parts are the templates of a role, or the role itself.
-func (h *Handler) parts(ctx context.Context, k *kind, at place, name string) ([]json.RawMessage, error) {
-	role, err := h.template(ctx, k, at, name)
-	if err != nil || role == "" {
-		return nil, err
-	}
-	var names []string
-	// What cannot be read as a list names no templates.
-	_ = json.Unmarshal([]byte(gjson.Get(role, `metadata.annotations.iam\.kubesphere\.io/aggregation-roles`).Str), &names)
-	if len(names) == 0 {
-		return []json.RawMessage{json.RawMessage(role)}, nil
-	}
-	var parts []json.RawMessage
-	for _, name := range iam.Unique(names) {
-		template, err := h.template(ctx, k, at, name)
-		if err != nil {
-			return nil, err
+func (h *Handler) parts(ctx context.Context, k *kind, at place, name string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		role, err := h.template(ctx, k, at, name)
+		if err != nil || role == "" {
+			if err != nil {
+				yield("", err)
+			}
+			return
 		}
-		if template != "" {
-			parts = append(parts, json.RawMessage(template))
+		var names []string
+		// What cannot be read as a list names no templates.
+		_ = json.Unmarshal([]byte(gjson.Get(role, `metadata.annotations.iam\.kubesphere\.io/aggregation-roles`).Str), &names)
+		if len(names) == 0 {
+			yield(role, nil)
+			return
+		}
+		for _, name := range iam.Unique(names) {
+			template, err := h.template(ctx, k, at, name)
+			if template == "" && err == nil {
+				continue
+			}
+			if !yield(template, err) {
+				return
+			}
 		}
 	}
-	return parts, nil
 }
 
 var _ Accounts = (*iam.Directory)(nil)
