@@ -156,7 +156,7 @@ func (r *RBAC) Covers(ctx context.Context, who user.Info, scope Scope, rules []r
 	if !administers && r.Platform != nil && r.Platform.Names.HoldsCredentials(scope.Namespace) {
 		held = nil
 	}
-	missing, err = r.notCovered(ctx, held, rules)
+	missing, err = r.notCovered(ctx, who, held, rules)
 	if err != nil || len(missing) > 0 || administers {
 		return missing, err
 	}

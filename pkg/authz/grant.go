@@ -161,7 +161,7 @@ func (r *RBAC) MayNarrow(ctx context.Context, who user.Info, scope Scope, resour
 	var missing []rbacv1.PolicyRule
 	tooMany := elements(rules) > maxElements
 	if !tooMany {
-		missing, err = r.notCovered(ctx, held, given)
+		missing, err = r.notCovered(ctx, who, held, given)
 		tooMany = apierrors.IsBadRequest(err)
 	}
 	switch {
