@@ -2,9 +2,11 @@ package registries
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -166,8 +168,13 @@ func (h *Handler) blob(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// mostTags bounds how many tags of a repository are looked at.
-const mostTags = 20_000
+const (
+	// mostTags bounds how many tags of a repository are looked at.
+	mostTags = 20_000
+	// longestTag is how long a tag may be by the distribution specification of the OCI, in
+	// bytes. Registries that answer with longer ones want memory.
+	longestTag = 128
+)
 
 // tags answers with tags of a repository, the last in the alphabet first.
 func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
@@ -210,9 +217,21 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
 		slices.Reverse(all)
 	}
 	release()
-	status.WriteJSON(w, http.StatusOK, Tags{Registry: repository.RegistryStr(), Repository: repository.RepositoryStr(), Tags: page(all, values["limit"], values["page"]), Total: len(all)})
-	return nil
+	shown := page(all, values["limit"], values["page"])
+	answer, err := json.Marshal(Tags{Registry: repository.RegistryStr(), Repository: repository.RepositoryStr(), Tags: []string{}, Total: len(all)})
+	if err != nil {
+		return err
+	}
+	head, tail, _ := strings.Cut(string(answer), noTags)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	return route.Stream{Head: head + `"tags":[`, Tail: "]" + tail, Count: len(shown), Text: func(n int) (string, error) {
+		text, err := json.Marshal(shown[n])
+		return string(text), err
+	}}.Write(w, nil, false)
 }
+
+// noTags is where the tags of an answer belong; names of repositories have no quotes.
+const noTags = `"tags":[]`
 
 func list(ctx context.Context, repository name.Repository, options []remote.Option) ([]string, error) {
 	puller, err := remote.NewPuller(options...)
@@ -229,7 +248,11 @@ func list(ctx context.Context, repository name.Repository, options []remote.Opti
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, next.Tags...)
+		for _, tag := range next.Tags {
+			if len(tag) <= longestTag && len(all) < mostTags {
+				all = append(all, tag)
+			}
+		}
 	}
 	return all, nil
 }
