@@ -1,7 +1,9 @@
 package usage
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -78,9 +80,34 @@ func (h *Handler) quotas(w http.ResponseWriter, r *http.Request) error {
 		if err := h.limits(r, namespace, &result.Data); err != nil {
 			return kube.Err(err)
 		}
+		if result.Data.shorten() {
+			route.WriteWarning(w, "the quotas of the namespace are of more than %d resources, of which the first in the alphabet are listed", mostNames)
+		}
 	}
 	status.WriteJSON(w, http.StatusOK, result)
 	return nil
+}
+
+// mostNames bounds how many names of resources an answer has: quotas of Kubernetes have any
+// number of them, and may be of resources that there are not.
+const mostNames = 1000
+
+// shorten leaves the first names in the alphabet, and reports whether there were more. What
+// this server counts is always there.
+func (d *QuotasData) shorten() bool {
+	shortened := false
+	for _, numbers := range []map[string]string{d.Hard, d.Used} {
+		if len(numbers) <= mostNames {
+			continue
+		}
+		shortened = true
+		for _, name := range slices.Sorted(maps.Keys(numbers))[mostNames:] {
+			if _, found := counted()[name]; !found {
+				delete(numbers, name)
+			}
+		}
+	}
+	return shortened
 }
 
 // limits adds what Kubernetes limits and counts. Of several limits the lowest
