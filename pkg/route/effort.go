@@ -27,14 +27,16 @@ var making = turns.New(max(1, runtime.GOMAXPROCS(0)/2), 1, effortWait, "too many
 // and none while it waits for the client. The zero value is without bounds.
 type effort struct {
 	ctx     context.Context //nolint:containedctx // of one answer
+	working bool
 	spent   time.Duration
 	since   time.Time
 	release func()
 }
 
-// begin goes on with the work, when there is a turn. It fails as turns.Turns.Take does.
+// begin goes on with the work unless it is under way, when there is a turn. It fails as
+// turns.Turns.Take does.
 func (e *effort) begin() error {
-	if e.ctx == nil {
+	if e.ctx == nil || e.working {
 		return nil
 	}
 	if e.spent >= freeEffort {
@@ -44,15 +46,16 @@ func (e *effort) begin() error {
 		}
 		e.release = release
 	}
-	e.since = time.Now()
+	e.working, e.since = true, time.Now()
 	return nil
 }
 
 // end ends the work, until it begins again.
 func (e *effort) end() {
-	if e.ctx == nil {
+	if !e.working {
 		return
 	}
+	e.working = false
 	e.spent += time.Since(e.since)
 	if e.release != nil {
 		e.release()
@@ -62,7 +65,10 @@ func (e *effort) end() {
 
 // yield lets others have a turn when the work has lasted for one.
 func (e *effort) yield() error {
-	if e.ctx == nil || time.Since(e.since) < effortSlice && (e.release != nil || e.spent+time.Since(e.since) < freeEffort) {
+	if !e.working {
+		return nil
+	}
+	if lasted := time.Since(e.since); lasted < effortSlice && (e.release != nil || e.spent+lasted < freeEffort) {
 		return nil
 	}
 	e.end()

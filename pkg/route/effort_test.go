@@ -1,8 +1,10 @@
 package route
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -119,6 +121,53 @@ func TestNoTurnWhileUnread(t *testing.T) {
 			close(client.reads)
 			if err := <-done; err != nil {
 				t.Error(err)
+			}
+		})
+	}
+}
+
+// taken is a client that reads all but the end of an answer while others have all turns.
+type taken struct {
+	*httptest.ResponseRecorder
+	take   func()
+	writes int // until then
+}
+
+func (c *taken) Write(text []byte) (int, error) {
+	if c.writes--; c.writes == 0 {
+		c.take()
+	}
+	return c.ResponseRecorder.Write(text)
+}
+
+// TestEndWaitsForNoTurn: the end of an answer waited for a turn though nothing was left to
+// do, and was lost without one.
+func TestEndWaitsForNoTurn(t *testing.T) {
+	for encoding, writes := range map[string]int{"identity": 1, "gzip": maxAhead / chunk} {
+		t.Run(encoding, func(t *testing.T) {
+			release := func() {}
+			client := &taken{httptest.NewRecorder(), func() { release = takeAll(t) }, writes}
+			defer func() { release() }()
+			ctx, cancel := context.WithTimeout(turns.WithHolder(t.Context(), "user jane"), 10*time.Second)
+			defer cancel()
+			r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
+			r.Header.Set("Accept-Encoding", encoding)
+			text := strings.Repeat("x", maxAhead) // which is made before anything is sent
+			err := Stream{Head: "[", Tail: "]", Count: 1, Text: func(int) (string, error) {
+				time.Sleep(2 * freeEffort)
+				return `"` + text + `"`, nil
+			}, Parts: nil}.Write(client, r, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body := io.Reader(client.Body)
+			if encoding == "gzip" {
+				if body, err = gzip.NewReader(client.Body); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if read, err := io.ReadAll(body); err != nil || len(read) != len(text)+len(`[""]`)+1 {
+				t.Errorf("%d bytes, %v", len(read), err)
 			}
 		})
 	}

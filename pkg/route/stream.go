@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"io"
 	"iter"
 	"net/http"
 	"strconv"
@@ -49,10 +50,6 @@ type Stream struct {
 
 	// Plain is true when the answer is never compressed.
 	Plain bool
-
-	// gone is closed when the client goes, or the time of the request is over.
-	gone <-chan struct{}
-	work *effort
 }
 
 var errGone = errors.New("the client is gone")
@@ -67,43 +64,31 @@ func ObjectStream(object string) Stream { return Stream{Head: object, Stored: tr
 func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
-	compress := r != nil && !s.Plain && !pretty && acceptsGzip(r)
-	if r != nil && !s.Plain && !pretty {
-		header.Add("Vary", "Accept-Encoding")
-	}
-	s.work = &effort{}
+	out := &streamWriter{Stream: s, w: w, pretty: pretty}
 	if r != nil {
-		s.gone, s.work.ctx = r.Context().Done(), r.Context()
+		out.gone, out.work.ctx = r.Context().Done(), r.Context()
+		if !s.Plain && !pretty {
+			out.compress = acceptsGzip(r)
+			header.Add("Vary", "Accept-Encoding")
+		}
 	}
-	out := &streamWriter{w: w, code: s.Code, work: s.work, pretty: pretty, compress: compress}
-	if err := s.work.begin(); err != nil {
+	if err := out.work.begin(); err != nil {
 		return err
 	}
-	defer s.work.end()
-	if !s.Stored && s.Parts == nil && !pretty {
-		if err := s.ahead(); err != nil {
+	defer out.work.end()
+	if !out.Stored && s.Parts == nil && !pretty {
+		if err := out.ahead(); err != nil {
 			return err
 		}
 	}
-	if s.Stored {
-		size, err := s.size(pretty)
-		if err != nil {
+	if out.Stored {
+		if err := out.measure(); err != nil {
 			return err
 		}
-		if out.compress = compress && size >= compressFrom; !out.compress {
-			header.Set("Content-Length", strconv.Itoa(size))
-		}
-		out.sized = true
 	}
 	out.buffer = buffers.Get().(*bytes.Buffer)
-	defer func() {
-		out.buffer.Reset()
-		buffers.Put(out.buffer)
-		if out.compressor != nil {
-			compressors.Put(out.compressor)
-		}
-	}()
-	err := s.each(out.add)
+	defer out.giveBack()
+	err := out.each()
 	switch {
 	case err == nil:
 		return out.end()
@@ -116,12 +101,33 @@ func (s Stream) Write(w http.ResponseWriter, r *http.Request, pretty bool) error
 	panic(http.ErrAbortHandler)
 }
 
+// streamWriter sends an answer chunk by chunk.
+type streamWriter struct {
+	Stream
+	w    http.ResponseWriter
+	gone <-chan struct{} // closed when the client goes, or the time of the request is over
+	work effort
+	seen int // bytes since others could have a turn
+
+	measuring  bool // and not sending
+	size       int  // with the last line break
+	pretty     bool
+	sized      bool // whether the header is complete
+	compress   bool
+	compressor *gzip.Writer
+	compressed bytes.Buffer // what the compressor has made of a chunk
+	indenter   indenter
+	buffer     *bytes.Buffer
+	started    bool
+	failed     bool
+}
+
 // maxAhead is how much of an answer is made before it is sent, in bytes: one that is no
 // longer has a length, and takes fewer writes.
 const maxAhead = 256 << 10
 
 // ahead makes the first texts. If they are all, they are as good as stored.
-func (s *Stream) ahead() error {
+func (s *streamWriter) ahead() error {
 	texts, size := make([]string, 0, min(s.Count, 16)), 0
 	for len(texts) < s.Count && size < maxAhead {
 		text, err := s.Text(len(texts))
@@ -149,82 +155,126 @@ func (s *Stream) ahead() error {
 	return nil
 }
 
-// each passes on the parts of the answer.
-func (s Stream) each(add func(string) error) error {
-	if err := add(s.Head); err != nil {
+// measure finds out how long the answer is, and whether it is compressed.
+func (s *streamWriter) measure() error {
+	s.size, s.measuring = 1, true
+	err := s.each()
+	s.measuring, s.indenter = false, indenter{}
+	if err != nil {
 		return err
 	}
-	parts := s.Parts
-	if parts == nil {
-		parts = s.elements
+	if s.compress = s.compress && s.size >= compressFrom; !s.compress {
+		s.w.Header().Set("Content-Length", strconv.Itoa(s.size))
 	}
-	for text, err := range parts {
-		if err != nil {
-			return err
-		}
-		if err := add(text); err != nil {
-			return err
-		}
-		if err := s.work.yield(); err != nil {
-			return err
-		}
-	}
-	return add(s.Tail)
+	s.sized = true
+	return nil
 }
 
-// elements are the texts of the elements with what separates them.
-func (s Stream) elements(yield func(string, error) bool) {
+// each passes on the parts of the answer.
+func (s *streamWriter) each() error {
+	if err := s.add(s.Head); err != nil {
+		return err
+	}
+	if s.Parts != nil {
+		return s.eachPart()
+	}
 	for n := range s.Count {
 		select {
 		case <-s.gone:
-			yield("", errGone)
-			return
+			return errGone
 		default:
 		}
-		if n > 0 && !yield(",", nil) {
-			return
+		if n > 0 {
+			if err := s.add(","); err != nil {
+				return err
+			}
 		}
-		if !yield(s.Text(n)) {
-			return
+		if err := s.make(n); err != nil {
+			return err
 		}
 	}
+	return s.add(s.Tail)
 }
 
-// size is that of the answer with its last line break.
-func (s Stream) size(pretty bool) (int, error) {
-	size := 1
-	if !pretty {
-		err := s.each(func(text string) error { size += len(text); return nil })
-		return size, err
+// make passes on an element, which is made in a turn unless it costs nothing.
+func (s *streamWriter) make(n int) error {
+	if !s.Stored {
+		if err := s.work.begin(); err != nil {
+			return err
+		}
 	}
-	indented := &indenter{}
-	err := s.each(func(text string) error {
-		return indented.indent(text, func(part string) error { size += len(part); return nil })
-	})
-	return size, err
+	text, err := s.Text(n)
+	if err != nil {
+		return err
+	}
+	return s.add(text)
 }
 
-// streamWriter sends an answer chunk by chunk.
-type streamWriter struct {
-	w          http.ResponseWriter
-	code       int
-	work       *effort
-	pretty     bool
-	sized      bool // whether the header is complete
-	compress   bool
-	compressor *gzip.Writer
-	compressed bytes.Buffer // what the compressor has made of a chunk
-	indenter   indenter
-	buffer     *bytes.Buffer
-	started    bool
-	failed     bool
+// eachPart passes on all parts, which are made in turns, and the tail.
+func (s *streamWriter) eachPart() error {
+	if err := s.work.begin(); err != nil {
+		return err
+	}
+	for text, err := range s.Parts {
+		if err == nil {
+			err = s.add(text)
+		}
+		if err == nil {
+			err = s.work.begin()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.add(s.Tail)
 }
 
+// yieldBytes is how much of an answer is passed on before the clock is read, when it costs
+// nothing to make it.
+const yieldBytes = 16 << 10
+
+// add passes on a part of the answer, and lets others have a turn.
 func (s *streamWriter) add(text string) error {
+	if err := s.pass(text); err != nil {
+		return err
+	}
+	if s.seen += len(text); s.Stored && s.seen < yieldBytes {
+		return nil
+	}
+	s.seen = 0
+	return s.work.yield()
+}
+
+func (s *streamWriter) pass(text string) error {
 	if s.pretty {
+		if err := s.work.begin(); err != nil {
+			return err
+		}
+	}
+	switch {
+	case s.pretty && s.measuring:
+		return s.indenter.indent(text, s.count)
+	case s.pretty:
 		return s.indenter.indent(text, s.put)
+	case s.measuring:
+		return s.count(text)
 	}
 	return s.put(text)
+}
+
+func (s *streamWriter) count(text string) error {
+	s.size += len(text)
+	return nil
+}
+
+// giveBack gives the memory back to others.
+func (s *streamWriter) giveBack() {
+	s.buffer.Reset()
+	buffers.Put(s.buffer)
+	if s.compressor != nil {
+		s.compressor.Reset(io.Discard) // which is not kept either
+		compressors.Put(s.compressor)
+	}
 }
 
 // put sends what fills the buffer.
@@ -243,7 +293,18 @@ func (s *streamWriter) put(text string) error {
 	}
 }
 
+// flush sends what fills the buffer, which is compressed in a turn.
 func (s *streamWriter) flush() error {
+	if s.compress {
+		if err := s.work.begin(); err != nil {
+			return err
+		}
+	}
+	return s.deliver()
+}
+
+// deliver sends what is in the buffer, without a turn: clients read as they like.
+func (s *streamWriter) deliver() error {
 	if !s.started {
 		s.started = true
 		if s.compress {
@@ -251,8 +312,8 @@ func (s *streamWriter) flush() error {
 			s.compressor = compressors.Get().(*gzip.Writer)
 			s.compressor.Reset(&s.compressed)
 		}
-		if s.code != 0 {
-			s.w.WriteHeader(s.code)
+		if s.Code != 0 {
+			s.w.WriteHeader(s.Code)
 		}
 	}
 	ready := s.buffer
@@ -264,25 +325,22 @@ func (s *streamWriter) flush() error {
 	return s.send(ready)
 }
 
-// send sends what is ready, without a turn: clients read as they like.
 func (s *streamWriter) send(ready *bytes.Buffer) error {
 	s.work.end()
 	_, err := s.w.Write(ready.Bytes())
 	ready.Reset()
-	if s.failed = err != nil; s.failed {
-		return err
-	}
-	return s.work.begin()
+	s.failed = err != nil
+	return err
 }
 
-// end sends what is left.
+// end sends what is left, for which no turn is waited.
 func (s *streamWriter) end() error {
 	s.buffer.WriteByte('\n')
 	if !s.started && !s.sized { // it is short
 		s.compress = false
 		s.w.Header().Set("Content-Length", strconv.Itoa(s.buffer.Len()))
 	}
-	if s.flush() == nil && s.compressor != nil {
+	if s.deliver() == nil && s.compressor != nil {
 		_ = s.compressor.Close()
 		_ = s.send(&s.compressed)
 	}
