@@ -80,9 +80,9 @@ func (m *Mirrors) prepare(fair int) {
 	m.shown = rate.Sometimes{First: 10, Interval: time.Minute}
 	m.known.Fair = fair
 	retries := rate.NewLimiter(retriedPerSecond, retriedPerSecond)
-	m.known.Refused = func(key types.NamespacedName) bool {
-		binding := written{kindRoleBinding, key}
-		return m.waits(binding) || m.wasRefused(binding) && !retries.AllowN(m.Now(), 1)
+	m.known.Refused = func(key types.NamespacedName) bool { return m.wasRefused(written{kindRoleBinding, key}) }
+	m.known.Retry = func(key types.NamespacedName) bool {
+		return !m.waits(written{kindRoleBinding, key}) && retries.AllowN(m.Now(), 1)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestRefusedMirrors(t *testing.T) {
 		mu.Unlock()
 		changes := mirror.Changes{CreateBindings: make(map[types.NamespacedName]mirror.Binding)}
 		for n := range bindings {
-			if key := (types.NamespacedName{Namespace: fmt.Sprint("n-", n), Name: "kubesphere:a"}); !m.known.Refused(key) {
+			if key := (types.NamespacedName{Namespace: fmt.Sprint("n-", n), Name: "kubesphere:a"}); !m.known.Refused(key) || m.known.Retry(key) {
 				changes.CreateBindings[key] = mirror.Binding{Role: "r", Group: "g"}
 			}
 		}

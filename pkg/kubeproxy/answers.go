@@ -56,7 +56,11 @@ func (p *Proxy) refusal(answer *http.Response) error {
 	if !found {
 		who = &user.DefaultInfo{}
 	}
-	refusal, err := secondlock.ReadRefusal(answer, who)
+	asked := who
+	if identity, _ := kube.IdentityFrom(ctx); identity.Own {
+		asked = nil
+	}
+	refusal, err := secondlock.ReadRefusal(answer, asked)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
 )
 
 // Redirections stay here, and are not followed.
@@ -125,5 +127,39 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("ready: %v", err)
 			}
 		})
+	}
+}
+
+// TestOwnRefusal: a refusal of what this server asks by its own account for a user is not
+// told as the user's.
+func TestOwnRefusal(t *testing.T) {
+	var lost atomic.Bool
+	f := newFront(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if strings.HasSuffix(r.URL.Path, "selfsubjectaccessreviews") {
+			w.WriteHeader(http.StatusCreated)
+			_, _ = fmt.Fprintf(w, `{"kind":"SelfSubjectAccessReview","status":{"allowed":%t}}`, !lost.Load())
+			return
+		}
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, failure, `namespaces is forbidden: User "system:serviceaccount:a:b" cannot list resource "namespaces" in API group "" at the cluster scope`, "Forbidden", 403)
+	})
+	many := sets.New("a")
+	for n := range namedNamespaces {
+		many.Insert(fmt.Sprint("n", n))
+	}
+	f.proxy.rights = visibleNamespaces{Rights: f.proxy.rights, names: many}
+	if err := f.proxy.standing.confirm(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	lost.Store(true)
+	response, err := http.Get(f.URL + "/api/v1/namespaces")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(response.Body)
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusServiceUnavailable || f.proxy.Err() == nil {
+		t.Errorf("%d %s, ready: %v", response.StatusCode, text, f.proxy.Err())
 	}
 }

@@ -144,6 +144,11 @@ func guards(info *request.Info) bool {
 // released when the write has been answered. Kubernetes computes the outcome in a dry run,
 // since a patch may be of any kind.
 func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body []byte) (checked *guardedWrite, err error) {
+	if info.Resource == "resourcequotas" { // before Kubernetes reads it for the outcome
+		if err := tenant.CheckAmountTexts(body); err != nil {
+			return nil, err
+		}
+	}
 	before, err := p.before(r, info)
 	if err != nil {
 		return nil, err

@@ -162,29 +162,48 @@ func (b *namespaceWatch) next() error {
 // passInTurn passes on an event in turn with the other watches of the user: a change of a
 // large namespace is one for each of them. No turn is held while the event is sent.
 func (b *namespaceWatch) passInTurn(line []byte) error {
+	event, err := b.readInTurn(line)
+	if err != nil || event == nil {
+		return err
+	}
+	return b.pass(event)
+}
+
+// namespaceEvent is an event of a watch.
+type namespaceEvent struct {
+	kind   watch.EventType
+	object gjson.Result
+	about  namespaceMetadata
+	one    bool // about says which one the event is about
+}
+
+// readInTurn reads an event; nil if the rest of it is in further lines.
+func (b *namespaceWatch) readInTurn(line []byte) (*namespaceEvent, error) {
 	release, err := b.share.Wait(b.ctx, len(line))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer release()
 	if b.begun = append(b.begun, line...); len(b.begun) > maxEventBytes {
-		return errNoEvent
+		return nil, errNoEvent
 	}
 	if !gjson.ValidBytes(b.begun) {
-		return nil // the rest is in further lines
+		return nil, nil
 	}
-	event := gjson.ParseBytes(b.begun)
+	parsed := gjson.ParseBytes(b.begun)
 	b.begun = nil
-	return b.pass(watch.EventType(event.Get("type").String()), event.Get("object"))
+	event := &namespaceEvent{kind: watch.EventType(parsed.Get("type").String()), object: parsed.Get("object")}
+	event.about, event.one = readMetadata(event.object)
+	return event, nil
 }
 
 // pass adds an event to the text if the caller sees it.
-func (b *namespaceWatch) pass(kind watch.EventType, object gjson.Result) error {
+func (b *namespaceWatch) pass(event *namespaceEvent) error {
+	kind, object, about := event.kind, event.object, event.about
 	if kind == watch.Error {
 		return b.add(kind, object.Raw)
 	}
-	about, one := readMetadata(object)
-	if !one {
+	if !event.one {
 		return nil
 	}
 	if kind == watch.Bookmark {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -94,6 +95,9 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if resource.Group == groupQuota {
 			return p.permitQuotaOf(ctx, info.Workspace, before, after)
 		}
+		if err := checkAmounts(after); err != nil {
+			return err
+		}
 		if !ofWorkspaceQuota(before) && !ofWorkspaceQuota(after) {
 			return nil
 		}
@@ -173,6 +177,16 @@ func permitQuota(resource schema.GroupResource, authorized string, before, after
 	return nil
 }
 
+// checkAmounts refuses a quota of a namespace with amounts that kube-apiserver would work
+// with for minutes.
+func checkAmounts(object *unstructured.Unstructured) error {
+	quota := &corev1.ResourceQuota{}
+	if err := convertQuota(object, quota); err != nil {
+		return err
+	}
+	return tenant.CheckAmounts("spec.hard", quota.Spec.Hard)
+}
+
 // quotaWorkspace is the workspace whose namespaces a quota limits, see
 // tenant.QuotaWorkspace.
 func quotaWorkspace(object *unstructured.Unstructured) (string, error) {
@@ -189,7 +203,18 @@ func decodeQuota(object *unstructured.Unstructured) (*quotav1alpha2.ResourceQuot
 		return nil, nil
 	}
 	quota := &quotav1alpha2.ResourceQuota{}
-	return quota, convert(object.Object, quota)
+	return quota, convertQuota(object, quota)
+}
+
+func convertQuota(from *unstructured.Unstructured, into any) error {
+	text, err := json.Marshal(from.Object)
+	if err != nil {
+		return err
+	}
+	if err := tenant.CheckAmountTexts(text); err != nil {
+		return err
+	}
+	return convert(json.RawMessage(text), into)
 }
 
 // permitRole checks the rules of a role, and those it will get from its templates.

@@ -22,7 +22,7 @@ func (f *fairness) take(key types.NamespacedName) bool {
 	if !can {
 		return false
 	}
-	if f.state.Refused != nil && f.state.Refused(key) {
+	if f.state.Refused != nil && f.state.Refused(key) && !f.state.Retry(key) {
 		f.refused = true
 		f.leave(key)
 		return false

@@ -21,9 +21,12 @@ type State struct {
 	// Fair bounds the bindings of one workspace in the changes of one call, so that those of
 	// other workspaces do not wait for all of them; 0 for no bound.
 	Fair int
-	// Refused reports whether the changes of a binding are left out for now, since Kubernetes
-	// has refused them; nil for none. They take no room from others.
+	// Refused reports whether Kubernetes has refused the last change of a binding; nil for
+	// none. Nothing waits for those, and they are left out unless Retry says otherwise.
 	Refused func(types.NamespacedName) bool
+	// Retry reports whether a change that was refused is made again now, and is asked once
+	// for each of them in a call.
+	Retry func(types.NamespacedName) bool
 
 	large  rate.Sometimes
 	source Source // that it is of
@@ -112,7 +115,7 @@ func (s *State) settle() {
 func (s *State) advance(source Source) map[string]bool {
 	if s.workspaces == nil || !slices.Equal(s.source.Served, source.Served) {
 		*s = State{
-			Fair: s.Fair, Refused: s.Refused, large: rate.Sometimes{First: 3, Interval: time.Minute}, homes: make(map[string]*iam.Namespace),
+			Fair: s.Fair, Refused: s.Refused, Retry: s.Retry, large: rate.Sometimes{First: 3, Interval: time.Minute}, homes: make(map[string]*iam.Namespace),
 			roles: make(map[string]*iam.Role), workspaces: make(map[string]*workspace), named: make(map[*iam.Role]string), rules: make(map[string][]rbacv1.PolicyRule), used: make(map[string]int),
 			waiting: make(map[string]bool), wanted: make(map[types.NamespacedName]Binding), present: make(map[types.NamespacedName]*iam.Binding), differing: make(map[types.NamespacedName]bool),
 		}

@@ -252,7 +252,7 @@ func TestLeftBindings(t *testing.T) {
 			s.Rights.ClusterRoles = all(&iam.Role{Name: "kubesphere:rules:given"}, &iam.Role{Name: "kubesphere:rules:old"})
 			given := bindingKey("z-000", "a-admin", "kubesphere:rules:given")
 			s.Rights.RoleBindings = all(&iam.Binding{Name: given.Name, Namespace: given.Namespace, RoleRef: Binding{Role: "kubesphere:rules:given"}.RoleRef()})
-			known := State{Fair: 10, Refused: func(key types.NamespacedName) bool { return test.refused && key.Namespace[0] == 'z' }}
+			known := State{Fair: 10, Refused: func(key types.NamespacedName) bool { return test.refused && key.Namespace[0] == 'z' }, Retry: func(types.NamespacedName) bool { return false }}
 			c := known.Changes(s)
 			if made := len(c.CreateBindings); made != 20+1-test.left || c.Partial != test.partial || c.Refused != test.refused {
 				t.Errorf("%d bindings are made, partial %t, refused %t", made, c.Partial, c.Refused)

@@ -88,7 +88,11 @@ func (s *Snapshot) selectOnly(ctx context.Context, selection Selection) (Page, e
 		match = both(match, func(i *Item) bool { return i.Namespace() == selection.Namespace })
 	}
 	key := selection.Namespace + "\x00only\x00" + only.key + "\x00" + selection.Key + "\x00" + q.Raw
-	matching, err := s.scan(ctx, key, func() int { return s.store.kind.cost(q, selection.terms, s.all.orders[orderName], true) }, func() []*Item {
+	cost := func() int {
+		count, each := s.within(only.names)
+		return count*sortedBytes + s.store.kind.cost(q, selection.terms, count, each)
+	}
+	matching, err := s.scan(ctx, key, cost, func() []*Item {
 		items := s.only(only.names, match)
 		less := s.store.kind.less(s.store.kind.order(q.SortBy))
 		slices.SortFunc(items, func(a, b *Item) int {
@@ -104,24 +108,47 @@ func (s *Snapshot) selectOnly(ctx context.Context, selection Selection) (Page, e
 
 func (s *Snapshot) only(names []string, match func(*Item) bool) []*Item {
 	var items []*Item
-	take := func(item *Item) bool {
+	_, each := s.within(names)
+	each(func(item *Item) bool {
 		if match == nil || match(item) {
 			items = append(items, item)
 		}
 		return true
-	}
-	for _, name := range names {
-		if !s.store.kind.Namespaced {
-			if item := s.Get("", name); item != nil {
-				take(item)
-			}
-			continue
-		}
-		if where, found := s.namespaces.Get(name); found {
-			where.orders[orderName].Scan(take)
-		}
-	}
+	})
 	return items
+}
+
+// within returns how many objects there are of some namespaces, or at most with some names,
+// and what visits them until it is told to stop.
+func (s *Snapshot) within(names []string) (count int, each func(visit func(*Item) bool)) {
+	if !s.store.kind.Namespaced {
+		return len(names), func(visit func(*Item) bool) {
+			for _, name := range names {
+				if item := s.Get("", name); item != nil && !visit(item) {
+					return
+				}
+			}
+		}
+	}
+	var places []*tree
+	for _, name := range names {
+		if where, found := s.namespaces.Get(name); found {
+			places = append(places, where.orders[orderName])
+			count += where.len()
+		}
+	}
+	return count, func(visit func(*Item) bool) {
+		goesOn := true
+		for _, place := range places {
+			place.Scan(func(item *Item) bool {
+				goesOn = visit(item)
+				return goesOn
+			})
+			if !goesOn {
+				return
+			}
+		}
+	}
 }
 
 func pageOf(items []*Item, q *query.Query) []*Item {

@@ -27,6 +27,7 @@ type question struct {
 	value     string          // of the parameter
 	filters   []query.Filter
 	views     map[string]View // those the cluster has
+	failed    *error          // why what was found is not all
 }
 
 type finding struct {
@@ -55,8 +56,9 @@ func (q question) items(resource, namespace string, filters ...query.Filter) []*
 		key += "\x00" + f.Key + "\x00" + f.Value
 	}
 	page, err := view.List(q.ctx, namespace, &query.Query{Page: 1, Limit: query.Unlimited, SortBy: orderName, Ascending: true, Filters: filters, Raw: key})
-	if err != nil {
-		return nil // the filters are ours, valid and search no JSON
+	if err != nil { // there was no turn in time
+		*q.failed = err
+		return nil
 	}
 	return page.Items
 }
@@ -71,7 +73,7 @@ func (c *Cache) relate(ctx context.Context, catalog *Catalog, kind *Type, select
 		if related == nil || related.find == nil {
 			continue
 		}
-		asked := question{ctx: ctx, namespace: selection.Namespace, value: f.Value, filters: selection.Filters, views: make(map[string]View)}
+		asked := question{ctx: ctx, namespace: selection.Namespace, value: f.Value, filters: selection.Filters, views: make(map[string]View), failed: new(error)}
 		for _, resource := range related.from {
 			view, err := c.View(ctx, catalog.Type(resource))
 			if err != nil && !apierrors.IsNotFound(err) {
@@ -83,6 +85,9 @@ func (c *Cache) relate(ctx context.Context, catalog *Catalog, kind *Type, select
 			}
 		}
 		found := related.find(asked)
+		if *asked.failed != nil {
+			return nil, *asked.failed
+		}
 		selection.Match = both(selection.Match, found.match)
 		if found.annotations != nil {
 			annotations = append(annotations, found.annotations)

@@ -55,19 +55,15 @@ func takeTurn(ctx context.Context, bytes int) (release func(), err error) {
 
 // cost is what a query goes through, in bytes of JSON: fields, words and annotations are
 // looked for in the JSON of each object, once for each of them, and so are further terms.
-// Beyond manyBytes it is not exact.
-func (t *Type) cost(q *query.Query, further int, items *tree, sorts bool) int {
+// Beyond manyBytes it is not exact. each visits the objects, of which there are count.
+func (t *Type) cost(q *query.Query, further, count int, each func(visit func(*Item) bool)) int {
 	terms, ofLabels := t.terms(q)
 	terms += further
-	perItem := visitedBytes
-	if sorts {
-		perItem += sortedBytes
-	}
-	total := items.Len() * perItem
+	total := count * visitedBytes
 	if terms+ofLabels == 0 || total > manyBytes {
 		return total
 	}
-	items.Scan(func(item *Item) bool {
+	each(func(item *Item) bool {
 		total += terms*len(item.text) + ofLabels*labelBytes*item.labelCount()
 		return total <= manyBytes
 	})

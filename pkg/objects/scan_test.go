@@ -98,7 +98,7 @@ func TestScansTakeTurns(t *testing.T) {
 // turn: sixty at once kept the processors from everybody else.
 func TestCost(t *testing.T) {
 	kind := NewCatalog().Type("configmaps")
-	large, labelled, many := newStore(kind), newStore(kind), newStore(kind)
+	large, labelled, many, visible := newStore(kind), newStore(kind), newStore(kind), newStore(kind)
 	large.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"name":"a","annotations":{"a":%q}}}`, strings.Repeat("x", manyBytes/3))))
 	var labels []string
 	for n := range 2000 {
@@ -119,28 +119,41 @@ func TestCost(t *testing.T) {
 		name  string
 		store *Store
 		query url.Values
-		sorts bool
 		turn  bool
 	}{
-		{"an annotation of a large object", large, url.Values{"annotation": {"a=b"}}, false, false},
-		{"two annotations", large, url.Values{"annotation": {"a=b,c=d"}}, false, true},
-		{"a set of annotations", large, url.Values{"annotation": {in}}, false, true},
-		{"three fields", large, url.Values{"fieldSelector": {"data.a=b,data.c=d,data.e=f"}}, false, true},
-		{"an alias and owners", large, url.Values{"alias": {"a"}, "ownerKind": {"b"}, "ownerReference": {"c"}}, false, true},
-		{"a name", large, url.Values{"name": {"a"}}, false, false},
-		{"a label", labelled, url.Values{"labelSelector": {"a=b"}}, false, false},
-		{"a set of labels", labelled, url.Values{"labelSelector": {in}}, false, true},
-		{"a set of labels, as a filter", labelled, url.Values{"label": {in}}, false, true},
-		{"many objects", many, url.Values{"labelSelector": {"a=b"}}, false, false},
-		{"many objects in order", many, url.Values{"labelSelector": {"a=b"}}, true, true},
+		{"an annotation of a large object", large, url.Values{"annotation": {"a=b"}}, false},
+		{"two annotations", large, url.Values{"annotation": {"a=b,c=d"}}, true},
+		{"a set of annotations", large, url.Values{"annotation": {in}}, true},
+		{"three fields", large, url.Values{"fieldSelector": {"data.a=b,data.c=d,data.e=f"}}, true},
+		{"an alias and owners", large, url.Values{"alias": {"a"}, "ownerKind": {"b"}, "ownerReference": {"c"}}, true},
+		{"a name", large, url.Values{"name": {"a"}}, false},
+		{"a label", labelled, url.Values{"labelSelector": {"a=b"}}, false},
+		{"a set of labels", labelled, url.Values{"labelSelector": {in}}, true},
+		{"a set of labels, as a filter", labelled, url.Values{"label": {in}}, true},
+		{"many objects", many, url.Values{"labelSelector": {"a=b"}}, false},
 	} {
-		snapshot := test.store.Snapshot()
-		if cost := kind.cost(parsed(t, kind, test.query), 0, snapshot.all.orders[orderName], test.sorts); cost > manyBytes != test.turn {
+		items := test.store.Snapshot().all.orders[orderName]
+		if cost := kind.cost(parsed(t, kind, test.query), 0, items.Len(), items.Scan); cost > manyBytes != test.turn {
 			t.Errorf("%s costs %d", test.name, cost)
+		}
+	}
+	// What one sees of many objects, in order: all of them, or a few.
+	for _, place := range []string{"n", "m"} {
+		for n := range manyBytes/sortedBytes + 1 {
+			if place == "n" || n < 10 {
+				visible.put(mustItem(t, kind, fmt.Sprintf(`{"metadata":{"namespace":%q,"name":"a-%d"}}`, place, n)))
+			}
 		}
 	}
 	release := takeAllScans(t)
 	defer release()
+	for place, turn := range map[string]bool{"n": true, "m": false} {
+		ctx, cancel := context.WithTimeout(turns.WithHolder(t.Context(), "user joe"), 50*time.Millisecond)
+		_, err := visible.Snapshot().Select(ctx, Selection{Query: parsed(t, kind, nil), Only: NewOnly([]string{place})})
+		if cancel(); apierrors.IsTooManyRequests(err) != turn {
+			t.Errorf("the objects of %s: %v", place, err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(turns.WithHolder(t.Context(), "user joe"), 50*time.Millisecond)
 	defer cancel()
 	past := many.Snapshot()

@@ -137,12 +137,10 @@ func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error
 				return ordered.Select(ctx, selection)
 			}
 		}
-		release, err := takeTurn(ctx, where.len()*sortedBytes)
-		if err != nil {
+		var err error // of the past, which stays as it is, or one order of too many
+		if items, err = s.sortedInTurn(ctx, namespace, order, where); err != nil {
 			return result, err
 		}
-		items = s.sorted(namespace, order, where) // of the past, which stays as it is, or one order of too many
-		release()
 	}
 	part, rest := s.store.kind.namePart(q)
 	match, err := s.store.kind.matcher(rest)
@@ -155,7 +153,7 @@ func (s *Snapshot) Select(ctx context.Context, selection Selection) (Page, error
 		result.Items = page(items, q.Offset(), q.Limit, q.Ascending)
 		return result, nil
 	}
-	cost := func() int { return s.store.kind.cost(rest, selection.terms, items, false) }
+	cost := func() int { return s.store.kind.cost(rest, selection.terms, items.Len(), items.Scan) }
 	matching, err := s.scan(ctx, namespace+"\x00"+selection.Key+"\x00"+q.Raw, cost, func() []*Item {
 		if part != "" {
 			return s.named.of(namespace, order, q.Ascending, items).containing(part, match)
@@ -177,6 +175,15 @@ func both(a, b func(*Item) bool) func(*Item) bool {
 		return a
 	}
 	return func(i *Item) bool { return a(i) && b(i) }
+}
+
+func (s *Snapshot) sortedInTurn(ctx context.Context, namespace, order string, where *index) (*tree, error) {
+	release, err := takeTurn(ctx, where.len()*sortedBytes)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return s.sorted(namespace, order, where), nil
 }
 
 // sorted returns the objects in an order nobody had asked for when the

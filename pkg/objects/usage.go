@@ -11,6 +11,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/quantity"
 )
 
 // amounts are of CPU, in thousandths, and of memory, in bytes.
@@ -43,12 +45,13 @@ func podDemand(o gjson.Result) (node string, of amounts) {
 	pod := &corev1.Pod{}
 	pod.Spec.Containers = containers(o.Get("spec.containers"))
 	pod.Spec.InitContainers = containers(o.Get("spec.initContainers"))
-	if overhead := o.Get("spec.overhead"); overhead.IsObject() {
+	if overhead := o.Get("spec.overhead"); overhead.IsObject() && quantity.IsReadable([]byte(overhead.Raw)) {
 		_ = json.Unmarshal([]byte(overhead.Raw), &pod.Spec.Overhead)
+		pod.Spec.Overhead = quantity.CappedList(pod.Spec.Overhead)
 	}
 	if total := o.Get("spec.resources"); total.IsObject() {
 		pod.Spec.Resources = &corev1.ResourceRequirements{}
-		_ = json.Unmarshal([]byte(total.Raw), pod.Spec.Resources)
+		readResources(total, pod.Spec.Resources)
 	}
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
@@ -58,12 +61,20 @@ func podDemand(o gjson.Result) (node string, of amounts) {
 	}
 }
 
+// readResources reads what is asked for of a container or pod.
+func readResources(from gjson.Result, into *corev1.ResourceRequirements) {
+	if quantity.IsReadable([]byte(from.Raw)) {
+		_ = json.Unmarshal([]byte(from.Raw), into)
+	}
+	into.Requests, into.Limits = quantity.CappedList(into.Requests), quantity.CappedList(into.Limits)
+}
+
 func containers(list gjson.Result) []corev1.Container {
 	var result []corev1.Container
 	list.ForEach(func(_, value gjson.Result) bool {
 		container := corev1.Container{}
 		if resources := value.Get("resources"); resources.IsObject() {
-			_ = json.Unmarshal([]byte(resources.Raw), &container.Resources)
+			readResources(resources, &container.Resources)
 		}
 		if policy := value.Get("restartPolicy").Str; policy != "" {
 			container.RestartPolicy = (*corev1.ContainerRestartPolicy)(&policy)
@@ -155,7 +166,7 @@ func (u *usage) of(node *Item) *Item {
 // annotate adds the annotations the console shows of a node.
 func annotate(node string, sum amounts) string {
 	allocatable := gjson.Get(node, "status.allocatable")
-	cpu, memory := quantity(allocatable.Get("cpu").Str), quantity(allocatable.Get("memory").Str)
+	cpu, memory := amountOf(allocatable.Get("cpu").Str), amountOf(allocatable.Get("memory").Str)
 	values := make(map[string]string)
 	gjson.Get(node, "metadata.annotations").ForEach(func(key, value gjson.Result) bool {
 		values[key.String()] = value.String()
@@ -184,10 +195,13 @@ func annotate(node string, sum amounts) string {
 	return written
 }
 
-func quantity(text string) resource.Quantity {
+func amountOf(text string) resource.Quantity {
+	if !quantity.IsReadable([]byte(text)) {
+		return resource.Quantity{}
+	}
 	parsed, err := resource.ParseQuantity(text)
 	if err != nil {
 		return resource.Quantity{}
 	}
-	return parsed
+	return quantity.Capped(parsed)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/tidwall/gjson"
 	"pgregory.net/rapid"
@@ -102,5 +103,23 @@ func TestAnnotate(t *testing.T) {
 	}
 	if got := gjson.Get(store.usage.of(empty).JSON(), `metadata.annotations.node\.kubesphere\.io/cpu-limits-fraction`).String(); got != "0%" {
 		t.Errorf("a node without capacity: %q", got)
+	}
+}
+
+// TestHugeDemands: the amounts of a pod with a large exponent took seconds of the one
+// goroutine that fills the cache of pods, for each event.
+func TestHugeDemands(t *testing.T) {
+	kind := NewCatalog().Type("pods")
+	for name, resources := range map[string]string{
+		"an exponent":         `"requests":{"cpu":"1e100000000","memory":"1e100000000"},"limits":{"cpu":"1e100000000"}`,
+		"digits and exponent": `"requests":{"cpu":"12345678901234567890e99999999","memory":"1"}`,
+		"a small one":         `"requests":{"cpu":"1e-99999999"}`,
+	} {
+		began := time.Now()
+		pod := mustItem(t, kind, fmt.Sprintf(`{"metadata":{"namespace":"n","name":"a"},"spec":{"nodeName":"x","overhead":{"cpu":"1e100000000"},"containers":[{"resources":{%s}},{"resources":{"requests":{"cpu":"1"}}}]}}`, resources))
+		node, asks := pod.demand()
+		if took := time.Since(began); took > time.Second || node != "x" || asks.cpuRequests <= 0 {
+			t.Errorf("%s: %v of %q in %s", name, asks, node, took)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package secondlock
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -108,8 +109,12 @@ func (l *Lock) parse(r *http.Request) (*request.Info, error) {
 	if l.Prefix == "" {
 		return request.Parse(r)
 	}
-	stripped := r
-	http.StripPrefix(l.Prefix, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stripped = r })).ServeHTTP(nil, r)
+	path, found := strings.CutPrefix(r.URL.Path, l.Prefix)
+	if !found {
+		return request.Parse(r)
+	}
+	stripped := r.Clone(r.Context())
+	stripped.URL.Path, stripped.URL.RawPath = path, strings.TrimPrefix(r.URL.RawPath, l.Prefix)
 	return request.Parse(stripped)
 }
 

@@ -29,7 +29,8 @@ type Refusal struct {
 }
 
 // ReadRefusal returns what an answer to a user's request says of who refuses it, in whatever
-// form the client asked for. The body can be read as before.
+// form the client asked for; who is nil for a request that this server has made by its own
+// account. The body can be read as before.
 func ReadRefusal(answer *http.Response, who user.Info) (Refusal, error) {
 	start, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
 	if err != nil {
@@ -45,8 +46,14 @@ func ReadRefusal(answer *http.Response, who user.Info) (Refusal, error) {
 		return refusal, nil
 	}
 	// What is behind Kubernetes, maybe another one, knows the user by no name or another.
-	if rest, found := strings.CutPrefix(sentence, strconv.Quote(who.GetName())+" cannot "); found {
-		refusal.ByRoles = true
+	subject := ""
+	if who != nil {
+		subject = strconv.Quote(who.GetName())
+	} else if account, _, found := strings.Cut(sentence, " cannot "); found {
+		subject = account
+	}
+	if rest, found := strings.CutPrefix(sentence, subject+" cannot "); found {
+		refusal.ByRoles, refusal.OfServer = who != nil, who == nil
 		if verb, _, found := strings.Cut(rest, " "); found && len(verb) <= maxVerb {
 			refusal.Verb = verb
 		}

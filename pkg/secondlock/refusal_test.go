@@ -28,9 +28,11 @@ const (
 // every form, and not by what sounds like them.
 func TestReadRefusal(t *testing.T) {
 	for _, test := range []struct {
-		name, who, text string
+		name, who, text string // nobody for a request of this server's own
 		want            Refusal
 	}{
+		{"of this server's own request", "", `{"message":"namespaces is forbidden: User \"system:serviceaccount:kubesphere-system:ks-apiserver\" cannot list resource \"namespaces\""}`, Refusal{OfServer: true, Verb: "list"}},
+		{"a quota, of this server's own request", "", `{"message":"pods \"x\" is forbidden: exceeded quota"}`, Refusal{}},
 		{"by roles", "jane", byRoles, Refusal{ByRoles: true, Verb: "create"}},
 		{"of what is no resource", "jane", `{"message":"forbidden: User \"jane\" cannot get path \"/metrics\""}`, Refusal{ByRoles: true, Verb: "get"}},
 		{"in protobuf", "jane", "k8s\x00\x0a\x0c\x0a\x02v1\x12\x06Status\x12\x30pods is forbidden: User \"jane\" cannot list resource \"pods\"", Refusal{ByRoles: true, Verb: "list"}},
@@ -45,7 +47,11 @@ func TestReadRefusal(t *testing.T) {
 		{"no text", "jane", "", Refusal{}},
 	} {
 		answer := &http.Response{Body: io.NopCloser(strings.NewReader(test.text))}
-		got, err := ReadRefusal(answer, &user.DefaultInfo{Name: test.who})
+		var who user.Info
+		if test.who != "" {
+			who = &user.DefaultInfo{Name: test.who}
+		}
+		got, err := ReadRefusal(answer, who)
 		if err != nil || got.ByRoles != test.want.ByRoles || got.OfServer != test.want.OfServer || got.Verb != test.want.Verb {
 			t.Errorf("%s: %+v, %v", test.name, got, err)
 		}
@@ -202,7 +208,7 @@ func TestPrefix(t *testing.T) {
 	lock := newLock(time.Time{})
 	lock.Prefix = "/k8s/clusters/a"
 	const secret = "/api/v1/namespaces/a-project/secrets/a"
-	for _, path := range []string{lock.Prefix + secret, lock.Prefix + "/api/v1/namespaces/a-project/pods/a/exec"} {
+	for _, path := range []string{secret, lock.Prefix + secret, lock.Prefix + "/api/v1/namespaces/a-project/pods/a/exec"} {
 		identity, err := lock.Handled(httptest.NewRequest("GET", path, nil), &user.DefaultInfo{Name: "jane"})
 		check(t, path, identity, err, inA)
 	}

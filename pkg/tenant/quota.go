@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 
@@ -20,6 +21,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quantity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -156,6 +158,10 @@ func (q *Quotas) settle(ctx context.Context, quota *quotav1alpha2.ResourceQuota)
 // quota, and writes down what all of them use. It has to be called again when
 // that changes.
 func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQuota) error {
+	if err := CheckAmounts("spec.quota.hard", quota.Spec.Quota.Hard); err != nil {
+		slog.WarnContext(ctx, "A quota is not distributed", "quota", quota.Name, "error", err)
+		return nil
+	}
 	namespaces := &corev1.NamespaceList{}
 	// A quota of no workspace is distributed among no namespaces, which takes back
 	// what was distributed of it before.
@@ -189,6 +195,7 @@ func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQu
 		if namespace := &namespaces.Items[n]; namespace.DeletionTimestamp == nil {
 			names = append(names, namespace.Name)
 			if part := byNamespace[namespace.Name]; part != nil {
+				part.Status.Used, part.Status.Hard = quantity.CappedList(part.Status.Used), quantity.CappedList(part.Status.Hard)
 				used[namespace.Name] = part.Status.Used
 			}
 		}
@@ -245,7 +252,7 @@ func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuot
 		part.Name, part.GenerateName = "", partName(quota.Name)+"-"
 		return q.Client.Create(ctx, part)
 	}
-	if equality.Semantic.DeepEqual(found.Spec, spec) {
+	if quantity.AreBounded(found.Spec.Hard) && equality.Semantic.DeepEqual(found.Spec, spec) {
 		return nil
 	}
 	updated := found.DeepCopy()
@@ -275,11 +282,21 @@ func (q *Quotas) writeStatus(ctx context.Context, quota *quotav1alpha2.ResourceQ
 		slog.WarnContext(ctx, "Left the uses of single namespaces out of the status of a quota, which would be too large", "quota", quota.Name, "namespaces", len(next.Namespaces), "bytes", size)
 		next.Namespaces = nil
 	}
-	if equality.Semantic.DeepEqual(quota.Status, next) {
+	if isBounded(&quota.Status) && equality.Semantic.DeepEqual(quota.Status, next) {
 		return nil
 	}
 	quota.Status = next
 	return client.IgnoreNotFound(q.Client.Status().Update(ctx, quota))
+}
+
+// isBounded reports whether a status can be compared.
+func isBounded(s *quotav1alpha2.ResourceQuotaStatus) bool {
+	for n := range s.Namespaces {
+		if !quantity.AreBounded(s.Namespaces[n].Hard) || !quantity.AreBounded(s.Namespaces[n].Used) {
+			return false
+		}
+	}
+	return quantity.AreBounded(s.Total.Hard) && quantity.AreBounded(s.Total.Used)
 }
 
 // Total is what all namespaces use of what is limited.
@@ -288,8 +305,8 @@ func Total(hard corev1.ResourceList, used map[string]corev1.ResourceList) corev1
 	for name, limit := range hard {
 		sum := resource.NewQuantity(0, limit.Format)
 		for _, namespace := range slices.Sorted(maps.Keys(used)) {
-			if quantity, found := used[namespace][name]; found {
-				sum.Add(quantity)
+			if amount, found := used[namespace][name]; found {
+				sum.Add(amount)
 			}
 		}
 		total[name] = *sum
@@ -324,6 +341,26 @@ const (
 	maxQuotaBytes = 64 << 10
 )
 
+// CheckAmounts returns an invalid error when a quota has an amount that nobody can work
+// with, see package quantity.
+func CheckAmounts(field string, hard corev1.ResourceList) error {
+	for name, amount := range hard {
+		if !quantity.IsBounded(amount) {
+			return status.Invalid(field+"["+string(name)+"]", "must be between 0 and %d, with at most 9 digits after the decimal point", int64(math.MaxInt64))
+		}
+	}
+	return nil
+}
+
+// CheckAmountTexts returns an invalid error when it would take long to read the amounts in
+// the JSON of a quota.
+func CheckAmountTexts(text []byte) error {
+	if !quantity.IsReadable(text) {
+		return status.Invalid("spec", "amounts must be between 0 and %d, with at most 9 digits after the decimal point", int64(math.MaxInt64))
+	}
+	return nil
+}
+
 // ValidateQuotaSize returns an invalid error when a quota limits too many names or is too
 // large. One that is so already may become smaller; present is nil for a new one.
 func ValidateQuotaSize(present, wanted *quotav1alpha2.ResourceQuota) error {
@@ -335,6 +372,9 @@ func ValidateQuotaSize(present, wanted *quotav1alpha2.ResourceQuota) error {
 			return err
 		}
 		size = len(encoded)
+	}
+	if err := CheckAmounts("spec.quota.hard", wanted.Spec.Quota.Hard); err != nil {
+		return err
 	}
 	if count := len(wanted.Spec.Quota.Hard); count > max(names, maxQuotaNames) {
 		return status.Invalid("spec.quota.hard", "Too many: %d: must have at most %d items", count, maxQuotaNames)
@@ -350,8 +390,8 @@ func validateQuota(present, quota *quotav1alpha2.ResourceQuota) error {
 	if err := ValidateQuotaSize(present, quota); err != nil {
 		return err
 	}
-	for name, quantity := range quota.Spec.Quota.Hard {
-		if quantity.Sign() < 0 {
+	for name, amount := range quota.Spec.Quota.Hard {
+		if amount.Sign() < 0 {
 			return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "spec.quota.hard.%s: must not be negative", name)
 		}
 	}

@@ -37,11 +37,15 @@ func TestValidateQuotaSize(t *testing.T) {
 	for range 10000 {
 		scoped.Spec.Quota.Scopes = append(scoped.Spec.Quota.Scopes, "BestEffort")
 	}
+	huge := quotaOf(0)
+	huge.Spec.Quota.Hard["configmaps"] = resource.MustParse("1e1000000")
 	for _, test := range []struct {
 		name            string
 		present, wanted *quotav1alpha2.ResourceQuota
 		field           string
 	}{
+		{"an amount nobody can work with", nil, huge, "spec.quota.hard[configmaps]"},
+		{"one that is there", huge, huge, "spec.quota.hard[configmaps]"},
 		{"100 names", nil, quotaOf(100), ""},
 		{"101 names", nil, quotaOf(101), "spec.quota.hard"},
 		{"8000 names", nil, quotaOf(8000), "spec.quota.hard"},
@@ -111,5 +115,42 @@ func TestDistributeCost(t *testing.T) {
 	}
 	if len(quota.Status.Total.Used) != 2000 || len(quota.Status.Namespaces) != 0 {
 		t.Errorf("the status has %d names and %d namespaces", len(quota.Status.Total.Used), len(quota.Status.Namespaces))
+	}
+}
+
+// TestDistributeHugeAmounts: one amount with a large exponent, in a quota or in what a project
+// uses, kept a worker of the leader busy for ever.
+func TestDistributeHugeAmounts(t *testing.T) {
+	huge, ten := resource.MustParse("1e1000000"), resource.MustParse("10")
+	for _, test := range []struct {
+		name             string
+		hard, part, used resource.Quantity
+		want             string // of the part
+	}{
+		{"a quota", huge, ten, ten, "10"},
+		{"the part of a project", ten, huge, resource.MustParse("1"), "10"},
+		{"what a project uses", ten, ten, huge, "10"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			quota := quotaOf(0)
+			quota.Spec.Quota.Hard["pods"] = test.hard
+			part := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: "p", Name: partName(quota.Name), Labels: map[string]string{LabelQuota: quota.Name}}}
+			part.Spec.Hard = corev1.ResourceList{"pods": test.part}
+			part.Status.Hard, part.Status.Used = part.Spec.Hard, corev1.ResourceList{"pods": test.used}
+			c := cluster(t, quota, part, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "p", Labels: of("w")}})
+			began := time.Now()
+			if err := (&Quotas{Client: c}).Distribute(t.Context(), quota); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("it took %s", took)
+			}
+			if err := c.Get(t.Context(), client.ObjectKeyFromObject(part), part); err != nil {
+				t.Fatal(err)
+			}
+			if got := part.Spec.Hard["pods"]; got.String() != test.want {
+				t.Errorf("the part is %s", got.String())
+			}
+		})
 	}
 }

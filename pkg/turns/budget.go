@@ -37,6 +37,7 @@ func (b *Budget) Open(holder string) *Share {
 	defer b.mu.Unlock()
 	own := b.users[holder]
 	if own == nil {
+		b.forget()
 		own = &budgetOfUser{limiter: rate.NewLimiter(b.rate, b.burst)}
 		b.users[holder] = own
 	}
@@ -78,8 +79,16 @@ func (s *Share) Close() {
 	}
 	s.budget.mu.Lock()
 	defer s.budget.mu.Unlock()
-	own := s.budget.users[s.holder]
-	if own.shares--; own.shares == 0 {
-		delete(s.budget.users, s.holder)
+	s.budget.users[s.holder].shares--
+}
+
+// forget forgets the users without a share who may do as much as one who comes: who closes
+// all and opens others has done what he has done.
+func (b *Budget) forget() {
+	now := time.Now()
+	for holder, own := range b.users {
+		if own.shares == 0 && own.limiter.TokensAt(now) >= float64(b.burst) {
+			delete(b.users, holder)
+		}
 	}
 }

@@ -58,11 +58,26 @@ func TestBudget(t *testing.T) {
 				release() // there was a turn at once
 			}
 		}
+		if release, err := mallory.Take(t.Context(), atOnce); err == nil {
+			release() // all that was left
+		}
 		for _, share := range []*Share{mallory, again, jane, nil} {
 			share.Close()
 		}
 		turns.requireUnused(t, 2)
-		if len(budget.users) != 0 {
+		// Who closes everything and comes again has done what he has done.
+		back := budget.Open("mallory")
+		if release, err := turns.Take(t.Context(), "mallory"); err != nil {
+			t.Error(err)
+		} else if _, err := back.Take(t.Context(), atOnce); !apierrors.IsTooManyRequests(err) {
+			t.Errorf("a user who comes again: %v", err)
+		} else {
+			release()
+		}
+		back.Close()
+		time.Sleep(time.Hour)
+		budget.Open("joe").Close()
+		if len(budget.users) != 1 {
 			t.Errorf("%v are kept", budget.users)
 		}
 	})

@@ -99,11 +99,14 @@ func writeObject(w http.ResponseWriter, content []byte, release func()) error {
 	return nil
 }
 
-// reading waits until an image may be read.
+// reading waits until a registry may be asked, and an image be read.
 func (h *Handler) reading(ctx context.Context) (release func(), err error) {
 	who, found := kuberequest.UserFrom(ctx)
 	if !found {
 		return nil, status.Unauthorized("Unauthorized: this needs credentials")
+	}
+	if err := h.turn(ctx); err != nil { // first: who waits for it keeps nobody from reading
+		return nil, err
 	}
 	return h.Asks.images.Take(ctx, kube.Holder(who))
 }
@@ -113,9 +116,6 @@ func (h *Handler) image(ctx context.Context, text string, with *credentials) (na
 	reference, err := name.ParseReference(text, options(with.insecure)...)
 	if err != nil {
 		return nil, nil, status.BadRequest("parsing image %.200q failed: invalid reference format", text)
-	}
-	if err := h.turn(ctx); err != nil {
-		return nil, nil, err
 	}
 	found, err := remote.Image(reference, h.remote(ctx, reference.Context().Registry, with)...)
 	if err != nil {
@@ -197,9 +197,6 @@ func (h *Handler) tags(w http.ResponseWriter, r *http.Request) error {
 	repository, err := name.NewRepository(text, options(with.insecure)...)
 	if err != nil {
 		return status.BadRequest("parsing repository %.200q failed", text)
-	}
-	if err := h.turn(r.Context()); err != nil {
-		return err
 	}
 	release, err := h.reading(r.Context())
 	if err != nil {

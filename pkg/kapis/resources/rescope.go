@@ -30,8 +30,10 @@ func (s *stream) rescope(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	events, err := s.watching.Reselect(s.matcher, matcher)
-	release()
+	events, err := func() ([]objects.Event, error) {
+		defer release()
+		return s.watching.Reselect(s.matcher, matcher)
+	}()
 	if err != nil {
 		s.fail(err)
 		return err

@@ -158,8 +158,10 @@ func (s *stream) poll(ctx context.Context) (version uint64, wake <-chan struct{}
 	case err != nil: // no turn in time: what comes next may not wait as long
 		return 0, atOnce, s.flush()
 	}
-	events, version, wake, err := s.watching.Poll(s.matcher.Matches)
-	release()
+	events, version, wake, err := func() ([]objects.Event, uint64, <-chan struct{}, error) {
+		defer release()
+		return s.watching.Poll(s.matcher.Matches)
+	}()
 	if err != nil {
 		s.fail(err)
 		return 0, nil, err

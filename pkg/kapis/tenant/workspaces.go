@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -216,9 +217,22 @@ func placement(template *objects.Item) []string {
 	return names
 }
 
+// readQuota reads a quota, whose amounts are looked at before they are read.
+func readQuota(r *http.Request) (*quotav1alpha2.ResourceQuota, error) {
+	var text json.RawMessage
+	if err := route.ReadJSON(r, &text); err != nil {
+		return nil, err
+	}
+	if err := tenant.CheckAmountTexts(text); err != nil {
+		return nil, err
+	}
+	quota := &quotav1alpha2.ResourceQuota{}
+	return quota, route.Decode("the body", text, quota)
+}
+
 func (h *Handler) createQuota(w http.ResponseWriter, r *http.Request) error {
-	wanted := &quotav1alpha2.ResourceQuota{}
-	if err := route.ReadJSON(r, wanted); err != nil {
+	wanted, err := readQuota(r)
+	if err != nil {
 		return err
 	}
 	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.QuotasPerWorkspace, r.PathValue("workspace"), 1)
@@ -242,8 +256,8 @@ func (h *Handler) getQuota(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handler) updateQuota(w http.ResponseWriter, r *http.Request) error {
-	wanted := &quotav1alpha2.ResourceQuota{}
-	if err := route.ReadJSON(r, wanted); err != nil {
+	wanted, err := readQuota(r)
+	if err != nil {
 		return err
 	}
 	if name := r.PathValue("resourcequota"); wanted.Name != name {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
+	"github.com/super-kubenetes/ks-apiserver/pkg/quantity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/query"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -119,12 +120,12 @@ func (h *Handler) limits(r *http.Request, namespace string, into *QuotasData) er
 	}
 	lowest := make(corev1.ResourceList)
 	for n := range found.Items {
-		for name, hard := range found.Items[n].Status.Hard {
+		for name, hard := range quantity.CappedList(found.Items[n].Status.Hard) {
 			if before, has := lowest[name]; !has || hard.Cmp(before) < 0 {
 				lowest[name] = hard
 			}
 		}
-		for name, used := range found.Items[n].Status.Used {
+		for name, used := range quantity.CappedList(found.Items[n].Status.Used) {
 			into.Used[string(name)] = used.String()
 		}
 	}
