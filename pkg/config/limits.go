@@ -14,6 +14,9 @@ type Limits struct {
 	RolesPerWorkspace         int `json:"rolesPerWorkspace"`
 	RoleBindingsPerWorkspace  int `json:"roleBindingsPerWorkspace"`
 	QuotasPerWorkspace        int `json:"quotasPerWorkspace"`
+	// ProjectQuotasPerWorkspace is how many quotas of a workspace there are, times its
+	// projects: each has a part of each.
+	ProjectQuotasPerWorkspace int `json:"projectQuotasPerWorkspace"`
 	// GroupsPerMember is how many groups of one workspace a user is put into, and
 	// GroupsPerUser how many in all workspaces of one creator, who is no administrator of the
 	// platform: Kubernetes is told of each with each request.
@@ -44,7 +47,7 @@ func defaultLimits() Limits {
 	return Limits{
 		WorkspacesPerUser: 20, NamespacesPerWorkspace: 500, GroupsPerWorkspace: 500, GroupBindingsPerWorkspace: 10000,
 		GroupsPerMember: 50, GroupsPerUser: 1000,
-		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, PoliciesPerNamespace: 100,
+		RolesPerWorkspace: 500, RoleBindingsPerWorkspace: 10000, QuotasPerWorkspace: 100, ProjectQuotasPerWorkspace: 2000, PoliciesPerNamespace: 100,
 		RolesPerNamespace: 100, RoleBindingsPerNamespace: 2000, SubjectsPerWorkspace: 20000, RuleBytesPerWorkspace: 4 << 20, ProjectRolesPerWorkspace: 5000, ConsentsPerUser: 100,
 	}
 }
@@ -58,7 +61,7 @@ func (l *Limits) validate(wrong func(format string, args ...any)) {
 		{"groupsPerWorkspace", l.GroupsPerWorkspace}, {"groupBindingsPerWorkspace", l.GroupBindingsPerWorkspace},
 		{"rolesPerWorkspace", l.RolesPerWorkspace}, {"roleBindingsPerWorkspace", l.RoleBindingsPerWorkspace},
 		{"groupsPerMember", l.GroupsPerMember}, {"groupsPerUser", l.GroupsPerUser},
-		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"policiesPerNamespace", l.PoliciesPerNamespace},
+		{"quotasPerWorkspace", l.QuotasPerWorkspace}, {"projectQuotasPerWorkspace", l.ProjectQuotasPerWorkspace}, {"policiesPerNamespace", l.PoliciesPerNamespace},
 		{"rolesPerNamespace", l.RolesPerNamespace}, {"roleBindingsPerNamespace", l.RoleBindingsPerNamespace}, {"subjectsPerWorkspace", l.SubjectsPerWorkspace}, {"ruleBytesPerWorkspace", l.RuleBytesPerWorkspace},
 		{"projectRolesPerWorkspace", l.ProjectRolesPerWorkspace},
 		{"consentsPerUser", l.ConsentsPerUser},

@@ -13,13 +13,17 @@ import (
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // Names of indexes.
 const (
 	// byUser is the index of objects by the users they are about.
 	byUser = "user"
+	// byWorkspace is the index of quotas by the workspaces they limit.
+	byWorkspace = "workspace"
 	// byService is the index of NamespaceNetworkPolicies by the services they name.
 	byService = "service"
 	// byPurpose is the index of the NetworkPolicies made here by what they are made for.
@@ -41,6 +45,7 @@ func index(ctx context.Context, indexer client.FieldIndexer, policies bool) erro
 		{&iamv1alpha2.GlobalRoleBinding{}, byUser, boundUsers},
 		{&iamv1alpha2.GroupBinding{}, byUser, boundUsers},
 		{&iamv1alpha2.LoginRecord{}, byUser, boundUsers},
+		{&quotav1alpha2.ResourceQuota{}, byWorkspace, limitedWorkspaces},
 	}
 	if policies {
 		fields = append(fields, field{&networkv1alpha1.NamespaceNetworkPolicy{}, byService, policyServices}, field{&networkingv1.NetworkPolicy{}, byPurpose, policyPurpose})
@@ -49,6 +54,18 @@ func index(ctx context.Context, indexer client.FieldIndexer, policies bool) erro
 		if err := indexer.IndexField(ctx, field.object, field.name, field.values); err != nil {
 			return fmt.Errorf("indexing %T by %s: %w", field.object, field.name, err)
 		}
+	}
+	return nil
+}
+
+// limitedWorkspaces is the workspace a quota limits.
+func limitedWorkspaces(object client.Object) []string {
+	quota, ok := object.(*quotav1alpha2.ResourceQuota)
+	if !ok {
+		return nil
+	}
+	if workspace := tenant.QuotaWorkspace(quota); workspace != "" {
+		return []string{workspace}
 	}
 	return nil
 }

@@ -6,10 +6,14 @@ import (
 	"slices"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
+	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/config"
 )
 
@@ -58,5 +62,32 @@ func TestWatchesPolicies(t *testing.T) {
 		if watched, err := c.watchesPolicies(test.mapper); watched != test.watched || (err != nil) != test.fail {
 			t.Errorf("%s: %v, %v", test.name, watched, err)
 		}
+	}
+}
+
+// TestQuotaChanges: every event of a namespace copied the quotas of all workspaces.
+func TestQuotaChanges(t *testing.T) {
+	namespace := func(workspace string, deleted bool, annotation string) *corev1.Namespace {
+		n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{"kubesphere.io/workspace": workspace}, Annotations: map[string]string{"a": annotation}}}
+		if deleted {
+			n.DeletionTimestamp = new(metav1.Now())
+		}
+		return n
+	}
+	for name, test := range map[string]struct {
+		before, after *corev1.Namespace
+		want          bool
+	}{
+		"an annotation":     {namespace("a", false, "1"), namespace("a", false, "2"), false},
+		"another workspace": {namespace("a", false, ""), namespace("b", false, ""), true},
+		"it is deleted":     {namespace("a", false, ""), namespace("a", true, ""), true},
+	} {
+		if got := quotaChanges().Update(event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+	quota := &quotav1alpha2.ResourceQuota{Spec: quotav1alpha2.ResourceQuotaSpec{LabelSelector: map[string]string{"kubesphere.io/workspace": "a"}}}
+	if got := limitedWorkspaces(quota); !slices.Equal(got, []string{"a"}) || limitedWorkspaces(&quotav1alpha2.ResourceQuota{}) != nil {
+		t.Errorf("got %q", got)
 	}
 }

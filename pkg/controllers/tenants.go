@@ -9,8 +9,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -141,7 +144,7 @@ type quotas struct {
 func (q *quotas) setup(run ctrl.Manager) error {
 	return completeFair(ctrl.NewControllerManagedBy(run).Named("quotas").For(&quotav1alpha2.ResourceQuota{}).
 		Watches(&corev1.ResourceQuota{}, enqueue(label(tenant.LabelQuota))).
-		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(q.ofWorkspace)), q, q.workspace, quotaBudget)
+		Watches(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(q.ofWorkspace), builder.WithPredicates(quotaChanges())), q, q.workspace, quotaBudget)
 }
 
 // quotaBudget lets few distributions of quotas start: each may write all parts of a quota.
@@ -157,18 +160,25 @@ func (q *quotas) workspace(ctx context.Context, request reconcile.Request) strin
 	return tenant.QuotaWorkspace(quota)
 }
 
+// quotaChanges lets events of namespaces through by which they count for other quotas: all
+// others would copy the quotas of their workspace for nothing.
+func quotaChanges() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		return e.ObjectOld.GetLabels()[iamv1alpha2.LabelWorkspace] != e.ObjectNew.GetLabels()[iamv1alpha2.LabelWorkspace] ||
+			(e.ObjectOld.GetDeletionTimestamp() == nil) != (e.ObjectNew.GetDeletionTimestamp() == nil)
+	}}
+}
+
 // ofWorkspace are the quotas a namespace counts for.
 func (q *quotas) ofWorkspace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	workspace := namespace.GetLabels()[iamv1alpha2.LabelWorkspace]
-	all := &quotav1alpha2.ResourceQuotaList{}
-	if workspace == "" || q.client.List(ctx, all) != nil {
+	found := &quotav1alpha2.ResourceQuotaList{}
+	if workspace == "" || q.client.List(ctx, found, client.MatchingFields{byWorkspace: workspace}, client.UnsafeDisableDeepCopy) != nil {
 		return nil
 	}
 	var names []string
-	for n := range all.Items {
-		if all.Items[n].Spec.LabelSelector[iamv1alpha2.LabelWorkspace] == workspace {
-			names = append(names, all.Items[n].Name)
-		}
+	for n := range found.Items { // of the cache, which are not changed
+		names = append(names, found.Items[n].Name)
 	}
 	return named(names...)
 }

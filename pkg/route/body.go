@@ -24,17 +24,23 @@ func WriteSuccess(w http.ResponseWriter) { status.WriteJSON(w, http.StatusOK, Me
 // that is no JSON, or of another media type, or a list of more than MaxEntries entries,
 // is an error of the client.
 func ReadJSON(r *http.Request, into any) error {
-	if given := r.Header.Get("Content-Type"); given != "" {
-		media, _, err := mime.ParseMediaType(given)
-		if err != nil || media != "application/json" && media != "application/merge-patch+json" && media != "application/json-patch+json" {
-			return status.UnsupportedMediaType(given, "application/json")
-		}
-	}
-	body, err := io.ReadAll(r.Body)
+	body, err := ReadBody(r)
 	if err != nil {
 		return err
 	}
 	return Decode("the body", body, into)
+}
+
+// ReadBody reads the body of a request of a media type of JSON, any other is an error of the
+// client. It is decoded by Decode.
+func ReadBody(r *http.Request) ([]byte, error) {
+	if given := r.Header.Get("Content-Type"); given != "" {
+		media, _, err := mime.ParseMediaType(given)
+		if err != nil || media != "application/json" && media != "application/merge-patch+json" && media != "application/json-patch+json" {
+			return nil, status.UnsupportedMediaType(given, "application/json")
+		}
+	}
+	return io.ReadAll(r.Body)
 }
 
 // Decode decodes the JSON of a client into a value. Name is what the JSON is called. An

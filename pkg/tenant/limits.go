@@ -36,6 +36,10 @@ type Limit struct {
 	what     string // is counted; the resource if empty
 	value    func(*config.Limits) int
 	count    func(ctx context.Context, l *Limits, owner string) (int, error)
+	// product bounds the objects times others of the owner, of which times says how many
+	// there are; nil for none.
+	product *Limit
+	times   func(ctx context.Context, l *Limits, owner string) (int, error)
 }
 
 // The limits.
@@ -47,6 +51,7 @@ var (
 	NamespacesPerWorkspace = &Limit{
 		key: "limits.namespacesPerWorkspace", owner: "workspace", resource: schema.GroupResource{Resource: "namespaces"},
 		value: func(l *config.Limits) int { return l.NamespacesPerWorkspace }, count: inWorkspace("namespaces"),
+		product: projectQuotasPerWorkspace, times: countQuotas,
 	}
 	GroupsPerWorkspace = &Limit{
 		key: "limits.groupsPerWorkspace", owner: "workspace", resource: iamv1alpha2.Resource("groups"),
@@ -77,6 +82,12 @@ var (
 	QuotasPerWorkspace = &Limit{
 		key: "limits.quotasPerWorkspace", owner: "workspace", resource: quotav1alpha2.Resource("resourcequotas"),
 		value: func(l *config.Limits) int { return l.QuotasPerWorkspace }, count: countQuotas,
+		product: projectQuotasPerWorkspace, times: inWorkspace("namespaces"),
+	}
+	// projectQuotasPerWorkspace bounds the parts of quotas: each project has one of each.
+	projectQuotasPerWorkspace = &Limit{
+		key: "limits.projectQuotasPerWorkspace", owner: "workspace", resource: quotav1alpha2.Resource("resourcequotas"), what: "quotas in all projects together",
+		value: func(l *config.Limits) int { return l.ProjectQuotasPerWorkspace }, count: countProjectQuotas,
 	}
 	PoliciesPerNamespace = &Limit{
 		key: "limits.policiesPerNamespace", owner: "namespace", resource: networkv1alpha1.Resource("namespacenetworkpolicies"),
@@ -129,6 +140,27 @@ func (l *Limits) Reserve(ctx context.Context, who user.Info, limit *Limit, owner
 	if l == nil || further == 0 {
 		return none, nil
 	}
+	release, err = l.reserve(ctx, who, limit, owner, further)
+	if err != nil || limit.product == nil || limit.product.value(&l.Values) == 0 {
+		return release, err
+	}
+	times, err := limit.times(ctx, l, owner)
+	if err == nil && times > 0 {
+		var ofProduct func()
+		if ofProduct, err = l.reserve(ctx, who, limit.product, owner, further*times); err == nil {
+			ofLimit := release
+			return func() { ofLimit(); ofProduct() }, nil
+		}
+	}
+	if err != nil {
+		release()
+		return none, err
+	}
+	return release, nil
+}
+
+func (l *Limits) reserve(ctx context.Context, who user.Info, limit *Limit, owner string, further int) (release func(), err error) {
+	none := func() {}
 	most := limit.value(&l.Values)
 	if most == 0 {
 		return none, nil
@@ -254,6 +286,16 @@ func countQuotas(ctx context.Context, l *Limits, workspace string) (int, error) 
 		}
 	}
 	return count, nil
+}
+
+// countProjectQuotas counts the parts that the quotas of a workspace have in its projects.
+func countProjectQuotas(ctx context.Context, l *Limits, workspace string) (int, error) {
+	quotas, err := countQuotas(ctx, l, workspace)
+	if err != nil {
+		return 0, err
+	}
+	projects, err := inWorkspace("namespaces")(ctx, l, workspace)
+	return quotas * projects, err
 }
 
 func countPolicies(ctx context.Context, l *Limits, namespace string) (int, error) {

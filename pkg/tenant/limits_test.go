@@ -170,6 +170,20 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%.80s, unchanged: %v", test.object, err)
 		}
 	}
+	// Quotas times projects: there are two of each in w.
+	for _, test := range []struct {
+		most         int
+		quota, space bool // fit
+	}{{4, false, false}, {5, false, false}, {6, true, true}} {
+		l.Values = config.Limits{QuotasPerWorkspace: 10, NamespacesPerWorkspace: 10, ProjectQuotasPerWorkspace: test.most}
+		for limit, fits := range map[*Limit]bool{QuotasPerWorkspace: test.quota, NamespacesPerWorkspace: test.space} {
+			release, err := l.Reserve(t.Context(), &user.DefaultInfo{Name: "jane"}, limit, "w", 1)
+			release()
+			if (err == nil) != fits || err != nil && !strings.Contains(err.Error(), "limits.projectQuotasPerWorkspace") {
+				t.Errorf("%s, %d: %v", limit.key, test.most, err)
+			}
+		}
+	}
 	l.Values = config.Limits{}
 	if _, err := l.Reserve(t.Context(), &user.DefaultInfo{Name: "jane"}, WorkspacesPerUser, "jane", 1); err != nil {
 		t.Errorf("without a bound: %v", err)

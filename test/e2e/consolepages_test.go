@@ -283,9 +283,12 @@ func TestConsoleLogs(t *testing.T) {
 	running(t, c, x.project, "web")
 	for _, who := range []person{x.admin, x.operator, x.viewer} {
 		for _, path := range []string{"/api/v1/namespaces/" + x.project + "/pods/web", viewer + "/namespaces/" + x.project + "/pods/web"} {
-			if id := gjson.GetBytes(who.must(t, 200, "GET", path, nil).body, "status.containerStatuses.0.containerID").Str; !strings.Contains(id, "://") {
-				t.Errorf("%s: %s: the container has the ID %q", who.name, path, id)
-			}
+			wait.For(t, "the ID of the container", func() error { // caches follow
+				if id := gjson.GetBytes(who.must(t, 200, "GET", path, nil).body, "status.containerStatuses.0.containerID").Str; !strings.Contains(id, "://") {
+					return fmt.Errorf("%s: %s: it is %q", who.name, path, id)
+				}
+				return nil
+			})
 		}
 		who.must(t, 200, "GET", "/api/v1/namespaces/"+x.project+"/pods/web/log?container=web&tailLines=1000&timestamps=true", nil)
 	}

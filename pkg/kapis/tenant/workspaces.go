@@ -1,7 +1,6 @@
 package tenant
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -219,8 +218,8 @@ func placement(template *objects.Item) []string {
 
 // readQuota reads a quota, whose amounts are looked at before they are read.
 func readQuota(r *http.Request) (*quotav1alpha2.ResourceQuota, error) {
-	var text json.RawMessage
-	if err := route.ReadJSON(r, &text); err != nil {
+	text, err := route.ReadBody(r)
+	if err != nil {
 		return nil, err
 	}
 	if err := tenant.CheckAmountTexts(text); err != nil {
