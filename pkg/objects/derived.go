@@ -48,7 +48,11 @@ func derive[V any](d *derivations, item *Item, key string, compute func() (value
 		found.value = value
 		d.grow(of, size)
 	})
-	return found.value.(V) //nolint:forcetypeassert // a key is of one type
+	value, made := found.value.(V)
+	if !made { // whoever was to compute it has panicked
+		value, _ = compute()
+	}
+	return value
 }
 
 func (d *derivations) enter(item *Item, key string) (*derivedOf, *derivation) {

@@ -42,7 +42,8 @@ func (f *Form) Of(kind *Type, item *Item) *Item {
 	}
 	reduced, err := newItem(kind, shown)
 	if err != nil {
-		return &Item{words: make([]uint64, 2*len(kind.Columns))}
+		words := make([]uint64, 2*len(kind.Columns)+demandWords)
+		return &Item{words: words, labels: uint32(len(words))} //nolint:gosec // as in span
 	}
 	return reduced
 }

@@ -194,7 +194,7 @@ func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*co
 			return nil, fmt.Errorf("role %s of project %s: %w", role.Name, namespace.Name, err)
 		}
 	}
-	if namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name {
+	if _, left := namespace.Annotations[tenantv1alpha2.AnnotationFormerWorkspace]; !left && namespace.Labels[tenantv1alpha2.LabelNamespace] == namespace.Name {
 		return namespace, nil
 	}
 	updated := &corev1.Namespace{}
@@ -203,6 +203,9 @@ func (p *Projects) Ensure(ctx context.Context, namespace *corev1.Namespace) (*co
 			return err
 		}
 		updated.Labels = merged(updated.Labels, map[string]string{tenantv1alpha2.LabelNamespace: namespace.Name})
+		// It counts for the workspace it is in now.
+		delete(updated.Annotations, tenantv1alpha2.AnnotationFormerWorkspace)
+		delete(updated.Annotations, tenantv1alpha2.AnnotationFormerCreator)
 		return p.Client.Update(ctx, updated)
 	})
 	return updated, err

@@ -73,3 +73,29 @@ func TestChangeBeforeTheCreatorComes(t *testing.T) {
 		t.Errorf("got %+v, %v", changed, err)
 	}
 }
+
+// TestFormerProjects: a project that a deleted workspace has left counts for it until it is
+// in another one.
+func TestFormerProjects(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
+		Name:        "p1",
+		Labels:      map[string]string{iamv1alpha2.LabelWorkspace: "w1", tenantv1alpha2.LabelNamespace: "p1"},
+		Annotations: map[string]string{tenantv1alpha2.AnnotationFormerWorkspace: "1", tenantv1alpha2.AnnotationFormerCreator: "jane", "a": "b"},
+	}}
+	c := cluster(t, append(roleBases(), namespace)...)
+	p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now}
+	if _, err := p.Ensure(t.Context(), namespace); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace); err != nil || len(namespace.Annotations) != 1 {
+		t.Errorf("the annotations are %v, %v", namespace.Annotations, err)
+	}
+	workspace := &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w1", UID: "2", Annotations: map[string]string{iamv1alpha2.AnnotationCreator: "joe"}}}
+	if err := (&Workspaces{Client: c}).letGo(t.Context(), workspace, "p1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace); err != nil || namespace.Labels[iamv1alpha2.LabelWorkspace] != "" ||
+		namespace.Annotations[tenantv1alpha2.AnnotationFormerWorkspace] != "2" || namespace.Annotations[tenantv1alpha2.AnnotationFormerCreator] != "joe" {
+		t.Errorf("left as %+v, %v", namespace.ObjectMeta, err)
+	}
+}
