@@ -56,10 +56,15 @@ func podDemand(o gjson.Result) (node string, of amounts) {
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
 	limits := resourcehelper.PodLimits(pod, resourcehelper.PodResourcesOptions{})
 	return node, amounts{
-		cpuRequests: requests.Cpu().MilliValue(), cpuLimits: limits.Cpu().MilliValue(),
-		memoryRequests: requests.Memory().Value(), memoryLimits: limits.Memory().Value(),
+		cpuRequests: demanded(requests.Cpu().MilliValue()), cpuLimits: demanded(limits.Cpu().MilliValue()),
+		memoryRequests: demanded(requests.Memory().Value()), memoryLimits: demanded(limits.Memory().Value()),
 	}
 }
+
+// maxDemand is more than a node has, and so little that the sums of thousands of pods fit.
+const maxDemand = 1 << 50
+
+func demanded(amount int64) int64 { return min(max(amount, 0), maxDemand) }
 
 // readResources reads what is asked for of a container or pod.
 func readResources(from gjson.Result, into *corev1.ResourceRequirements) {

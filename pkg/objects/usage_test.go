@@ -118,7 +118,7 @@ func TestHugeDemands(t *testing.T) {
 		began := time.Now()
 		pod := mustItem(t, kind, fmt.Sprintf(`{"metadata":{"namespace":"n","name":"a"},"spec":{"nodeName":"x","overhead":{"cpu":"1e100000000"},"containers":[{"resources":{%s}},{"resources":{"requests":{"cpu":"1"}}}]}}`, resources))
 		node, asks := pod.demand()
-		if took := time.Since(began); took > time.Second || node != "x" || asks.cpuRequests <= 0 {
+		if took := time.Since(began); took > time.Second || node != "x" || asks.cpuRequests <= 0 || asks.cpuRequests > maxDemand || asks.cpuLimits > maxDemand {
 			t.Errorf("%s: %v of %q in %s", name, asks, node, took)
 		}
 	}

@@ -168,3 +168,14 @@ func TestPathParameters(t *testing.T) {
 		}
 	}
 }
+
+// TestWarnIgnored: an answer had a header for each of thousands of parameters.
+func TestWarnIgnored(t *testing.T) {
+	for given, want := range map[int]int{0: 0, 1: 1, maxIgnored: maxIgnored, 5000: maxIgnored + 1} {
+		w := httptest.NewRecorder()
+		WarnIgnored(w, "pods", make([]string, given))
+		if got := len(w.Header().Values("Warning")); got != want {
+			t.Errorf("%d warnings of %d parameters, want %d", got, given, want)
+		}
+	}
+}

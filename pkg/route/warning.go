@@ -18,8 +18,17 @@ func WriteWarning(w http.ResponseWriter, format string, args ...any) {
 	w.Header().Add("Warning", `299 - "`+text+`"`)
 }
 
-// WarnIgnored adds a warning for each parameter that has no effect on a resource.
+// maxIgnored is how many parameters warnings name: clients refuse answers with more than a
+// hundred headers.
+const maxIgnored = 20
+
+// WarnIgnored adds a warning for each parameter that has no effect on a resource, or one for
+// those that are too many.
 func WarnIgnored(w http.ResponseWriter, resource string, parameters []string) {
+	if further := len(parameters) - maxIgnored; further > 0 {
+		parameters = parameters[:maxIgnored]
+		WriteWarning(w, "%d further parameters have no effect on %s", further, resource)
+	}
 	for _, name := range parameters {
 		WriteWarning(w, "the parameter %q has no effect on %s", name, resource)
 	}
