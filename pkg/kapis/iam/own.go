@@ -66,6 +66,9 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 	if err := checkEmail(r, present, wanted); err != nil {
 		return err
 	}
+	if err := checkUserSize(present, wanted); err != nil {
+		return err
+	}
 	manages, err := h.may(r, "update", "users")
 	if err != nil {
 		return err

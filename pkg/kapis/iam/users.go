@@ -157,6 +157,9 @@ func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
 	if err := route.ReadJSON(r, wanted); err != nil {
 		return err
 	}
+	if err := checkUserSize(nil, wanted); err != nil {
+		return err
+	}
 	if caller(r).GetName() == identity.PreRegistration {
 		return h.register(w, r, wanted)
 	}
@@ -208,6 +211,9 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := checkEmail(r, present, wanted); err != nil {
+		return err
+	}
+	if err := checkUserSize(present, wanted); err != nil {
 		return err
 	}
 	if err := h.checkUpdateRank(r, manages, present, wanted); err != nil {
