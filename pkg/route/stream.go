@@ -8,7 +8,6 @@ import (
 	"iter"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -109,7 +108,7 @@ type streamWriter struct {
 	work effort
 	seen int // bytes since others could have a turn
 
-	measuring  bool // and not sending
+	measuring  bool // what is indented, and not sending
 	size       int  // with the last line break
 	pretty     bool
 	sized      bool // whether the header is complete
@@ -157,10 +156,7 @@ func (s *streamWriter) ahead() error {
 
 // measure finds out how long the answer is, and whether it is compressed.
 func (s *streamWriter) measure() error {
-	s.size, s.measuring = 1, true
-	err := s.each()
-	s.measuring, s.indenter = false, indenter{}
-	if err != nil {
+	if err := s.count(); err != nil {
 		return err
 	}
 	if s.compress = s.compress && s.size >= compressFrom; !s.compress {
@@ -170,8 +166,52 @@ func (s *streamWriter) measure() error {
 	return nil
 }
 
+// count finds out how long the answer is, with the last line break.
+func (s *streamWriter) count() error {
+	if s.pretty {
+		s.size, s.measuring = 1, true
+		err := s.each()
+		s.measuring, s.indenter = false, indenter{}
+		return err
+	}
+	s.size = len(s.Head) + max(0, s.Count-1) + len(s.Tail) + 1
+	for n := range s.Count {
+		text, err := s.Text(n)
+		if err != nil {
+			return err
+		}
+		s.size += len(text)
+	}
+	return nil
+}
+
+// eachStored passes on an answer of texts that cost nothing, as it is.
+func (s *streamWriter) eachStored() error {
+	if err := s.put(s.Head); err != nil {
+		return err
+	}
+	for n := range s.Count {
+		if n > 0 {
+			if err := s.put(","); err != nil {
+				return err
+			}
+		}
+		text, err := s.Text(n)
+		if err != nil {
+			return err
+		}
+		if err := s.put(text); err != nil {
+			return err
+		}
+	}
+	return s.put(s.Tail)
+}
+
 // each passes on the parts of the answer.
 func (s *streamWriter) each() error {
+	if s.Stored && !s.pretty {
+		return s.eachStored()
+	}
 	if err := s.add(s.Head); err != nil {
 		return err
 	}
@@ -252,17 +292,15 @@ func (s *streamWriter) pass(text string) error {
 		}
 	}
 	switch {
-	case s.pretty && s.measuring:
-		return s.indenter.indent(text, s.count)
+	case s.measuring:
+		return s.indenter.indent(text, s.measured)
 	case s.pretty:
 		return s.indenter.indent(text, s.put)
-	case s.measuring:
-		return s.count(text)
 	}
 	return s.put(text)
 }
 
-func (s *streamWriter) count(text string) error {
+func (s *streamWriter) measured(text string) error {
 	s.size += len(text)
 	return nil
 }
@@ -275,85 +313,4 @@ func (s *streamWriter) giveBack() {
 		s.compressor.Reset(io.Discard) // which is not kept either
 		compressors.Put(s.compressor)
 	}
-}
-
-// put sends what fills the buffer.
-func (s *streamWriter) put(text string) error {
-	for {
-		room := chunk - s.buffer.Len()
-		if len(text) < room {
-			s.buffer.WriteString(text)
-			return nil
-		}
-		s.buffer.WriteString(text[:room])
-		text = text[room:]
-		if err := s.flush(); err != nil {
-			return err
-		}
-	}
-}
-
-// flush sends what fills the buffer, which is compressed in a turn.
-func (s *streamWriter) flush() error {
-	if s.compress {
-		if err := s.work.begin(); err != nil {
-			return err
-		}
-	}
-	return s.deliver()
-}
-
-// deliver sends what is in the buffer, without a turn: clients read as they like.
-func (s *streamWriter) deliver() error {
-	if !s.started {
-		s.started = true
-		if s.compress {
-			s.w.Header().Set("Content-Encoding", "gzip")
-			s.compressor = compressors.Get().(*gzip.Writer)
-			s.compressor.Reset(&s.compressed)
-		}
-		if s.Code != 0 {
-			s.w.WriteHeader(s.Code)
-		}
-	}
-	ready := s.buffer
-	if s.compressor != nil {
-		_, _ = s.compressor.Write(s.buffer.Bytes()) // to memory
-		s.buffer.Reset()
-		ready = &s.compressed
-	}
-	return s.send(ready)
-}
-
-func (s *streamWriter) send(ready *bytes.Buffer) error {
-	s.work.end()
-	_, err := s.w.Write(ready.Bytes())
-	ready.Reset()
-	s.failed = err != nil
-	return err
-}
-
-// end sends what is left, for which no turn is waited.
-func (s *streamWriter) end() error {
-	s.buffer.WriteByte('\n')
-	if !s.started && !s.sized { // it is short
-		s.compress = false
-		s.w.Header().Set("Content-Length", strconv.Itoa(s.buffer.Len()))
-	}
-	if s.deliver() == nil && s.compressor != nil {
-		_ = s.compressor.Close()
-		_ = s.send(&s.compressed)
-	}
-	return nil // of a client that went away nobody is told
-}
-
-func acceptsGzip(r *http.Request) bool {
-	for encoding := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		name, quality, _ := strings.Cut(encoding, ";")
-		if strings.TrimSpace(name) == "gzip" {
-			weight, err := strconv.ParseFloat(strings.TrimPrefix(strings.TrimSpace(quality), "q="), 64)
-			return err != nil || weight > 0 // no weight is the highest
-		}
-	}
-	return false
 }

@@ -63,9 +63,9 @@ func callerOf(r *http.Request, who user.Info) caller {
 // holder is whom the work for a request counts for, see turns.WithHolder.
 func (c caller) holder() string {
 	if c.authenticated {
-		return "user " + c.name
+		return c.name
 	}
-	return "address " + c.name
+	return "address " + c.name // which no user is called
 }
 
 // admission decides which requests are served now. Each user has a share of all
