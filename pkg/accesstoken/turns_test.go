@@ -8,7 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/lookups"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
 // TestFirstUsesOfOthers: whoever sends tokens with wrong secrets from several addresses does
@@ -51,7 +53,12 @@ func TestFirstUsesOfOthers(t *testing.T) {
 					}
 				})
 			}
-			time.Sleep(200 * time.Millisecond) // what was left is used up
+			wait.For(t, "what is left to be used up", func() error {
+				if reads := w.reads.Load(); reads < int64(lookups.Unknown().AtOnce) {
+					return fmt.Errorf("%d are", reads)
+				}
+				return nil
+			})
 			for n, text := range texts {
 				if err := use(t.Context(), "198.51.100.7", text); err != nil {
 					t.Errorf("first use of token %d: %v", n, err)
