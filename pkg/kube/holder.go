@@ -1,11 +1,8 @@
 package kube
 
 import (
-	"context"
-
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
@@ -25,13 +22,4 @@ func Holder(who user.Info) string {
 		return serviceaccount.AllServiceAccountsGroup
 	}
 	return who.GetName()
-}
-
-// HolderFrom returns the Holder of the user of a context, "" where there is none.
-func HolderFrom(ctx context.Context) string {
-	who, found := kuberequest.UserFrom(ctx)
-	if !found || who == nil {
-		return ""
-	}
-	return Holder(who)
 }

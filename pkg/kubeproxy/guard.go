@@ -31,6 +31,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Rights decides what users may give and see. *authz.RBAC does.
@@ -199,7 +200,7 @@ func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstruct
 	if types.PatchType(media) != types.JSONPatchType {
 		return body, nil
 	}
-	return route.BindPatch(r.Context(), kube.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
+	return route.BindPatch(r.Context(), turns.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
 }
 
 // boundToVersion reports whether every patch of an object is bound to the state that was
@@ -216,7 +217,7 @@ func versioned(r *http.Request, body []byte, before *unstructured.Unstructured) 
 	if types.PatchType(media) == types.JSONPatchType {
 		return body, nil
 	}
-	return route.BindPatch(r.Context(), kube.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
+	return route.BindPatch(r.Context(), turns.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
 }
 
 // dryRun asks Kubernetes for the outcome of a write. An error is Kubernetes'.

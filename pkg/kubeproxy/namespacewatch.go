@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
@@ -96,7 +95,7 @@ func (p *Proxy) filteredWatch(answer *http.Response, visible func() (authz.Visib
 			b.told[name] = false
 		}
 	}
-	b.share = objects.WatchShare(kube.HolderFrom(ctx))
+	b.share = objects.WatchShare(turns.HolderFrom(ctx))
 	go b.receive()
 	return b, nil
 }

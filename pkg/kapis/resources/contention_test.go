@@ -21,6 +21,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects/objectstest"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -45,7 +46,8 @@ func watched(t *testing.T) (server *httptest.Server, change func(version, size i
 			t.Error(err)
 			return
 		}
-		ctx := kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: r.Header.Get("X-User")})
+		who := r.Header.Get("X-User")
+		ctx := turns.WithHolder(kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: who}), who)
 		mux.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	t.Cleanup(server.Close)

@@ -13,11 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // write hands a request to Kubernetes and answers with what it says, without
@@ -101,7 +101,7 @@ func (d *Dynamic) patchConfined(w http.ResponseWriter, r *http.Request, t target
 		if metadata.Get(`labels.kubesphere\.io/workspace`).String() != t.workspace || version == "" {
 			return status.BadRequest("a patch below a workspace cannot move the object to another")
 		}
-		bound, err := route.BindPatch(r.Context(), kube.HolderFrom(r.Context()), media, body, version)
+		bound, err := route.BindPatch(r.Context(), turns.HolderFrom(r.Context()), media, body, version)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, selection object
 		return err
 	}
 	defer watching.Close()
-	share := objects.WatchShare(kube.HolderFrom(r.Context()))
+	share := objects.WatchShare(turns.HolderFrom(r.Context()))
 	defer share.Close()
 	if watching.Stale != "" {
 		route.WriteWarning(w, "%s", watching.Stale)
