@@ -159,7 +159,7 @@ func TestGuessing(t *testing.T) {
 	cancel() // nobody waits
 	guess := func(n int, address string) error {
 		id := fmt.Sprintf("%032x", n+1)
-		_, err := w.Verify(request.WithOrigin(now, request.Origin{Address: address}), Prefix+id+strings.Repeat("A", 43))
+		_, err := w.Verify(request.NewContext(now, request.Origin{Address: address}, nil), Prefix+id+strings.Repeat("A", 43))
 		return err
 	}
 	refused := 0
@@ -183,7 +183,7 @@ func TestGuessing(t *testing.T) {
 	if w.reads.Load() > 3*int64(lookups.Unknown().AtOnce) {
 		t.Errorf("Kubernetes was asked %d times by many addresses", w.reads.Load())
 	}
-	if grant, err := w.Verify(request.WithOrigin(t.Context(), request.Origin{Address: "198.51.100.8"}), valid); err != nil && !apierrors.IsTooManyRequests(err) {
+	if grant, err := w.Verify(request.NewContext(t.Context(), request.Origin{Address: "198.51.100.8"}, nil), valid); err != nil && !apierrors.IsTooManyRequests(err) {
 		t.Errorf("a valid token: %v, %v", grant, err)
 	}
 }

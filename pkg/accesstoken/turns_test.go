@@ -36,7 +36,7 @@ func TestFirstUsesOfOthers(t *testing.T) {
 				texts[n] = text
 			}
 			use := func(ctx context.Context, address, text string) error {
-				_, err := w.Verify(request.WithOrigin(ctx, request.Origin{Address: address}), text)
+				_, err := w.Verify(request.NewContext(ctx, request.Origin{Address: address}, nil), text)
 				return err
 			}
 			over, end := context.WithCancel(t.Context())

@@ -78,7 +78,7 @@ func TestCurrentUser(t *testing.T) {
 		"a service account of that name ": {&user.DefaultInfo{Name: robot.Name, UID: "0"}, tokenAnswer{true, nil}, authn.ErrNotActive},
 	} {
 		d := doors{accounts: &accounts{client: c, directory: directory}, serviceAccounts: test.accounts}
-		ctx := request.WithAuthorization(t.Context(), http.Header{"Authorization": {"Bearer token"}})
+		ctx := request.NewContext(t.Context(), request.Origin{Authorization: request.ParseAuthorization(http.Header{"Authorization": {"Bearer token"}})}, nil)
 		who, err := d.currentUser(ctx, test.sender)
 		if !errors.Is(err, test.want) || err == nil && who.GetName() != test.sender.GetName() {
 			t.Errorf("%s: %v, want %v", name, err, test.want)

@@ -113,7 +113,7 @@ func TestManyServiceAccountTokens(t *testing.T) {
 	r := &reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}
 	a := NewServiceAccounts(r, "https://ks.example.com")
 	from := func(address string) context.Context {
-		return request.WithOrigin(t.Context(), request.Origin{Address: address})
+		return request.NewContext(t.Context(), request.Origin{Address: address}, nil)
 	}
 	numbered := func(n int) string {
 		return jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": n})
@@ -201,7 +201,7 @@ func TestServiceAccountTokensFromManyAddresses(t *testing.T) {
 				r := &slowReviewer{takes: time.Second, reviews: reviews{status: authenticationv1.TokenReviewStatus{Authenticated: true, User: authenticationv1.UserInfo{Username: "system:serviceaccount:n:s"}}}}
 				a := NewServiceAccounts(r, "https://ks.example.com")
 				check := func(address string, number int) error {
-					ctx := request.WithOrigin(t.Context(), request.Origin{Address: address})
+					ctx := request.NewContext(t.Context(), request.Origin{Address: address}, nil)
 					_, _, err := a.AuthenticateToken(ctx, jwtOf(t, map[string]any{"iss": "x", "sub": "system:serviceaccount:n:s", "jti": number}))
 					return err
 				}

@@ -49,7 +49,7 @@ func front(t *testing.T, c *claim, dialer Dialer) *httptest.Server {
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// As authentication does, whose bearer tokens are removed.
-		r = r.WithContext(request.WithAuthorization(r.Context(), r.Header))
+		r = r.WithContext(request.NewContext(r.Context(), request.Origin{Authorization: request.ParseAuthorization(r.Header)}, nil))
 		r.Header.Del("Authorization")
 		r = r.WithContext(kuberequest.WithUser(r.Context(), &user.DefaultInfo{Name: "jane", Groups: []string{"staff", "system:authenticated"}}))
 		b.serve(w, r, "signed")

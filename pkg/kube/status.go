@@ -20,7 +20,7 @@ func Unavailable(err error) bool {
 // Err is the error to answer a request with that needed kube-apiserver: 503
 // when it could not be reached, else kube-apiserver's own.
 func Err(err error) error {
-	if Unavailable(err) {
+	if err != nil && Unavailable(err) { // to look at no error would allocate
 		return status.Unavailable(5, "Kubernetes does not answer at the moment")
 	}
 	return err

@@ -31,7 +31,7 @@ func TestProviderFailureIsLogged(t *testing.T) {
 	defer slog.SetDefault(before)
 	h := &Handler{Providers: one{only: &identity.Provider{Name: "ldap", Password: failing{}}}, External: &directory{}}
 	r := httptest.NewRequest(http.MethodPost, "/oauth/token", nil)
-	_, err := h.checkPassword(r.WithContext(request.WithOrigin(r.Context(), request.Origin{ID: "the-id"})), "ldap", "jane", "secret-of-jane", "Token")
+	_, err := h.checkPassword(r.WithContext(request.NewContext(r.Context(), request.Origin{ID: "the-id"}, nil)), "ldap", "jane", "secret-of-jane", "Token")
 	var answer *Error
 	if !errors.As(translate(err), &answer) || answer.Status != http.StatusServiceUnavailable || strings.Contains(answer.Description, "192.0.2.1") {
 		t.Errorf("the client is told %v", answer)

@@ -1,37 +1,32 @@
 package request
 
 import (
-	"context"
 	"encoding/base64"
 	"net/http"
 	"strings"
 )
 
-type authorizationKey struct{}
-
-// authorization is what is remembered of the credentials of a request.
-type authorization struct{ header, token string }
+// Authorization is what is remembered of the credentials of a request. The zero value are
+// none.
+type Authorization struct{ header, token string }
 
 // tokenProtocol begins the subprotocol of a WebSocket that is a bearer token, which pages
 // cannot send in a header.
 const tokenProtocol = "base64url.bearer.authorization.k8s.io."
 
-// WithAuthorization returns a context that remembers the bearer token of a header,
-// which authentication removes, so that the token can be passed to a service that is meant
-// to have it, and checked again. A password is remembered for neither.
-func WithAuthorization(ctx context.Context, header http.Header) context.Context {
+// ParseAuthorization returns the bearer token of a header, which authentication removes, so
+// that the token can be passed to a service that is meant to have it, and checked again. A
+// password is remembered for neither.
+func ParseAuthorization(header http.Header) Authorization {
 	value := header.Get("Authorization")
 	scheme, token, _ := strings.Cut(value, " ")
-	if strings.EqualFold(scheme, "Bearer") {
-		return context.WithValue(ctx, authorizationKey{}, &authorization{header: value, token: strings.TrimSpace(token)})
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		return Authorization{header: value, token: strings.TrimSpace(token)}
+	case value != "":
+		return Authorization{}
 	}
-	if value != "" {
-		return ctx
-	}
-	if token := webSocketToken(header); token != "" {
-		return context.WithValue(ctx, authorizationKey{}, &authorization{token: token})
-	}
-	return ctx
+	return Authorization{token: webSocketToken(header)}
 }
 
 // webSocketToken returns the token among the subprotocols of a WebSocket, "" for none.
@@ -46,24 +41,6 @@ func webSocketToken(header http.Header) string {
 				return string(token)
 			}
 		}
-	}
-	return ""
-}
-
-// AuthorizationFrom returns the Authorization header with the bearer token a request came
-// with, "" when there was none.
-func AuthorizationFrom(ctx context.Context) string {
-	if remembered, found := ctx.Value(authorizationKey{}).(*authorization); found {
-		return remembered.header
-	}
-	return ""
-}
-
-// TokenFrom returns the bearer token a request came with, in the Authorization header or
-// among the subprotocols of a WebSocket, "" when there was none.
-func TokenFrom(ctx context.Context) string {
-	if remembered, found := ctx.Value(authorizationKey{}).(*authorization); found {
-		return remembered.token
 	}
 	return ""
 }

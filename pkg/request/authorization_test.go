@@ -23,7 +23,7 @@ func TestTokenFrom(t *testing.T) {
 		"no base64":           {http.Header{"Sec-Websocket-Protocol": {tokenProtocol + "!"}}, "", ""},
 		"in another protocol": {http.Header{"Sec-Websocket-Protocol": {"v5.channel.k8s.io", protocol}}, "", "token"},
 	} {
-		ctx := WithAuthorization(t.Context(), test.header)
+		ctx := NewContext(t.Context(), Origin{Authorization: ParseAuthorization(test.header)}, nil)
 		if authorization, token := AuthorizationFrom(ctx), TokenFrom(ctx); authorization != test.authorization || token != test.token {
 			t.Errorf("%s: %q, %q", name, authorization, token)
 		}

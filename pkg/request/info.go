@@ -1,7 +1,6 @@
 package request
 
 import (
-	"context"
 	"net/http"
 	"strings"
 
@@ -287,19 +286,6 @@ func (i *Info) IgnoreWatch() {
 	listed := *i.Parameters
 	listed.Watch, listed.WatchIgnored = false, true
 	i.Verb, i.Parameters = "list", &listed
-}
-
-type infoKey struct{}
-
-// WithInfo returns a context that carries the description of the request.
-func WithInfo(ctx context.Context, info *Info) context.Context {
-	return context.WithValue(ctx, infoKey{}, info)
-}
-
-// InfoFrom returns the description of the request, nil when it has none.
-func InfoFrom(ctx context.Context) *Info {
-	info, _ := ctx.Value(infoKey{}).(*Info)
-	return info
 }
 
 // InProject serves paths of a DevOps project, below /devops/{devops}, by a

@@ -9,6 +9,7 @@ import (
 
 // call is what the chain learns of a request on its way down.
 type call struct {
+	id   string // of the request
 	user string
 	// refusal is why credentials were not accepted.
 	refusal error
@@ -30,6 +31,8 @@ type call struct {
 	probe  bool // which has to be answered whoever does not read
 	// answer is counted while it is on its way without a place; nil for none.
 	answer *answer
+	// recorder is what the answer is written to.
+	recorder recorder
 }
 
 // holder returns by whom a request is accounted to.

@@ -104,7 +104,8 @@ func TestBodyDeadline(t *testing.T) {
 		_, _ = w.Write(body)
 	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		newDeadlines(w, r).set(time.Now().Add(100 * time.Millisecond))
+		d := newDeadlines(w, r)
+		d.set(time.Now().Add(100 * time.Millisecond))
 		soon.ServeHTTP(w, r)
 	}))
 	defer server.Close()
@@ -154,7 +155,8 @@ func TestUnreadAnswers(t *testing.T) {
 				if r.URL.Path == "/small" {
 					return
 				}
-				newDeadlines(w, r).set(time.Now().Add(200*time.Millisecond - answerGrace))
+				d := newDeadlines(w, r)
+				d.set(time.Now().Add(200*time.Millisecond - answerGrace))
 				for range 256 {
 					if _, err := io.WriteString(w, large); err != nil {
 						ended <- err

@@ -22,7 +22,7 @@ const (
 // of a context they end reads and writes that wait for the client. net/http resets
 // that for reads between requests, and keeps that for writes.
 type deadlines struct {
-	control *http.ResponseController
+	control http.ResponseController
 	reads   bool // whether the request has a body
 	// connection is that of a request over HTTP/1.1, which has it to itself; nil
 	// for others.
@@ -30,7 +30,7 @@ type deadlines struct {
 }
 
 func newDeadlines(w http.ResponseWriter, r *http.Request) deadlines {
-	d := deadlines{control: http.NewResponseController(w), reads: r.Body != nil && r.Body != http.NoBody}
+	d := deadlines{control: *http.NewResponseController(w), reads: r.Body != nil && r.Body != http.NoBody}
 	if r.ProtoMajor == 1 {
 		d.connection, _ = r.Context().Value(connectionKey{}).(*connection)
 	}
@@ -39,7 +39,7 @@ func newDeadlines(w http.ResponseWriter, r *http.Request) deadlines {
 
 // set ends reads of the body and writes of the answer at a time. Writers without
 // deadlines belong to tests.
-func (d deadlines) set(end time.Time) {
+func (d *deadlines) set(end time.Time) {
 	d.setRead(end)
 	end = end.Add(answerGrace)
 	if d.connection != nil {
@@ -52,7 +52,7 @@ func (d deadlines) set(end time.Time) {
 	_ = d.control.SetWriteDeadline(end)
 }
 
-func (d deadlines) setRead(end time.Time) {
+func (d *deadlines) setRead(end time.Time) {
 	if d.reads {
 		_ = d.control.SetReadDeadline(end)
 	}
@@ -60,7 +60,7 @@ func (d deadlines) setRead(end time.Time) {
 
 // clear lets a request last: the connection may have the deadline of the request
 // before.
-func (d deadlines) clear() {
+func (d *deadlines) clear() {
 	if d.connection != nil {
 		d.connection.writesUntil = time.Time{} // the handler may set other deadlines
 	}

@@ -76,9 +76,10 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now()
 	r.RemoteAddr = f.proxies.client(r)
 	body := followBody(r, f.admission.drains)
-	call := &call{body: body, request: r}
-	answer := &recorder{ResponseWriter: w, call: call, unread: f.admission.unread}
 	id := requestID(r)
+	call := &call{id: id, body: body, request: r}
+	answer := &call.recorder
+	*answer = recorder{ResponseWriter: w, call: call, unread: f.admission.unread}
 	w.Header().Set(headerRequestID, id)
 	defer func() { //nolint:contextcheck // it is the request's
 		panicked := recover()
@@ -104,12 +105,13 @@ func (f *filters) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.crossOrigin.handle(answer, r) {
 		return
 	}
-	f.limit(request.WithOrigin(r.Context(), request.Origin{ID: id, Address: request.ClientAddress(r)}), answer, r, call)
+	f.limit(answer, r, call)
 }
 
 // limit sets how long a request may take, and finds out who serves it. Who asks
-// and whether there is room for it follow. The request gets a context made of ctx.
-func (f *filters) limit(ctx context.Context, w http.ResponseWriter, r *http.Request, c *call) {
+// and whether there is room for it follow.
+func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
+	ctx := r.Context()
 	c.deadlines = newDeadlines(w, r)
 	now := time.Now()
 	info, err := f.parse(r)
@@ -151,7 +153,8 @@ func (f *filters) limit(ctx context.Context, w http.ResponseWriter, r *http.Requ
 		defer cancel()
 		ctx = limited
 	}
-	f.identify(w, r.WithContext(request.WithInfo(ctx, info)), info, c)
+	origin := request.Origin{ID: c.id, Address: request.ClientAddress(r), Authorization: request.ParseAuthorization(r.Header)}
+	f.identify(w, r.WithContext(request.NewContext(ctx, origin, info)), info, c)
 }
 
 // parse describes a request. Paths that can be read in two ways are for services
@@ -206,7 +209,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 		status.Write(w, r, status.BadRequest("there is more than one Authorization header"))
 		return
 	}
-	ctx := request.WithAuthorization(r.Context(), r.Header)
+	ctx := r.Context()
 	answer, found, err := f.authenticator.AuthenticateRequest(r)
 	if err != nil || !found {
 		f.metrics.refused.Inc()

@@ -34,7 +34,7 @@ func TestMadeUp(t *testing.T) {
 	}})
 	accept := func(*iamv1alpha2.Session) error { return nil }
 	from := func(address string) context.Context {
-		return request.WithOrigin(t.Context(), request.Origin{Address: address})
+		return request.NewContext(t.Context(), request.Origin{Address: address}, nil)
 	}
 	made := func(n int) string { return fmt.Sprintf("%032x.", n) + strings.Repeat("A", 43) }
 	own := strings.Split(refreshToken, ".")[0] + "." + strings.Repeat("A", 43)
