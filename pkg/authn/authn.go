@@ -79,7 +79,7 @@ type PersonalTokens interface {
 // are there decide: wrong ones are never anonymous. Other authenticators are asked
 // about tokens before they are taken for ours.
 func New(verifier Verifier, sessions Sessions, accounts Accounts, passwords BasicChecker, personal PersonalTokens, others ...authenticator.Token) authenticator.Request {
-	tokens := tokenunion.NewFailOnError(append(others, &bearer{verifier: verifier, sessions: sessions, accounts: accounts, personal: personal})...)
+	tokens := tokenunion.NewFailOnError(append(others, &bearer{verifier: verifier, sessions: sessions, accounts: accounts, personal: personal, answers: newAnswers()})...)
 	return union.NewFailOnError(
 		group.NewAuthenticatedGroupAdder(union.NewFailOnError(
 			bearertoken.New(tokens),
@@ -108,6 +108,7 @@ type bearer struct {
 	verifier Verifier
 	sessions Sessions
 	accounts Accounts
+	answers  answers
 }
 
 func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authenticator.Response, bool, error) {
@@ -135,7 +136,7 @@ func (b *bearer) AuthenticateToken(ctx context.Context, text string) (*authentic
 	if !active {
 		return nil, false, ErrSessionEnded
 	}
-	return authenticated(account.Name, account.Groups, withAccount(extraOf(claims), account.UID)), true, nil
+	return b.answers.of(claims, &account), true, nil
 }
 
 // extraOf is what an access token says of its user, its session and its scopes.
