@@ -91,10 +91,14 @@ func isConfiguration(resource string) bool {
 // for a user: the platform's namespaces with credentials, for secrets and
 // configuration and for users other than administrators of the platform.
 func (r *RBAC) HiddenNamespaces(ctx context.Context, who user.Info, action Action) ([]string, error) {
-	if r.Platform == nil || !isProtected(action.by(who)) {
+	return r.hiddenNamespaces(ctx, action.by(who))
+}
+
+func (r *RBAC) hiddenNamespaces(ctx context.Context, request *authorizer.AttributesRecord) ([]string, error) {
+	if r.Platform == nil || !isProtected(request) {
 		return nil, nil
 	}
-	administers, err := r.Administers(ctx, who)
+	administers, err := r.Administers(ctx, request.User)
 	if err != nil || administers {
 		return nil, err
 	}

@@ -50,20 +50,27 @@ func (r *RBAC) VisibleNamespaces(ctx context.Context, who user.Info, actions ...
 	}
 	var hidden []string
 	for _, action := range actions {
-		if hidden, err = r.HiddenNamespaces(ctx, who, action); err != nil {
+		request := action.by(who)
+		if hidden, err = r.hiddenNamespaces(ctx, request); err != nil {
 			return Visible{}, err
 		}
-		if current.allows(Scope{Cluster: ThisCluster}, action.by(who)) {
+		if current.allows(Scope{Cluster: ThisCluster}, request) {
 			return Visible{All: true, Except: hidden}, nil
 		}
 	}
-	return current.visible.get(namesKey(who, actions, len(hidden) > 0), func() sets.Set[string] {
+	return current.visibleNames(who, slices.Clone(actions), hidden), nil // theirs stay on the stack of who sees all
+}
+
+// visibleNames are the namespaces in which somebody may do one of some actions by roles in
+// workspaces and namespaces, without hidden ones.
+func (c *compiled) visibleNames(who user.Info, actions []Action, hidden []string) Visible {
+	return c.visible.get(namesKey(who, actions, len(hidden) > 0), func() sets.Set[string] {
 		names := sets.New[string]()
 		for _, action := range actions {
-			current.addNamespaces(names, who, action)
+			c.addNamespaces(names, who, action)
 		}
 		return names.Delete(hidden...)
-	}), nil
+	})
 }
 
 // addNamespaces adds the namespaces in which somebody may do something by roles in

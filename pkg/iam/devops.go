@@ -6,8 +6,8 @@ import "context"
 // none. When several say they are it, none is: else who may label a namespace
 // could take a project over.
 func (d *Directory) DevOpsNamespace(ctx context.Context, project string) (string, error) {
-	var all Objects[Namespace]
-	if err := read(ctx, d, "namespaces", &d.rights.namespaces, decodeNamespace, &all); err != nil || project == "" {
+	all, err := d.namespaces(ctx)
+	if err != nil || project == "" {
 		return "", err
 	}
 	return devOpsNamespace(all.Items, project), nil
@@ -30,8 +30,8 @@ func devOpsNamespace(all []*Namespace, project string) string {
 // DevOpsProjects returns the names of the DevOps projects whose namespaces are
 // among those that pass.
 func (d *Directory) DevOpsProjects(ctx context.Context, pass func(namespace string) bool) ([]string, error) {
-	var all Objects[Namespace]
-	if err := read(ctx, d, "namespaces", &d.rights.namespaces, decodeNamespace, &all); err != nil {
+	all, err := d.namespaces(ctx)
+	if err != nil {
 		return nil, err
 	}
 	return devOpsProjects(all.Items, pass), nil

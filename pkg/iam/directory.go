@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"k8s.io/client-go/util/retry"
 	"k8s.io/utils/lru"
@@ -23,6 +24,7 @@ type Directory struct {
 
 	rights  rights
 	digests passwordDigests
+	members atomic.Pointer[platformMembers]
 
 	once     sync.Once
 	accounts *lru.Cache // of knownAccount by name

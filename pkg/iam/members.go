@@ -26,10 +26,13 @@ func (d *Directory) WithEmail(ctx context.Context, email string) ([]string, erro
 }
 
 // Members returns the users who have a role in a place by their name, each
-// with that role. Of several, the one whose binding comes first counts.
+// with that role. Of several, the one whose binding comes first counts. The map may be
+// that of other requests as well and must not be changed.
 func (d *Directory) Members(ctx context.Context, place Place) (map[string]string, error) {
-	resource, namespace, filter := "globalrolebindings", "", &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name", Ascending: true}
+	resource, namespace, filter := "", "", &query.Query{Limit: query.Unlimited, Page: 1, SortBy: "name", Ascending: true}
 	switch {
+	case place == Place{}:
+		return d.platformMembers(ctx)
 	case place.Namespace != "":
 		resource, namespace = "rolebindings", place.Namespace
 	case place.Workspace != "":

@@ -66,45 +66,43 @@ type rights struct {
 // Rights returns the present roles, bindings and namespaces. A type the
 // cluster does not have gives nobody anything.
 func (d *Directory) Rights(ctx context.Context) (Rights, error) {
-	from, result := &d.rights, Rights{}
-	for _, one := range [...]struct {
-		resource string
-		from     *decoded[Role]
-		into     *Objects[Role]
-	}{
-		{"globalroles", &from.globalRoles, &result.GlobalRoles},
-		{"workspaceroles", &from.workspaceRoles, &result.WorkspaceRoles},
-		{"clusterroles", &from.clusterRoles, &result.ClusterRoles},
-		{"roles", &from.roles, &result.Roles},
-	} {
-		if err := read(ctx, d, one.resource, one.from, decodeRole, one.into); err != nil {
-			return Rights{}, err
-		}
+	var err error
+	from := &d.rights
+	result := Rights{
+		GlobalRoles:    read(ctx, d, "globalroles", &from.globalRoles, decodeRole, &err),
+		WorkspaceRoles: read(ctx, d, "workspaceroles", &from.workspaceRoles, decodeRole, &err),
+		ClusterRoles:   read(ctx, d, "clusterroles", &from.clusterRoles, decodeRole, &err),
+		Roles:          read(ctx, d, "roles", &from.roles, decodeRole, &err),
+
+		GlobalRoleBindings:    read(ctx, d, "globalrolebindings", &from.globalRoleBindings, decodeBinding, &err),
+		WorkspaceRoleBindings: read(ctx, d, "workspacerolebindings", &from.workspaceRoleBindings, decodeBinding, &err),
+		ClusterRoleBindings:   read(ctx, d, "clusterrolebindings", &from.clusterRoleBindings, decodeBinding, &err),
+		RoleBindings:          read(ctx, d, "rolebindings", &from.roleBindings, decodeBinding, &err),
+
+		Namespaces: read(ctx, d, typeNamespaces, &from.namespaces, decodeNamespace, &err),
 	}
-	for _, one := range [...]struct {
-		resource string
-		from     *decoded[Binding]
-		into     *Objects[Binding]
-	}{
-		{"globalrolebindings", &from.globalRoleBindings, &result.GlobalRoleBindings},
-		{"workspacerolebindings", &from.workspaceRoleBindings, &result.WorkspaceRoleBindings},
-		{"clusterrolebindings", &from.clusterRoleBindings, &result.ClusterRoleBindings},
-		{"rolebindings", &from.roleBindings, &result.RoleBindings},
-	} {
-		if err := read(ctx, d, one.resource, one.from, decodeBinding, one.into); err != nil {
-			return Rights{}, err
-		}
+	if err != nil {
+		return Rights{}, err
 	}
-	err := read(ctx, d, "namespaces", &from.namespaces, decodeNamespace, &result.Namespaces)
-	return result, err
+	return result, nil
 }
 
-func read[T any](ctx context.Context, d *Directory, resource string, from *decoded[T], decode func(*objects.Item) (*T, error), into *Objects[T]) (err error) {
-	*into, err = from.of(ctx, d.Cache, d.Catalog.Type(resource), decode)
-	if err != nil && apierrors.IsNotFound(err) { // which allocates, and decisions are made all the time
-		return nil
+const typeNamespaces = "namespaces"
+
+func (d *Directory) namespaces(ctx context.Context) (all Objects[Namespace], err error) {
+	return read(ctx, d, typeNamespaces, &d.rights.namespaces, decodeNamespace, &err), err
+}
+
+// read returns the objects of a type, none when there was an error before.
+func read[T any](ctx context.Context, d *Directory, resource string, from *decoded[T], decode func(*objects.Item) (*T, error), failed *error) Objects[T] {
+	if *failed != nil {
+		return Objects[T]{}
 	}
-	return err
+	all, err := from.of(ctx, d.Cache, d.Catalog.Type(resource), decode)
+	if err != nil && !apierrors.IsNotFound(err) { // asked of an error only: it allocates, and decisions are made all the time
+		*failed = err
+	}
+	return all
 }
 
 // stored are the fields of a role that matter here.
