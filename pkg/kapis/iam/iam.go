@@ -6,10 +6,12 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -63,6 +65,7 @@ type Roles interface {
 // Rights decides about actions on other users. *authz.RBAC does.
 type Rights interface {
 	authz.NameChecker
+	authorizer.UnconditionalAuthorizer
 	FindExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error)
 	FindPlatformExcess(ctx context.Context, who, subject user.Info) (*authz.Excess, error)
 	// Administrators returns the users and groups with everything on the platform.
@@ -110,10 +113,11 @@ func session(who user.Info) string {
 // of a resource of this group on the platform. The right everybody has to
 // their own account is none.
 func (h *Handler) may(r *http.Request, verb, resource string) (bool, error) {
-	missing, err := h.Rights.Covers(r.Context(), caller(r), authz.Scope{}, []rbacv1.PolicyRule{{
-		Verbs: []string{verb}, APIGroups: []string{iamv1alpha2.GroupName}, Resources: []string{resource},
+	resource, subresource, _ := strings.Cut(resource, "/")
+	decision, _, err := h.Rights.Authorize(r.Context(), &authz.Attributes{AttributesRecord: authorizer.AttributesRecord{
+		User: caller(r), Verb: verb, APIGroup: iamv1alpha2.GroupName, APIVersion: iamv1alpha2.SchemeGroupVersion.Version, Resource: resource, Subresource: subresource, ResourceRequest: true,
 	}})
-	return err == nil && len(missing) == 0, err
+	return err == nil && decision == authorizer.DecisionAllow, err
 }
 
 // mayGive refuses to let a caller give a role of a place without having

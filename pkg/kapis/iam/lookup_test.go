@@ -11,6 +11,7 @@ import (
 	"github.com/tidwall/gjson"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
@@ -28,6 +29,10 @@ func (inviterRights) Covers(_ context.Context, who user.Info, scope authz.Scope,
 		return nil, nil
 	}
 	return rules, nil
+}
+
+func (r inviterRights) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	return decideBy(ctx, r, a)
 }
 
 // reducedHandler serves users jane and bob, who are members of workspace w, and carl.

@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -50,6 +51,10 @@ type noRights struct{ smallRights }
 
 func (noRights) Covers(_ context.Context, _ user.Info, _ authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
 	return rules, nil
+}
+
+func (r noRights) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	return decideBy(ctx, r, a)
 }
 
 // TestRegister: the identity comes from the token, whatever the body says.

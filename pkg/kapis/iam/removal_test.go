@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
@@ -38,6 +39,23 @@ func (smallRights) MayRevoke(_ context.Context, _ user.Info, _ authz.Scope, ref 
 
 func (smallRights) Covers(context.Context, user.Info, authz.Scope, []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
 	return nil, nil
+}
+
+// decideBy permits what rights cover on the platform.
+func decideBy(ctx context.Context, rights authz.Coverer, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	resource := a.GetResource()
+	if a.GetSubresource() != "" {
+		resource += "/" + a.GetSubresource()
+	}
+	missing, err := rights.Covers(ctx, a.GetUser(), authz.Scope{}, []rbacv1.PolicyRule{{Verbs: []string{a.GetVerb()}, APIGroups: []string{a.GetAPIGroup()}, Resources: []string{resource}}})
+	if err != nil || len(missing) > 0 {
+		return authorizer.DecisionNoOpinion, "", err
+	}
+	return authorizer.DecisionAllow, "", nil
+}
+
+func (s smallRights) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	return decideBy(ctx, s, a)
 }
 
 func (smallRights) FindExcess(_ context.Context, _, subject user.Info) (*authz.Excess, error) {

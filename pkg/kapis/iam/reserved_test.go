@@ -8,6 +8,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -26,6 +27,10 @@ func (administrators) Covers(_ context.Context, who user.Info, _ authz.Scope, ru
 		return nil, nil
 	}
 	return rules, nil
+}
+
+func (r administrators) Authorize(ctx context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+	return decideBy(ctx, r, a)
 }
 
 // TestReservedFields: what this server acts on in users and groups is not for those
