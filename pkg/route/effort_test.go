@@ -104,21 +104,31 @@ func (u *unread) Write(text []byte) (int, error) {
 }
 
 // TestNoTurnWhileUnread: an answer has no turn while its client does not read, compressed
-// or not.
+// or not, of elements or of parts.
 func TestNoTurnWhileUnread(t *testing.T) {
-	for _, encoding := range []string{"identity", "gzip"} {
-		t.Run(encoding, func(t *testing.T) {
+	text := strings.Repeat("x", chunk)
+	elements := Stream{Head: "[", Tail: "]", Count: 10, Text: func(int) (string, error) {
+		time.Sleep(freeEffort)
+		return `"` + text + `"`, nil
+	}}
+	parts := Stream{Head: `["`, Tail: `"]`, Parts: func(yield func(string, error) bool) {
+		for range 10 {
+			time.Sleep(freeEffort)
+			if !yield(text, nil) {
+				return
+			}
+		}
+	}}
+	for name, test := range map[string]struct {
+		encoding string
+		stream   Stream
+	}{"elements": {"identity", elements}, "compressed": {"gzip", elements}, "parts": {"identity", parts}} {
+		t.Run(name, func(t *testing.T) {
 			client := &unread{httptest.NewRecorder(), make(chan struct{}), make(chan struct{})}
 			r := httptest.NewRequestWithContext(turns.WithHolder(t.Context(), "user jane"), "GET", "/", nil)
-			r.Header.Set("Accept-Encoding", encoding)
-			text := strings.Repeat("x", chunk)
+			r.Header.Set("Accept-Encoding", test.encoding)
 			done := make(chan error)
-			go func() {
-				done <- Stream{Head: "[", Tail: "]", Count: 10, Text: func(int) (string, error) {
-					time.Sleep(freeEffort)
-					return `"` + text + `"`, nil
-				}}.Write(client, r, false)
-			}()
+			go func() { done <- test.stream.Write(client, r, false) }()
 			<-client.began
 			wait.For(t, "the turn to end", func() error {
 				if making.Users() != 0 {
@@ -164,7 +174,7 @@ func TestEndWaitsForNoTurn(t *testing.T) {
 			err := Stream{Head: "[", Tail: "]", Count: 1, Text: func(int) (string, error) {
 				time.Sleep(2 * freeEffort)
 				return `"` + text + `"`, nil
-			}, Parts: nil}.Write(client, r, false)
+			}}.Write(client, r, false)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,33 +1,21 @@
 package roles
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"iter"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/tidwall/gjson"
 	authorizationv1 "k8s.io/api/authorization/v1"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
-	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
-const (
-	// ruleChunk is how much of a review is made before it is sent, in bytes.
-	ruleChunk = 32 << 10
-	// Reviews that are larger are made a chunk at a time, the users in turn: one who asks for
-	// many of them keeps one processor at most. A chunk takes less than a millisecond.
-	largeReview  = 256 << 10
-	ruleTurnWait = 20 * time.Second
-)
-
-var ruleTurns = turns.New(1, 1, ruleTurnWait, "the server lists as many rules as it can at the moment")
+// ruleChunk is how much of a review is made before it is sent, in bytes.
+const ruleChunk = 32 << 10
 
 // noRules is where the rules of a review belong. No text in it has quotes without backslashes.
 const noRules = `"resourceRules":[],"nonResourceRules":[]`
@@ -52,44 +40,23 @@ func writeRules(w http.ResponseWriter, r *http.Request, code int, review any, ru
 	if !found {
 		return fmt.Errorf("a review without a place for rules: %T", review)
 	}
-	who, err := caller(r)
-	if err != nil {
-		return err
-	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	return route.Stream{Code: code, Head: head, Tail: tail, Parts: ruleChunks(r.Context(), kube.Holder(who), rules)}.Write(w, nil, false)
+	return route.Stream{Code: code, Head: head, Tail: tail, Parts: ruleChunks(rules), Plain: true}.Write(w, r, false)
 }
 
-// ruleChunks are the lists of rules in JSON. Large ones are made in the turns of a holder.
-func ruleChunks(ctx context.Context, holder string, rules *authz.HeldRules) iter.Seq2[string, error] {
+// ruleChunks are the lists of rules in JSON.
+func ruleChunks(rules *authz.HeldRules) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		take := func() (func(), error) { return func() {}, ctx.Err() }
-		if rules.Bytes > largeReview {
-			take = func() (func(), error) { return ruleTurns.Take(ctx, holder) }
-		}
-		release, err := take()
-		if err != nil {
-			yield("", err)
-			return
-		}
-		defer func() { release() }()
 		chunk := make([]byte, 0, ruleChunk+ruleChunk/4)
 		for part := range ruleTexts(rules) {
 			if chunk = part.appendTo(chunk); len(chunk) < ruleChunk {
 				continue
 			}
-			release() // others have their turn while this is sent
 			if !yield(string(chunk), nil) {
 				return
 			}
 			chunk = chunk[:0]
-			if release, err = take(); err != nil {
-				release = func() {}
-				yield("", err)
-				return
-			}
 		}
-		release()
 		yield(string(chunk), nil)
 	}
 }
