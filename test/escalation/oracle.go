@@ -102,6 +102,13 @@ func isOwn(key string, of digest) bool {
 	return of.workspace == "" || isOwnWorkspace(of.workspace)
 }
 
+// comesAndGoes reports whether an object stands for the rules of roles, by which it is
+// named: it is there as long as a role of a workspace has these rules, and gives nothing
+// without a binding. Its rules never change.
+func comesAndGoes(key string) bool {
+	return strings.HasPrefix(key, "clusterroles.rbac.authorization.k8s.io /kubesphere:rules:")
+}
+
 func isOwnWorkspace(name string) bool {
 	return strings.HasPrefix(name, "walk-") && name != foreignWorkspace
 }
@@ -114,6 +121,7 @@ func changes(before, after state) []string {
 			continue
 		}
 		switch is, there := after[key]; {
+		case !there && comesAndGoes(key):
 		case !there:
 			found = append(found, "deleted: "+key)
 		case is.sum != was.sum:
@@ -121,7 +129,7 @@ func changes(before, after state) []string {
 		}
 	}
 	for key, is := range after {
-		if _, known := before[key]; !known && !isOwn(key, is) {
+		if _, known := before[key]; !known && !isOwn(key, is) && !comesAndGoes(key) {
 			found = append(found, "new: "+key)
 		}
 	}
