@@ -68,6 +68,9 @@ type Options struct {
 	// Listening, when set, is called with the plain address once the server
 	// accepts connections; it serves requests soon after.
 	Listening func(net.Addr)
+	// Transport, when set, wraps what sends the requests of the server to Kubernetes, for
+	// who observes them.
+	Transport func(http.RoundTripper) http.RoundTripper
 }
 
 // app is everything that was built.
@@ -110,7 +113,7 @@ func Run(ctx context.Context, options Options) error {
 	if err := options.Config.Validate(); err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	a, err := build(ctx, options.Config, options.Reload)
+	a, err := build(ctx, &options)
 	if err != nil {
 		return err
 	}
@@ -187,14 +190,15 @@ func (a *app) sweep(ctx context.Context) {
 	}
 }
 
-func build(ctx context.Context, c *config.Config, reload func() (*config.Config, error)) (*app, error) {
+func build(ctx context.Context, o *Options) (*app, error) {
+	c, reload := o.Config, o.Reload
 	a := &app{config: c, catalog: objects.NewCatalog(), names: reservedNames(c)}
 	for _, resource := range c.Objects.AlwaysOn {
 		if a.catalog.Type(resource) == nil {
 			return nil, fmt.Errorf("configuration: objects.alwaysOn: unknown resource type %q", resource)
 		}
 	}
-	if err := a.connect(c); err != nil {
+	if err := a.connect(c, o.Transport); err != nil {
 		return nil, err
 	}
 	options := c.Authentication.OAuthOptions
@@ -233,10 +237,11 @@ func build(ctx context.Context, c *config.Config, reload func() (*config.Config,
 }
 
 // connect builds what talks to Kubernetes, without talking to it yet.
-func (a *app) connect(c *config.Config) (err error) {
+func (a *app) connect(c *config.Config, wrap func(http.RoundTripper) http.RoundTripper) (err error) {
 	if a.rest, err = kube.RESTConfig(c.Kubernetes); err != nil {
 		return err
 	}
+	a.rest.Wrap(wrap)
 	if a.client, err = kube.NewClient(a.rest); err != nil {
 		return err
 	}

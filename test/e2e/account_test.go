@@ -19,6 +19,9 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
+// accountDirectory has the account of ks-apiserver with its rights.
+const accountDirectory = "../../hack/account"
+
 // accounts are the kubeconfigs of servers by those of the administrators of their
 // clusters.
 var accounts = struct {
@@ -34,7 +37,7 @@ func asAccount(administrator string) (string, error) {
 	if file := accounts.files[administrator]; file != "" {
 		return file, nil
 	}
-	output, err := exec.Command("../../bin/kubectl", "--kubeconfig", administrator, "apply", "-k", "../../hack/account").CombinedOutput()
+	output, err := exec.Command("../../bin/kubectl", "--kubeconfig", administrator, "apply", "-k", accountDirectory).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("the account of the server: %w\n%s", err, output)
 	}

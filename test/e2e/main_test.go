@@ -62,7 +62,10 @@ func runTests(m *testing.M) (code int, err error) {
 	if err := shared.stop(); err != nil {
 		return code, fmt.Errorf("stopping: %w", err)
 	}
-	return code, nil
+	if code != 0 {
+		return code, nil
+	}
+	return code, checkUsedRights()
 }
 
 // startTLS starts a server that also speaks HTTPS: kubectl sends tokens to
@@ -137,7 +140,7 @@ func start(change func(*config.Config)) (*instance, error) {
 	}
 	listening := make(chan net.Addr, 1)
 	go func() {
-		i.done <- app.Run(ctx, app.Options{Config: c, Listening: func(address net.Addr) { listening <- address }})
+		i.done <- app.Run(ctx, app.Options{Config: c, Listening: func(address net.Addr) { listening <- address }, Transport: usedRights.wrap})
 	}()
 	select {
 	case address := <-listening:

@@ -202,7 +202,7 @@ func TestPolicyOfTheOwnAccount(t *testing.T) {
 		{"everything to a member", own, "POST", bindings + dry, "", binding("pol", "cluster-admin", "User", "pol"), subjects, 0},
 		{"administrators of the platform", own, "POST", bindings + dry, "", binding("kubesphere:pol", "cluster-admin", "Group", "kubesphere:administrators"), "", 201},
 		{"others as administrators", own, "POST", bindings + dry, "", binding("kubesphere:pol", "cluster-admin", "Group", "kubesphere:global:platform-regular"), subjects, 0},
-		{"one administrator less", own, "PATCH", bindings + "/pol-admins" + dry, merge, `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"pol-a"}]}`, "", 200},
-		{"another administrator", own, "PATCH", bindings + "/pol-admins" + dry, merge, `{"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"pol-c"}]}`, subjects, 0},
+		{"one administrator less", own, "PUT", bindings + "/pol-admins" + dry, "", binding("pol-admins", "cluster-admin", "User", "pol-a"), "", 200},
+		{"another administrator", own, "PUT", bindings + "/pol-admins" + dry, "", binding("pol-admins", "cluster-admin", "User", "pol-c"), subjects, 0},
 	})
 }
