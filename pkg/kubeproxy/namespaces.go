@@ -2,13 +2,10 @@ package kubeproxy
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 
-	"github.com/coder/websocket"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -63,13 +60,7 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen auth
 	info := request.InfoFrom(r.Context())
 	// What is filtered has to be readable, and its rows to have names.
 	r = r.Clone(r.Context())
-	var readable []string
-	for accepted := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
-		if strings.HasPrefix(strings.TrimSpace(accepted), "application/json") {
-			readable = append(readable, accepted)
-		}
-	}
-	r.Header.Set("Accept", strings.Join(append(readable, "application/json"), ","))
+	r.Header.Set("Accept", strings.Join(append(acceptedJSON(r.Header), "application/json"), ","))
 	r.Header.Del("Accept-Encoding")
 	values := r.URL.Query()
 	values.Del("includeObject")
@@ -83,72 +74,15 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen auth
 		values.Del("limit")
 	}
 	r.URL.RawQuery = values.Encode()
-	if r.Header.Get("Upgrade") != "" {
-		p.watchBySocket(w, r)
+	if asksForSocket(r, info) {
+		p.watchBySocket(w, r, p.filter)
 		return
 	}
+	r.Header.Del("Upgrade")
 	if !p.listByName(w, r, seen) {
 		paced, r, stop := p.paced(w, r)
 		defer stop()
 		p.namespaces.ServeHTTP(paced, r)
-	}
-}
-
-// watchBySocket is the watch of the caller's namespaces over a WebSocket, a
-// message for each event: what Kubernetes would send over one cannot be looked
-// into on its way.
-func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request) {
-	info := request.InfoFrom(r.Context())
-	if info.Verb != "watch" || !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
-		status.Write(w, r, status.BadRequest("only a watch can be asked for over a WebSocket, and namespaces over nothing else"))
-		return
-	}
-	if !sameSite(r) {
-		status.Write(w, r, otherSite(r))
-		return
-	}
-	question, err := p.question(r.Context(), http.MethodGet, r.URL, r.URL.Query(), http.Header{}, nil)
-	if err != nil {
-		status.Write(w, r, err)
-		return
-	}
-	answer, err := p.lasting.RoundTrip(question)
-	if err == nil {
-		err = p.filter(answer) //nolint:contextcheck // it is the answer's
-	}
-	if err != nil {
-		fail(w, r, err)
-		return
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, maxRefusal))
-		status.Write(w, r, statusError(answer.StatusCode, text))
-		return
-	}
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true}) // by sameSite
-	if err != nil {
-		return // it has been answered
-	}
-	defer func() { _ = conn.CloseNow() }()
-	ctx, cancel := context.WithCancel(conn.CloseRead(r.Context()))
-	defer cancel()
-	who, _ := kuberequest.UserFrom(ctx)
-	pace := &pace{pacing: p.pacing, places: p.stalled, who: who, end: cancel}
-	defer context.AfterFunc(ctx, func() { _ = answer.Body.Close() })()
-	for decoder := json.NewDecoder(answer.Body); ; {
-		var event json.RawMessage
-		if err := decoder.Decode(&event); err != nil {
-			_ = conn.Close(websocket.StatusNormalClosure, "the watch is over")
-			return
-		}
-		if pace.begin() != nil {
-			return
-		}
-		err := conn.Write(ctx, websocket.MessageText, event)
-		if late := pace.done(len(event)); err != nil || late != nil {
-			return
-		}
 	}
 }
 

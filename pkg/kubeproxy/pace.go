@@ -11,12 +11,15 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 )
 
-// Writes to clients that stall, at once and of one user. kube-apiserver keeps the seat of
-// a watch until its first events are sent, and that of a list until its end: there are some
-// fifty for all users of this server, and a client that does not read must not keep them.
+// The seats that writes to clients which stall may keep, at once and for one user.
+// kube-apiserver keeps the seat of a watch until its first events are sent, and those of a
+// list until its end: there are some fifty for all users of this server, and a client that
+// does not read must not keep them.
 const (
-	maxStalled        = 32
-	maxStalledPerUser = 4
+	maxStalledSeats        = 32
+	maxStalledSeatsPerUser = 16
+	// seatsOfList are those of a large list, whose width Kubernetes finds out by itself.
+	seatsOfList = 8
 )
 
 // errStalled ends an answer whose client does not read it.
@@ -45,7 +48,9 @@ var defaultPacing = pacing{patience: time.Second, limit: 30 * time.Second, rate:
 type pace struct {
 	pacing
 	places *quota.Quota
-	who    user.Info
+	// seats is how many of them a write takes that stalls.
+	seats int64
+	who   user.Info
 	// end makes the write that blocks fail.
 	end func()
 
@@ -89,7 +94,7 @@ func (p *pace) done(bytes int) error {
 	p.behind = min(max(0, p.behind), p.patience)
 	if p.placed {
 		p.placed = false
-		p.places.Release(kube.Holder(p.who), 1)
+		p.places.Release(kube.Holder(p.who), p.seats)
 	}
 	if p.ended {
 		return errStalled // even if it was sent just then: nothing follows it
@@ -128,7 +133,7 @@ func (p *pace) late() {
 
 // take takes a place among the answers that stall, or ends this one.
 func (p *pace) take() bool {
-	if p.places.Take(kube.Holder(p.who), 1) != nil {
+	if p.places.Take(kube.Holder(p.who), p.seats) != nil {
 		p.fail()
 		return false
 	}

@@ -49,7 +49,7 @@ func TestPace(t *testing.T) {
 				}
 				times := defaultPacing
 				times.limit = test.limit
-				p := &pace{pacing: times, places: places, who: &user.DefaultInfo{Name: "jane"}, end: func() { close(ended) }}
+				p := &pace{pacing: times, places: places, seats: 1, who: &user.DefaultInfo{Name: "jane"}, end: func() { close(ended) }}
 				got := 0
 				for _, write := range test.writes {
 					time.Sleep(write.after)

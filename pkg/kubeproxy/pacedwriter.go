@@ -31,8 +31,12 @@ type pacedWriter struct {
 // that writer may end. The function that is returned has to be called at the end.
 func (p *Proxy) paced(w http.ResponseWriter, r *http.Request) (*pacedWriter, *http.Request, context.CancelFunc) {
 	who, _ := kuberequest.UserFrom(r.Context())
-	lasts := request.InfoFrom(r.Context()).Lasts()
-	paced := &pacedWriter{ResponseWriter: w, flushes: lasts, pace: pace{pacing: p.pacing, places: p.stalled, who: who}}
+	info := request.InfoFrom(r.Context())
+	lasts, seats := info.Lasts(), int64(1)
+	if info.Verb == "list" {
+		seats = seatsOfList
+	}
+	paced := &pacedWriter{ResponseWriter: w, flushes: lasts, pace: pace{pacing: p.pacing, places: p.stalled, seats: seats, who: who}}
 	if !lasts {
 		paced.limit = 0 // the connection has a deadline
 	}

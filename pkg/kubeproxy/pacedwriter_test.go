@@ -114,25 +114,35 @@ func endless(began, open *atomic.Int64) http.HandlerFunc {
 func TestUnread(t *testing.T) {
 	const clients = 20
 	const socket = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	const nonsense = "Connection: Upgrade\r\nUpgrade: foo\r\n"
 	for name, test := range map[string]struct {
 		ask   func(*testing.T, *front)
 		limit time.Duration
 		left  int64
 	}{
-		"watches":        {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods?watch=1", "") }, time.Hour, maxStalledPerUser},
+		"watches":        {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods?watch=1", "") }, time.Hour, maxStalledSeatsPerUser},
 		"watches, later": {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods?watch=1", "") }, time.Second, 0},
-		"lists":          {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods", "") }, time.Second, maxStalledPerUser},
+		"lists":          {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods", "") }, time.Second, maxStalledSeatsPerUser / seatsOfList},
 		"logs": {func(t *testing.T, f *front) {
 			unreadHTTP1(t, f, clients, "/api/v1/namespaces/a/pods/b/log?follow=true", "")
-		}, time.Hour, maxStalledPerUser},
-		"namespaces":            {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", "") }, time.Hour, maxStalledPerUser},
-		"sockets":               {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", socket) }, time.Hour, maxStalledPerUser},
-		"sockets, later":        {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", socket) }, time.Second, 0},
-		"streams":               {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 0) }, time.Hour, maxStalledPerUser},
-		"streams, later":        {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 0) }, time.Second, 0},
-		"a connection":          {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 1<<30) }, time.Hour, maxStalledPerUser},
-		"a connection, later":   {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 1<<30) }, time.Second, 0},
-		"a connection of lists": {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods", 1<<30) }, time.Second, maxStalledPerUser},
+		}, time.Hour, maxStalledSeatsPerUser},
+		"namespaces":                     {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", "") }, time.Hour, maxStalledSeatsPerUser},
+		"sockets":                        {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", socket) }, time.Hour, maxStalledSeatsPerUser},
+		"sockets, later":                 {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", socket) }, time.Second, 0},
+		"sockets of another type":        {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods?watch=1", socket) }, time.Hour, maxStalledSeatsPerUser},
+		"sockets of another type, later": {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods?watch=1", socket) }, time.Second, 0},
+		"watches that ask for nonsense":  {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods?watch=1", nonsense) }, time.Hour, maxStalledSeatsPerUser},
+		"lists that ask for nonsense":    {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods", nonsense) }, time.Second, maxStalledSeatsPerUser / seatsOfList},
+		"lists that ask for a socket":    {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/pods", socket) }, time.Second, maxStalledSeatsPerUser / seatsOfList},
+		"logs that ask for nonsense": {func(t *testing.T, f *front) {
+			unreadHTTP1(t, f, clients, "/api/v1/namespaces/a/pods/b/log?follow=true", nonsense)
+		}, time.Hour, maxStalledSeatsPerUser},
+		"namespaces with nonsense": {func(t *testing.T, f *front) { unreadHTTP1(t, f, clients, "/api/v1/namespaces?watch=1", nonsense) }, time.Hour, maxStalledSeatsPerUser},
+		"streams":                  {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 0) }, time.Hour, maxStalledSeatsPerUser},
+		"streams, later":           {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 0) }, time.Second, 0},
+		"a connection":             {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 1<<30) }, time.Hour, maxStalledSeatsPerUser},
+		"a connection, later":      {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods?watch=1", 1<<30) }, time.Second, 0},
+		"a connection of lists":    {func(t *testing.T, f *front) { unreadHTTP2(t, f, clients, "/api/v1/pods", 1<<30) }, time.Second, maxStalledSeatsPerUser / seatsOfList},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -103,7 +103,7 @@ func New(options Options) (*Proxy, error) {
 		unreadLists:   quota.New(maxUnreadLists, maxUnreadListsPerUser),
 		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists),
 		pacing:        defaultPacing,
-		stalled:       quota.New(maxStalled, maxStalledPerUser)}
+		stalled:       quota.New(maxStalledSeats, maxStalledSeatsPerUser)}
 	p.standing = &standing{ask: p.mayServe}
 	if p.transport, err = forRequests(options.Config); err != nil {
 		return nil, err
@@ -232,13 +232,19 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // forward passes a request on, and its answer back as it is.
 func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, info *request.Info) {
 	w = interimWriter{w}
-	if r.Header.Get("Upgrade") != "" {
-		p.upgrade(w, r)
+	if asksForSocket(r, info) {
+		p.watchBySocket(w, r, p.look)
 		return
+	}
+	upgrade := r.Header.Get("Upgrade") != "" && upgrades(info)
+	if !upgrade {
+		r.Header.Del("Upgrade")
 	}
 	paced, r, stop := p.paced(w, r)
 	defer stop()
 	switch {
+	case upgrade:
+		p.upgrade(paced, r)
 	case info.Verb == "watch":
 		p.watches.ServeHTTP(paced, r)
 	case info.Lasts():

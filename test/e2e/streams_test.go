@@ -5,6 +5,7 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -287,6 +288,31 @@ func TestWatchOverWebSocket(t *testing.T) {
 				return kind == "MODIFIED"
 			})
 			_ = conn.CloseNow()
+		}
+	})
+	t.Run("a table, of a page", func(t *testing.T) { // which offers protocols, and has its token among them
+		offered := []string{"base64url.bearer.authorization.k8s.io." + base64.RawURLEncoding.EncodeToString([]byte(member)), "events.example.com"}
+		conn, _, err := websocket.Dial(t.Context(), shared.url+own, &websocket.DialOptions{Subprotocols: offered, HTTPHeader: http.Header{
+			"Accept": {"application/json;as=Table;v=v1;g=meta.k8s.io,application/json"},
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.CloseNow() }()
+		conn.SetReadLimit(1 << 20)
+		if got := conn.Subprotocol(); got != "events.example.com" {
+			t.Errorf("the protocol is %q", got)
+		}
+		_, text, err := conn.Read(t.Context())
+		if err != nil || !strings.Contains(string(text), `"kind":"Table"`) {
+			t.Errorf("%v: %.300s", err, text)
+		}
+	})
+	t.Run("another protocol is not spoken", func(t *testing.T) {
+		for _, path := range []string{"/api/v1/namespaces/socket-project/configmaps", "/api/v1/namespaces"} {
+			if r := shared.send(t, "GET", path, member, "", header("Connection", "Upgrade"), header("Upgrade", "foo")); r.code != 200 {
+				t.Errorf("%s: %d %.300s", path, r.code, r.body)
+			}
 		}
 	})
 	for _, path := range []string{"/api/v1/watch/namespaces/default/configmaps", "/api/v1/watch/secrets", "/apis/iam.kubesphere.io/v1alpha2/watch/users"} {
