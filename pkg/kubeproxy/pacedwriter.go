@@ -25,6 +25,8 @@ type pacedWriter struct {
 	// it, or all.
 	flushes bool
 	written int
+	// settling is told of what is sent; nil when nobody waits for it.
+	settling *settling
 }
 
 // paced returns the writer for the answer to a request, and the request to forward, which
@@ -66,6 +68,7 @@ func (w *pacedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 func (w *pacedWriter) WriteHeader(code int) {
 	if code >= http.StatusOK {
 		w.ResponseWriter.WriteHeader(code)
+		w.settling.done()
 		return
 	}
 	if w.begin() != nil {
@@ -84,7 +87,9 @@ func (w *pacedWriter) Write(data []byte) (int, error) {
 	if err := w.begin(); err != nil {
 		return 0, err
 	}
+	w.settling.begin()
 	n, err := w.ResponseWriter.Write(data)
+	w.settling.done()
 	if late := w.done(n); err == nil {
 		err = late
 	}
@@ -99,7 +104,9 @@ func (w *pacedWriter) FlushError() error {
 	if err := w.begin(); err != nil {
 		return err
 	}
+	w.settling.begin()
 	err := http.NewResponseController(w.ResponseWriter).Flush()
+	w.settling.done()
 	if late := w.done(0); err == nil {
 		err = late
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -149,6 +151,7 @@ func TestUnread(t *testing.T) {
 			var began, open atomic.Int64
 			f := newFront(t, endless(&began, &open))
 			f.proxy.rights = someNamespaces{}
+			f.proxy.reads = turns.New(math.MaxInt, clients, readWait, tooManyReads)
 			f.proxy.pacing = pacing{patience: 200 * time.Millisecond, limit: test.limit, rate: 256 << 10}
 			test.ask(t, f)
 			wait.For(t, "what is not read to end", func() error {

@@ -3,6 +3,7 @@ package kubeproxy
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -38,6 +39,8 @@ type Proxy struct {
 	// unreadLists bounds the memory of both until they are read, in bytes by user.
 	unreadLists *quota.Quota
 	pacing      pacing
+	// reads are the turns of lists and watches, by user; Kubernetes bounds all of them.
+	reads *turns.Turns
 	// stalled are the places for writes to clients that do not read, by user.
 	stalled    *quota.Quota
 	transport  http.RoundTripper // for requests that are answered at once
@@ -102,6 +105,7 @@ func New(options Options) (*Proxy, error) {
 		filteredLists: turns.New(maxFilteredLists, maxFilteredListsPerUser, filteredListWait, tooManyLists),
 		unreadLists:   quota.New(maxUnreadLists, maxUnreadListsPerUser),
 		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists),
+		reads:         turns.New(math.MaxInt, maxReadsPerUser, readWait, tooManyReads),
 		pacing:        defaultPacing,
 		stalled:       quota.New(maxStalledSeats, maxStalledSeatsPerUser)}
 	p.standing = &standing{ask: p.mayServe}
@@ -240,8 +244,14 @@ func (p *Proxy) forward(w http.ResponseWriter, r *http.Request, info *request.In
 	if !upgrade {
 		r.Header.Del("Upgrade")
 	}
+	settling, found := p.takeRead(w, r, info)
+	if !found {
+		return
+	}
+	defer settling.end()
 	paced, r, stop := p.paced(w, r)
 	defer stop()
+	paced.settling = settling
 	switch {
 	case upgrade:
 		p.upgrade(paced, r)

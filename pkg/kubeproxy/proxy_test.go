@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -70,7 +71,7 @@ func newFront(t *testing.T, kubernetes http.HandlerFunc) *front {
 		}
 		name := cmp.Or(r.Header.Get(headerUser), "jane")
 		ctx := kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: name, Groups: []string{"system:authenticated", "system:masters", "developers"}, Extra: f.extra})
-		f.proxy.ServeHTTP(w, r.WithContext(ctx))
+		f.proxy.ServeHTTP(w, r.WithContext(turns.WithHolder(ctx, name)))
 	}))
 	f.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
 		if tcp, ok := conn.(*net.TCPConn); ok {

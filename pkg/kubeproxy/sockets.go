@@ -56,6 +56,11 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request, look func(
 		return
 	}
 	question.Header.Set("Accept", strings.Join(append(acceptedJSON(r.Header), "application/json"), ","))
+	settling, found := p.takeRead(w, r, request.InfoFrom(r.Context()))
+	if !found {
+		return
+	}
+	defer settling.end()
 	answer, err := p.lasting.RoundTrip(question)
 	if err == nil {
 		defer func() { _ = answer.Body.Close() }()
@@ -86,6 +91,7 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request, look func(
 	who, _ := kuberequest.UserFrom(ctx)
 	pace := &pace{pacing: p.pacing, places: p.stalled, seats: 1, who: who, end: cancel}
 	defer context.AfterFunc(ctx, func() { _ = answer.Body.Close() })()
+	settling.done()
 	for decoder := json.NewDecoder(answer.Body); ; {
 		var event json.RawMessage
 		if err := decoder.Decode(&event); err != nil {
@@ -95,7 +101,9 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request, look func(
 		if pace.begin() != nil {
 			return
 		}
+		settling.begin()
 		err := conn.Write(ctx, websocket.MessageText, event)
+		settling.done()
 		if late := pace.done(len(event)); err != nil || late != nil {
 			return
 		}
