@@ -388,7 +388,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: requests,
-		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody,
+		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, OwnerOf: d.limits.OwnerOf, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody,
 	}
 	if a.certificate != nil {
 		options.Certificate = a.certificate.Certificate

@@ -8,7 +8,6 @@ import (
 
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
@@ -53,11 +52,11 @@ func inTurn(groups []route.Group) {
 // taking serves requests of users in turn. Those without credentials have few places.
 func taking(all *turns.Turns, next route.Handler) route.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		who, found := kuberequest.UserFrom(r.Context())
+		_, found := kuberequest.UserFrom(r.Context())
 		if !found {
 			return next(w, r)
 		}
-		release, err := all.Take(r.Context(), kube.Holder(who))
+		release, err := all.Take(r.Context(), turns.HolderFrom(r.Context()))
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
 
@@ -34,7 +35,7 @@ func TestInTurn(t *testing.T) {
 	call := func(name string, handler route.Handler) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		go func() {
-			_ = handler(httptest.NewRecorder(), r.WithContext(kube.WithCaller(t.Context(), &user.DefaultInfo{Name: name})))
+			_ = handler(httptest.NewRecorder(), r.WithContext(turns.WithHolder(kube.WithCaller(t.Context(), &user.DefaultInfo{Name: name}), name)))
 		}()
 	}
 	arrive := func(want int, what string) {

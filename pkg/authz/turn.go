@@ -1,6 +1,7 @@
 package authz
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -28,7 +29,7 @@ func (t *turn) take(ctx context.Context, who user.Info) (release func(), err err
 	t.once.Do(func() {
 		t.turns = turns.New(1, 1, comparisonWait, "the server compares as many rules as it can at the moment")
 	})
-	return t.turns.Take(ctx, kube.Holder(who))
+	return t.turns.Take(ctx, cmp.Or(turns.HolderFrom(ctx), kube.Holder(who)))
 }
 
 // notCovered is notCovered, one at a time where many comparisons are needed.

@@ -23,6 +23,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Headers that tell a back end who sent a request.
@@ -59,10 +60,7 @@ var errAnswer = errors.New("the back end says it cannot serve requests")
 // serve passes a request on. The assertion says who sent it.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string) {
 	r.Pattern = b.id()
-	holder := ""
-	if who, found := kuberequest.UserFrom(r.Context()); found {
-		holder = kube.Holder(who)
-	}
+	holder := turns.HolderFrom(r.Context())
 	if err := b.waiting.Take(holder, 1); err != nil {
 		status.Write(w, r, status.Unavailable(1, "the back end %s has as many requests to answer as it may have at the moment", b.id()))
 		return

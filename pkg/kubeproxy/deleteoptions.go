@@ -12,10 +12,10 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // deleteOptionsTypes are the media types of DeleteOptions.
@@ -48,7 +48,7 @@ func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, i
 			return r, err
 		}
 		if len(body) > 0 {
-			options, err := decodeDeleteOptions(r.Context(), kube.Holder(who), r.Header.Get("Content-Type"), body)
+			options, err := decodeDeleteOptions(r.Context(), turns.HolderFrom(r.Context()), r.Header.Get("Content-Type"), body)
 			if err != nil {
 				return r, err
 			}

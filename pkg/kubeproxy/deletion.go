@@ -12,10 +12,10 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // guardsDeletion reports whether a request deletes objects that limit other users or
@@ -44,7 +44,7 @@ func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info
 	if resource.Group == groupTenant {
 		return r, checkWorkspaceDeletion(info, resource)
 	}
-	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
+	release, err := p.inspections.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {
 		return r, err
 	}

@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/strictjson"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // retryWithin bounds how long a guarded write is tried again on a fresh object.
@@ -27,10 +27,10 @@ const retryWithin = 30 * time.Second
 func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, denied error) {
 	body, err := readBody(w, r, maxBody)
 	if err == nil {
-		body, err = p.unambiguous(r, who, body)
+		body, err = p.unambiguous(r, body)
 	}
 	if err == nil && denied != nil {
-		body, err = p.inspectCreation(r, info, who, body, denied)
+		body, err = p.inspectCreation(r, info, body, denied)
 	}
 	switch {
 	case err != nil:
@@ -43,18 +43,18 @@ func (p *Proxy) forwardInspected(w http.ResponseWriter, r *http.Request, info *r
 }
 
 // unambiguous is unambiguousBody as an inspection.
-func (p *Proxy) unambiguous(r *http.Request, who user.Info, body []byte) ([]byte, error) {
-	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
+func (p *Proxy) unambiguous(r *http.Request, body []byte) ([]byte, error) {
+	release, err := p.inspections.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return unambiguousBody(r.Context(), kube.Holder(who), r.Header.Get("Content-Type"), body)
+	return unambiguousBody(r.Context(), turns.HolderFrom(r.Context()), r.Header.Get("Content-Type"), body)
 }
 
 // inspectCreation is withoutCreation as an inspection.
-func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, who user.Info, body []byte, denied error) ([]byte, error) {
-	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
+func (p *Proxy) inspectCreation(r *http.Request, info *request.Info, body []byte, denied error) ([]byte, error) {
+	release, err := p.inspections.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *req
 // since another client was faster. warnings are those of the answer to come. When the client
 // has gone, forwarding panics.
 func (p *Proxy) tryGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte, retry bool, warnings []string) (again bool) {
-	release, err := p.inspections.Take(r.Context(), kube.Holder(who))
+	release, err := p.inspections.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {
 		status.Write(w, r, err)
 		return false

@@ -11,13 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/user"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -49,8 +46,7 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 	if info.Verb != "list" || r.Method != http.MethodGet || seen.All || len(seen.Names) > namedNamespaces {
 		return false
 	}
-	who, _ := kuberequest.UserFrom(r.Context())
-	release, err := p.mergedLists.Take(r.Context(), kube.Holder(who))
+	release, err := p.mergedLists.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {
 		fail(w, r, err)
 		return true
@@ -91,11 +87,11 @@ func (p *Proxy) listByName(w http.ResponseWriter, r *http.Request, seen authz.Vi
 		fail(w, r, err)
 		return true
 	}
-	if err := p.unreadLists.Take(kube.Holder(who), int64(len(text))); err != nil {
+	if err := p.unreadLists.Take(turns.HolderFrom(r.Context()), int64(len(text))); err != nil {
 		fail(w, r, errUnreadLists())
 		return true
 	}
-	defer p.unreadLists.Release(kube.Holder(who), int64(len(text)))
+	defer p.unreadLists.Release(turns.HolderFrom(r.Context()), int64(len(text)))
 	release() // other lists do not wait for a client that does not read
 	merged.write(w, text)
 	return true
@@ -198,8 +194,8 @@ func (l *namespaceList) write(w http.ResponseWriter, text []byte) {
 
 // filterList leaves the visible entries of a list of all namespaces. Its entries are
 // read one after the other, so that those the caller does not see take no memory.
-func (p *Proxy) filterList(answer *http.Response, who user.Info, seen authz.Visible) error {
-	release, err := p.filteredLists.Take(answer.Request.Context(), kube.Holder(who))
+func (p *Proxy) filterList(answer *http.Response, seen authz.Visible) error {
+	release, err := p.filteredLists.Take(answer.Request.Context(), turns.HolderFrom(answer.Request.Context()))
 	if err != nil {
 		return err
 	}
@@ -208,7 +204,7 @@ func (p *Proxy) filterList(answer *http.Response, who user.Info, seen authz.Visi
 	if err != nil {
 		return err
 	}
-	holder, size := kube.Holder(who), int64(len(text))
+	holder, size := turns.HolderFrom(answer.Request.Context()), int64(len(text))
 	if err := p.unreadLists.Take(holder, size); err != nil {
 		return errUnreadLists()
 	}

@@ -113,5 +113,5 @@ func (p *Proxy) filter(answer *http.Response) error {
 	if err != nil {
 		return err
 	}
-	return p.filterList(answer, who, seen)
+	return p.filterList(answer, seen)
 }

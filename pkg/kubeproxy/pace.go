@@ -5,9 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/user"
-
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 )
 
@@ -49,8 +46,8 @@ type pace struct {
 	pacing
 	places *quota.Quota
 	// seats is how many of them a write takes that stalls.
-	seats int64
-	who   user.Info
+	seats  int64
+	holder string
 	// end makes the write that blocks fail.
 	end func()
 
@@ -94,7 +91,7 @@ func (p *pace) done(bytes int) error {
 	p.behind = min(max(0, p.behind), p.patience)
 	if p.placed {
 		p.placed = false
-		p.places.Release(kube.Holder(p.who), p.seats)
+		p.places.Release(p.holder, p.seats)
 	}
 	if p.ended {
 		return errStalled // even if it was sent just then: nothing follows it
@@ -133,7 +130,7 @@ func (p *pace) late() {
 
 // take takes a place among the answers that stall, or ends this one.
 func (p *pace) take() bool {
-	if p.places.Take(kube.Holder(p.who), p.seats) != nil {
+	if p.places.Take(p.holder, p.seats) != nil {
 		p.fail()
 		return false
 	}

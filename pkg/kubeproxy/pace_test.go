@@ -5,8 +5,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/user"
-
 	"github.com/super-kubenetes/ks-apiserver/pkg/quota"
 )
 
@@ -49,7 +47,7 @@ func TestPace(t *testing.T) {
 				}
 				times := defaultPacing
 				times.limit = test.limit
-				p := &pace{pacing: times, places: places, seats: 1, who: &user.DefaultInfo{Name: "jane"}, end: func() { close(ended) }}
+				p := &pace{pacing: times, places: places, seats: 1, holder: "jane", end: func() { close(ended) }}
 				got := 0
 				for _, write := range test.writes {
 					time.Sleep(write.after)

@@ -5,9 +5,8 @@ import (
 	"net/http"
 	"time"
 
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // unsent is how much of an answer net/http keeps until there is more: writing it does not
@@ -32,13 +31,12 @@ type pacedWriter struct {
 // paced returns the writer for the answer to a request, and the request to forward, which
 // that writer may end. The function that is returned has to be called at the end.
 func (p *Proxy) paced(w http.ResponseWriter, r *http.Request) (*pacedWriter, *http.Request, context.CancelFunc) {
-	who, _ := kuberequest.UserFrom(r.Context())
 	info := request.InfoFrom(r.Context())
 	lasts, seats := info.Lasts(), int64(1)
 	if info.Verb == "list" {
 		seats = seatsOfList
 	}
-	paced := &pacedWriter{ResponseWriter: w, flushes: lasts, pace: pace{pacing: p.pacing, places: p.stalled, seats: seats, who: who}}
+	paced := &pacedWriter{ResponseWriter: w, flushes: lasts, pace: pace{pacing: p.pacing, places: p.stalled, seats: seats, holder: turns.HolderFrom(r.Context())}}
 	if !lasts {
 		paced.limit = 0 // the connection has a deadline
 	}

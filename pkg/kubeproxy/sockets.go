@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"github.com/coder/websocket"
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // upgrades reports whether Kubernetes may answer a request by another protocol: connections
@@ -88,8 +88,7 @@ func (p *Proxy) watchBySocket(w http.ResponseWriter, r *http.Request, look func(
 	defer func() { _ = conn.CloseNow() }()
 	ctx, cancel := context.WithCancel(conn.CloseRead(r.Context()))
 	defer cancel()
-	who, _ := kuberequest.UserFrom(ctx)
-	pace := &pace{pacing: p.pacing, places: p.stalled, seats: 1, who: who, end: cancel}
+	pace := &pace{pacing: p.pacing, places: p.stalled, seats: 1, holder: turns.HolderFrom(ctx), end: cancel}
 	defer context.AfterFunc(ctx, func() { _ = answer.Body.Close() })()
 	settling.done()
 	for decoder := json.NewDecoder(answer.Body); ; {

@@ -54,13 +54,13 @@ func TestUnreadLists(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return r.WithContext(request.WithInfo(kube.WithCaller(r.Context(), who), info))
+		return r.WithContext(request.WithInfo(turns.WithHolder(kube.WithCaller(r.Context(), who), who.GetName()), info))
 	}
 	t.Run("filtered", func(t *testing.T) {
 		p := newLists()
 		filtered := func(who user.Info) (read func(), err error) {
 			answer := &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(text)), Request: asked(who)}
-			err = p.filterList(answer, who, seen)
+			err = p.filterList(answer, seen)
 			return func() { _ = answer.Body.Close() }, err
 		}
 		read, err := filtered(jane)

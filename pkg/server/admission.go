@@ -41,7 +41,7 @@ const (
 type caller struct {
 	name          string
 	authenticated bool
-	// part is the project of a service account, which has a part of what name has; empty
+	// part is the workspace of a service account, which has a part of what name has; empty
 	// for all others.
 	part string
 }
@@ -49,13 +49,25 @@ type caller struct {
 // callerOf returns the caller of a request; who is nil where nobody is
 // authenticated by the filters. Visitors without an account are as good as
 // anonymous.
-func callerOf(r *http.Request, who user.Info) caller {
+func (f *filters) callerOf(r *http.Request, who user.Info) caller {
 	if authz.IsAnonymous(who) || who.GetName() == identity.PreRegistration {
 		return caller{name: identity.Network(request.ClientAddress(r))}
 	}
 	c := caller{name: kube.Holder(who), authenticated: true}
-	if c.name == serviceaccount.AllServiceAccountsGroup {
-		c.part, _, _ = serviceaccount.SplitUsername(who.GetName())
+	if c.name != serviceaccount.AllServiceAccountsGroup {
+		return c
+	}
+	c.part, _, _ = serviceaccount.SplitUsername(who.GetName())
+	if f.ownerOf == nil {
+		return c
+	}
+	// Whoever creates workspaces and projects can make any number of them, and of accounts
+	// in them: these have one share, and no part of that of others.
+	if creator, home := f.ownerOf(r.Context(), c.part); home != "" {
+		c.part = home
+		if creator != "" {
+			c.name += " of " + creator
+		}
 	}
 	return c
 }
@@ -72,9 +84,9 @@ func (c caller) holder() string {
 // places, and so have all clients together that are not authenticated.
 type admission struct {
 	inFlight *quota.Quota // by user; all unauthenticated clients are one
-	// parts and longParts are what the service accounts of a namespace have of the places
-	// of all service accounts.
-	parts, longParts *quota.Quota
+	// parts and longParts are what the service accounts of a workspace have of the places
+	// of those of all workspaces of its creator.
+	parts, longParts *quota.Parts
 	unauthenticated  *quota.Quota // by address
 	longRunning      *quota.Quota // by user; all unauthenticated clients are one
 	// unauthenticatedLongRunning are the long-running requests of unauthenticated
@@ -94,8 +106,8 @@ func newAdmission(c *config.Server) *admission { // metrics follow, which show i
 	longShare := int64(c.MaxLongRunningPerUser)
 	return &admission{
 		inFlight:                   quota.New(int64(c.MaxRequestsInFlight), int64(c.MaxRequestsInFlightPerUser)),
-		parts:                      quota.New(int64(c.MaxRequestsInFlightPerUser), (int64(c.MaxRequestsInFlightPerUser)+1)/2),
-		longParts:                  quota.New(longShare, (longShare+1)/2),
+		parts:                      quota.NewParts(int64(c.MaxRequestsInFlightPerUser)),
+		longParts:                  quota.NewParts(longShare),
 		unauthenticated:            quota.New(int64(share), int64((share+1)/2)),
 		longRunning:                quota.New(int64(c.MaxLongRunning), longShare),
 		unauthenticatedLongRunning: quota.New(longShare, (longShare+1)/2),
@@ -125,22 +137,22 @@ func (a *admission) admit(who caller) (release func(), err error) {
 }
 
 // take takes a place of a user, or of a part of one.
-func (a *admission) take(who caller, places, parts *quota.Quota, share, total string, after time.Duration) (release func(), err error) {
+func (a *admission) take(who caller, places *quota.Quota, parts *quota.Parts, share, total string, after time.Duration) (release func(), err error) {
 	if who.part != "" {
-		if err := parts.Take(who.part, 1); err != nil {
+		if err := parts.Take(who.name, who.part, 1); err != nil {
 			return nil, a.reject(quota.ErrShare, share, total, after)
 		}
 	}
 	if err := places.Take(who.name, 1); err != nil {
 		if who.part != "" {
-			parts.Release(who.part, 1)
+			parts.Release(who.name, who.part, 1)
 		}
 		return nil, a.reject(err, share, total, after)
 	}
 	return func() {
 		places.Release(who.name, 1)
 		if who.part != "" {
-			parts.Release(who.part, 1)
+			parts.Release(who.name, who.part, 1)
 		}
 	}, nil
 }

@@ -99,7 +99,7 @@ func TestReadAhead(t *testing.T) {
 // TestCallers: service accounts count together by namespace.
 func TestCallers(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	of := func(name string) caller { return callerOf(r, &user.DefaultInfo{Name: name}) }
+	of := func(name string) caller { return (&filters{}).callerOf(r, &user.DefaultInfo{Name: name}) }
 	if of("system:serviceaccount:n:a") != of("system:serviceaccount:n:b") || of("system:serviceaccount:n:a") == of("system:serviceaccount:m:a") || of("jane") == of("joe") {
 		t.Error("service accounts of a namespace are several callers, or others are one")
 	}

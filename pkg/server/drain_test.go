@@ -2,12 +2,14 @@ package server
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -155,13 +157,48 @@ func TestLongRunningOfAddress(t *testing.T) {
 	}
 }
 
+// TestOwnersOfServiceAccounts: service accounts of ten projects of one user had all places
+// there are for service accounts, and those of others none.
+func TestOwnersOfServiceAccounts(t *testing.T) {
+	s := newServer(t, func(o *Options) {
+		o.Config.MaxRequestsInFlight, o.Config.MaxRequestsInFlightPerUser = 100, 16
+		o.OwnerOf = func(_ context.Context, namespace string) (creator, home string) {
+			creator, rest, _ := strings.Cut(namespace, "-")
+			workspace, _, _ := strings.Cut(rest, "-")
+			return creator, creator + "-" + workspace
+		}
+	}, nil)
+	f := s.handler.(*filters)
+	places := func(namespace string) (held int) {
+		for range 40 {
+			who := f.callerOf(httptest.NewRequest(http.MethodGet, "/", nil), &user.DefaultInfo{Name: "system:serviceaccount:" + namespace + ":default"})
+			if _, err := f.admission.admit(who); err == nil {
+				held++
+			}
+		}
+		return held
+	}
+	for _, test := range []struct {
+		namespace string
+		want      int
+	}{
+		{"mallory-1-a", 8}, {"mallory-1-b", 0}, {"mallory-1-c", 0}, // one workspace
+		{"mallory-2-a", 4}, {"mallory-3-a", 2}, {"mallory-4-a", 1}, {"mallory-5-a", 1}, {"mallory-6-a", 0},
+		{"jane-1-a", 8},
+	} {
+		if held := places(test.namespace); held != test.want {
+			t.Errorf("%s has %d places, want %d", test.namespace, held, test.want)
+		}
+	}
+}
+
 // TestPlacesOfServiceAccounts: whoever creates projects makes any number of service accounts,
 // which have the places of one user together, and those of one namespace half of these.
 func TestPlacesOfServiceAccounts(t *testing.T) {
 	s := newServer(t, func(o *Options) { o.Config.MaxRequestsInFlight, o.Config.MaxRequestsInFlightPerUser = 40, 10 }, nil)
 	a := s.handler.(*filters).admission
 	account := func(namespace, name string) caller {
-		return callerOf(httptest.NewRequest(http.MethodGet, "/", nil), &user.DefaultInfo{Name: "system:serviceaccount:" + namespace + ":" + name})
+		return s.handler.(*filters).callerOf(httptest.NewRequest(http.MethodGet, "/", nil), &user.DefaultInfo{Name: "system:serviceaccount:" + namespace + ":" + name})
 	}
 	all := 0
 	for n := range 20 {

@@ -58,6 +58,8 @@ type filters struct {
 	admission     *admission
 	// namespaceOf finds the namespace of a DevOps project, "" for none.
 	namespaceOf func(ctx context.Context, project string) (string, error)
+	// ownerOf finds whose the service accounts of a namespace are, see Options.
+	ownerOf func(ctx context.Context, namespace string) (creator, home string)
 	// lasting returns the operation that is asked for if it is one of ours that may
 	// last, else nil.
 	lasting func(*http.Request) *route.Route
@@ -201,7 +203,7 @@ func exempt(path string) bool {
 // identify finds out who asks.
 func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request.Info, c *call) {
 	if ownCredentials(info.Path) {
-		c.caller = callerOf(r, nil)
+		c.caller = f.callerOf(r, nil)
 		f.authorize(w, r.WithContext(turns.WithHolder(r.Context(), c.caller.holder())), info, c, nil)
 		return
 	}
@@ -218,7 +220,7 @@ func (f *filters) identify(w http.ResponseWriter, r *http.Request, info *request
 		return
 	}
 	c.user = answer.User.GetName()
-	c.caller = callerOf(r, answer.User) // whomever the request asks to act as
+	c.caller = f.callerOf(r, answer.User) // whomever the request asks to act as
 	if c.caller.authenticated {
 		usedBy(r)
 	}

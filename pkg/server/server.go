@@ -42,6 +42,9 @@ type Options struct {
 	Groups        []route.Group
 	Authenticator authenticator.Request
 	Authorizer    authorizer.UnconditionalAuthorizer
+	// OwnerOf returns the workspace that a namespace is in, or what stands for none, and who
+	// created it, "" for the system; nil when nothing is known of namespaces.
+	OwnerOf func(ctx context.Context, namespace string) (creator, home string)
 	// DevOpsNamespace returns the namespace of a DevOps project, "" for none.
 	DevOpsNamespace func(ctx context.Context, project string) (string, error)
 	// Ready are the conditions for requests to be sent to this server.
@@ -100,7 +103,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.handler = &filters{
 		proxies: proxies,
-		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace,
+		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace, ownerOf: options.OwnerOf,
 		metrics: m, admission: admission,
 		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options), readsBody: options.ReadsBody,
 		crossOrigin: newCrossOrigin(options.Groups), refusals: newRefusalLog(),

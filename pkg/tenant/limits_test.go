@@ -227,3 +227,17 @@ func TestBoundedCreators(t *testing.T) {
 		}
 	}
 }
+
+// TestOwnerOf: what a namespace counts for, and whom that is of.
+func TestOwnerOf(t *testing.T) {
+	l := newTestLimits(t, config.Limits{})
+	for namespace, want := range map[string][2]string{
+		"p": {"mallory", "w"}, "q": {"mallory", "w"}, "other": {"joe", "v"}, // in workspaces
+		"left-a": {"jill", "former/1"}, "left-b": {"jill", "former/1"}, // of one that is gone
+		"lone": {"", "namespace/lone"}, "unknown": {"", ""},
+	} {
+		if creator, home := l.OwnerOf(t.Context(), namespace); creator != want[0] || home != want[1] {
+			t.Errorf("%s: %q, %q", namespace, creator, home)
+		}
+	}
+}

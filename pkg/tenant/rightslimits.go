@@ -143,6 +143,35 @@ func (l *Limits) homeOf(ctx context.Context, namespace string) (string, error) {
 	return homeOf(item), nil
 }
 
+// OwnerOf returns what the limits of rights count a namespace for, and who created that: the
+// creator of its workspace, also of one that is gone. Both are "" when that is not known.
+func (l *Limits) OwnerOf(ctx context.Context, namespace string) (creator, home string) {
+	namespaces, err := l.Cache.View(ctx, l.Catalog.Type("namespaces"))
+	if err != nil {
+		return "", ""
+	}
+	item := namespaces.Get("", namespace)
+	if item == nil {
+		return "", ""
+	}
+	home = homeOf(item)
+	creator = item.Field(formerCreator).String()
+	if workspace := item.Labels().Get(iamv1alpha2.LabelWorkspace); workspace != "" {
+		templates, err := l.Cache.View(ctx, l.Catalog.Type("workspacetemplates"))
+		if err != nil {
+			return "", ""
+		}
+		creator = ""
+		if template := templates.Get("", workspace); template != nil {
+			creator = creatorOf(template)
+		}
+	}
+	if creator == iamv1alpha2.CreatorSystem {
+		creator = ""
+	}
+	return creator, home
+}
+
 func lengthOfSubjects(object *unstructured.Unstructured) int {
 	return authz.FieldLength(object, "subjects")
 }

@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Image is an image as its registry has it.
@@ -101,14 +101,13 @@ func writeObject(w http.ResponseWriter, content []byte, release func()) error {
 
 // reading waits until a registry may be asked, and an image be read.
 func (h *Handler) reading(ctx context.Context) (release func(), err error) {
-	who, found := kuberequest.UserFrom(ctx)
-	if !found {
+	if _, found := kuberequest.UserFrom(ctx); !found {
 		return nil, status.Unauthorized("Unauthorized: this needs credentials")
 	}
 	if err := h.turn(ctx); err != nil { // first: who waits for it keeps nobody from reading
 		return nil, err
 	}
-	return h.Asks.images.Take(ctx, kube.Holder(who))
+	return h.Asks.images.Take(ctx, turns.HolderFrom(ctx))
 }
 
 // image finds an image. What is read of it is read in the same context.

@@ -96,11 +96,7 @@ func (a *Asks) of(name string) *rate.Limiter {
 
 // turn takes a turn of the caller to ask somebody.
 func (h *Handler) turn(ctx context.Context) error {
-	name := ""
-	if who, found := kuberequest.UserFrom(ctx); found {
-		name = kube.Holder(who)
-	}
-	return h.Asks.take(ctx, name)
+	return h.Asks.take(ctx, turns.HolderFrom(ctx))
 }
 
 // secret reads a secret, if the caller may.

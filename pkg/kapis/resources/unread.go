@@ -5,9 +5,7 @@ import (
 	"net/http"
 	"sync"
 
-	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
-
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // Bounds of the objects that were made for watches and are not sent yet, in bytes: of all
@@ -30,10 +28,7 @@ type unread struct {
 // take counts further bytes until release is called. It fails when there are too many,
 // unless there are none.
 func (u *unread) take(r *http.Request, size int) (release func(), err error) {
-	name := ""
-	if who, found := kuberequest.UserFrom(r.Context()); found {
-		name = kube.Holder(who)
-	}
+	name := turns.HolderFrom(r.Context())
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if of := u.users[name]; of > 0 && of+size > maxUnreadPerUser || u.all > 0 && u.all+size > maxUnread {

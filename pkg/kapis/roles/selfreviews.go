@@ -11,9 +11,9 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // maxReview bounds the body of a review, in bytes.
@@ -38,11 +38,7 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 		}
 		// Aliases in a short text of YAML may expand to a long one.
 		if !json.Valid(body) && !bytes.HasPrefix(body, protobufMagic) {
-			who, err := caller(r)
-			if err != nil {
-				return err
-			}
-			if body, err = route.JSONFromYAML(r.Context(), kube.Holder(who), body, "the body is no review"); err != nil {
+			if body, err = route.JSONFromYAML(r.Context(), turns.HolderFrom(r.Context()), body, "the body is no review"); err != nil {
 				return err
 			}
 		}

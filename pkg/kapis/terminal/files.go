@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -73,7 +74,7 @@ func (h *Handler) transfer(r *http.Request) (transfer, func(), error) {
 	if t.where, err = h.container(r.Context(), key, container); err != nil {
 		return t, nil, kube.Err(err)
 	}
-	release, err := h.Limits.take(kube.Holder(who))
+	release, err := h.Limits.take(turns.HolderFrom(r.Context()))
 	return t, release, err
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -76,7 +77,7 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, o opening) error 
 	if err := o.find(r.Context()); err != nil {
 		return kube.Err(err)
 	}
-	release, err := h.Limits.take(kube.Holder(who))
+	release, err := h.Limits.take(turns.HolderFrom(r.Context()))
 	if err != nil {
 		return err
 	}

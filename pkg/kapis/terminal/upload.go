@@ -13,9 +13,9 @@ import (
 
 	"k8s.io/client-go/tools/remotecommand"
 
-	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 const (
@@ -56,7 +56,7 @@ func (h *Handler) upload(w http.ResponseWriter, r *http.Request) error {
 		if r.ContentLength >= 0 {
 			size = r.ContentLength
 		}
-		free, err := h.Limits.keep(kube.Holder(t.who), size)
+		free, err := h.Limits.keep(turns.HolderFrom(r.Context()), size)
 		if err != nil {
 			return err
 		}
