@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -87,7 +88,7 @@ func (b *Bindings) Set(ctx context.Context, place Place, user, role string) erro
 			return err
 		}
 	}
-	return b.takeAway(ctx, user, slices.DeleteFunc(bound, has))
+	return b.takeAway(ctx, rbacv1.UserKind, user, slices.DeleteFunc(bound, has))
 }
 
 // Remove takes all roles of a user in a place away, except those named.
@@ -96,7 +97,7 @@ func (b *Bindings) Remove(ctx context.Context, place Place, user string, except 
 	if err != nil {
 		return err
 	}
-	return b.takeAway(ctx, user, slices.DeleteFunc(bound, func(one binding) bool { return slices.Contains(except, one.role()) }))
+	return b.takeAway(ctx, rbacv1.UserKind, user, slices.DeleteFunc(bound, func(one binding) bool { return slices.Contains(except, one.role()) }))
 }
 
 // RemoveEverywhere takes all roles of a user away, in all places.
@@ -120,11 +121,7 @@ func (b *Bindings) Add(ctx context.Context, place Place, user, role string) erro
 
 func (b *Bindings) removeSubject(ctx context.Context, kind, name string, options ...client.ListOption) error {
 	bound, err := b.ofSubject(ctx, kind, name, options...)
-	problems := []error{err}
-	for _, one := range bound {
-		problems = append(problems, b.drop(ctx, one, kind, name))
-	}
-	return errors.Join(problems...)
+	return errors.Join(err, b.takeAway(ctx, kind, name, bound))
 }
 
 // of returns the bindings in a place that name a user.
@@ -182,16 +179,35 @@ func (b *Bindings) add(ctx context.Context, place Place, user, role string) erro
 	return b.Client.Create(ctx, created)
 }
 
-func (b *Bindings) takeAway(ctx context.Context, user string, bound []binding) error {
+// takeAway takes a subject out of bindings.
+func (b *Bindings) takeAway(ctx context.Context, kind, name string, bound []binding) error {
 	var problems []error
 	for _, one := range bound {
-		problems = append(problems, b.drop(ctx, one, rbacv1.UserKind, user))
+		problems = append(problems, b.drop(ctx, one, kind, name))
 	}
 	return errors.Join(problems...)
 }
 
-// drop takes a subject out of a binding, and deletes a binding without any.
+// drop takes a subject out of a binding, and deletes a binding without any. Whoever changes
+// the binding at the same time does not keep the subject in it.
 func (b *Bindings) drop(ctx context.Context, one binding, kind, name string) error {
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		err := b.dropPresent(ctx, one, kind, name)
+		if !apierrors.IsConflict(err) {
+			return err
+		}
+		if failed := b.Client.Get(ctx, client.ObjectKeyFromObject(one.object), one.object); failed != nil {
+			return client.IgnoreNotFound(failed)
+		}
+		if !one.names(kind, name) {
+			return nil
+		}
+		return err
+	})
+}
+
+// dropPresent is drop for the version of a binding that was read.
+func (b *Bindings) dropPresent(ctx context.Context, one binding, kind, name string) error {
 	others := slices.DeleteFunc(slices.Clone(*one.subjects), func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
 	if len(others) > 0 {
 		*one.subjects = others

@@ -124,7 +124,16 @@ func (b *Bindings) unbound(ctx context.Context, user string) error {
 	if err != nil {
 		return err
 	}
-	var wide, local []binding
+	wide, local := byReach(bound)
+	if len(wide) > 0 {
+		return &BoundError{Kind: rbacv1.UserKind, Name: user, Bindings: references(wide)}
+	}
+	return b.takeAway(ctx, rbacv1.UserKind, user, local)
+}
+
+// byReach returns the bindings on the platform, in the cluster and in namespaces of the
+// platform, and those in workspaces and their projects.
+func byReach(bound []binding) (wide, local []binding) {
 	for _, one := range bound {
 		place := one.place()
 		if place.Workspace == "" && (place.Namespace == "" || reserved.Default().IsPlatformNamespace(place.Namespace)) {
@@ -133,10 +142,7 @@ func (b *Bindings) unbound(ctx context.Context, user string) error {
 			local = append(local, one)
 		}
 	}
-	if len(wide) > 0 {
-		return &BoundError{Kind: rbacv1.UserKind, Name: user, Bindings: references(wide)}
-	}
-	return b.takeAway(ctx, user, local)
+	return wide, local
 }
 
 // ofGroup returns the bindings of a group in the places that pass.
@@ -185,9 +191,5 @@ func (b *Bindings) RemoveGroup(ctx context.Context, workspace, group string) err
 	if err != nil {
 		return err
 	}
-	var problems []error
-	for _, one := range bound {
-		problems = append(problems, b.drop(ctx, one, rbacv1.GroupKind, group))
-	}
-	return errors.Join(problems...)
+	return b.takeAway(ctx, rbacv1.GroupKind, group, bound)
 }

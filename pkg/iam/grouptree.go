@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -20,9 +21,10 @@ import (
 const maxGroupDepth = 32
 
 // Create creates a group in a workspace. Callers check that the name is not reserved.
-// The name of a group is known in all
-// workspaces: one that bindings or users outside the workspace name already is
-// a *BoundError, unless confirmed says that the caller has all that comes with it.
+// The name of a group is known in all workspaces: one that users have, or that has a role
+// on the platform or in the cluster, is a *BoundError, unless confirmed says that the
+// caller has all that comes with it. Roles in other workspaces and their projects are taken
+// away: whoever may give roles in a project could otherwise keep any name from others.
 func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alpha2.Group, confirmed bool) (*iamv1alpha2.Group, error) {
 	created := &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{
 		Name: wanted.Name, GenerateName: wanted.GenerateName, Labels: wanted.Labels, Annotations: wanted.Annotations,
@@ -37,30 +39,51 @@ func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alph
 	if err := g.place(ctx, workspace, created); err != nil {
 		return nil, err
 	}
-	if created.Name != "" && !confirmed {
-		if err := g.unbound(ctx, workspace, created.Name); err != nil {
-			return nil, err
-		}
+	if created.Name == "" {
+		return created, g.Client.Create(ctx, created)
 	}
-	return created, g.Client.Create(ctx, created)
+	err := g.Client.Get(ctx, client.ObjectKeyFromObject(created), &iamv1alpha2.Group{})
+	switch {
+	case err == nil: // what it has is its workspace's affair
+		return nil, apierrors.NewAlreadyExists(iamv1alpha2.Resource("groups"), created.Name)
+	case !apierrors.IsNotFound(err):
+		return nil, err
+	}
+	if confirmed {
+		return created, g.Client.Create(ctx, created)
+	}
+	local, err := g.unbound(ctx, workspace, created.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.Client.Create(ctx, created); err != nil {
+		return nil, err
+	}
+	// After the creation, which fails when another workspace took the name meanwhile: what
+	// was found is not that group's.
+	if err := g.Bindings.takeAway(ctx, rbacv1.GroupKind, created.Name, local); err != nil {
+		return nil, errors.Join(err, g.Client.Delete(ctx, created, client.Preconditions{UID: &created.UID}))
+	}
+	return created, nil
 }
 
-// unbound returns a *BoundError when a group of the name would have members or
-// roles outside its workspace at once.
-func (g *Groups) unbound(ctx context.Context, workspace, name string) error {
+// unbound returns a *BoundError when a group of the name would have members, or roles on
+// the platform or in the cluster, at once. It returns the roles in other workspaces.
+func (g *Groups) unbound(ctx context.Context, workspace, name string) ([]binding, error) {
 	bound, err := g.Bindings.ofGroup(ctx, name, func(place Place) (bool, error) {
 		within, err := g.Bindings.within(ctx, workspace, place)
 		return !within, err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	found := &BoundError{Kind: "Group", Name: name, Bindings: references(bound)}
+	wide, local := byReach(bound)
+	found := &BoundError{Kind: rbacv1.GroupKind, Name: name, Bindings: references(wide)}
 	foreign, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
 		return b.GroupRef.Name == name && b.Labels[iamv1alpha2.LabelWorkspace] != workspace
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for n := range foreign {
 		found.Bindings = append(found.Bindings, "groupbindings "+foreign[n].Name)
@@ -68,7 +91,7 @@ func (g *Groups) unbound(ctx context.Context, workspace, name string) error {
 	// Users have groups of identity providers, of which there are no objects.
 	users := &iamv1alpha2.UserList{}
 	if err := g.Client.List(ctx, users); err != nil {
-		return err
+		return nil, err
 	}
 	for n := range users.Items {
 		if slices.Contains(users.Items[n].Spec.Groups, name) {
@@ -76,9 +99,9 @@ func (g *Groups) unbound(ctx context.Context, workspace, name string) error {
 		}
 	}
 	if len(found.Bindings) > 0 {
-		return found
+		return nil, found
 	}
-	return nil
+	return local, nil
 }
 
 // Update replaces the labels and annotations of a group of a workspace.

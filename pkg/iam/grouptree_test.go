@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -141,15 +142,29 @@ func TestBoundNames(t *testing.T) {
 		{"what is left of an earlier user", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", map[string]string{iamv1alpha2.LabelUserReference: "ops"}), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
 		{"a global role", []client.Object{&iamv1alpha2.GlobalRoleBinding{ObjectMeta: meta("", "b", nil), Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
 		{"a role in the workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("w")), Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
-		{"a role in another workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("v")), Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
+		{"a role in another workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "foreign", inWorkspace("v")), Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
 		{"a role in a project", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("mine", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
-		{"a role in another project", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
+		{"a role in another project", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "foreign", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
+		{"a role in a namespace of no workspace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("nobodys", "foreign", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
+		{"a role in a namespace of the platform", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("kube-system", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
+		{"a role in another project beside one of the cluster", []client.Object{
+			&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")},
+			&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")},
+		}, false, true},
 		{"members from an identity provider", []client.Object{&iamv1alpha2.User{ObjectMeta: meta("", "u", nil), Spec: iamv1alpha2.UserSpec{Groups: []string{"ops"}}}}, false, true},
 		{"a membership in another workspace", []client.Object{&iamv1alpha2.GroupBinding{ObjectMeta: meta("", "m", inWorkspace("v")), GroupRef: iamv1alpha2.GroupReference{Name: "ops"}}}, false, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for _, confirmed := range []bool{false, true} {
-				_, err := newGroups(cluster(t, append(test.objects, namespaces...)...)).Create(t.Context(), "w", groupBelow("w", "ops", ""), confirmed)
+				groups := newGroups(cluster(t, append(test.objects, namespaces...)...))
+				before, _ := groups.Bindings.ofSubject(t.Context(), rbacv1.GroupKind, "ops")
+				_, err := groups.Create(t.Context(), "w", groupBelow("w", "ops", ""), confirmed)
+				if !confirmed { // what others gave the name is taken away with the creation only
+					before = slices.DeleteFunc(before, func(b binding) bool { return err == nil && b.object.GetName() == "foreign" })
+				}
+				if left, listErr := groups.Bindings.ofSubject(t.Context(), rbacv1.GroupKind, "ops"); listErr != nil || !slices.Equal(references(left), references(before)) {
+					t.Errorf("the group, confirmed %v, has %v, %v, want %v", confirmed, references(left), listErr, references(before))
+				}
 				var bound *BoundError
 				if (err == nil) != (test.group || confirmed) || err != nil && (!errors.As(err, &bound) || status.Of(err).Code != 409) {
 					t.Errorf("a group, confirmed %v: %v", confirmed, err)
@@ -168,5 +183,51 @@ func TestBoundNames(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestGroupOfOthers: whoever asked for the name of another workspace's group learned its
+// members, and took roles from it.
+func TestGroupOfOthers(t *testing.T) {
+	c := cluster(t, groupBelow("v", "ops", ""), &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "jane"}, Spec: iamv1alpha2.UserSpec{Groups: []string{"ops"}}},
+		&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "b", Labels: inWorkspace("v")}, Subjects: subjects(rbacv1.GroupKind, "ops")})
+	for _, confirmed := range []bool{false, true} {
+		_, err := newGroups(c).Create(t.Context(), "w", groupBelow("w", "ops", ""), confirmed)
+		if !apierrors.IsAlreadyExists(err) || strings.Contains(err.Error(), "user") {
+			t.Errorf("confirmed %v: %v", confirmed, err)
+		}
+	}
+	if left, err := newGroups(c).Bindings.ofSubject(t.Context(), rbacv1.GroupKind, "ops"); err != nil || len(left) != 1 {
+		t.Errorf("left are %v, %v", references(left), err)
+	}
+}
+
+// TestDropConflict: whoever changed a binding at the same time kept a subject in it.
+func TestDropConflict(t *testing.T) {
+	stored := &iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "b", Labels: inWorkspace("v")}, Subjects: subjects(rbacv1.GroupKind, "ops")}
+	for _, more := range []string{"", "staff"} {
+		g := newGroups(cluster(t, stored.DeepCopy()))
+		read, err := g.Bindings.ofSubject(t.Context(), rbacv1.GroupKind, "ops")
+		if err != nil || len(read) != 1 {
+			t.Fatal(read, err)
+		}
+		present := &iamv1alpha2.WorkspaceRoleBinding{}
+		if err := g.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), present); err != nil {
+			t.Fatal(err)
+		}
+		present.Annotations = map[string]string{"changed": "meanwhile"}
+		if more != "" {
+			present.Subjects = append(present.Subjects, subjects(rbacv1.GroupKind, more)...)
+		}
+		if err := g.Client.Update(t.Context(), present); err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Bindings.takeAway(t.Context(), rbacv1.GroupKind, "ops", read); err != nil {
+			t.Error(err)
+		}
+		err = g.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), present)
+		if more == "" && !apierrors.IsNotFound(err) || more != "" && (err != nil || len(present.Subjects) != 1 || present.Subjects[0].Name != more) {
+			t.Errorf("left is %+v, %v", present.Subjects, err)
+		}
 	}
 }

@@ -77,7 +77,7 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		if excess != nil { // the bindings may be those of others: where they are is not said
-			return status.Forbidden(iamv1alpha2.Resource("groups"), wanted.Name, "bindings that name it give rights user %q does not have; choose another name", caller(r).GetName())
+			return status.Forbidden(iamv1alpha2.Resource("groups"), wanted.Name, "bindings that name it give rights user %q does not have, so that they cannot be confirmed", caller(r).GetName())
 		}
 	}
 	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.GroupsPerWorkspace, r.PathValue("workspace"), 1)
