@@ -113,15 +113,18 @@ func (u *users) currentBindings(ctx context.Context, user string, cached []iamv1
 // the groups a reader has.
 func memberships(ctx context.Context, reader client.Reader, user *iamv1alpha2.User, bound []iamv1alpha2.GroupBinding) ([]string, error) {
 	var problem error
-	exists := func(name string) bool {
+	find := func(name string) *iamv1alpha2.Group {
 		group := &iamv1alpha2.Group{}
 		err := reader.Get(ctx, client.ObjectKey{Name: name}, group)
 		if client.IgnoreNotFound(err) != nil {
 			problem = err
 		}
-		return err == nil && group.DeletionTimestamp == nil
+		if err != nil || group.DeletionTimestamp != nil {
+			return nil
+		}
+		return group
 	}
-	return iam.Memberships(user.Spec.Groups, exists, bound), problem
+	return iam.Memberships(user.Spec.Groups, find, bound), problem
 }
 
 // ignoreConflict leaves an object that changed meanwhile to the event of that
@@ -212,7 +215,7 @@ func (r *records) lastLogin(ctx context.Context, name string, latestFirst []iamv
 	return r.client.Update(ctx, updated)
 }
 
-// groups finishes the deletion of groups, and lets memberships go that
+// groups adopts the members of new groups, finishes the deletion of groups, and lets memberships go that
 // KubeSphere held.
 type groups struct {
 	client client.Client
@@ -242,10 +245,5 @@ func (g *groups) Reconcile(ctx context.Context, request reconcile.Request) (reco
 	if group.DeletionTimestamp != nil {
 		return reconcile.Result{}, g.groups.Finish(ctx, group.DeepCopy())
 	}
-	if slices.Contains(group.Finalizers, iamv1alpha2.FinalizerGroup) {
-		return reconcile.Result{}, nil
-	}
-	updated := group.DeepCopy()
-	updated.Finalizers = append(updated.Finalizers, iamv1alpha2.FinalizerGroup)
-	return reconcile.Result{}, ignoreConflict(g.client.Update(ctx, updated))
+	return reconcile.Result{}, g.groups.Adopt(ctx, group.DeepCopy())
 }

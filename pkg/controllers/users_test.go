@@ -16,9 +16,11 @@ import (
 func TestMembershipsOfAnOldCache(t *testing.T) {
 	group := func(name string) *iamv1alpha2.Group {
 		g := &iamv1alpha2.Group{}
-		g.Name = name
+		g.Name, g.Finalizers = name, []string{iamv1alpha2.FinalizerGroup}
 		return g
 	}
+	created := group("devs")
+	created.Finalizers = nil
 	binding := func(name string, labelled bool) *iamv1alpha2.GroupBinding {
 		b := &iamv1alpha2.GroupBinding{Users: []string{"gina"}}
 		b.Name, b.UID, b.GroupRef.Name = name, "uid-1", "devs"
@@ -39,6 +41,7 @@ func TestMembershipsOfAnOldCache(t *testing.T) {
 		{"a deleted group is in the cache", nil, []client.Object{group("devs"), binding("old", true)}, []client.Object{binding("old", true)}, nil},
 		{"a new group is not in the cache", []string{"devs"}, nil, []client.Object{group("devs"), binding("new", true)}, []string{"devs"}},
 		{"a binding is added by others", nil, []client.Object{group("devs"), binding("new", false)}, []client.Object{group("devs"), binding("new", false)}, []string{"devs"}},
+		{"a group is created by others", []string{"devs"}, []client.Object{created}, []client.Object{created}, []string{"devs"}},
 		{"a binding is deleted by others", []string{"devs", "external"}, []client.Object{group("devs")}, []client.Object{group("devs")}, []string{"external"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -27,12 +27,15 @@ type BoundError struct {
 	Kind, Name string
 	// Bindings are RESOURCE NAME, or RESOURCE NAMESPACE/NAME.
 	Bindings []string
+	// Members are the users and memberships of a group, as RESOURCE NAME. Their names are
+	// for callers who may read users.
+	Members []string
 }
 
 // Error implements error.
 func (e *BoundError) Error() string {
 	counts := make(map[string]int)
-	for _, binding := range e.Bindings {
+	for _, binding := range slices.Concat(e.Bindings, e.Members) {
 		resource, _, _ := strings.Cut(binding, " ")
 		counts[resource]++
 	}
@@ -54,7 +57,8 @@ const maxShown = 20
 // WithNames is the conflict with the names of the bindings, for users who may
 // confirm them with the query parameter.
 func (e *BoundError) WithNames(parameter string) error {
-	shown := e.Bindings[:min(len(e.Bindings), maxShown)]
+	shown := slices.Concat(e.Bindings, e.Members)
+	shown = shown[:min(len(shown), maxShown)]
 	err := status.New(http.StatusConflict, metav1.StatusReasonConflict, "%s: %s; delete them, or confirm them with %s=true", e.Error(), strings.Join(shown, ", "), parameter)
 	err.ErrStatus.Details = &metav1.StatusDetails{Name: e.Name, Kind: e.Kind}
 	for _, binding := range shown {

@@ -20,8 +20,8 @@ const WorkspaceGroupPrefix = "workspace:"
 const maxGroupReads = 10
 
 // ClaimedGroups returns the groups of a user by the names that applications know them by:
-// those an identity provider put the user into and those of no workspace as they are called,
-// and those of workspaces with WorkspaceGroupPrefix. Those that matter most are first, see
+// those an identity provider put the user into, those the user had before they were groups
+// of a workspace and those of no workspace as they are called, and those of workspaces with WorkspaceGroupPrefix. Those that matter most are first, see
 // orderGroups. names are the groups in the spec of the user that count.
 func (d *Directory) ClaimedGroups(ctx context.Context, user string, names []string) ([]string, error) {
 	if len(names) == 0 {
@@ -39,7 +39,7 @@ func (d *Directory) ClaimedGroups(ctx context.Context, user string, names []stri
 	for n := range bound.Items {
 		if one := &bound.Items[n]; slices.Contains(one.Users, user) {
 			workspaces[one.GroupRef.Name] = one.Labels[iamv1alpha2.LabelWorkspace]
-			if one.Labels[iamv1alpha2.LabelIdentityProvider] != "" {
+			if one.Labels[iamv1alpha2.LabelIdentityProvider] != "" || isExternal(one) {
 				provided[one.GroupRef.Name] = true
 			}
 		}

@@ -32,7 +32,12 @@ func TestClaimedGroups(t *testing.T) {
 		}
 		return binding
 	}
+	external := bound("jane", "ops", "", "")
+	external.Labels = map[string]string{iamv1alpha2.LabelUserReference: "jane", iamv1alpha2.LabelExternalMember: "true"}
+	joined := bound("jane", "ops", "w", "")
+	joined.Name = "joined"
 	existing := []client.Object{
+		external, joined,
 		group("argocd-admins", "w"), group("ops", "w"), group("platform", ""),
 		bound("mallory", "argocd-admins", "w", ""), bound("jane", "argocd-admins", "w", "ldap"), bound("mallory", "ops", "w", ""), bound("john", "platform", "", ""),
 	}
@@ -49,6 +54,7 @@ func TestClaimedGroups(t *testing.T) {
 		{"nobody's", "mallory", nil, nil},
 		{"a company's name in a workspace", "mallory", []string{"argocd-admins", "ops"}, []string{"workspace:w:argocd-admins", "workspace:w:ops"}},
 		{"of an identity provider", "jane", []string{"argocd-admins"}, []string{"argocd-admins"}},
+		{"one the user had before it was a workspace's", "jane", []string{"ops"}, []string{"ops"}},
 		{"whose binding is gone already", "jill", []string{"argocd-admins"}, []string{"workspace:w:argocd-admins"}},
 		{"of no workspace", "john", []string{"platform"}, []string{"platform"}},
 		{"of a provider, without an object", "john", []string{"urn:corp:admins", "staff"}, []string{"urn:corp:admins", "staff"}},

@@ -56,7 +56,9 @@ func (d *Directory) orderManyGroups(ctx context.Context, user string, names []st
 		return nil, err
 	}
 	bindings.All(func(item *objects.Item) bool {
-		if labels := item.Labels(); labels.Get(iamv1alpha2.LabelUserReference) == user && labels.Get(iamv1alpha2.LabelIdentityProvider) != "" {
+		labels := item.Labels()
+		external := labels.Get(iamv1alpha2.LabelIdentityProvider) != "" || labels.Get(iamv1alpha2.LabelExternalMember) != ""
+		if external && labels.Get(iamv1alpha2.LabelUserReference) == user {
 			matter[labels.Get(iamv1alpha2.LabelGroupReference)] = true
 		}
 		return true

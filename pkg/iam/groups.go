@@ -51,10 +51,14 @@ const GroupWarning = "the members of group %q are chosen in the workspace %s and
 // Join makes a user a member of a group of a workspace and returns the
 // membership: the one there was, or a new one.
 func (g *Groups) Join(ctx context.Context, workspace, user, group string) (*iamv1alpha2.GroupBinding, error) {
-	if _, err := g.Get(ctx, workspace, group); err != nil {
+	joined, err := g.Get(ctx, workspace, group)
+	if err != nil {
 		return nil, err
 	}
 	if err := g.Client.Get(ctx, client.ObjectKey{Name: user}, &iamv1alpha2.User{}); err != nil {
+		return nil, err
+	}
+	if err := g.Adopt(ctx, joined); err != nil {
 		return nil, err
 	}
 	existing, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
@@ -142,7 +146,7 @@ func (g *Groups) LeaveWorkspace(ctx context.Context, workspace, user string) err
 
 // Follow brings the groups in the spec of a user in line with his memberships.
 // Groups no Group object exists for, such as those of an identity provider,
-// stay as they are.
+// stay as they are, and so do those whose members are not adopted yet.
 func (g *Groups) Follow(ctx context.Context, user string) error {
 	groups := &iamv1alpha2.GroupList{}
 	if err := g.Client.List(ctx, groups); err != nil {
@@ -152,15 +156,19 @@ func (g *Groups) Follow(ctx context.Context, user string) error {
 	if err != nil {
 		return err
 	}
-	exists := func(name string) bool {
-		return slices.ContainsFunc(groups.Items, func(g iamv1alpha2.Group) bool { return g.Name == name && g.DeletionTimestamp == nil })
+	find := func(name string) *iamv1alpha2.Group {
+		n := slices.IndexFunc(groups.Items, func(g iamv1alpha2.Group) bool { return g.Name == name && g.DeletionTimestamp == nil })
+		if n < 0 {
+			return nil
+		}
+		return &groups.Items[n]
 	}
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
 		found := &iamv1alpha2.User{}
 		if err := g.Client.Get(ctx, client.ObjectKey{Name: user}, found); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		wanted := Memberships(found.Spec.Groups, exists, bound)
+		wanted := Memberships(found.Spec.Groups, find, bound)
 		if slices.Equal(wanted, found.Spec.Groups) {
 			return nil
 		}
@@ -171,14 +179,18 @@ func (g *Groups) Follow(ctx context.Context, user string) error {
 
 // Memberships are the groups a user should have: those he has, without groups
 // he is not bound to, with those he is.
-// exists knows the groups there are.
-func Memberships(has []string, exists func(group string) bool, bound []iamv1alpha2.GroupBinding) []string {
+// find returns a group, nil for one that does not exist or is being deleted. A new group
+// takes nobody out before its finalizer says that all who had its name have a membership.
+func Memberships(has []string, find func(group string) *iamv1alpha2.Group, bound []iamv1alpha2.GroupBinding) []string {
 	is := func(name string) bool {
 		return slices.ContainsFunc(bound, func(b iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == name && b.DeletionTimestamp == nil })
 	}
-	wanted := slices.DeleteFunc(slices.Clone(has), func(name string) bool { return exists(name) && !is(name) })
+	wanted := slices.DeleteFunc(slices.Clone(has), func(name string) bool {
+		group := find(name)
+		return group != nil && slices.Contains(group.Finalizers, iamv1alpha2.FinalizerGroup) && !is(name)
+	})
 	for n := range bound {
-		if name := bound[n].GroupRef.Name; exists(name) && is(name) && !slices.Contains(wanted, name) {
+		if name := bound[n].GroupRef.Name; is(name) && !slices.Contains(wanted, name) && find(name) != nil {
 			wanted = append(wanted, name)
 		}
 	}
@@ -188,6 +200,7 @@ func Memberships(has []string, exists func(group string) bool, bound []iamv1alph
 // leaveGroups takes a user out of all groups.
 func leaveGroups(ctx context.Context, c client.Client, user string) error { return leave(ctx, c, user) }
 
+// leave takes a user out of memberships. Groups the user has another membership in stay.
 func leave(ctx context.Context, c client.Client, user string, options ...client.ListOption) error {
 	bound, err := memberships(ctx, c, func(b *iamv1alpha2.GroupBinding) bool { return slices.Contains(b.Users, user) }, options...)
 	if err != nil {
@@ -196,7 +209,20 @@ func leave(ctx context.Context, c client.Client, user string, options ...client.
 	var problems []error
 	for n := range bound {
 		binding := &bound[n]
-		problems = append(problems, remove(ctx, c, binding, user), setMembership(ctx, c, user, binding.GroupRef.Name, false))
+		problems = append(problems, remove(ctx, c, binding, user))
+	}
+	if len(bound) == 0 {
+		return nil
+	}
+	left, err := memberships(ctx, c, func(b *iamv1alpha2.GroupBinding) bool { return slices.Contains(b.Users, user) })
+	if err != nil {
+		return err
+	}
+	for n := range bound {
+		group := bound[n].GroupRef.Name
+		if !slices.ContainsFunc(left, func(b iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == group }) {
+			problems = append(problems, setMembership(ctx, c, user, group, false))
+		}
 	}
 	return errors.Join(problems...)
 }

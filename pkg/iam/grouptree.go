@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -50,7 +49,11 @@ func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alph
 		return nil, err
 	}
 	if confirmed {
-		return created, g.Client.Create(ctx, created)
+		created.Finalizers = nil
+		if err := g.Client.Create(ctx, created); err != nil {
+			return nil, err
+		}
+		return created, g.Adopt(ctx, created)
 	}
 	local, err := g.unbound(ctx, workspace, created.Name)
 	if err != nil {
@@ -77,29 +80,13 @@ func (g *Groups) unbound(ctx context.Context, workspace, name string) ([]binding
 	if err != nil {
 		return nil, err
 	}
-	wide, local := byReach(bound)
-	found := &BoundError{Kind: rbacv1.GroupKind, Name: name, Bindings: references(wide)}
-	foreign, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
-		return b.GroupRef.Name == name && b.Labels[iamv1alpha2.LabelWorkspace] != workspace
-	})
+	members, err := g.MembersOf(ctx, workspace, name)
 	if err != nil {
 		return nil, err
 	}
-	for n := range foreign {
-		found.Bindings = append(found.Bindings, "groupbindings "+foreign[n].Name)
-	}
-	// Users have groups of identity providers, of which there are no objects.
-	users := &iamv1alpha2.UserList{}
-	if err := g.Client.List(ctx, users); err != nil {
-		return nil, err
-	}
-	for n := range users.Items {
-		if slices.Contains(users.Items[n].Spec.Groups, name) {
-			found.Bindings = append(found.Bindings, "users "+users.Items[n].Name)
-		}
-	}
-	if len(found.Bindings) > 0 {
-		return nil, found
+	wide, local := byReach(bound)
+	if len(wide) > 0 || len(members) > 0 {
+		return nil, &BoundError{Kind: rbacv1.GroupKind, Name: name, Bindings: references(wide), Members: members}
 	}
 	return local, nil
 }
@@ -167,10 +154,8 @@ func (g *Groups) mark(ctx context.Context, group *iamv1alpha2.Group) error {
 	if group.DeletionTimestamp != nil {
 		return nil
 	}
-	if AddFinalizer(group, iamv1alpha2.FinalizerGroup) {
-		if err := g.Client.Update(ctx, group); err != nil {
-			return client.IgnoreNotFound(err)
-		}
+	if err := g.Adopt(ctx, group); err != nil {
+		return err
 	}
 	return client.IgnoreNotFound(g.Client.Delete(ctx, group, client.Preconditions{UID: &group.UID}))
 }
@@ -223,25 +208,42 @@ func (g *Groups) Descendants(ctx context.Context, group *iamv1alpha2.Group) ([]*
 
 // clear removes the roles and memberships of a group, then lets it go. Bindings
 // outside the workspace of the group are not the group's to delete: they keep
-// its name from being taken again.
+// its name from being taken again. External members have the name as before.
 func (g *Groups) clear(ctx context.Context, group *iamv1alpha2.Group) error {
 	workspace := group.Labels[iamv1alpha2.LabelWorkspace]
 	if err := g.Bindings.RemoveGroup(ctx, workspace, group.Name); err != nil {
 		return err
 	}
-	memberships, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
-		return b.GroupRef.Name == group.Name && (workspace == "" || b.Labels[iamv1alpha2.LabelWorkspace] == workspace)
-	})
+	all, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool { return b.GroupRef.Name == group.Name })
 	if err != nil {
 		return err
 	}
-	for n := range memberships {
-		for _, user := range memberships[n].Users {
+	var own, external, kept []iamv1alpha2.GroupBinding
+	for n := range all {
+		switch {
+		case isExternal(&all[n]):
+			external = append(external, all[n])
+		case workspace == "" || all[n].Labels[iamv1alpha2.LabelWorkspace] == workspace:
+			own = append(own, all[n])
+		default:
+			kept = append(kept, all[n])
+		}
+	}
+	for n := range own {
+		for _, user := range own[n].Users {
+			if isMember(external, user) || isMember(kept, user) {
+				continue
+			}
 			if err := setMembership(ctx, g.Client, user, group.Name, false); err != nil {
 				return err
 			}
 		}
-		if err := deleteReleased(ctx, g.Client, &memberships[n]); err != nil {
+		if err := deleteReleased(ctx, g.Client, &own[n]); err != nil {
+			return err
+		}
+	}
+	for n := range external { // at the end: they say whose names stay
+		if err := deleteReleased(ctx, g.Client, &external[n]); err != nil {
 			return err
 		}
 	}

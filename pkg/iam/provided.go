@@ -43,6 +43,9 @@ func (g *Groups) Provide(ctx context.Context, provider, user string, wanted []st
 		if err != nil {
 			return err
 		}
+		if err := g.Adopt(ctx, group); err != nil {
+			return err
+		}
 		binding := membership(group.Labels[iamv1alpha2.LabelWorkspace], user, name)
 		binding.Labels[iamv1alpha2.LabelIdentityProvider] = provider
 		if err := g.Client.Create(ctx, binding); err != nil {

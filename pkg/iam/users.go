@@ -129,8 +129,11 @@ func (u *Users) create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 		return nil, err
 	}
 	// Somebody of that name may have been here before. What is left of his
-	// rights is none of the new user's.
+	// rights and memberships is none of the new user's.
 	if err := u.Bindings.RemoveLeft(ctx, created.Name); err != nil {
+		return nil, err
+	}
+	if err := leave(ctx, u.Client, created.Name, client.MatchingLabels{iamv1alpha2.LabelUserReference: created.Name}); err != nil {
 		return nil, err
 	}
 	if !confirmed {

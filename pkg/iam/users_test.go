@@ -277,7 +277,15 @@ func TestMemberships(t *testing.T) {
 		}
 		return result
 	}
-	exists := func(name string) bool { return name != "gone" && name != "of-provider" }
+	find := func(name string) *iamv1alpha2.Group {
+		switch name {
+		case "gone", "of-provider":
+			return nil
+		case "new":
+			return &iamv1alpha2.Group{}
+		}
+		return &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{Finalizers: []string{iamv1alpha2.FinalizerGroup}}}
+	}
 	for _, test := range []struct {
 		name  string
 		has   []string
@@ -289,9 +297,11 @@ func TestMemberships(t *testing.T) {
 		{"left", []string{"devs", "ops"}, bound("ops"), []string{"ops"}},
 		{"of an identity provider", []string{"of-provider"}, bound("devs"), []string{"of-provider", "devs"}},
 		{"bound to a group that is not there", nil, bound("gone"), nil},
+		{"in a group that has an object now", []string{"new"}, bound("devs"), []string{"new", "devs"}},
+		{"joined a new group", nil, bound("new"), []string{"new"}},
 		{"twice", []string{"devs"}, bound("devs", "devs"), []string{"devs"}},
 	} {
-		if got := Memberships(test.has, exists, test.bound); !slices.Equal(got, test.want) {
+		if got := Memberships(test.has, find, test.bound); !slices.Equal(got, test.want) {
 			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}

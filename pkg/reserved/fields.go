@@ -132,7 +132,10 @@ var fields = map[schema.GroupResource][]Field{
 	{Group: groupIAM, Resource: "rolebases"}:             append(slices.Clone(roles), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "globalrolebindings"}:    append(slices.Clone(memberships), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "workspacerolebindings"}: append(slices.Clone(memberships), lifetime(Platform)...),
-	{Group: groupIAM, Resource: "groupbindings"}:         append(slices.Clone(memberships), lifetime(Platform)...),
+	{Group: groupIAM, Resource: "groupbindings"}: append(append(slices.Clone(memberships),
+		// Applications know the group by its name alone.
+		Field{place: label, key: iamv1alpha2.LabelExternalMember, Right: Platform},
+	), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "groups"}: append(append([]Field{
 		{place: label, key: iamv1alpha2.LabelWorkspace, Right: Platform},
 		{place: label, key: iamv1alpha2.LabelGroupParent, Right: Platform},

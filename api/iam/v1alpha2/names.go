@@ -23,6 +23,9 @@ const (
 	// LabelWorkspace names the workspace an object belongs to.
 	LabelWorkspace = "kubesphere.io/workspace"
 
+	// LabelExternalMember marks the membership of a user who had the name of a group before
+	// there was a Group object.
+	LabelExternalMember = "ks-apiserver.kubesphere.io/external-member"
 	// AnnotationVerifiedEmail is the e-mail address of a user that an identity provider
 	// said to be the user's.
 	AnnotationVerifiedEmail = "ks-apiserver.kubesphere.io/verified-email"
