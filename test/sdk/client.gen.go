@@ -4389,7 +4389,7 @@ type ListUsersParams struct {
 
 // CreateUserParams defines parameters for CreateUser.
 type CreateUserParams struct {
-	// ConfirmBindings Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.
+	// ConfirmBindings Accept the bindings that name it already; takes all rights they give, and the right to update users where users have a group of the name. Without, a name in use is a 409 that tells of it.
 	ConfirmBindings *bool `form:"confirmBindings,omitempty" json:"confirmBindings,omitempty"`
 }
 
@@ -4545,7 +4545,7 @@ type ListGroupsParams struct {
 
 // CreateGroupParams defines parameters for CreateGroup.
 type CreateGroupParams struct {
-	// ConfirmBindings Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.
+	// ConfirmBindings Accept the bindings that name it already; takes all rights they give, and the right to update users where users have a group of the name. Without, a name in use is a 409 that tells of it.
 	ConfirmBindings *bool `form:"confirmBindings,omitempty" json:"confirmBindings,omitempty"`
 }
 

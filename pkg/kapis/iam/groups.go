@@ -79,6 +79,9 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 		if excess != nil { // the bindings may be those of others: where they are is not said
 			return status.Forbidden(iamv1alpha2.Resource("groups"), wanted.Name, "bindings that name it give rights user %q does not have, so that they cannot be confirmed", caller(r).GetName())
 		}
+		if err := h.mayConfirmMembers(r, wanted.Name); err != nil {
+			return err
+		}
 	}
 	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.GroupsPerWorkspace, r.PathValue("workspace"), 1)
 	if err != nil {
@@ -90,6 +93,20 @@ func (h *Handler) createGroup(w http.ResponseWriter, r *http.Request) error {
 		return h.bound(r, err, subject)
 	}
 	return writeGroup(w, created)
+}
+
+// mayConfirmMembers returns a forbidden error when a new group has members at once whom the
+// caller does not manage. Who they are is not said.
+func (h *Handler) mayConfirmMembers(r *http.Request, name string) error {
+	members, err := h.Groups.MembersOf(r.Context(), r.PathValue("workspace"), name)
+	if err != nil || len(members) == 0 {
+		return err
+	}
+	manages, err := h.may(r, "update", "users")
+	if err != nil || manages {
+		return err
+	}
+	return status.Forbidden(iamv1alpha2.Resource("groups"), name, "users have a group of that name, and user %q does not have the right to update users; choose another name", caller(r).GetName())
 }
 
 func (h *Handler) updateGroup(w http.ResponseWriter, r *http.Request) error {

@@ -199,7 +199,7 @@ func (h *Handler) exceeds(r *http.Request, find findExcess, actor, subject user.
 func confirmation() route.Parameter {
 	return route.Parameter{
 		In: route.InQuery, Name: request.ParameterConfirmBindings, Type: "boolean",
-		Description: "Accept the bindings that name it already; takes all rights they give. Without, a name with bindings is a 409 that tells of them.",
+		Description: "Accept the bindings that name it already; takes all rights they give, and the right to update users where users have a group of the name. Without, a name in use is a 409 that tells of it.",
 	}
 }
 
@@ -213,8 +213,8 @@ func confirmed(r *http.Request) (bool, error) {
 	return parameters.ConfirmBindings, nil
 }
 
-// bound is the answer to a *iam.BoundError: callers who hold all rights of the
-// bindings are told which they are.
+// bound is the answer to a *iam.BoundError: callers who could confirm what there is are
+// told which it is.
 func (h *Handler) bound(r *http.Request, err error, subject user.Info) error {
 	var bound *iam.BoundError
 	if !errors.As(err, &bound) {
@@ -223,6 +223,13 @@ func (h *Handler) bound(r *http.Request, err error, subject user.Info) error {
 	excess, failed := h.Rights.FindExcess(r.Context(), caller(r), subject)
 	if failed != nil || excess != nil {
 		return errors.Join(failed, err)
+	}
+	if len(bound.Members) > 0 {
+		for _, verb := range []string{"list", "update"} {
+			if may, failed := h.may(r, verb, "users"); failed != nil || !may {
+				return errors.Join(failed, err)
+			}
+		}
 	}
 	return bound.WithNames(request.ParameterConfirmBindings)
 }
