@@ -9,6 +9,12 @@ import (
 // object makes an object of a type with what may give its writer more than it should.
 func (g *generator) object(group, version, kind, namespace, name string) fields {
 	object := fields{"apiVersion": strings.TrimPrefix(group+"/"+version, "/"), "kind": kind, "metadata": g.metadata(namespace, name)}
+	if kind == "Namespace" && g.chance(50) {
+		object["metadata"].(fields)["labels"] = g.namespaceLabels()
+	}
+	if kind == "Namespace" && g.chance(30) {
+		object["metadata"].(fields)["annotations"] = fields{"kubesphere.io/creator": g.user()}
+	}
 	maps.Copy(object, g.content(group, kind))
 	return object
 }
@@ -25,7 +31,7 @@ func (g *generator) metadata(namespace, name string) fields {
 			metadata["namespace"] = g.namespace()
 		}
 	}
-	if g.chance(40) {
+	if g.chance(50) {
 		metadata["labels"] = g.labels()
 	}
 	if g.chance(35) {
@@ -59,6 +65,16 @@ func (g *generator) labels() fields {
 		default:
 			labels["kubefed.io/managed"] = "true"
 		}
+	}
+	return labels
+}
+
+// namespaceLabels are labels of a namespace that reconcilers and Pod Security act on; nil
+// takes one away in a merge.
+func (g *generator) namespaceLabels() fields {
+	labels := fields{one(g, "kubesphere.io/namespace", "kubesphere.io/namespace", "kubesphere.io/workspace", "kubesphere.io/managed"): one[any](g, nil, g.namespace(), g.workspace())}
+	if g.chance(25) {
+		labels["pod-security.kubernetes.io/enforce"] = one[any](g, nil, "privileged")
 	}
 	return labels
 }
@@ -163,6 +179,8 @@ func (g *generator) content(group, kind string) fields {
 	case kind == "CustomResourceDefinition":
 		return fields{"spec": fields{"group": "walk.example.com", "scope": "Cluster", "names": fields{"plural": "walks", "singular": "walk", "kind": "Walk"},
 			"versions": []any{fields{"name": "v1", "served": true, "storage": true, "schema": fields{"openAPIV3Schema": fields{"type": "object"}}}}}}
+	case kind == "PriorityClass", kind == "StorageClass", kind == "RuntimeClass":
+		return fields{"value": 1, "provisioner": "walk.example.com", "handler": "walk"}
 	case kind == "Workspace", kind == "WorkspaceTemplate":
 		spec := fields{"manager": g.user()}
 		if kind == "WorkspaceTemplate" {
@@ -179,24 +197,25 @@ func (g *generator) content(group, kind string) fields {
 	return fields{"spec": fields{}}
 }
 
-// bodyFor makes a body for an operation of the server below a resource.
-func (g *generator) bodyFor(resource string) any {
+// bodyFor makes a body for an operation of the server below a resource, of an object with a
+// name.
+func (g *generator) bodyFor(resource, name string) any {
 	const iam, tenant = "iam.kubesphere.io", "tenant.kubesphere.io"
 	switch resource {
 	case "users":
-		return g.object(iam, "v1alpha2", "User", "", g.user())
+		return g.object(iam, "v1alpha2", "User", "", name)
 	case "workspaces", "workspacetemplates":
-		return g.object(tenant, "v1alpha2", "WorkspaceTemplate", "", g.workspace())
+		return g.object(tenant, "v1alpha2", "WorkspaceTemplate", "", name)
 	case "namespaces", "devops":
-		return g.object("", "v1", "Namespace", "", g.namespace())
+		return g.object("", "v1", "Namespace", "", name)
 	case "globalroles":
-		return g.object(iam, "v1alpha2", "GlobalRole", "", g.role())
+		return g.object(iam, "v1alpha2", "GlobalRole", "", name)
 	case "workspaceroles":
-		return g.object(iam, "v1alpha2", "WorkspaceRole", "", g.role())
+		return g.object(iam, "v1alpha2", "WorkspaceRole", "", name)
 	case "clusterroles":
-		return g.object("rbac.authorization.k8s.io", "v1", "ClusterRole", "", g.role())
+		return g.object("rbac.authorization.k8s.io", "v1", "ClusterRole", "", name)
 	case "roles":
-		return g.object("rbac.authorization.k8s.io", "v1", "Role", g.namespace(), g.role())
+		return g.object("rbac.authorization.k8s.io", "v1", "Role", g.namespace(), name)
 	case "members", "workspacemembers", "clustermembers":
 		return one[any](g, []any{fields{"username": g.user(), "roleRef": g.role()}}, fields{"username": g.user(), "roleRef": g.role()})
 	case "rolebindings":
@@ -204,7 +223,7 @@ func (g *generator) bodyFor(resource string) any {
 	case "workspacerolebindings":
 		return []any{g.object(iam, "v1alpha2", "WorkspaceRoleBinding", "", g.name("bindings"))}
 	case "groups":
-		return g.object(iam, "v1alpha2", "Group", "", g.name("groups"))
+		return g.object(iam, "v1alpha2", "Group", "", name)
 	case "groupbindings":
 		return []any{fields{"userName": g.user(), "groupName": g.name("groups")}}
 	case "password":
@@ -212,7 +231,7 @@ func (g *generator) bodyFor(resource string) any {
 	case "tokens":
 		return fields{"scopes": []any{one(g, "all", "read", "core/secrets:get")}}
 	case "resourcequotas":
-		return g.object("quota.kubesphere.io", "v1alpha2", "ResourceQuota", "", g.workspace())
+		return g.object("quota.kubesphere.io", "v1alpha2", "ResourceQuota", "", name)
 	case "gateways":
 		return g.object("gateway.kubesphere.io", "v1alpha1", "Gateway", g.namespace(), "kubesphere-router-"+g.namespace())
 	case "accessreviews":

@@ -20,6 +20,9 @@ type step struct {
 	target  string
 	headers map[string]string
 	body    []byte
+	// onto is whether the body is merged into the object that the subject reads before, as
+	// clients do that replace an object; otherwise it replaces it as it is.
+	onto bool
 }
 
 func (s *step) String() string {
@@ -31,6 +34,10 @@ type generator struct {
 	*rand.Rand
 	world *world
 	made  int // names given to new objects
+	// actor is the subject of the request that is made.
+	actor *subject
+	// following are requests for objects that were made before.
+	following []step
 }
 
 func newGenerator(w *world, seed uint64) *generator {
@@ -44,15 +51,19 @@ func one[T any](g *generator, choices ...T) T { return choices[g.IntN(len(choice
 func (g *generator) chance(percent int) bool { return g.IntN(100) < percent }
 
 func (g *generator) next() step {
+	if len(g.following) > 0 && g.chance(50) {
+		s := g.following[0]
+		g.following = g.following[1:]
+		return s
+	}
 	s := step{subject: g.subject(), headers: make(map[string]string)}
-	if g.chance(40) {
+	g.actor = g.world.subjects[s.subject]
+	if g.chance(50) {
 		g.ofServer(&s)
 	} else {
 		g.ofKubernetes(&s)
 	}
-	if s.method == "DELETE" && !g.chance(10) && (strings.HasSuffix(s.target, "/namespaces/"+ownProjects[0]) || strings.HasSuffix(s.target, "/"+ownWorkspace)) {
-		s.method = "GET" // else it spends its time with making the world again
-	}
+	g.spare(&s)
 	if g.chance(20) {
 		separator := "?"
 		if strings.Contains(s.target, "?") {
@@ -64,7 +75,7 @@ func (g *generator) next() step {
 		s.target = g.bent(s.target)
 	}
 	if g.chance(4) {
-		s.headers["Impersonate-User"] = g.user()
+		s.headers["Impersonate-User"] = one(g, "admin", g.user())
 		if g.chance(50) {
 			s.headers["Impersonate-Group"] = one(g, "system:masters", "system:nodes", "kubesphere:authorized", "system:authenticated")
 		}
@@ -75,24 +86,37 @@ func (g *generator) next() step {
 	return s
 }
 
+// spare keeps most deletions from the own projects and the workspace: else a walk spends its
+// time with making the world again.
+func (g *generator) spare(s *step) {
+	path, _, _ := strings.Cut(s.target, "?")
+	spared := strings.HasSuffix(path, "/"+ownWorkspace) || slices.ContainsFunc(ownProjects, func(project string) bool { return strings.HasSuffix(path, "/namespaces/"+project) })
+	if s.method == "DELETE" && spared && !g.chance(1) {
+		s.method = "GET"
+	}
+}
+
 // subject returns one of the subjects, those with more rights more often.
 func (g *generator) subject() int {
-	if n := g.IntN(len(g.world.subjects)); g.chance(40) || g.world.subjects[n].powerful {
+	if n := g.IntN(len(g.world.subjects)); g.chance(25) || g.world.subjects[n].powerful {
 		return n
 	}
 	return g.subject()
 }
 
-// namespace returns the own projects mostly.
+// namespace returns mostly the projects in which the subject may have a role.
 func (g *generator) namespace() string {
 	if g.chance(75) {
+		if g.actor != nil && g.actor.isLent {
+			return lentProject
+		}
 		return ownProjects[g.IntN(3)/2] // the first one twice as often
 	}
-	return one(g, foreignProject, "kube-system", "kubesphere-system", "kubesphere-controls-system", "default", "kube-public", "walk-x1", "walk-x2")
+	return one(g, foreignProject, lentProject, "kube-system", "kubesphere-system", "kubesphere-controls-system", "default", "kube-public", "walk-x1", "walk-x2")
 }
 
 func (g *generator) workspace() string {
-	if g.chance(60) {
+	if g.chance(80) {
 		return ownWorkspace
 	}
 	return one(g, foreignWorkspace, "system-workspace", "walk-x1", "walk-x2")
@@ -120,6 +144,8 @@ func (g *generator) name(resource string) string {
 		return g.workspace()
 	case "users":
 		return g.user()
+	case "groups":
+		return one(g, foreignGroup, foreignGroup, "walk-x1", "walk-x2")
 	}
 	switch {
 	case strings.HasSuffix(resource, "roles"):
@@ -131,20 +157,30 @@ func (g *generator) name(resource string) string {
 	return one(g, "walk", "walk", "default", "kube-root-ca.crt", "walk-canary", ownWorkspace, foreignWorkspace, "admin", "cluster-admin", "platform-admin", "ks-apiserver", "node-0", "kubesphere-config")
 }
 
-// ofKubernetes makes a request for a type of Kubernetes' discovery.
-func (g *generator) ofKubernetes(s *step) {
-	typ := &g.world.types[g.IntN(len(g.world.types))]
-	if g.chance(50) { // those by which rights are given
-		resource := one(g, "namespaces", "secrets", "pods", "serviceaccounts", "resourcequotas", "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
+// typ returns a type of Kubernetes' discovery, those by which rights are given and those the
+// subject writes more often.
+func (g *generator) typ() *resourceType {
+	resource := ""
+	switch {
+	case len(g.actor.writes) > 0 && g.chance(50):
+		resource = one(g, g.actor.writes...)
+	case g.chance(50):
+		resource = one(g, "namespaces", "namespaces", "secrets", "pods", "serviceaccounts", "resourcequotas", "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
 			"clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io", "users.iam.kubesphere.io", "globalroles.iam.kubesphere.io",
 			"globalrolebindings.iam.kubesphere.io", "workspaceroles.iam.kubesphere.io", "workspacerolebindings.iam.kubesphere.io", "groups.iam.kubesphere.io", "groupbindings.iam.kubesphere.io",
 			"workspaces.tenant.kubesphere.io", "workspacetemplates.tenant.kubesphere.io", "certificatesigningrequests.certificates.k8s.io",
 			"mutatingwebhookconfigurations.admissionregistration.k8s.io", "customresourcedefinitions.apiextensions.k8s.io")
-		name, group, _ := strings.Cut(resource, ".")
-		if found := g.world.typeOf(group, name); found != nil {
-			typ = found
-		}
 	}
+	name, group, _ := strings.Cut(resource, ".")
+	if found := g.world.typeOf(group, name); found != nil {
+		return found
+	}
+	return &g.world.types[g.IntN(len(g.world.types))]
+}
+
+// ofKubernetes makes a request for a type of Kubernetes' discovery.
+func (g *generator) ofKubernetes(s *step) {
+	typ := g.typ()
 	path := "/apis/" + typ.Group + "/" + typ.Version
 	if typ.Group == "" {
 		path = "/api/" + typ.Version
@@ -171,59 +207,21 @@ func (g *generator) ofKubernetes(s *step) {
 		}
 	}
 	s.target = path
+	object := func() any { return g.object(typ.Group, typ.Version, typ.kind, namespace, name) }
 	switch s.method {
-	case "POST", "PUT":
-		g.write(s, g.object(typ.Group, typ.Version, typ.kind, namespace, name))
+	case "POST":
+		g.write(s, object())
+		g.follow(s, name, object)
+	case "PUT":
+		g.replace(s, object())
 	case "PATCH":
-		g.patch(s, g.object(typ.Group, typ.Version, typ.kind, namespace, name))
+		if object, isObject := object().(fields); isObject {
+			g.patch(s, object)
+		}
 	case "DELETE":
 		if g.chance(20) {
 			g.write(s, fields{"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": one(g, "Orphan", "Background"), "gracePeriodSeconds": 0})
 		}
-	}
-}
-
-// ofServer makes a request for an operation of the server's own document.
-func (g *generator) ofServer(s *step) {
-	op := g.world.operations[g.IntN(len(g.world.operations))]
-	s.method = op.method
-	resource := ""
-	segments := strings.Split(op.path, "/")
-	for n, segment := range segments {
-		if !strings.HasPrefix(segment, "{") {
-			resource = segment
-			continue
-		}
-		value := ""
-		switch parameter := strings.Trim(segment, "{}"); parameter {
-		case "namespace", "devops":
-			value = g.namespace()
-		case "workspace":
-			value = g.workspace()
-		case "user", "member", "workspacemember", "clustermember":
-			value = g.user()
-		case "cluster":
-			value = one(g, "host", "member")
-		case "resources":
-			value = one(g, "secrets", "configmaps", "pods", "namespaces", "users", "clusterroles", "nodes", "globalrolebindings", "roles", "serviceaccounts")
-		default:
-			value = g.name(strings.TrimSuffix(parameter, "s") + "s")
-		}
-		segments[n] = url.PathEscape(value)
-	}
-	s.target = strings.Join(segments, "/")
-	if s.method == "POST" || s.method == "PUT" || s.method == "PATCH" {
-		body := g.bodyFor(resource)
-		if list, isList := body.([]any); isList && g.chance(10) && len(list) > 0 {
-			body = list[0]
-		}
-		if s.method == "PATCH" {
-			if object, isObject := body.(fields); isObject {
-				g.patch(s, object)
-				return
-			}
-		}
-		g.write(s, body)
 	}
 }
 
@@ -259,6 +257,12 @@ func (g *generator) bent(target string) string {
 		path = "/api/v1/namespaces/" + ownProjects[0] + "/services/walk/proxy/../../../../.." + path
 	}
 	return path + query
+}
+
+// replace writes an object in the place of another.
+func (g *generator) replace(s *step, body any) {
+	g.write(s, body)
+	s.onto = s.headers["Content-Type"] == "application/json" && g.chance(60)
 }
 
 func (g *generator) write(s *step, body any) {

@@ -25,6 +25,17 @@ const (
 	foreignWorkspace = "walk-foreign"
 	foreignProject   = "walk-foreign-1"
 	foreignManager   = "walk-foreign-admin"
+	// lentProject is a project of the foreign workspace in which some of the walker's users
+	// have roles that let nobody give or change rights.
+	lentProject = "walk-foreign-2"
+	// lentWriter is the user who may label the lent project.
+	lentWriter = "walk-lent-custom"
+	// foreignGroup has no group object: bindings outside the own workspace name it.
+	foreignGroup = "walk-others"
+	// peopleRole is a global role of the template that manages users, and unmanaged one with
+	// rights that it does not have: who has it cannot be deleted by who manages users.
+	peopleRole = "walk-people"
+	unmanaged  = "platform-self-provisioner"
 )
 
 var ownProjects = []string{"walk-own-1", "walk-own-2"}
@@ -32,13 +43,28 @@ var ownProjects = []string{"walk-own-1", "walk-own-2"}
 // subject is a user in whose name requests are sent.
 type subject struct {
 	name, globalRole string
-	// workspaceRole and projectRole are those in the own workspace and its first project.
+	// workspaceRole and projectRole are those in the own workspace and its first project, or
+	// in the lent project.
 	workspaceRole, projectRole string
-	powerful                   bool // sends more requests than others
-	token                      string
+	isLent                     bool // its projectRole is in the lent project
+	// manages is the resource of the platform that the global role lets it write.
+	manages string
+	// writes are types that a role lets it write, and most others not.
+	writes   []string
+	powerful bool // sends more requests than others
+	token    string
 }
 
-// subjects are users with each built-in role inside the own workspace, and without any.
+// project is where a subject has its role.
+func (s *subject) project() string {
+	if s.isLent {
+		return lentProject
+	}
+	return ownProjects[0]
+}
+
+// subjects are users with each built-in role inside the own workspace, with roles of
+// templates, and without any.
 func subjects() []*subject {
 	return []*subject{
 		{name: "walk-none", globalRole: "platform-regular"},
@@ -51,6 +77,9 @@ func subjects() []*subject {
 		{name: "walk-p-operator", powerful: true, globalRole: "platform-regular", workspaceRole: ownWorkspace + "-regular", projectRole: "operator"},
 		{name: "walk-p-viewer", globalRole: "platform-regular", workspaceRole: ownWorkspace + "-regular", projectRole: "viewer"},
 		{name: "walk-p-custom", powerful: true, globalRole: "platform-regular", workspaceRole: ownWorkspace + "-regular", projectRole: "walk-custom"},
+		{name: "walk-lent-operator", globalRole: unmanaged, projectRole: "operator", isLent: true},
+		{name: lentWriter, powerful: true, globalRole: unmanaged, projectRole: "walk-lent", isLent: true, writes: []string{"namespaces", "configmaps"}},
+		{name: "walk-people", powerful: true, globalRole: peopleRole, manages: "users", writes: []string{"users.iam.kubesphere.io"}},
 	}
 }
 
@@ -71,9 +100,11 @@ type world struct {
 	dynamic    dynamic.Interface
 	types      []resourceType
 	operations []operation // of the server's own document
-	subjects   []*subject
-	admin      string            // token of the administrator
-	canaries   map[string]string // secret text to where it is
+	// repaired is whether something was made again.
+	repaired bool
+	subjects []*subject
+	admin    string            // token of the administrator
+	canaries map[string]string // secret text to where it is
 }
 
 // resourceType is a type of Kubernetes' discovery.
@@ -100,7 +131,7 @@ func newWorld(ctx context.Context, target Target) (*world, error) {
 	if err := w.readOperations(ctx); err != nil {
 		return nil, err
 	}
-	if err := w.repair(ctx); err != nil {
+	if _, err := w.repair(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.plantCanaries(ctx)
