@@ -10,7 +10,8 @@ import (
 )
 
 // Unavailable reports whether an error means that kube-apiserver could not be
-// reached or could not answer, so that the same request may succeed later.
+// reached or could not answer, or that this server cannot at the moment, so that the
+// same request may succeed later.
 func Unavailable(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || apierrors.IsServiceUnavailable(err) || apierrors.IsServerTimeout(err) ||
@@ -18,9 +19,10 @@ func Unavailable(err error) bool {
 }
 
 // Err is the error to answer a request with that needed kube-apiserver: 503
-// when it could not be reached, else kube-apiserver's own.
+// when it could not be reached or throttles this server, else the error itself. A 429 or
+// 503 of this server (status.LocalError) says itself what there is too much of.
 func Err(err error) error {
-	if err != nil && Unavailable(err) { // to look at no error would allocate
+	if err != nil && Unavailable(err) && !status.IsLocal(err) { // to look at no error would allocate
 		return status.Unavailable(5, "Kubernetes does not answer at the moment")
 	}
 	return err

@@ -99,7 +99,7 @@ func translate(err error) error {
 		return invalidGrant(identity.ErrNotMapped.Error())
 	case errors.Is(err, identity.ErrBusy):
 		return &Error{Code: "temporarily_unavailable", Description: "too many logins at the moment", Status: http.StatusTooManyRequests, RetryAfter: later()}
-	case apierrors.IsTooManyRequests(err):
+	case apierrors.IsTooManyRequests(err) && status.IsLocal(err):
 		return &Error{Code: "temporarily_unavailable", Description: "too many tokens are being checked, try again later", Status: http.StatusTooManyRequests, RetryAfter: later()}
 	case errors.Is(err, session.ErrPending):
 		return refused("authorization_pending", session.ErrPending.Error())

@@ -74,18 +74,31 @@ func UnsupportedMediaType(got, want string) *apierrors.StatusError {
 		"the body is of media type %q, accepted is %s", got, want)
 }
 
+// LocalError is a 429 or 503 that this server answers with because of its own limits or
+// state, as opposed to one of kube-apiserver.
+type LocalError struct{ *apierrors.StatusError }
+
+// Unwrap returns the error with the Status.
+func (e *LocalError) Unwrap() error { return e.StatusError }
+
+// IsLocal reports whether an error is a LocalError or wraps one.
+func IsLocal(err error) bool {
+	var local *LocalError
+	return errors.As(err, &local)
+}
+
 // Unavailable is a 503 that asks the client to come back after some seconds.
-func Unavailable(retryAfterSeconds int, format string, args ...any) *apierrors.StatusError {
+func Unavailable(retryAfterSeconds int, format string, args ...any) *LocalError {
 	err := New(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, format, args...)
 	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(retryAfterSeconds)} //nolint:gosec // seconds
-	return err
+	return &LocalError{err}
 }
 
 // TooManyRequests is a 429 that says when to come back.
-func TooManyRequests(after time.Duration, format string, args ...any) *apierrors.StatusError {
+func TooManyRequests(after time.Duration, format string, args ...any) *LocalError {
 	err := New(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, format, args...)
 	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: int32(Seconds(after))} //nolint:gosec // seconds
-	return err
+	return &LocalError{err}
 }
 
 // Seconds rounds a time up to whole seconds, as Retry-After has them.
