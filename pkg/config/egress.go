@@ -7,7 +7,7 @@ import (
 )
 
 // Egress says where connections may go that users ask for: to registries and
-// repositories. Never do they go to the host itself, to link-local addresses,
+// repositories. Never do they go to the host itself by any of its addresses, to link-local addresses,
 // to the metadata of clouds, or to pods and services of the cluster, unless
 // Allow says so.
 type Egress struct {

@@ -31,15 +31,25 @@ func guard(t *testing.T, options config.Egress) *Guard {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.InterfaceAddrs = func() ([]net.Addr, error) {
+		return []net.Addr{
+			&net.IPNet{IP: net.ParseIP("127.0.0.1"), Mask: net.CIDRMask(8, 32)},
+			&net.IPNet{IP: net.ParseIP("10.2.0.5"), Mask: net.CIDRMask(24, 32)},
+			&net.IPNet{IP: net.ParseIP("10.2.0.9"), Mask: net.CIDRMask(24, 32)},
+			&net.IPNet{IP: net.ParseIP("2001:db8:5::5"), Mask: net.CIDRMask(64, 128)},
+		}, nil
+	}
 	return g
 }
 
 func TestCheck(t *testing.T) {
-	g := guard(t, config.Egress{Allow: []string{"127.0.0.9", "10.244.7.0/24", "registry.example.com"}, Deny: []string{"10.1.0.0/16", "fd00:1::/32"}})
+	g := guard(t, config.Egress{Allow: []string{"127.0.0.9", "10.2.0.9", "10.244.7.0/24", "registry.example.com"}, Deny: []string{"10.1.0.0/16", "fd00:1::/32"}})
 	for address, want := range map[string]bool{
 		"192.0.2.1": true, "10.0.0.1": true, "192.168.1.1": true, "172.16.0.1": true, "2001:db8::1": true, "fd12::1": true,
 		// This host, in all spellings.
 		"127.0.0.1": false, "127.8.8.8": false, "0.0.0.0": false, "0.1.2.3": false, "::1": false, "::": false, "::ffff:127.0.0.1": false, "::ffff:7f00:1": false, "::127.0.0.1": false,
+		// This host, by the addresses of its interfaces; its neighbours; an address that is allowed.
+		"10.2.0.5": false, "::ffff:10.2.0.5": false, "64:ff9b::10.2.0.5": false, "2001:db8:5::5": false, "10.2.0.6": true, "2001:db8:5::6": true, "10.2.0.9": true,
 		// Link-local, which is metadata in clouds.
 		"169.254.169.254": false, "::ffff:169.254.169.254": false, "fe80::1": false, "fe80::1%eth0": false, "fec0::1": false,
 		"fd00:ec2::254": false, "100.100.100.200": false, "168.63.129.16": false, "192.0.0.192": false, "100.100.100.201": true,
@@ -56,6 +66,10 @@ func TestCheck(t *testing.T) {
 	}
 	if err := g.Check(t.Context(), netip.MustParseAddr("10.9.9.9")); err == nil || errors.Is(err, ErrRefused) {
 		t.Errorf("when it is not known what belongs to the cluster: %v", err)
+	}
+	g.InterfaceAddrs = func() ([]net.Addr, error) { return nil, errors.New("no interfaces") }
+	if err := g.Check(t.Context(), netip.MustParseAddr("10.0.0.1")); err == nil || errors.Is(err, ErrRefused) {
+		t.Errorf("when it is not known what belongs to this host: %v", err)
 	}
 	if err := g.Check(t.Context(), netip.Addr{}); !errors.Is(err, ErrRefused) {
 		t.Errorf("no address: %v", err)

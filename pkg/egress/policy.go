@@ -25,6 +25,8 @@ type Guard struct {
 	Inside func(ctx context.Context, address netip.Addr) (bool, error)
 	// Resolver finds addresses; the system's if nil.
 	Resolver *net.Resolver
+	// InterfaceAddrs returns the addresses of this host's interfaces.
+	InterfaceAddrs func() ([]net.Addr, error)
 
 	allowed, denied []netip.Prefix
 	hosts           []string
@@ -32,7 +34,7 @@ type Guard struct {
 
 // New returns a guard with what is configured.
 func New(options config.Egress, inside func(ctx context.Context, address netip.Addr) (bool, error)) (*Guard, error) {
-	g := &Guard{Inside: inside}
+	g := &Guard{Inside: inside, InterfaceAddrs: net.InterfaceAddrs}
 	for _, text := range options.Deny {
 		prefix, err := config.ParseRange(text)
 		if err != nil {
@@ -91,6 +93,13 @@ func (g *Guard) Check(ctx context.Context, address netip.Addr) error {
 	if !address.IsValid() || within(special(), address) || within(g.denied, address) {
 		return ErrRefused
 	}
+	local, err := g.isLocal(address)
+	if err != nil {
+		return fmt.Errorf("finding out whether an address belongs to this host: %w", err)
+	}
+	if local {
+		return ErrRefused
+	}
 	if g.Inside == nil {
 		return nil
 	}
@@ -102,6 +111,25 @@ func (g *Guard) Check(ctx context.Context, address netip.Addr) error {
 		return ErrRefused
 	}
 	return nil
+}
+
+// isLocal reports whether an interface of this host has an address now: they come and go
+// while the server runs.
+func (g *Guard) isLocal(address netip.Addr) (bool, error) {
+	addresses, err := g.InterfaceAddrs()
+	if err != nil {
+		return false, err
+	}
+	for _, one := range addresses {
+		network, isNetwork := one.(*net.IPNet)
+		if !isNetwork {
+			continue
+		}
+		if local, ok := netip.AddrFromSlice(network.IP); ok && plain(local) == address {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func within(prefixes []netip.Prefix, address netip.Addr) bool {
