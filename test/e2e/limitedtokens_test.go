@@ -84,3 +84,21 @@ func TestPersonalTokensGiveNoMore(t *testing.T) {
 	// With the login the administrator gives all of it.
 	admin.must(t, 200, "PUT", users+"/lt-friend", fields{"metadata": fields{"name": "lt-friend", "annotations": fields{"iam.kubesphere.io/globalrole": "platform-admin"}}, "spec": fields{"email": "lt-friend@example.com"}})
 }
+
+// TestTokensAtOnce: creations of access tokens beyond those one user may have at once are
+// 429 and say when to come back, not the 503 of a Kubernetes that does not answer.
+func TestTokensAtOnce(t *testing.T) {
+	t.Parallel()
+	token := user(t, "pat-atonce")
+	replies := make(chan reply, 40)
+	for range cap(replies) {
+		go func() {
+			replies <- shared.send(t, "POST", users+"/pat-atonce/tokens", token, `{"description":"at once","scopes":["read"]}`)
+		}()
+	}
+	for range cap(replies) {
+		if r := <-replies; r.code != 201 && (r.code != 429 || r.header.Get("Retry-After") == "" || !strings.Contains(string(r.body), "access tokens of this user")) {
+			t.Errorf("got %d %v %.300s", r.code, r.header, r.body)
+		}
+	}
+}
