@@ -108,6 +108,20 @@ func CheckFields(ctx context.Context, rights NameChecker, who user.Info, resourc
 	return nil
 }
 
+// CheckLock returns a forbidden error when an object is locked and the user does not
+// hold the right to write it: see reserved.Register.Lock.
+func CheckLock(ctx context.Context, rights NameChecker, who user.Info, resource schema.GroupResource, object metav1.Object) error {
+	lock, locked := rights.Names().Lock(resource, object)
+	if !locked {
+		return nil
+	}
+	held, err := holds(ctx, rights, who, lock.Right)
+	if err != nil || held {
+		return err
+	}
+	return status.Forbidden(resource, object.GetName(), "the object has %s, and user %q does not have %s", lock, who.GetName(), lock.Right)
+}
+
 // CheckWorkspaceTemplate is CheckFields for the template of a workspace and for the
 // workspace that is made of it.
 func CheckWorkspaceTemplate(ctx context.Context, rights NameChecker, who user.Info, before, after *tenantv1alpha2.WorkspaceTemplate) error {

@@ -1,6 +1,7 @@
 package kubeproxy
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -16,8 +17,8 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // collectionPage is the number of objects of a collection that are read at once.
@@ -39,16 +40,9 @@ func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.
 		return r, status.BadRequest("%s is not accepted in the deletion of a collection of %s", request.ParameterContinue, resource)
 	}
 	values := r.URL.Query()
-	if resource == (schema.GroupResource{Resource: "resourcequotas"}) {
-		held, err := authz.HoldsAll(r.Context(), p.rights, who, authz.Scope{Cluster: authz.ThisCluster})
-		if err != nil || held {
-			return r, err
-		}
-		// The parts of quotas of workspaces are left out.
-		selector := "!" + tenant.LabelQuota
-		if parameters.LabelSelector != "" {
-			selector = parameters.LabelSelector + "," + selector
-		}
+	if selector, err := p.unlocked(r.Context(), who, resource, parameters.LabelSelector); err != nil {
+		return r, err
+	} else if selector != parameters.LabelSelector {
 		values.Set(request.ParameterLabelSelector, selector)
 	}
 	version, err := p.checkCollection(r, who, resource, values)
@@ -64,6 +58,27 @@ func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.
 	deletion = deletion.Clone(r.Context())
 	deletion.URL.RawQuery = values.Encode()
 	return deletion, nil
+}
+
+// unlocked returns a selector without the objects that are locked, unless the caller has
+// all rights in the cluster: a collection is deleted without them.
+func (p *Proxy) unlocked(ctx context.Context, who user.Info, resource schema.GroupResource, selector string) (string, error) {
+	labels := reserved.Default().LockingLabels(resource)
+	if len(labels) == 0 {
+		return selector, nil
+	}
+	held, err := authz.HoldsAll(ctx, p.rights, who, authz.Scope{Cluster: authz.ThisCluster})
+	if err != nil || held {
+		return selector, err
+	}
+	var terms []string
+	if selector != "" {
+		terms = append(terms, selector)
+	}
+	for _, label := range labels {
+		terms = append(terms, "!"+label)
+	}
+	return strings.Join(terms, ","), nil
 }
 
 // withDeleteOptions returns a deletion with its options in the body. Without a body

@@ -156,7 +156,7 @@ func TestCollections(t *testing.T) {
 		kubernetes := &collection{kind: "ResourceQuota", objects: role("empty", "")}
 		f := newFront(t, kubernetes.serve)
 		f.proxy.rights = deleter{}
-		if code, text := f.send(t, http.MethodDelete, "/api/v1/namespaces/n/resourcequotas?labelSelector=a%3Db", "", ""); code != 200 || kubernetes.deleted[0].Get("labelSelector") != "a=b,!quota.kubesphere.io/resourcequota" {
+		if code, text := f.send(t, http.MethodDelete, "/api/v1/namespaces/n/resourcequotas?labelSelector=a%3Db", "", ""); code != 200 || kubernetes.deleted[0].Get("labelSelector") != "a=b,!quota.kubesphere.io/resourcequota,!quota.kubesphere.io/protected" {
 			t.Errorf("%d %s %v", code, text, kubernetes.deleted)
 		}
 	})

@@ -13,8 +13,8 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/isolation"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
-	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
@@ -26,16 +26,12 @@ func guardsDeletion(info *request.Info) bool {
 	}
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	switch resource {
-	case schema.GroupResource{Resource: "resourcequotas"}:
-		return true
-	case schema.GroupResource{Group: groupQuota, Resource: "resourcequotas"}:
-		return false // it limits nothing any more
 	case schema.GroupResource{Resource: "namespaces"}, schema.GroupResource{Group: groupIAM, Resource: "users"}:
 		return false // the right to delete them decides about their content, too
 	case isolationPolicies:
 		return info.Verb == "deletecollection" || isolation.IsReserved(info.Name)
 	}
-	return guarded[resource] || interceptors[resource]
+	return guarded[resource] || interceptors[resource] || isLockable(resource)
 }
 
 // guardDeletion returns a deletion the caller may make, or the error to answer with.
@@ -77,15 +73,8 @@ func (p *Proxy) permitDeletion(ctx context.Context, who user.Info, resource sche
 		return p.permitPolicyDeletion(ctx, who, object)
 	case "clustertrustbundles":
 		return nil // to trust a signer no longer takes no power
-	case "resourcequotas":
-		if !ofWorkspaceQuota(object) {
-			return nil
-		}
-		held, err := authz.HoldsAll(ctx, p.rights, who, authz.Scope{Cluster: authz.ThisCluster})
-		if err != nil || held {
-			return err
-		}
-		return status.Forbidden(resource, object.GetName(), "it is a part of a quota of the workspace, which is changed there")
+	case "resourcequotas", "limitranges":
+		return authz.CheckLock(ctx, p.rights, who, resource, object)
 	}
 	if interceptors[resource] {
 		return p.permitInterceptor(ctx, who, resource, object)
@@ -111,11 +100,8 @@ func checkWorkspaceDeletion(info *request.Info, resource schema.GroupResource) e
 	return nil
 }
 
-// ofWorkspaceQuota reports whether an object is a part of the quota of a workspace.
-func ofWorkspaceQuota(object *unstructured.Unstructured) bool {
-	if object == nil {
-		return false
-	}
-	_, has := object.GetLabels()[tenant.LabelQuota]
-	return has
+// isLockable reports whether objects of a resource may be locked against those who may
+// write the resource otherwise.
+func isLockable(resource schema.GroupResource) bool {
+	return len(reserved.Default().LockingLabels(resource)) > 0
 }

@@ -133,7 +133,7 @@ func guards(info *request.Info) bool {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	switch info.Verb {
 	case "create", "update", "patch":
-		return guarded[resource] || createsLimited(info) || interceptors[resource] || networkPolicies[resource] || writesComponentFields(info, resource) ||
+		return guarded[resource] || isLockable(resource) || createsLimited(info) || interceptors[resource] || networkPolicies[resource] || writesComponentFields(info, resource) ||
 			resource == certificateRequests ||
 			resource == corev1.Resource("secrets") // some are credentials, whatever the encoding of the body
 	}

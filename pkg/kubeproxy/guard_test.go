@@ -37,7 +37,8 @@ func TestGuards(t *testing.T) {
 		// Below /kapis is the same object.
 		"POST /kapis/rbac.authorization.k8s.io/v1/namespaces/n/roles": true,
 		"POST /apis/iam.kubesphere.io/v1alpha2/groups":                true, "DELETE /apis/iam.kubesphere.io/v1alpha2/groups/g": false,
-		// Deleting the parts of the quotas of workspaces is looked into by guardsDeletion.
+		"PUT /api/v1/namespaces/n/limitranges/l": true,
+		// Deleting protected quotas and limits is looked into by guardsDeletion.
 		"PATCH /api/v1/namespaces/n/resourcequotas/q/status": true, "DELETE /api/v1/namespaces/n/limitranges": false, "GET /api/v1/namespaces/n/resourcequotas": false,
 	} {
 		method, path, _ := strings.Cut(target, " ")

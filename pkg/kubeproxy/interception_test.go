@@ -151,6 +151,7 @@ func TestWithoutPlatform(t *testing.T) {
 func TestGuardsDeletion(t *testing.T) {
 	for target, want := range map[string]bool{
 		"DELETE /api/v1/namespaces/n/resourcequotas/q": true, "DELETE /api/v1/namespaces/n/resourcequotas": true, "DELETE /api/v1/namespaces/n": false,
+		"DELETE /api/v1/namespaces/n/limitranges/l": true, "DELETE /api/v1/namespaces/n/limitranges": true, "DELETE /apis/quota.kubesphere.io/v1alpha2/resourcequotas/q": true,
 		"DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/n/rolebindings/b": true, "DELETE /apis/rbac.authorization.k8s.io/v1/namespaces/n/roles": true,
 		"DELETE /apis/iam.kubesphere.io/v1alpha2/groups/g": true, "DELETE /apis/iam.kubesphere.io/v1alpha2/groupbindings/b": true, "DELETE /apis/iam.kubesphere.io/v1alpha2/rolebases/b": true,
 		"DELETE /apis/tenant.kubesphere.io/v1alpha2/workspacetemplates/w": true, "DELETE /apis/tenant.kubesphere.io/v1alpha1/workspaces": true,

@@ -95,12 +95,7 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		if resource.Group == groupQuota {
 			return p.permitQuotaOf(ctx, info.Workspace, before, after)
 		}
-		if err := checkAmounts(after); err != nil {
-			return err
-		}
-		if !ofWorkspaceQuota(before) && !ofWorkspaceQuota(after) {
-			return nil
-		}
+		return checkAmounts(after)
 	case "secrets":
 		return p.permitSecret(ctx, who, before, after)
 	case "nodes", "services", "servicecidrs":

@@ -92,6 +92,14 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 			}
 		}
 	}
+	for _, state := range []*unstructured.Unstructured{before, after} {
+		if state == nil {
+			continue
+		}
+		if err := authz.CheckLock(ctx, p.rights, who, resource, state); err != nil {
+			return err
+		}
+	}
 	if isRole(resource) || isBinding(resource) {
 		if err := authz.CheckSize(ctx, p.rights, who, resource, before, after); err != nil {
 			return err

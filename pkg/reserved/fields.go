@@ -32,6 +32,9 @@ type Field struct {
 	Right Right
 	// value limits the field to changes from or to this value.
 	value string
+	// locks says that any write of an object with the label takes the right, its
+	// deletion included.
+	locks bool
 }
 
 // String names the field as users see it.
@@ -73,6 +76,9 @@ var roles = []Field{
 	{place: label, key: iamv1alpha2.LabelRoleTemplate, Right: Platform},
 }
 
+// protected is the mark of limits that those who are limited do not change.
+var protected = Field{place: label, key: quotav1alpha2.LabelProtected, Right: Cluster, locks: true}
+
 // serverMarks say that this server made an object, and what it keeps there.
 var serverMarks = []Field{
 	madeByServer,
@@ -91,6 +97,7 @@ var memberships = []Field{
 var (
 	groupIAM    = iamv1alpha2.GroupName
 	groupTenant = tenantv1alpha2.GroupName
+	groupQuota  = quotav1alpha2.GroupName
 )
 
 // fields are the reserved fields by resource. Handlers below /kapis and writes
@@ -117,8 +124,11 @@ var fields = map[schema.GroupResource][]Field{
 	}, lifetime(Cluster)...),
 	{Resource: "resourcequotas"}: {
 		// The part of a workspace's quota.
-		{place: label, key: quotav1alpha2.LabelQuota, Right: Cluster},
+		{place: label, key: quotav1alpha2.LabelQuota, Right: Cluster, locks: true},
+		protected,
 	},
+	{Resource: "limitranges"}:                               {protected},
+	{Group: groupQuota, Resource: "resourcequotas"}:         {protected},
 	{Group: "rbac.authorization.k8s.io", Resource: "roles"}: roles,
 	// Labels by which cluster roles are aggregated are checked as the rules they give.
 	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: append(slices.Clone(roles), madeByServer, broughtUpToDate),

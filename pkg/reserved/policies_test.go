@@ -52,6 +52,7 @@ func TestPoliciesKnowTheFields(t *testing.T) {
 	}
 	for resource, policy := range map[schema.GroupResource]string{
 		{Resource: "resourcequotas"}:                                          "owned-objects",
+		{Resource: "limitranges"}:                                             "owned-objects",
 		{Group: "rbac.authorization.k8s.io", Resource: "roles"}:               "platform-objects",
 		{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}:        "platform-objects",
 		{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: "platform-objects",
@@ -62,9 +63,18 @@ func TestPoliciesKnowTheFields(t *testing.T) {
 			}
 		}
 	}
+	for resource, lists := range map[string][]string{"resourcequotas": {"partLabels", "protectingLabels"}, "limitranges": {"protectingLabels"}} {
+		var labels []string
+		for _, list := range lists {
+			labels = append(labels, policies.List(t, "owned-objects", list)...)
+		}
+		if want := Default().LockingLabels(schema.GroupResource{Resource: resource}); !slices.Equal(labels, want) {
+			t.Errorf("the policy owned-objects locks %s by %q, the register by %q", resource, labels, want)
+		}
+	}
 	for resource := range fields {
 		switch resource.Group {
-		case "", "rbac.authorization.k8s.io", groupIAM, groupTenant:
+		case "", "rbac.authorization.k8s.io", groupIAM, groupTenant, groupQuota:
 		case "gateway.kubesphere.io": // in a namespace of the platform, see platform-namespace
 		default:
 			t.Errorf("no policy guards the reserved fields of %s", resource)

@@ -2,12 +2,9 @@ package tenant
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"maps"
-	"math"
-	"net/http"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,12 +93,14 @@ func (q *Quotas) Create(ctx context.Context, workspace string, wanted *quotav1al
 	return created, q.settle(ctx, created)
 }
 
-// Update replaces the limits of a quota of a workspace.
-func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota) (*quotav1alpha2.ResourceQuota, error) {
-	updated, err := q.Get(ctx, workspace, wanted.Name)
+// Update replaces the limits of a quota of a workspace, unless check returns an error
+// about its states before and after. A lock that wanted leaves out stays.
+func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota, check func(before, after *quotav1alpha2.ResourceQuota) error) (*quotav1alpha2.ResourceQuota, error) {
+	present, err := q.Get(ctx, workspace, wanted.Name)
 	if err != nil {
 		return nil, err
 	}
+	updated := present.DeepCopy()
 	if err := validateQuota(updated, wanted); err != nil {
 		return nil, err
 	}
@@ -109,23 +108,44 @@ func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1al
 		updated.ResourceVersion = wanted.ResourceVersion
 	}
 	updated.Labels, updated.Annotations = merged(wanted.Labels, of(workspace)), wanted.Annotations
+	reserved.KeepOmitted(quotav1alpha2.Resource("resourcequotas"), present, &updated.ObjectMeta, quotav1alpha2.LabelProtected)
 	updated.Spec = quotav1alpha2.ResourceQuotaSpec{LabelSelector: of(workspace), Quota: wanted.Spec.Quota}
+	if err := check(present, updated); err != nil {
+		return nil, err
+	}
 	if err := q.Client.Update(ctx, updated); err != nil {
 		return nil, err
 	}
 	return updated, q.settle(ctx, updated)
 }
 
-// Delete deletes a quota of a workspace, and its parts in the namespaces.
-func (q *Quotas) Delete(ctx context.Context, workspace, name string) error {
-	found, err := q.Get(ctx, workspace, name)
+// Delete deletes a quota of a workspace, and its parts in the namespaces, unless check
+// returns an error about it.
+func (q *Quotas) Delete(ctx context.Context, workspace, name string, check func(*quotav1alpha2.ResourceQuota) error) error {
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		found, err := q.Get(ctx, workspace, name)
+		if err != nil {
+			return err
+		}
+		if err := check(found); err != nil {
+			return err
+		}
+		// What was checked is what is deleted.
+		return client.IgnoreNotFound(q.Client.Delete(ctx, found, client.Preconditions{UID: &found.UID, ResourceVersion: &found.ResourceVersion}))
+	})
 	if err != nil {
 		return err
 	}
-	if err := q.Client.Delete(ctx, found); client.IgnoreNotFound(err) != nil {
-		return err
-	}
 	return q.Clear(ctx, name)
+}
+
+// Protected returns the quotas of a workspace that are locked by LabelProtected.
+func (q *Quotas) Protected(ctx context.Context, workspace string) ([]quotav1alpha2.ResourceQuota, error) {
+	found := &quotav1alpha2.ResourceQuotaList{}
+	if err := q.Client.List(ctx, found, client.HasLabels{quotav1alpha2.LabelProtected}); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found.Items, func(quota quotav1alpha2.ResourceQuota) bool { return QuotaWorkspace(&quota) != workspace }), nil
 }
 
 // Clear deletes the parts of a quota that is not there any more.
@@ -331,69 +351,4 @@ func listSize(list corev1.ResourceList) int {
 		size += len(name) + len(quantity.String()) + len(`"":"",`)
 	}
 	return size
-}
-
-// Bounds of a quota, which is copied into each namespace of the workspace.
-const (
-	// maxQuotaNames is the number of names that are limited.
-	maxQuotaNames = 100
-	// maxQuotaBytes is the size of the quota as JSON.
-	maxQuotaBytes = 64 << 10
-)
-
-// CheckAmounts returns an invalid error when a quota has an amount that nobody can work
-// with, see package quantity.
-func CheckAmounts(field string, hard corev1.ResourceList) error {
-	for name, amount := range hard {
-		if !quantity.IsBounded(amount) {
-			return status.Invalid(field+"["+string(name)+"]", "must be between 0 and %d, with at most 9 digits after the decimal point", int64(math.MaxInt64))
-		}
-	}
-	return nil
-}
-
-// CheckAmountTexts returns an invalid error when it would take long to read the amounts in
-// the JSON of a quota.
-func CheckAmountTexts(text []byte) error {
-	if !quantity.IsReadable(text) {
-		return status.Invalid("spec", "amounts must be between 0 and %d, with at most 9 digits after the decimal point", int64(math.MaxInt64))
-	}
-	return nil
-}
-
-// ValidateQuotaSize returns an invalid error when a quota limits too many names or is too
-// large. One that is so already may become smaller; present is nil for a new one.
-func ValidateQuotaSize(present, wanted *quotav1alpha2.ResourceQuota) error {
-	names, size := 0, 0
-	if present != nil {
-		names = len(present.Spec.Quota.Hard)
-		encoded, err := json.Marshal(present.Spec.Quota)
-		if err != nil {
-			return err
-		}
-		size = len(encoded)
-	}
-	if err := CheckAmounts("spec.quota.hard", wanted.Spec.Quota.Hard); err != nil {
-		return err
-	}
-	if count := len(wanted.Spec.Quota.Hard); count > max(names, maxQuotaNames) {
-		return status.Invalid("spec.quota.hard", "Too many: %d: must have at most %d items", count, maxQuotaNames)
-	}
-	encoded, err := json.Marshal(wanted.Spec.Quota)
-	if err == nil && len(encoded) > max(size, maxQuotaBytes) {
-		err = status.Invalid("spec.quota", "Too long: may not be more than %d bytes", maxQuotaBytes)
-	}
-	return err
-}
-
-func validateQuota(present, quota *quotav1alpha2.ResourceQuota) error {
-	if err := ValidateQuotaSize(present, quota); err != nil {
-		return err
-	}
-	for name, amount := range quota.Spec.Quota.Hard {
-		if amount.Sign() < 0 {
-			return status.New(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid, "spec.quota.hard.%s: must not be negative", name)
-		}
-	}
-	return nil
 }

@@ -296,5 +296,6 @@ other projects (CVE-2021-25740). Where projects are isolated from each other, gi
 ## Members and roles of others
 
 Nobody gives a role without holding its rules, and nobody takes one from another user, deletes
-or narrows it without holding them. Parts of a workspace's quota are changed in the workspace.
+or narrows it without holding them. Parts of a workspace's quota are changed in the workspace. Quotas and LimitRanges with the label
+` + "`quota.kubesphere.io/protected`" + ` take all rights in the cluster.
 `

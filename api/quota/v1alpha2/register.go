@@ -13,6 +13,11 @@ const GroupName = "quota.kubesphere.io"
 // part of.
 const LabelQuota = "quota.kubesphere.io/resourcequota"
 
+// LabelProtected marks quotas of workspaces, and ResourceQuotas and LimitRanges of
+// namespaces, that only users with all rights in the cluster change and delete, whatever
+// its value.
+const LabelProtected = "quota.kubesphere.io/protected"
+
 // SchemeGroupVersion is the group and version of the types in this package.
 var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha2"}
 

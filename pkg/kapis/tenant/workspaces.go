@@ -8,7 +8,6 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
-	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/objects"
@@ -153,6 +152,11 @@ func (h *Handler) deleteWorkspace(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
+	if orphan {
+		if err := h.mayOrphan(r, r.PathValue("workspace")); err != nil {
+			return err
+		}
+	}
 	if err := h.Workspaces.Delete(r.Context(), r.PathValue("workspace"), orphan); err != nil {
 		return err
 	}
@@ -214,71 +218,6 @@ func placement(template *objects.Item) []string {
 		names = append(names, name.String())
 	}
 	return names
-}
-
-// readQuota reads a quota, whose amounts are looked at before they are read.
-func readQuota(r *http.Request) (*quotav1alpha2.ResourceQuota, error) {
-	text, err := route.ReadBody(r)
-	if err != nil {
-		return nil, err
-	}
-	if err := tenant.CheckAmountTexts(text); err != nil {
-		return nil, err
-	}
-	quota := &quotav1alpha2.ResourceQuota{}
-	return quota, route.Decode("the body", text, quota)
-}
-
-func (h *Handler) createQuota(w http.ResponseWriter, r *http.Request) error {
-	wanted, err := readQuota(r)
-	if err != nil {
-		return err
-	}
-	release, err := h.Limits.Reserve(r.Context(), caller(r), tenant.QuotasPerWorkspace, r.PathValue("workspace"), 1)
-	if err != nil {
-		return err
-	}
-	defer release()
-	created, err := h.Quotas.Create(r.Context(), r.PathValue("workspace"), wanted)
-	if err != nil {
-		return err
-	}
-	return writeQuota(w, created)
-}
-
-func (h *Handler) getQuota(w http.ResponseWriter, r *http.Request) error {
-	found, err := h.Quotas.Get(r.Context(), r.PathValue("workspace"), r.PathValue("resourcequota"))
-	if err != nil {
-		return err
-	}
-	return writeQuota(w, found)
-}
-
-func (h *Handler) updateQuota(w http.ResponseWriter, r *http.Request) error {
-	wanted, err := readQuota(r)
-	if err != nil {
-		return err
-	}
-	if name := r.PathValue("resourcequota"); wanted.Name != name {
-		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
-	}
-	updated, err := h.Quotas.Update(r.Context(), r.PathValue("workspace"), wanted)
-	if err != nil {
-		return err
-	}
-	return writeQuota(w, updated)
-}
-
-func (h *Handler) deleteQuota(w http.ResponseWriter, r *http.Request) error {
-	if err := h.Quotas.Delete(r.Context(), r.PathValue("workspace"), r.PathValue("resourcequota")); err != nil {
-		return err
-	}
-	route.WriteSuccess(w)
-	return nil
-}
-
-func writeQuota(w http.ResponseWriter, quota *quotav1alpha2.ResourceQuota) error {
-	return write(w, quota, quotav1alpha2.SchemeGroupVersion.String(), "ResourceQuota")
 }
 
 // inWorkspace reports whether an object belongs to the workspace of the path.
