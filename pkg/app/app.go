@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/discovery"
 	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
@@ -326,6 +327,9 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService, Limits: limits, SecondLock: a.lock,
 		CheckQuotaName: func(ctx context.Context, workspace, name string) error {
 			return tenant.CheckQuotaName(ctx, a.seen(), workspace, name)
+		},
+		CheckOrphans: func(ctx context.Context, who user.Info, workspace string) error {
+			return tenant.CheckOrphans(kube.AsServer(ctx), a.seen(), rights, who, workspace)
 		},
 		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
 		GroupWorkspace: func(ctx context.Context, group string) (string, error) {

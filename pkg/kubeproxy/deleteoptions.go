@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"context"
+	"io"
 	"mime"
 	"net/http"
 
@@ -61,6 +62,31 @@ func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, i
 		return r, nil
 	}
 	return r, p.authorizeUnsafeDeletion(r.Context(), info, who)
+}
+
+// orphansDependents reports whether a deletion leaves the dependents of its object, by the
+// query or by the body, whose size is checked already. The request returned has that body.
+func orphansDependents(ctx context.Context, r *http.Request, who user.Info) (*http.Request, bool, error) {
+	leaves := func(o *metav1.DeleteOptions) bool {
+		return o.PropagationPolicy != nil && *o.PropagationPolicy == metav1.DeletePropagationOrphan || o.OrphanDependents != nil && *o.OrphanDependents //nolint:staticcheck // clients may send it
+	}
+	inQuery := &metav1.DeleteOptions{}
+	if err := metainternalversionscheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, inQuery); err != nil {
+		return r, false, status.BadRequest("the query is not a DeleteOptions: %v", err)
+	}
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
+		return r, leaves(inQuery), nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil || len(body) == 0 {
+		return r, leaves(inQuery), err
+	}
+	r = withBody(r, body)
+	inBody, err := decodeDeleteOptions(ctx, kube.Holder(who), r.Header.Get("Content-Type"), body)
+	if err != nil {
+		return r, false, err
+	}
+	return r, leaves(inQuery) || leaves(inBody), nil
 }
 
 // authorizeUnsafeDeletion returns a forbidden error unless a user has the power to

@@ -38,7 +38,14 @@ func guardsDeletion(info *request.Info) bool {
 func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	if resource.Group == groupTenant {
-		return r, checkWorkspaceDeletion(info, resource)
+		if err := checkWorkspaceDeletion(info, resource); err != nil || p.options.CheckOrphans == nil {
+			return r, err
+		}
+		forwarded, orphans, err := orphansDependents(r.Context(), r, who)
+		if err == nil && orphans {
+			err = p.options.CheckOrphans(r.Context(), who, info.Name)
+		}
+		return forwarded, err
 	}
 	release, err := p.inspections.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {

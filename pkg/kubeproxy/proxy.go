@@ -11,6 +11,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/rest"
@@ -78,6 +79,9 @@ type Options struct {
 	// CheckQuotaName returns an error for a quota of a workspace that has the name of
 	// another workspace; nil where that is not checked.
 	CheckQuotaName func(ctx context.Context, workspace, name string) error
+	// CheckOrphans returns an error when a user may not delete a workspace without its
+	// projects; nil where that is not checked.
+	CheckOrphans func(ctx context.Context, who user.Info, workspace string) error
 	// Remains returns a conflict when objects of an earlier namespace of a name are
 	// still stored; nil where that is not checked.
 	Remains func(ctx context.Context, namespace string) error

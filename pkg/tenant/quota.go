@@ -139,15 +139,6 @@ func (q *Quotas) Delete(ctx context.Context, workspace, name string, check func(
 	return q.Clear(ctx, name)
 }
 
-// Protected returns the quotas of a workspace that are locked by LabelProtected.
-func (q *Quotas) Protected(ctx context.Context, workspace string) ([]quotav1alpha2.ResourceQuota, error) {
-	found := &quotav1alpha2.ResourceQuotaList{}
-	if err := q.Client.List(ctx, found, client.HasLabels{quotav1alpha2.LabelProtected}); err != nil {
-		return nil, err
-	}
-	return slices.DeleteFunc(found.Items, func(quota quotav1alpha2.ResourceQuota) bool { return QuotaWorkspace(&quota) != workspace }), nil
-}
-
 // Clear deletes the parts of a quota that is not there any more.
 func (q *Quotas) Clear(ctx context.Context, name string) error {
 	parts, err := q.parts(ctx, name)

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
@@ -91,8 +92,23 @@ func TestProtectedLimits(t *testing.T) {
 		{"all limits of the project", owner.token, "DELETE", limits, "", nil, 200},
 	}...))
 
-	// A service account of the project goes to kube-apiserver itself.
+	// A manager of all workspaces holds less than the right to the quota.
 	c := kubernetes(t, "")
+	create(t, c, &iamv1alpha2.GlobalRole{ObjectMeta: metav1.ObjectMeta{Name: "bound-managers"}, Rules: []rbacv1.PolicyRule{
+		{Verbs: []string{"*"}, APIGroups: []string{"tenant.kubesphere.io", "quota.kubesphere.io"}, Resources: []string{"*"}},
+	}})
+	manager := newPerson(t, "bound-manager", "bound-managers")
+	template := "/apis/tenant.kubesphere.io/v1alpha2/workspacetemplates/bound-ws"
+	attempts(t, []attempt{
+		{"a manager may delete the workspace", manager.token, "DELETE", template + "?dryRun=All", "", nil, 200},
+		{"a manager changes its quota", manager.token, "PATCH", everyones + "/bound-ws", unlabel, media(merge), 403},
+		{"a manager deletes all quotas", manager.token, "DELETE", everyones + "?labelSelector=quota.kubesphere.io%2Fprotected", "", nil, 200},
+		{"a manager lets its projects go", manager.token, "DELETE", template + "?propagationPolicy=Orphan&dryRun=All", "", nil, 403},
+		{"a manager lets its projects go by the body", manager.token, "DELETE", template + "?dryRun=All", `{"propagationPolicy":"Orphan","dryRun":["All"]}`, nil, 403},
+		{"the administrator may", root.token, "DELETE", template + "?propagationPolicy=Orphan&dryRun=All", "", nil, 200},
+	})
+
+	// A service account of the project goes to kube-apiserver itself.
 	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "bound-p", Name: "everything"}, Rules: everything()})
 	builder := newDirect(t, serviceAccountToken(t, "bound-p", "builder"))
 	bindInNamespace(t, "bound-p", "builder", "everything")

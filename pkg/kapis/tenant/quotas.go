@@ -88,18 +88,3 @@ func (h *Handler) deleteQuota(w http.ResponseWriter, r *http.Request) error {
 func writeQuota(w http.ResponseWriter, quota *quotav1alpha2.ResourceQuota) error {
 	return write(w, quota, quotav1alpha2.SchemeGroupVersion.String(), "ResourceQuota")
 }
-
-// mayOrphan refuses to let the projects of a workspace go without a quota that the caller
-// may not delete.
-func (h *Handler) mayOrphan(r *http.Request, workspace string) error {
-	protected, err := h.Quotas.Protected(r.Context(), workspace)
-	if err != nil {
-		return err
-	}
-	for n := range protected {
-		if err := authz.CheckLock(r.Context(), h.Rights, caller(r), quotas, &protected[n]); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -79,7 +79,9 @@ func TestProtectedQuotas(t *testing.T) {
 			recorder := httptest.NewRecorder()
 			do := map[string]func(http.ResponseWriter, *http.Request) error{
 				"POST": h.createQuota, "PUT": h.updateQuota, "DELETE": h.deleteQuota,
-				"ORPHAN": func(_ http.ResponseWriter, r *http.Request) error { return h.mayOrphan(r, "w") },
+				"ORPHAN": func(_ http.ResponseWriter, r *http.Request) error {
+					return tenant.CheckOrphans(r.Context(), c, h.Rights, caller(r), "w")
+				},
 			}[test.method]
 			if err := do(recorder, r.WithContext(ctx)); err != nil {
 				status.Write(recorder, r, err)

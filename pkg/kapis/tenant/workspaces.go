@@ -153,7 +153,7 @@ func (h *Handler) deleteWorkspace(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if orphan {
-		if err := h.mayOrphan(r, r.PathValue("workspace")); err != nil {
+		if err := tenant.CheckOrphans(r.Context(), h.Quotas.Client, h.Rights, caller(r), r.PathValue("workspace")); err != nil {
 			return err
 		}
 	}
