@@ -16,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/discovery"
 	authenticationv1client "k8s.io/client-go/kubernetes/typed/authentication/v1"
 	"k8s.io/client-go/rest"
@@ -321,21 +320,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	decide := a.authorizer(c.Authorization.Mode, rights, reserved)
 	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	var d doors
-	forwarded := kubeproxy.Options{
-		Config: a.rest, Rights: rights, Authorizer: decide, Revision: a.revision,
-		Allowed:   func(r *http.Request) error { _, err := d.stillAllowed(r); return err },
-		Isolation: a.isolation(c.Network), Backend: a.extensions.NamesService, Limits: limits, SecondLock: a.lock,
-		CheckQuotaName: func(ctx context.Context, workspace, name string) error {
-			return tenant.CheckQuotaName(ctx, a.seen(), workspace, name)
-		},
-		CheckOrphans: func(ctx context.Context, who user.Info, workspace string) error {
-			return tenant.CheckOrphans(kube.AsServer(ctx), a.seen(), rights, who, workspace)
-		},
-		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
-		GroupWorkspace: func(ctx context.Context, group string) (string, error) {
-			return iam.GroupWorkspace(ctx, a.seen(), group)
-		},
-	}
+	forwarded := a.forwarded(c.Network, decide, limits, func(r *http.Request) error { _, err := d.stillAllowed(r); return err })
 	if a.proxy, err = kubeproxy.New(forwarded); err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, i
 
 // orphansDependents reports whether a deletion leaves the dependents of its object, by the
 // query or by the body, whose size is checked already. The request returned has that body.
-func orphansDependents(ctx context.Context, r *http.Request, who user.Info) (*http.Request, bool, error) {
+func orphansDependents(ctx context.Context, r *http.Request) (*http.Request, bool, error) {
 	leaves := func(o *metav1.DeleteOptions) bool {
 		return o.PropagationPolicy != nil && *o.PropagationPolicy == metav1.DeletePropagationOrphan || o.OrphanDependents != nil && *o.OrphanDependents //nolint:staticcheck // clients may send it
 	}
@@ -82,7 +82,7 @@ func orphansDependents(ctx context.Context, r *http.Request, who user.Info) (*ht
 		return r, leaves(inQuery), err
 	}
 	r = withBody(r, body)
-	inBody, err := decodeDeleteOptions(ctx, kube.Holder(who), r.Header.Get("Content-Type"), body)
+	inBody, err := decodeDeleteOptions(ctx, turns.HolderFrom(ctx), r.Header.Get("Content-Type"), body)
 	if err != nil {
 		return r, false, err
 	}

@@ -41,7 +41,7 @@ func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info
 		if err := checkWorkspaceDeletion(info, resource); err != nil || p.options.CheckOrphans == nil {
 			return r, err
 		}
-		forwarded, orphans, err := orphansDependents(r.Context(), r, who)
+		forwarded, orphans, err := orphansDependents(r.Context(), r)
 		if err == nil && orphans {
 			err = p.options.CheckOrphans(r.Context(), who, info.Name)
 		}
