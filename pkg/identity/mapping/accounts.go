@@ -147,6 +147,16 @@ func (a *Accounts) linkByEmail(ctx context.Context, provider *identity.Provider,
 	if err != nil || len(names) != 1 {
 		return nil, err
 	}
+	// Users, and those who manage users, write any address: who is not known to have it must
+	// not become whoever does.
+	found, err := a.Directory.Get(ctx, names[0])
+	if err != nil {
+		return nil, err
+	}
+	if !iam.HasVerifiedEmail(found) {
+		slog.WarnContext(ctx, "an account is not linked by its e-mail address, which nobody verified", "provider", provider.Name, "user", names[0])
+		return nil, identity.ErrNotMapped
+	}
 	user, err := a.Users.Link(ctx, names[0], provider.Name, who.Subject)
 	if conflict(err) {
 		slog.WarnContext(ctx, "an account cannot be linked by its e-mail address", "provider", provider.Name, "user", names[0], "error", err)

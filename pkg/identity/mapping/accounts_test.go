@@ -81,6 +81,16 @@ func labelled(provider, subject string) func(*iamv1alpha2.User) {
 	}
 }
 
+func verified(email string) func(*iamv1alpha2.User) {
+	return func(u *iamv1alpha2.User) {
+		u.Spec.Email = email
+		if u.Annotations == nil {
+			u.Annotations = make(map[string]string)
+		}
+		u.Annotations[iamv1alpha2.AnnotationVerifiedEmail] = email
+	}
+}
+
 func annotated(provider, subject string) func(*iamv1alpha2.User) {
 	return func(u *iamv1alpha2.User) {
 		u.Annotations = map[string]string{iamv1alpha2.AnnotationIdentity + provider: subject}
@@ -118,12 +128,18 @@ func TestResolve(t *testing.T) {
 		{name: "the name of somebody else", mapping: auto, objects: []client.Object{user("jane", func(u *iamv1alpha2.User) { u.Spec.Email = "other@example.com" })}, err: identity.ErrNotMapped, users: 1},
 		{name: "the name of the administrator", mapping: auto, change: func(e *identity.External) { e.Username = "Admin" }, objects: []client.Object{user("admin", nil)}, err: identity.ErrNotMapped, users: 1},
 		{name: "the address of somebody else", mapping: auto, objects: []client.Object{user("other", func(u *iamv1alpha2.User) { u.Spec.Email = "jane@example.com" })}, err: identity.ErrNotMapped, users: 1},
-		{name: "mixed, the address of somebody", mapping: identity.Mapping{Method: identity.MappingMixed}, objects: []client.Object{user("other", func(u *iamv1alpha2.User) { u.Spec.Email = "jane@example.com" })}, user: "other", users: 1},
-		{name: "mixed, an address nobody verified", mapping: identity.Mapping{Method: identity.MappingMixed, WithoutConfirmation: true}, change: func(e *identity.External) { e.EmailVerified = false },
-			objects: []client.Object{user("other", func(u *iamv1alpha2.User) { u.Spec.Email = "jane@example.com" })}, err: identity.ErrNotMapped, users: 1},
+		{name: "mixed, the address of somebody", mapping: identity.Mapping{Method: identity.MappingMixed}, objects: []client.Object{user("other", verified("jane@example.com"))}, user: "other", users: 1},
+		// Users write any address, and would have the groups of whoever has it.
+		{name: "mixed, an address that the user wrote", mapping: identity.Mapping{Method: identity.MappingMixed, WithoutConfirmation: true}, objects: []client.Object{user("other", func(u *iamv1alpha2.User) { u.Spec.Email = "jane@example.com" })}, err: identity.ErrNotMapped, users: 1},
+		{name: "mixed, after another that was verified", mapping: identity.Mapping{Method: identity.MappingMixed}, objects: []client.Object{user("other", func(u *iamv1alpha2.User) {
+			verified("other@example.com")(u)
+			u.Spec.Email = "jane@example.com"
+		})}, err: identity.ErrNotMapped, users: 1},
+		{name: "mixed, an address the provider did not verify", mapping: identity.Mapping{Method: identity.MappingMixed, WithoutConfirmation: true}, change: func(e *identity.External) { e.EmailVerified = false },
+			objects: []client.Object{user("other", verified("jane@example.com"))}, err: identity.ErrNotMapped, users: 1},
 		{name: "mixed, the address of another person of the provider", mapping: identity.Mapping{Method: identity.MappingMixed}, objects: []client.Object{user("other", func(u *iamv1alpha2.User) {
 			annotated("them", "1")(u)
-			u.Spec.Email = "jane@example.com"
+			verified("jane@example.com")(u)
 		})}, err: identity.ErrNotMapped, users: 1},
 		{name: "mixed, no address", mapping: identity.Mapping{Method: identity.MappingMixed}, change: func(e *identity.External) { e.Email = "" }, extra: "them 4711 jane "},
 		{name: "mixed, nobody's address", mapping: identity.Mapping{Method: identity.MappingMixed, WithoutConfirmation: true}, user: "jane", users: 1},

@@ -175,6 +175,9 @@ func (h *Handler) createUser(w http.ResponseWriter, r *http.Request) error {
 	if err := h.checkUserFields(r, nil, wanted); err != nil {
 		return err
 	}
+	if err := h.vouchForEmail(r, nil, wanted); err != nil {
+		return err
+	}
 	create, subject := h.Users.Create, &user.DefaultInfo{Name: wanted.Name}
 	confirmed, err := confirmed(r)
 	if err != nil {
@@ -245,6 +248,9 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 		if err := h.checkUserFields(r, present, wanted); err != nil {
 			return err
 		}
+		if err := h.vouchForEmail(r, present, wanted); err != nil {
+			return err
+		}
 	}
 	updated, err := h.Users.Update(r.Context(), wanted, !manages)
 	if err != nil {
@@ -257,6 +263,25 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 		has = role
 	}
 	return writeWritten(w, updated, has)
+}
+
+// vouchForEmail notes that an address is a user's when somebody with all rights on the
+// platform writes another one than the user has: it may be linked to a person of an identity
+// provider then.
+func (h *Handler) vouchForEmail(r *http.Request, present, wanted *iamv1alpha2.User) error {
+	address := iamv1alpha2.NormalizeEmail(wanted.Spec.Email)
+	if address == "" || present != nil && iamv1alpha2.NormalizeEmail(present.Spec.Email) == address {
+		return nil
+	}
+	administers, err := authz.HoldsAll(r.Context(), h.Rights, caller(r), authz.Scope{})
+	if err != nil || !administers {
+		return err
+	}
+	if wanted.Annotations == nil {
+		wanted.Annotations = make(map[string]string)
+	}
+	wanted.Annotations[iamv1alpha2.AnnotationVerifiedEmail] = address
+	return nil
 }
 
 // checkUserFields refuses to let the caller change the metadata of a user that this
