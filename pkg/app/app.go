@@ -320,7 +320,8 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	decide := a.authorizer(c.Authorization.Mode, rights, reserved)
 	limits := &tenant.Limits{Cache: a.cache, Catalog: a.catalog, Client: a.client, Rights: rights, Values: c.Limits}
 	var d doors
-	forwarded := a.forwarded(c.Network, decide, limits, func(r *http.Request) error { _, err := d.stillAllowed(r); return err })
+	allowed := func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
+	forwarded := a.forwarded(c.Network, decide, limits, allowed)
 	if a.proxy, err = kubeproxy.New(forwarded); err != nil {
 		return err
 	}
@@ -341,7 +342,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		accounts: accounts, kubeconfig: credentials, kubectl: a.kubectl, egress: guard, terminals: terminal.NewLimits(c.Terminal.MaxPerUser, c.Terminal.MaxOpen).Files(c.Terminal.MaxFileBytes),
 	}
 	a.problems = newProblemReporter(a.acting, d.oauth.Clients, people.set)
-	a.extensions.Allowed = func(r *http.Request) error { _, err := d.stillAllowed(r); return err }
+	a.extensions.Allowed = allowed
 	a.extensions.Revision = a.revision
 	groups := d.groups()
 	inTurn(groups)
@@ -377,7 +378,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	options := server.Options{
 		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
 		Authenticator: requests,
-		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, OwnerOf: d.limits.OwnerOf, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody,
+		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, OwnerOf: d.limits.OwnerOf, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody, StillAllowed: allowed,
 	}
 	if a.certificate != nil {
 		options.Certificate = a.certificate.Certificate

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // admit takes a place for a request, and reads its body before that: a client that
@@ -43,4 +47,27 @@ func (f *filters) admit(w http.ResponseWriter, r *http.Request, info *request.In
 		return nil, err
 	}
 	return func() { leave(); free() }, nil
+}
+
+// decidedFor is how long a decision about a request holds while its body arrives.
+const decidedFor = time.Second
+
+// confirm decides again about a request whose body took long to arrive, and reports whether
+// it may still be made: else a stolen session would outlast its end by a body that is sent
+// slowly. It answers the others.
+func (f *filters) confirm(w http.ResponseWriter, r *http.Request, c *call) bool {
+	if f.stillAllowed == nil || !c.caller.authenticated {
+		return true
+	}
+	err := f.stillAllowed(r)
+	var carried apierrors.APIStatus
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &carried):
+		status.Write(w, r, err)
+	default:
+		refuse(w, r, err)
+	}
+	return false
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/authn"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/test/wait"
 )
@@ -52,6 +53,45 @@ func eventually(t testing.TB, problem string, condition func() bool) {
 	for end := time.Now().Add(10 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal(problem)
+		}
+	}
+}
+
+// TestDecidedAgain: what a body that comes slowly is for is decided again when it is there; a
+// session that was ended meanwhile made tokens that lasted. What comes at once is not.
+func TestDecidedAgain(t *testing.T) {
+	var asked atomic.Int64
+	s := newServer(t, func(o *Options) {
+		o.StillAllowed = func(r *http.Request) error {
+			asked.Add(1)
+			if r.Header.Get("X-Ended") != "" {
+				return authn.ErrSessionEnded
+			}
+			return nil
+		}
+	}, map[string]route.Handler{"a": func(w http.ResponseWriter, _ *http.Request) error {
+		_, err := io.WriteString(w, "served")
+		return err
+	}})
+	serve(t, s)
+	for _, test := range []struct {
+		name, header string
+		wait         time.Duration
+		code         string
+		asked        int64
+	}{
+		{"at once, of a session that ends", "Authorization: jane\r\nX-Ended: 1\r\n", 0, "200", 0},
+		{"slowly", "Authorization: jane\r\n", decidedFor + 200*time.Millisecond, "200", 1},
+		{"slowly, of a session that ended", "Authorization: jane\r\nX-Ended: 1\r\n", decidedFor + 200*time.Millisecond, "401", 1},
+		{"slowly, of nobody", "X-Ended: 1\r\n", decidedFor + 200*time.Millisecond, "200", 0},
+	} {
+		asked.Store(0)
+		conn := slowRequest(t, s, "POST /kapis/test.io/v1/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"+test.header+"Content-Length: 2\r\n\r\n{")
+		time.Sleep(test.wait)
+		_, _ = io.WriteString(conn, "}")
+		answer, err := io.ReadAll(conn)
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 "+test.code) || asked.Load() != test.asked {
+			t.Errorf("%s: %.200s, %v, asked %d times", test.name, answer, err, asked.Load())
 		}
 	}
 }

@@ -60,6 +60,8 @@ type filters struct {
 	namespaceOf func(ctx context.Context, project string) (string, error)
 	// ownerOf finds whose the service accounts of a namespace are, see Options.
 	ownerOf func(ctx context.Context, namespace string) (creator, home string)
+	// stillAllowed decides again, see Options.
+	stillAllowed func(*http.Request) error
 	// lasting returns the operation that is asked for if it is one of ours that may
 	// last, else nil.
 	lasting func(*http.Request) *route.Route
@@ -317,9 +319,14 @@ func (f *filters) authorize(w http.ResponseWriter, r *http.Request, info *reques
 	case decision != authorizer.DecisionAllow:
 		status.Write(w, r, authz.Forbidden(attributes, reason))
 	default:
+		began := time.Now()
 		release, err := f.admit(w, r, info, c)
 		if err != nil {
 			writeRefusal(w, r, err)
+			return
+		}
+		if time.Since(began) > decidedFor && !f.confirm(w, r, c) {
+			release()
 			return
 		}
 		c.placed, c.probe = true, exempt(info.Path)

@@ -42,6 +42,9 @@ type Options struct {
 	Groups        []route.Group
 	Authenticator authenticator.Request
 	Authorizer    authorizer.UnconditionalAuthorizer
+	// StillAllowed decides again about a request of somebody who authenticated, whose
+	// context says who: an error is why it may not be made any more. Nil for never.
+	StillAllowed func(*http.Request) error
 	// OwnerOf returns the workspace that a namespace is in, or what stands for none, and who
 	// created it, "" for the system; nil when nothing is known of namespaces.
 	OwnerOf func(ctx context.Context, namespace string) (creator, home string)
@@ -103,7 +106,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	}
 	s.handler = &filters{
 		proxies: proxies,
-		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace, ownerOf: options.OwnerOf,
+		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace, ownerOf: options.OwnerOf, stillAllowed: options.StillAllowed,
 		metrics: m, admission: admission,
 		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options), readsBody: options.ReadsBody,
 		crossOrigin: newCrossOrigin(options.Groups), refusals: newRefusalLog(),
