@@ -47,33 +47,45 @@ func CheckSize(ctx context.Context, rights Coverer, who user.Info, resource sche
 		}
 		return status.Forbidden(resource, reserved.NameOf(after.GetName(), after.GetGenerateName()), "exceeded quota: it has %d %s, the maximum is %d", wanted, list.unit, list.maximum)
 	}
-	return nil
+	var present metav1.Object
+	if before != nil {
+		present = before
+	}
+	// kubectl apply keeps the lists in an annotation as well.
+	return checkMetadata(ctx, rights, who, resource, present, after, FieldBytes(after, "rules")+FieldBytes(after, "subjects"))
 }
 
-// MaxLabelBytes is how many bytes the keys and values of the labels of a namespace have
-// together that a user without all rights writes. Namespaces are in the memory of every
-// replica, and no quota counts them; Kubernetes bounds annotations, and not labels.
-const MaxLabelBytes = 64 << 10
+// MaxMetadataBytes is how many bytes the keys and values of the labels and annotations of a
+// namespace, a role, a binding or a group have together that a user without all rights
+// writes. They are in the memory of every replica, and no quota counts them; Kubernetes
+// bounds the annotations of one object by 256 KiB, and labels not at all.
+const MaxMetadataBytes = 64 << 10
 
-// CheckLabels returns a forbidden error when a write gives a namespace more bytes of labels
-// than users may write. What is larger already may stay as large. before is nil for a
-// new namespace.
-func CheckLabels(ctx context.Context, rights Coverer, who user.Info, before, after metav1.Object) error {
-	wanted := labelBytes(after)
-	if wanted <= MaxLabelBytes || before != nil && wanted <= labelBytes(before) {
+// CheckMetadata returns a forbidden error when a write gives an object more bytes of labels
+// and annotations than users may write. What is larger already may stay as large. before is
+// nil for a new object.
+func CheckMetadata(ctx context.Context, rights Coverer, who user.Info, resource schema.GroupResource, before, after metav1.Object) error {
+	return checkMetadata(ctx, rights, who, resource, before, after, 0)
+}
+
+func checkMetadata(ctx context.Context, rights Coverer, who user.Info, resource schema.GroupResource, before, after metav1.Object, further int) error {
+	wanted := metadataBytes(after)
+	if wanted <= MaxMetadataBytes+further || before != nil && wanted <= metadataBytes(before) {
 		return nil
 	}
 	held, err := holds(ctx, rights, who, reserved.Cluster)
 	if err != nil || held {
 		return err
 	}
-	return status.Forbidden(schema.GroupResource{Resource: "namespaces"}, after.GetName(), "exceeded quota: it has %d bytes of labels, the maximum is %d", wanted, MaxLabelBytes)
+	return status.Forbidden(resource, reserved.NameOf(after.GetName(), after.GetGenerateName()), "exceeded quota: it has %d bytes of labels and annotations, the maximum is %d", wanted, MaxMetadataBytes+further)
 }
 
-func labelBytes(object metav1.Object) int {
+func metadataBytes(object metav1.Object) int {
 	size := 0
-	for key, value := range object.GetLabels() {
-		size += len(key) + len(value)
+	for _, all := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {
+		for key, value := range all {
+			size += len(key) + len(value)
+		}
 	}
 	return size
 }

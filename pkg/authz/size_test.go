@@ -19,6 +19,10 @@ func TestCheckSize(t *testing.T) {
 	long := func(field string, n int) *unstructured.Unstructured {
 		return &unstructured.Unstructured{Object: map[string]any{field: []any{map[string]any{"name": strings.Repeat("x", n)}}}}
 	}
+	noted := func(object *unstructured.Unstructured, size int) *unstructured.Unstructured {
+		object.SetAnnotations(map[string]string{"a": strings.Repeat("x", size)})
+		return object
+	}
 	regular, administrator := &RBAC{Source: &directory{}}, &RBAC{All: true}
 	for _, test := range []struct {
 		name          string
@@ -38,6 +42,10 @@ func TestCheckSize(t *testing.T) {
 		{"long rules of an administrator", administrator, nil, long("rules", MaxRulesBytes), true},
 		{"subjects that are too long", regular, nil, long("subjects", MaxSubjectsBytes), false},
 		{"subjects at the maximum", regular, with("subjects", 1), with("subjects", MaxSubjects), true},
+		{"a copy of the subjects, as kubectl apply has it", regular, nil, noted(long("subjects", 100<<10), 130<<10), true},
+		{"annotations beside few subjects", regular, nil, noted(with("subjects", 1), 100<<10), false},
+		{"as they were", regular, noted(with("subjects", 1), 100<<10), noted(with("subjects", 1), 100<<10), true},
+		{"annotations of an administrator", administrator, nil, noted(with("subjects", 1), 100<<10), true},
 		{"subjects above it", regular, with("subjects", 1), with("subjects", MaxSubjects+1), false},
 	} {
 		err := CheckSize(t.Context(), test.rights, &user.DefaultInfo{Name: "jane"}, schema.GroupResource{Resource: "roles"}, test.before, test.after)

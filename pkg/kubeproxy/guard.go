@@ -207,7 +207,7 @@ func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstruct
 // looked at: fields of such objects mean something together only.
 func boundToVersion(info *request.Info) bool {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
-	return interceptors[resource] || authz.OfWorkspace(resource.Group, resource.Resource)
+	return interceptors[resource] || networkPolicies[resource] || authz.OfWorkspace(resource.Group, resource.Resource)
 }
 
 // versioned is the body of a patch that applies to the state that was looked at alone. A

@@ -69,7 +69,7 @@ func TestListsOfNamespacesHaveNoPages(t *testing.T) {
 			})
 			p := &Proxy{
 				target: &url.URL{Scheme: "http", Host: "k"}, rights: visibleNamespaces{names: test.seen},
-				unreadLists: quota.New(1<<20, 1<<20), transport: kubernetes,
+				unreadLists: quota.New(1<<20, 1<<20), reads: turns.New(4, 4, readWait, tooManyReads), transport: kubernetes,
 				filteredLists: turns.New(4, 4, filteredListWait, tooManyLists), mergedLists: turns.New(4, 4, filteredListWait, tooManyLists),
 			}
 			p.namespaces = p.reverse(kubernetes, &buffers{size: watchBuffer}, p.filter)

@@ -80,8 +80,14 @@ func (p *Proxy) listNamespaces(w http.ResponseWriter, r *http.Request, seen auth
 	}
 	r.Header.Del("Upgrade")
 	if !p.listByName(w, r, seen) {
+		settling, found := p.takeRead(w, r, info)
+		if !found {
+			return
+		}
+		defer settling.end()
 		paced, r, stop := p.paced(w, r)
 		defer stop()
+		paced.settling = settling
 		p.namespaces.ServeHTTP(paced, r)
 	}
 }

@@ -115,7 +115,7 @@ func (p *Proxy) permitReserved(ctx context.Context, who user.Info, resource sche
 		if before != nil {
 			present = before
 		}
-		if err := authz.CheckLabels(ctx, p.rights, who, present, after); err != nil {
+		if err := authz.CheckMetadata(ctx, p.rights, who, resource, present, after); err != nil {
 			return err
 		}
 	}

@@ -207,7 +207,7 @@ type IamIdentityProof struct {
 	// Provider Name of the identity provider.
 	Provider string `json:"provider"`
 
-	// Subject Links without a proof; takes the right to update users.
+	// Subject Links without a proof; takes all rights on the platform.
 	Subject *string `json:"subject,omitempty"`
 
 	// Username Name at a provider that checks passwords.

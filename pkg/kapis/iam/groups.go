@@ -149,6 +149,9 @@ func (h *Handler) checkGroupFields(r *http.Request, present, wanted *iamv1alpha2
 	if present != nil {
 		before = present
 	}
+	if err := authz.CheckMetadata(r.Context(), h.Rights, caller(r), resource, before, wanted); err != nil {
+		return err
+	}
 	after := reserved.Written(before, wanted)
 	reserved.Keep(resource, before, after, iamv1alpha2.LabelWorkspace, iamv1alpha2.LabelGroupParent)
 	return authz.CheckFields(r.Context(), h.Rights, caller(r), resource, before, after)

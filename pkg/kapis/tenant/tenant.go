@@ -203,7 +203,7 @@ func (h *Handler) mayLabel(r *http.Request, present, wanted *corev1.Namespace) e
 	if present != nil {
 		before = present
 	}
-	if err := authz.CheckLabels(r.Context(), h.Rights, caller(r), before, wanted); err != nil {
+	if err := authz.CheckMetadata(r.Context(), h.Rights, caller(r), schema.GroupResource{Resource: "namespaces"}, before, wanted); err != nil {
 		return err
 	}
 	after := &metav1.ObjectMeta{Name: wanted.Name, Labels: maps.Clone(wanted.Labels), Annotations: maps.Clone(wanted.Annotations)}
