@@ -224,12 +224,15 @@ func (u *Users) loggedInOnly(ctx context.Context, present *iamv1alpha2.User, ver
 // whether the user is disabled now and was not before.
 func (u *Users) manage(updated, wanted *iamv1alpha2.User) (disabled bool) {
 	keepIdentities(updated, wanted)
-	lastChange := updated.Annotations[iamv1alpha2.AnnotationLastPasswordChange]
+	lastChange, verified := updated.Annotations[iamv1alpha2.AnnotationLastPasswordChange], updated.Annotations[iamv1alpha2.AnnotationVerifiedEmail]
 	updated.Labels, updated.Annotations = wanted.Labels, wanted.Annotations
 	delete(updated.Annotations, iamv1alpha2.AnnotationGlobalRole)
 	delete(updated.Annotations, lastApplied)
 	if lastChange != "" {
 		annotate(updated, iamv1alpha2.AnnotationLastPasswordChange, lastChange)
+	}
+	if verified != "" && updated.Annotations[iamv1alpha2.AnnotationVerifiedEmail] == "" { // what is left out stays
+		annotate(updated, iamv1alpha2.AnnotationVerifiedEmail, verified)
 	}
 	state := wanted.Status.State
 	if state == updated.Status.State || state != iamv1alpha2.UserActive && state != iamv1alpha2.UserDisabled {

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	openapiv2 "github.com/google/gnostic-models/openapiv2"
 	"github.com/tidwall/gjson"
@@ -17,6 +18,7 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
 )
 
 // V3Path is where the OpenAPI 3.0 document of our operations is served. Kubernetes'
@@ -32,8 +34,8 @@ const mediaProtobuf = "com.github.proto-openapi.spec.v2"
 type merged struct {
 	kubernetes http.Handler
 	ours       func() *rendered
-	// joining bounds how many documents are put together at once.
-	joining chan struct{}
+	// joining are the turns in which documents are asked for and put together.
+	joining *turns.Turns
 	// joined are the latest Swagger 2.0 documents, by whether they are in protobuf.
 	// All answers share them, however slowly they are read.
 	joined [2]atomic.Pointer[joinedDocument]
@@ -47,10 +49,13 @@ type joinedDocument struct {
 }
 
 // joinsAtOnce is small: a document takes several megabytes while it is put together.
-const joinsAtOnce = 2
+const (
+	joinsAtOnce = 2
+	joinWait    = 15 * time.Second
+)
 
 func newMerged(kubernetes http.Handler, ours func() *rendered) *merged {
-	return &merged{kubernetes: kubernetes, ours: ours, joining: make(chan struct{}, joinsAtOnce)}
+	return &merged{kubernetes: kubernetes, ours: ours, joining: turns.New(joinsAtOnce, 1, joinWait, "as many documents are put together as can be at the moment, try again later")}
 }
 
 // binary is a Swagger 2.0 document in the protobuf of Kubernetes' clients.
@@ -67,7 +72,7 @@ func (m *merged) index(w http.ResponseWriter, r *http.Request) {
 	var index struct {
 		Paths map[string]json.RawMessage `json:"paths"`
 	}
-	answer := m.ask(r, http.MethodGet, "application/json")
+	answer := m.ask(r, "application/json", "")
 	if !answer.serves(w, &index) {
 		return
 	}
@@ -108,25 +113,26 @@ func (m *merged) swagger(w http.ResponseWriter, r *http.Request) {
 // been answered. Kubernetes is asked each time, as the caller; what it answers is
 // not kept while the client reads, but the latest document, which is the same.
 func (m *merged) document(w http.ResponseWriter, r *http.Request, media string) *joinedDocument {
-	select {
-	case m.joining <- struct{}{}:
-		defer func() { <-m.joining }()
-	case <-r.Context().Done():
-		status.Write(w, r, r.Context().Err())
+	release, err := m.joining.Take(r.Context(), turns.HolderFrom(r.Context()))
+	if err != nil {
+		status.Write(w, r, err)
 		return nil
 	}
+	defer release()
 	mine := m.ours()
 	latest := &m.joined[0]
 	if media != "application/json" {
 		latest = &m.joined[1]
 	}
-	if known := latest.Load(); known != nil && known.ours == mine.hash {
-		// Only the header, since the document costs Kubernetes some milliseconds.
-		if answer := m.ask(r, http.MethodHead, media); answer.code == http.StatusOK && tagOf(answer) == known.theirs {
-			return known
-		}
+	known, kept := latest.Load(), ""
+	if known != nil && known.ours == mine.hash {
+		kept = known.theirs
 	}
-	answer := m.ask(r, http.MethodGet, media)
+	// The document costs Kubernetes some milliseconds, and that it is the same nothing.
+	answer := m.ask(r, media, kept)
+	if kept != "" && answer.code == http.StatusNotModified {
+		return known
+	}
 	if !answer.serves(w, nil) {
 		return nil
 	}
@@ -134,7 +140,6 @@ func (m *merged) document(w http.ResponseWriter, r *http.Request, media string) 
 	// What one writes behind the other, a reader of protobuf reads as one.
 	isBinary := strings.Contains(answer.header.Get("Content-Type"), mediaProtobuf)
 	result := &joinedDocument{theirs: tag, ours: mine.hash, contentType: "application/json", body: mine.v2}
-	var err error
 	switch {
 	case answer.body.Len() == 0:
 		return result
@@ -160,18 +165,21 @@ func (m *merged) document(w http.ResponseWriter, r *http.Request, media string) 
 // tagOf is the entity tag of an answer, without its quotes.
 func tagOf(answer *document) string { return strings.Trim(answer.header.Get("Etag"), `"`) }
 
-// ask gets a document from Kubernetes, an empty one for who may not see it, or its
-// header.
-func (m *merged) ask(r *http.Request, method, accept string) *document {
+// ask gets a document from Kubernetes, an empty one for who may not see it. One that has an
+// entity tag already is answered with 304.
+func (m *merged) ask(r *http.Request, accept, kept string) *document {
 	answer := &document{header: http.Header{}, code: http.StatusOK}
 	if who, found := kuberequest.UserFrom(r.Context()); !found || who.GetName() == user.Anonymous {
 		return answer
 	}
 	r = r.Clone(r.Context())
-	r.Method = method
+	r.Method = http.MethodGet
 	r.Header.Set("Accept", accept)
 	for _, name := range []string{"Accept-Encoding", "If-None-Match", "If-Modified-Since", "Upgrade"} {
 		r.Header.Del(name)
+	}
+	if kept != "" {
+		r.Header.Set("If-None-Match", `"`+kept+`"`)
 	}
 	m.kubernetes.ServeHTTP(answer, r)
 	return answer

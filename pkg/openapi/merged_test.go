@@ -19,8 +19,12 @@ const theirs = `{"swagger":"2.0","info":{"title":"Kubernetes","version":"v1"},"p
 
 // kubernetes answers with its documents, to whom it is asked for.
 func kubernetes(w http.ResponseWriter, r *http.Request) {
-	switch {
-	case r.Header.Get("If-None-Match") != "" || r.Header.Get("Accept-Encoding") != "":
+	switch kept := r.Header.Get("If-None-Match"); {
+	case r.Method != http.MethodGet: // ordinary users may get documents, and nothing else
+		w.WriteHeader(http.StatusForbidden)
+	case kept == `"1"` && r.URL.Path == "/openapi/v2": // the tag of Kubernetes, not that of the client
+		w.WriteHeader(http.StatusNotModified)
+	case kept != "" || r.Header.Get("Accept-Encoding") != "":
 		w.WriteHeader(http.StatusTeapot)
 	case r.URL.Path == "/openapi/v3":
 		_, _ = io.WriteString(w, `{"paths":{"api/v1":{"serverRelativeURL":"/openapi/v3/api/v1?hash=1"}}}`)
@@ -108,6 +112,30 @@ func TestMerged(t *testing.T) {
 	}
 	if w := fetch(t, handlers, V3Path, "", http.Header{}); w.Code != 200 || !strings.Contains(w.Body.String(), `"openapi": "3.0.0"`) {
 		t.Errorf("ours: %d %.100s", w.Code, w.Body)
+	}
+}
+
+// TestMergedOnce: a document was put together anew for each request of ordinary users, who may
+// not ask Kubernetes whether it is the same with HEAD; two at once for everybody.
+func TestMergedOnce(t *testing.T) {
+	documents, err := NewDocuments(ours())
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := 0
+	handlers := documents.Handlers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("If-None-Match") == "" {
+			whole++
+		}
+		kubernetes(w, r)
+	}))
+	for range 3 {
+		if w := fetch(t, handlers, "/openapi/v2", "jane", http.Header{}); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "/kapis/things") || !strings.Contains(w.Body.String(), "/api/v1/pods") {
+			t.Fatalf("%d %.100s", w.Code, w.Body)
+		}
+	}
+	if whole != 1 {
+		t.Errorf("Kubernetes sent its document %d times", whole)
 	}
 }
 
