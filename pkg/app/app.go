@@ -327,7 +327,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	}
 	proxy := a.proxy
 	accounts := newAccounts(a.seen(), a.directory, passwords, chosenPasswords(c.Authentication), &seen, &seenTokens)
-	accounts.projects.Names = a.names
+	accounts.projects.Names, accounts.projects.BoundNames = a.names, a.boundNames()
 	people := newPeople(a, accounts.users, accounts.groups, backoff, reload)
 	d = doors{
 		limits: limits,

@@ -26,9 +26,19 @@ func (a *app) forwarded(network config.Network, decide authorizer.UnconditionalA
 		CheckOrphans: func(ctx context.Context, who user.Info, workspace string) error {
 			return tenant.CheckOrphans(kube.AsServer(ctx), a.seen(), a.rights, who, workspace)
 		},
-		Remains: func(ctx context.Context, name string) error { return tenant.NamespaceRemains(ctx, a.seen(), name) },
+		CheckNewNamespace: func(ctx context.Context, who user.Info, name string) error {
+			if err := tenant.NamespaceRemains(ctx, a.seen(), name); err != nil {
+				return err
+			}
+			return a.boundNames().Check(ctx, who, name)
+		},
 		GroupWorkspace: func(ctx context.Context, group string) (string, error) {
 			return iam.GroupWorkspace(ctx, a.seen(), group)
 		},
 	}
+}
+
+// boundNames finds the bindings of service accounts of new namespaces.
+func (a *app) boundNames() *tenant.BoundNames {
+	return &tenant.BoundNames{Source: a.directory, Rights: a.rights}
 }

@@ -183,23 +183,23 @@ func (b *Bindings) add(ctx context.Context, place Place, user, role string) erro
 func (b *Bindings) takeAway(ctx context.Context, kind, name string, bound []binding) error {
 	var problems []error
 	for _, one := range bound {
-		problems = append(problems, b.drop(ctx, one, kind, name))
+		problems = append(problems, b.drop(ctx, one, subjectNamed(kind, name)))
 	}
 	return errors.Join(problems...)
 }
 
-// drop takes a subject out of a binding, and deletes a binding without any. Whoever changes
-// the binding at the same time does not keep the subject in it.
-func (b *Bindings) drop(ctx context.Context, one binding, kind, name string) error {
+// drop takes subjects out of a binding, and deletes a binding without any. Whoever changes
+// the binding at the same time does not keep the subjects in it.
+func (b *Bindings) drop(ctx context.Context, one binding, matches func(rbacv1.Subject) bool) error {
 	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
-		err := b.dropPresent(ctx, one, kind, name)
+		err := b.dropPresent(ctx, one, matches)
 		if !apierrors.IsConflict(err) {
 			return err
 		}
 		if failed := b.Client.Get(ctx, client.ObjectKeyFromObject(one.object), one.object); failed != nil {
 			return client.IgnoreNotFound(failed)
 		}
-		if !one.names(kind, name) {
+		if !slices.ContainsFunc(*one.subjects, matches) {
 			return nil
 		}
 		return err
@@ -207,8 +207,8 @@ func (b *Bindings) drop(ctx context.Context, one binding, kind, name string) err
 }
 
 // dropPresent is drop for the version of a binding that was read.
-func (b *Bindings) dropPresent(ctx context.Context, one binding, kind, name string) error {
-	others := slices.DeleteFunc(slices.Clone(*one.subjects), func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
+func (b *Bindings) dropPresent(ctx context.Context, one binding, matches func(rbacv1.Subject) bool) error {
+	others := slices.DeleteFunc(slices.Clone(*one.subjects), matches)
 	if len(others) > 0 {
 		*one.subjects = others
 		return client.IgnoreNotFound(b.Client.Update(ctx, one.object))
@@ -298,5 +298,9 @@ func bindingOf(object client.Object) binding {
 func (b binding) role() string { return b.ref.Name }
 
 func (b binding) names(kind, name string) bool {
-	return slices.ContainsFunc(*b.subjects, func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name })
+	return slices.ContainsFunc(*b.subjects, subjectNamed(kind, name))
+}
+
+func subjectNamed(kind, name string) func(rbacv1.Subject) bool {
+	return func(s rbacv1.Subject) bool { return s.Kind == kind && s.Name == name }
 }

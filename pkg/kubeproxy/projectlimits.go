@@ -24,13 +24,14 @@ var countsOfServer = []string{
 // permitWithinProject refuses objects of a project whose content has an effect
 // outside of it or on the limits the server enforces in it, unless the caller has all
 // rights in the cluster. A namespace is not created while objects of an earlier one of
-// its name exist, whose members would have their roles in the new one.
+// its name exist, whose members would have their roles in the new one, or bindings
+// elsewhere, which service accounts of the new one would have.
 func (p *Proxy) permitWithinProject(ctx context.Context, who user.Info, resource schema.GroupResource, before, after *unstructured.Unstructured) error {
 	reason := ""
 	switch resource {
 	case schema.GroupResource{Resource: "namespaces"}:
-		if before == nil && p.options.Remains != nil {
-			return p.options.Remains(ctx, after.GetName())
+		if before == nil && p.options.CheckNewNamespace != nil {
+			return p.options.CheckNewNamespace(ctx, who, after.GetName())
 		}
 	case tenant.Gateways:
 		return tenant.CheckGateway(ctx, p.rights, who, after.GetNamespace(), before, after)

@@ -110,8 +110,8 @@ func TestPermitNamespaceOverRemains(t *testing.T) {
 		{"PATCH /api/v1/namespaces/n", plain, true, true},
 	} {
 		method, path, _ := strings.Cut(test.target, " ")
-		p := &Proxy{rights: clusterAdmin{all: true}, options: Options{Remains: func(_ context.Context, name string) error {
-			if name == "n" && test.left {
+		p := &Proxy{rights: clusterAdmin{all: true}, options: Options{CheckNewNamespace: func(_ context.Context, who user.Info, name string) error {
+			if who.GetName() == "jane" && name == "n" && test.left {
 				return status.New(409, "Conflict", "RoleBinding is left")
 			}
 			return nil

@@ -82,9 +82,10 @@ type Options struct {
 	// CheckOrphans returns an error when a user may not delete a workspace without its
 	// projects; nil where that is not checked.
 	CheckOrphans func(ctx context.Context, who user.Info, workspace string) error
-	// Remains returns a conflict when objects of an earlier namespace of a name are
-	// still stored; nil where that is not checked.
-	Remains func(ctx context.Context, namespace string) error
+	// CheckNewNamespace returns a conflict when objects of an earlier namespace of a name
+	// are still stored, or a user may not create one for the bindings that its service
+	// accounts would have; nil where that is not checked.
+	CheckNewNamespace func(ctx context.Context, who user.Info, namespace string) error
 	// Limits bounds the objects that users create; nil without any.
 	Limits ObjectLimits
 	// SecondLock says which groups stand for the roles of who sends a request; nil for

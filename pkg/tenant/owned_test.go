@@ -10,6 +10,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -178,8 +179,8 @@ func TestProjectNames(t *testing.T) {
 				objects = append(objects, test.left)
 			}
 			c := cluster(t, objects...)
-			p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now}
-			_, err := p.Create(t.Context(), "w2", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: test.project}}, "otherw")
+			p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now, BoundNames: &BoundNames{Source: &fixedRights{}}}
+			_, err := p.Create(t.Context(), "w2", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: test.project}}, &user.DefaultInfo{Name: "otherw"})
 			if (err == nil) != (test.code == 0) || err != nil && status.Of(err).Code != test.code {
 				t.Errorf("got %v, want %d", err, test.code)
 			}

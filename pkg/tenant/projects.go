@@ -15,12 +15,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -33,6 +35,9 @@ type Projects struct {
 	Now      func() time.Time
 	// Names is the register of reserved names; nil for the built-in one.
 	Names *reserved.Register
+	// BoundNames finds the bindings of service accounts of new namespaces; nil where
+	// none are created.
+	BoundNames *BoundNames
 }
 
 // ErrNoCreator means that the creator of a namespace does not exist yet: kubectl apply
@@ -59,8 +64,12 @@ func (p *Projects) Get(ctx context.Context, workspace, name string) (*corev1.Nam
 
 // Create creates a namespace in a workspace, with its roles and the binding of
 // its creator. It fails with a forbidden error for a creator without an account. A
-// service account has none and needs none: it gets no role in the namespace.
-func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.Namespace, creator string) (*corev1.Namespace, error) {
+// service account has none and needs none: it gets no role in the namespace. It fails with
+// an *iam.BoundError when service accounts of the namespace would have roles on the platform,
+// in the cluster or in a namespace of no workspace; roles in workspaces and
+// their projects are taken away from them.
+func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.Namespace, who user.Info) (*corev1.Namespace, error) {
+	creator := who.GetName()
 	if problems := validation.IsDNS1123Label(wanted.Name); len(problems) > 0 {
 		return nil, status.Invalid("metadata.name", "%s", problems[0])
 	}
@@ -75,6 +84,18 @@ func (p *Projects) Create(ctx context.Context, workspace string, wanted *corev1.
 		return nil, apierrors.NewNotFound(tenantv1alpha2.Resource("workspacetemplates"), workspace)
 	}
 	if err := p.checkCreator(ctx, wanted.Name, creator); err != nil {
+		return nil, err
+	}
+	bound, err := p.BoundNames.Bound(ctx, who, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	if len(bound.Wide) > 0 {
+		return nil, bound.Err()
+	}
+	// Before there is a namespace to create service accounts in, whose creator has no right
+	// to these bindings.
+	if err := p.Bindings.RemoveServiceAccounts(kube.AsServer(ctx), bound); err != nil {
 		return nil, err
 	}
 	created := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{

@@ -8,6 +8,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
@@ -33,8 +34,8 @@ func TestCreators(t *testing.T) {
 	} {
 		t.Run(test.creator, func(t *testing.T) {
 			c := cluster(t, append(roleBases(), userNamed("jane"), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: meta("", "w1", "")})...)
-			p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now}
-			created, err := p.Create(t.Context(), "w1", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "p1"}}, test.creator)
+			p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now, BoundNames: &BoundNames{Source: &fixedRights{}}}
+			created, err := p.Create(t.Context(), "w1", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "p1"}}, &user.DefaultInfo{Name: test.creator})
 			if test.code != 0 {
 				if err == nil || status.Of(err).Code != test.code {
 					t.Errorf("got %v", err)

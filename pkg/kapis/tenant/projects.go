@@ -68,7 +68,7 @@ func (h *Handler) createNamespace(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	defer release()
-	created, err := h.Projects.Create(r.Context(), r.PathValue("workspace"), wanted, caller(r).GetName())
+	created, err := h.Projects.Create(r.Context(), r.PathValue("workspace"), wanted, caller(r))
 	if err != nil {
 		return err
 	}
