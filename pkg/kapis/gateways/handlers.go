@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
@@ -146,15 +147,15 @@ func (h *Handler) update(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Client.Get(r.Context(), h.key(r.PathValue("namespace")), gateway); err != nil {
 		return missing(err)
 	}
+	if err := kube.CheckVersion(schema.GroupResource{Group: kind.Group, Resource: "gateways"}, gateway, sent); err != nil {
+		return err
+	}
 	present := gateway.DeepCopy()
 	if err := h.replace(gateway, sent, r.PathValue("namespace")); err != nil {
 		return err
 	}
 	if err := errors.Join(h.checkSettings(r.Context(), r.PathValue("namespace"), present, gateway), h.ownNamespace(r.Context())); err != nil {
 		return err
-	}
-	if version := sent.GetResourceVersion(); version != "" {
-		gateway.SetResourceVersion(version)
 	}
 	if err := h.Client.Update(r.Context(), gateway); err != nil {
 		return missing(err)

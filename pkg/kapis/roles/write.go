@@ -134,9 +134,10 @@ func (h *Handler) patchOnce(k kind) func(http.ResponseWriter, *http.Request) err
 
 // replace writes a new state of a role over the one that was read.
 func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found, object *unstructured.Unstructured) error {
-	if object.GetResourceVersion() == "" {
-		object.SetResourceVersion(found.GetResourceVersion())
+	if err := kube.CheckVersion(k.groupResource(), found, object); err != nil {
+		return err
 	}
+	object.SetResourceVersion(found.GetResourceVersion())
 	object.SetFinalizers(found.GetFinalizers())
 	object.SetOwnerReferences(found.GetOwnerReferences())
 	if err := h.admit(w, r, k, object, found); err != nil {
