@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"reflect"
 	"slices"
 
@@ -11,10 +12,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/keymutex"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
+	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
 // Place is where a role is given. The zero value is the platform.
@@ -68,18 +71,39 @@ func (b *Bindings) Roles(ctx context.Context, place Place, user string) ([]strin
 // Refs returns the roles a user has in a place by name, as their bindings name them.
 func (b *Bindings) Refs(ctx context.Context, place Place, user string) ([]rbacv1.RoleRef, error) {
 	bound, err := b.of(ctx, place, user)
+	return refsOf(bound), err
+}
+
+func refsOf(bound []binding) []rbacv1.RoleRef {
 	refs := make([]rbacv1.RoleRef, 0, len(bound))
 	for _, one := range bound {
 		refs = append(refs, one.ref)
 	}
-	return refs, err
+	return refs
 }
 
-// Set gives a user a role in a place, and takes his other roles there away.
-// The new role comes first: an interruption leaves a user with both.
-func (b *Bindings) Set(ctx context.Context, place Place, user, role string) error {
+// bindingLocks make looking at the roles of a user in a place and changing them one step,
+// for the requests of this process.
+var bindingLocks = keymutex.NewHashed(1024)
+
+// lock returns a function that lets others change the roles of a user in a place.
+func (p Place) lock(user string) (unlock func()) {
+	key := fmt.Sprintf("%t/%s/%s/%s", p.Cluster, p.Workspace, p.Namespace, user)
+	bindingLocks.LockKey(key)
+	return func() { _ = bindingLocks.UnlockKey(key) } // it never fails
+}
+
+// Set gives a user a role in a place, and takes his other roles there away, unless check
+// returns an error about the roles he has. The new role comes first: an interruption
+// leaves a user with both. It is a conflict when another process takes the new role at the
+// same time, so that the user has none.
+func (b *Bindings) Set(ctx context.Context, place Place, user, role string, check func(present []rbacv1.RoleRef) error) error {
+	defer place.lock(user)()
 	bound, err := b.of(ctx, place, user)
 	if err != nil {
+		return err
+	}
+	if err := check(refsOf(bound)); err != nil {
 		return err
 	}
 	has := func(one binding) bool { return one.role() == role }
@@ -88,16 +112,31 @@ func (b *Bindings) Set(ctx context.Context, place Place, user, role string) erro
 			return err
 		}
 	}
-	return b.takeAway(ctx, rbacv1.UserKind, user, slices.DeleteFunc(bound, has))
+	others := slices.DeleteFunc(bound, has)
+	if len(others) == 0 {
+		return nil
+	}
+	if err := b.takeAway(ctx, rbacv1.UserKind, user, others); err != nil {
+		return err
+	}
+	if bound, err = b.of(ctx, place, user); err == nil && len(bound) == 0 {
+		err = status.New(http.StatusConflict, metav1.StatusReasonConflict, "the roles of %s were changed at the same time; please try again", user)
+	}
+	return err
 }
 
-// Remove takes all roles of a user in a place away, except those named.
-func (b *Bindings) Remove(ctx context.Context, place Place, user string, except ...string) error {
+// Remove takes all roles of a user in a place away, unless check returns an error about
+// them.
+func (b *Bindings) Remove(ctx context.Context, place Place, user string, check func(present []rbacv1.RoleRef) error) error {
+	defer place.lock(user)()
 	bound, err := b.of(ctx, place, user)
 	if err != nil {
 		return err
 	}
-	return b.takeAway(ctx, rbacv1.UserKind, user, slices.DeleteFunc(bound, func(one binding) bool { return slices.Contains(except, one.role()) }))
+	if err := check(refsOf(bound)); err != nil {
+		return err
+	}
+	return b.takeAway(ctx, rbacv1.UserKind, user, bound)
 }
 
 // RemoveEverywhere takes all roles of a user away, in all places.

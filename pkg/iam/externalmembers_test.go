@@ -68,11 +68,11 @@ func TestExternalMembers(t *testing.T) {
 			return err
 		}, false},
 		{"moved", nil, func(t *testing.T, g *Groups) error {
-			_, err := g.Update(t.Context(), "w", groupBelow("w", name, "above"))
+			_, err := g.Update(t.Context(), "w", groupBelow("w", name, "above"), unchecked)
 			return err
 		}, false},
 		{"deleted with the group above", nil, func(t *testing.T, g *Groups) error {
-			if _, err := g.Update(t.Context(), "w", groupBelow("w", name, "above")); err != nil {
+			if _, err := g.Update(t.Context(), "w", groupBelow("w", name, "above"), unchecked); err != nil {
 				return err
 			}
 			return g.Delete(t.Context(), "w", "above")

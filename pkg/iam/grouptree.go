@@ -3,6 +3,7 @@ package iam
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
@@ -91,20 +93,33 @@ func (g *Groups) unbound(ctx context.Context, workspace, name string) ([]binding
 	return local, nil
 }
 
-// Update replaces the labels and annotations of a group of a workspace.
-func (g *Groups) Update(ctx context.Context, workspace string, wanted *iamv1alpha2.Group) (*iamv1alpha2.Group, error) {
-	group, err := g.Get(ctx, workspace, wanted.Name)
+// Update replaces the labels and annotations of a group of a workspace, unless check
+// returns an error. It gets the object that is written over, and again after a conflict.
+func (g *Groups) Update(ctx context.Context, workspace string, wanted *iamv1alpha2.Group, check func(present *iamv1alpha2.Group) error) (updated *iamv1alpha2.Group, err error) {
+	err = kube.RetryReplace(wanted, func() error {
+		updated, err = g.replace(ctx, workspace, wanted, check)
+		return err
+	})
+	return updated, err
+}
+
+func (g *Groups) replace(ctx context.Context, workspace string, wanted *iamv1alpha2.Group, check func(present *iamv1alpha2.Group) error) (*iamv1alpha2.Group, error) {
+	present, err := g.Get(ctx, workspace, wanted.Name)
 	if err != nil {
 		return nil, err
 	}
-	if wanted.ResourceVersion != "" {
-		group.ResourceVersion = wanted.ResourceVersion
-	}
-	group.Labels, group.Annotations = wanted.Labels, wanted.Annotations
-	if err := g.place(ctx, workspace, group); err != nil {
+	if err := kube.CheckVersion(iamv1alpha2.Resource("groups"), present, wanted); err != nil {
 		return nil, err
 	}
-	return group, g.Client.Update(ctx, group)
+	if err := check(present); err != nil {
+		return nil, err
+	}
+	updated := present.DeepCopy()
+	updated.Labels, updated.Annotations = maps.Clone(wanted.Labels), wanted.Annotations
+	if err := g.place(ctx, workspace, updated); err != nil {
+		return nil, err
+	}
+	return updated, g.Client.Update(ctx, updated)
 }
 
 // place sets the workspace of a group and checks that the groups above it

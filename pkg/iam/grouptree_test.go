@@ -65,7 +65,7 @@ func TestGroupParents(t *testing.T) {
 		{"one of many", "top", fmt.Sprintf("deep-%d", maxGroupDepth), 422},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := newGroups(cluster(t, chain...)).Update(t.Context(), "w", groupBelow("w", test.group, test.parent))
+			_, err := newGroups(cluster(t, chain...)).Update(t.Context(), "w", groupBelow("w", test.group, test.parent), unchecked)
 			if (err == nil) != (test.code == 0) || err != nil && status.Of(err).Code != test.code {
 				t.Errorf("got %v, want %d", err, test.code)
 			}

@@ -109,7 +109,7 @@ func TestIdentitiesStay(t *testing.T) {
 		"more":    {Annotations: map[string]string{iamv1alpha2.AnnotationIdentity + "others": "1"}},
 	} {
 		wanted.Name = "jane"
-		updated, err := newUsers(c, &ended{}).Update(t.Context(), &iamv1alpha2.User{ObjectMeta: wanted, Spec: user.Spec}, false)
+		updated, err := newUsers(c, &ended{}).Update(t.Context(), &iamv1alpha2.User{ObjectMeta: wanted, Spec: user.Spec}, false, trusted)
 		if err != nil || !maps.Equal(IdentitiesOf(updated), map[string]string{"them": "4711"}) || updated.Labels[iamv1alpha2.LabelOriginUID] != "4711" {
 			t.Errorf("%s: got %+v, %v", name, updated, err)
 		}

@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -155,93 +154,6 @@ func (u *Users) create(ctx context.Context, wanted *iamv1alpha2.User, role strin
 	return created, nil
 }
 
-// Update replaces what a user may be told to be: labels, annotations, spec and
-// whether he is disabled. His password and memberships stay. With a resource
-// version in the object, a user that changed since is a conflict. With profile,
-// only what users may change of themselves is taken.
-func (u *Users) Update(ctx context.Context, wanted *iamv1alpha2.User, profile bool) (*iamv1alpha2.User, error) {
-	disabled, stale := false, false
-	updated := &iamv1alpha2.User{}
-	change := func() error {
-		if err := u.Client.Get(ctx, client.ObjectKeyFromObject(wanted), updated); err != nil {
-			return err
-		}
-		if wanted.ResourceVersion != "" && !u.loggedInOnly(ctx, updated, wanted.ResourceVersion) {
-			updated.ResourceVersion, stale = wanted.ResourceVersion, true
-		}
-		if email := wanted.Spec.Email; email != updated.Spec.Email {
-			if err := validateEmail(email); err != nil {
-				return err
-			}
-			if err := u.emailFree(ctx, email, updated.Name); err != nil {
-				return err
-			}
-		}
-		spec := wanted.Spec
-		spec.EncryptedPassword, spec.Groups = updated.Spec.EncryptedPassword, updated.Spec.Groups
-		updated.Spec = spec
-		if !profile {
-			disabled = u.manage(updated, wanted)
-		}
-		return u.Client.Update(ctx, updated)
-	}
-	defer lockEmail(wanted.Spec.Email)()
-	// What a reconciler writes meanwhile is no conflict of the client's.
-	err := retry.OnError(retry.DefaultBackoff, func(err error) bool { return apierrors.IsConflict(err) && !stale }, change)
-	if err != nil {
-		return nil, err
-	}
-	if disabled {
-		if err := u.Sessions.EndOthers(ctx, updated.Name, "", "the user was disabled"); err != nil {
-			return nil, err
-		}
-	}
-	return updated, nil
-}
-
-// loggedInOnly reports whether all that changed since a version of a user is
-// the time of his last login, which nobody who edits a user should trip over.
-// A version Kubernetes does not remember any more is not the present one.
-func (u *Users) loggedInOnly(ctx context.Context, present *iamv1alpha2.User, version string) bool {
-	if present.ResourceVersion == version {
-		return true
-	}
-	then := &iamv1alpha2.UserList{}
-	err := u.Client.List(ctx, then, client.MatchingFields{"metadata.name": present.Name}, &client.ListOptions{Raw: &metav1.ListOptions{
-		ResourceVersion: version, ResourceVersionMatch: metav1.ResourceVersionMatchExact,
-	}})
-	if err != nil || len(then.Items) != 1 {
-		return false
-	}
-	before, now := then.Items[0], present.DeepCopy()
-	for _, one := range []*iamv1alpha2.User{&before, now} {
-		one.ResourceVersion, one.Generation, one.ManagedFields, one.Status.LastLoginTime = "", 0, nil, nil
-	}
-	return equality.Semantic.DeepEqual(&before.ObjectMeta, &now.ObjectMeta) && equality.Semantic.DeepEqual(before.Spec, now.Spec) && equality.Semantic.DeepEqual(before.Status, now.Status)
-}
-
-// manage copies what only those who manage users may change. It reports
-// whether the user is disabled now and was not before.
-func (u *Users) manage(updated, wanted *iamv1alpha2.User) (disabled bool) {
-	keepIdentities(updated, wanted)
-	lastChange, verified := updated.Annotations[iamv1alpha2.AnnotationLastPasswordChange], updated.Annotations[iamv1alpha2.AnnotationVerifiedEmail]
-	updated.Labels, updated.Annotations = wanted.Labels, wanted.Annotations
-	delete(updated.Annotations, iamv1alpha2.AnnotationGlobalRole)
-	delete(updated.Annotations, lastApplied)
-	if lastChange != "" {
-		annotate(updated, iamv1alpha2.AnnotationLastPasswordChange, lastChange)
-	}
-	if verified != "" && updated.Annotations[iamv1alpha2.AnnotationVerifiedEmail] == "" { // what is left out stays
-		annotate(updated, iamv1alpha2.AnnotationVerifiedEmail, verified)
-	}
-	state := wanted.Status.State
-	if state == updated.Status.State || state != iamv1alpha2.UserActive && state != iamv1alpha2.UserDisabled {
-		return false
-	}
-	setState(updated, state, "", u.Now())
-	return state == iamv1alpha2.UserDisabled
-}
-
 // SetPassword changes the password of a user and ends his sessions but one.
 // Who did not have a password can log in from now on.
 func (u *Users) SetPassword(ctx context.Context, name, password, keep string, himself bool) error {
@@ -331,7 +243,7 @@ func (u *Users) dismiss(ctx context.Context, name string) error {
 		if templates.Items[n].Spec.Template.Spec.Manager != name {
 			continue
 		}
-		if err := DismissManager(ctx, u.Client, templates.Items[n].Name, name); err != nil {
+		if err := DismissManager(ctx, u.Client, templates.Items[n].Name, name, func() error { return nil }); err != nil {
 			return err
 		}
 	}
@@ -339,14 +251,17 @@ func (u *Users) dismiss(ctx context.Context, name string) error {
 }
 
 // DismissManager takes the management of a workspace from a user, unless the
-// workspace is gone or has another manager. The reconciler may write the template at
+// workspace is gone or has another manager, or check returns an error. The reconciler may write the template at
 // the same time, so that conflicts are retried on the present state.
-func DismissManager(ctx context.Context, c client.Client, workspace, user string) error {
+func DismissManager(ctx context.Context, c client.Client, workspace, user string, check func() error) error {
 	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
 		template := &tenantv1alpha2.WorkspaceTemplate{}
 		err := c.Get(ctx, client.ObjectKey{Name: workspace}, template)
 		if err != nil || template.Spec.Template.Spec.Manager != user {
 			return client.IgnoreNotFound(err)
+		}
+		if err := check(); err != nil {
+			return err
 		}
 		template.Spec.Template.Spec.Manager = ""
 		return client.IgnoreNotFound(c.Update(ctx, template))

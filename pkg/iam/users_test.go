@@ -155,7 +155,7 @@ func TestUpdateUser(t *testing.T) {
 			c, sessions := cluster(t, stored.DeepCopy()), ended{}
 			wanted := stored.DeepCopy()
 			test.change(wanted)
-			_, err := newUsers(c, &sessions).Update(t.Context(), wanted, test.profile)
+			_, err := newUsers(c, &sessions).Update(t.Context(), wanted, test.profile, trusted)
 			if test.code != 0 {
 				if err == nil || status.Of(err).Code != test.code {
 					t.Errorf("got %v, want %d", err, test.code)
@@ -246,7 +246,7 @@ func TestBindings(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			b := &Bindings{Client: cluster(t, test.given...)}
 			for range 2 { // the second time changes nothing
-				if err := b.Set(t.Context(), test.place, "jane", "new"); err != nil {
+				if err := b.Set(t.Context(), test.place, "jane", "new", func([]rbacv1.RoleRef) error { return nil }); err != nil {
 					t.Fatal(err)
 				}
 			}

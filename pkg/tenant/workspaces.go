@@ -118,8 +118,8 @@ func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.Workspac
 }
 
 // Dismiss takes the management of a workspace from a user, see iam.DismissManager.
-func (w *Workspaces) Dismiss(ctx context.Context, workspace, user string) error {
-	return iam.DismissManager(ctx, w.Client, workspace, user)
+func (w *Workspaces) Dismiss(ctx context.Context, workspace, user string, check func() error) error {
+	return iam.DismissManager(ctx, w.Client, workspace, user, check)
 }
 
 // Namespaces are the names of the namespaces of a workspace.

@@ -117,23 +117,19 @@ func (h *Handler) updateGroup(w http.ResponseWriter, r *http.Request) error {
 	if name := r.PathValue("group"); wanted.Name != name {
 		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
 	}
-	present, err := h.Groups.Get(r.Context(), r.PathValue("workspace"), wanted.Name)
-	if err != nil {
-		return err
-	}
-	return h.replaceGroup(w, r, present, wanted)
+	return h.replaceGroup(w, r, wanted)
 }
 
-func (h *Handler) replaceGroup(w http.ResponseWriter, r *http.Request, present, wanted *iamv1alpha2.Group) error {
-	if err := h.checkGroupFields(r, present, wanted); err != nil {
-		return err
-	}
-	if wanted.Labels[iamv1alpha2.LabelGroupParent] != present.Labels[iamv1alpha2.LabelGroupParent] {
-		if err := h.mayDeleteGroup(r, present); err != nil { // it goes with its new parent
+func (h *Handler) replaceGroup(w http.ResponseWriter, r *http.Request, wanted *iamv1alpha2.Group) error {
+	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted, func(present *iamv1alpha2.Group) error {
+		if err := h.checkGroupFields(r, present, wanted); err != nil {
 			return err
 		}
-	}
-	updated, err := h.Groups.Update(r.Context(), r.PathValue("workspace"), wanted)
+		if wanted.Labels[iamv1alpha2.LabelGroupParent] == present.Labels[iamv1alpha2.LabelGroupParent] {
+			return nil
+		}
+		return h.mayDeleteGroup(r, present) // it goes with its new parent
+	})
 	if err != nil {
 		return err
 	}
@@ -172,7 +168,7 @@ func (h *Handler) patchGroupOnce(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	wanted.Name = present.Name
-	return h.replaceGroup(w, r, present, wanted)
+	return h.replaceGroup(w, r, wanted)
 }
 
 func (h *Handler) deleteGroup(w http.ResponseWriter, r *http.Request) error {

@@ -86,8 +86,9 @@ type Passwords interface {
 // Managers changes the managers of workspaces, who are members as long as they
 // are managers.
 type Managers interface {
-	// Dismiss takes the management of a workspace from a user who has it.
-	Dismiss(ctx context.Context, workspace, user string) error
+	// Dismiss takes the management of a workspace from a user who has it, unless check
+	// returns an error.
+	Dismiss(ctx context.Context, workspace, user string, check func() error) error
 	// Namespaces are the names of the namespaces of a workspace.
 	Namespaces(ctx context.Context, workspace string) ([]string, error)
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -146,7 +147,7 @@ func (m *members) add(w http.ResponseWriter, r *http.Request) error {
 		if err := r.Context().Err(); err != nil {
 			return err
 		}
-		if err := m.give(r, one); err != nil {
+		if err := m.give(r, one, func([]rbacv1.RoleRef) error { return nil }); err != nil {
 			return err
 		}
 	}
@@ -181,11 +182,22 @@ func (m *members) update(w http.ResponseWriter, r *http.Request) error {
 		}
 		defer release()
 	}
-	if err := m.give(r, changed); err != nil {
+	if err := m.give(r, changed, m.isMember(name)); err != nil {
 		return err
 	}
 	status.WriteJSON(w, http.StatusOK, changed)
 	return nil
+}
+
+// isMember returns a function that returns a not-found error for a user without roles, who
+// is no member any more.
+func (m *members) isMember(name string) func([]rbacv1.RoleRef) error {
+	return func(present []rbacv1.RoleRef) error {
+		if len(present) == 0 {
+			return m.notFound(name)
+		}
+		return nil
+	}
 }
 
 // check refuses members who do not exist, roles that do not, and roles the
@@ -211,6 +223,10 @@ func (m *members) mayTake(r *http.Request, place iam.Place, name, kept string) e
 	if err != nil {
 		return err
 	}
+	return m.mayTakeRoles(r, place, name, kept, refs)
+}
+
+func (m *members) mayTakeRoles(r *http.Request, place iam.Place, name, kept string, refs []rbacv1.RoleRef) error {
 	for _, ref := range refs {
 		if ref.Name == kept {
 			continue
@@ -222,16 +238,42 @@ func (m *members) mayTake(r *http.Request, place iam.Place, name, kept string) e
 	return nil
 }
 
-// give sets the role of a member. A manager of a workspace is an administrator
-// of it as long as he is the manager.
-func (m *members) give(r *http.Request, one Member) error {
+// give sets the role of a member, unless check returns an error about the roles that are
+// replaced. A manager of a workspace is an administrator of it as long as he is the
+// manager.
+func (m *members) give(r *http.Request, one Member, check func(present []rbacv1.RoleRef) error) error {
 	place := m.place(r)
-	if place.Workspace != "" && one.RoleRef != place.Workspace+"-admin" {
-		if err := m.Managers.Dismiss(r.Context(), place.Workspace, one.Username); err != nil {
+	return m.Bindings.Set(r.Context(), place, one.Username, one.RoleRef, func(present []rbacv1.RoleRef) error {
+		if err := check(present); err != nil {
 			return err
 		}
-	}
-	return m.Bindings.Set(r.Context(), place, one.Username, one.RoleRef)
+		if err := m.mayGive(r, place, one.RoleRef); err != nil {
+			return err
+		}
+		if err := m.mayTakeRoles(r, place, one.Username, one.RoleRef, present); err != nil {
+			return err
+		}
+		if place.Workspace == "" || one.RoleRef == place.Workspace+"-admin" {
+			return nil
+		}
+		return m.dismiss(r, place.Workspace, one.Username)
+	})
+}
+
+// dismiss takes the management of a workspace from a user, whose binding may not have
+// followed the template yet.
+func (m *members) dismiss(r *http.Request, workspace, name string) error {
+	role := rbacv1.RoleRef{APIGroup: iamv1alpha2.GroupName, Kind: "WorkspaceRole", Name: workspace + "-admin"}
+	return m.Managers.Dismiss(r.Context(), workspace, name, func() error {
+		return m.mayTakeRoles(r, iam.Place{Workspace: workspace}, name, "", []rbacv1.RoleRef{role})
+	})
+}
+
+// takeAll takes all roles of a user in a place away.
+func (m *members) takeAll(r *http.Request, place iam.Place, name string) error {
+	return m.Bindings.Remove(r.Context(), place, name, func(present []rbacv1.RoleRef) error {
+		return m.mayTakeRoles(r, place, name, "", present)
+	})
 }
 
 // remove takes a member's roles away. Who leaves a workspace leaves its
@@ -253,7 +295,7 @@ func (m *members) remove(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if err := m.Bindings.Remove(r.Context(), place, name); err != nil {
+	if err := m.takeAll(r, place, name); err != nil {
 		return err
 	}
 	route.WriteSuccess(w)
@@ -281,12 +323,12 @@ func (m *members) leaveWorkspace(r *http.Request, workspace, name string) error 
 			return err
 		}
 	}
-	if err := m.Managers.Dismiss(r.Context(), workspace, name); err != nil {
+	if err := m.dismiss(r, workspace, name); err != nil {
 		return err
 	}
 	var problems []error
 	for _, namespace := range namespaces {
-		problems = append(problems, m.Bindings.Remove(r.Context(), iam.Place{Namespace: namespace}, name))
+		problems = append(problems, m.takeAll(r, iam.Place{Namespace: namespace}, name))
 	}
 	return errors.Join(append(problems, m.Groups.LeaveWorkspace(r.Context(), workspace, name))...)
 }

@@ -5,6 +5,8 @@ import (
 	"mime"
 	"net/http"
 
+	"k8s.io/client-go/util/retry"
+
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
@@ -42,6 +44,12 @@ func (h *Handler) Own(kubernetes http.Handler) http.Handler {
 }
 
 func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return h.patchOwnOnce(w, r) })
+}
+
+// patchOwnOnce applies a patch to the present state, and fails with a conflict if another
+// state is written meanwhile.
+func (h *Handler) patchOwnOnce(w http.ResponseWriter, r *http.Request) error {
 	name := r.PathValue("user")
 	present, err := h.Directory.Get(r.Context(), name)
 	if err != nil {
@@ -53,9 +61,6 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	wanted.Name = name
-	if wanted.ResourceVersion == present.ResourceVersion {
-		wanted.ResourceVersion = "" // the client did not say which version it means
-	}
 	password := wanted.Spec.EncryptedPassword
 	if password != unchanged && present.Annotations[iamv1alpha2.AnnotationUninitialized] == "" {
 		return status.Forbidden(iamv1alpha2.Resource("users"), name, "the password is changed with the present one at %s/users/%s/password", prefix, name)
@@ -63,23 +68,13 @@ func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {
 	if _, limited := caller(r).GetExtra()[authz.ExtraScopes]; limited && password != unchanged {
 		return status.Forbidden(iamv1alpha2.Resource("users"), name, "a personal access token is no way to further credentials")
 	}
-	if err := checkEmail(r, present, wanted); err != nil {
-		return err
-	}
-	if err := checkUserSize(present, wanted); err != nil {
-		return err
-	}
 	manages, err := h.may(r, "update", "users")
 	if err != nil {
 		return err
 	}
-	keepUninitialized(present, wanted)
-	if manages {
-		if err := h.checkUserFields(r, present, wanted); err != nil {
-			return err
-		}
-	}
-	if _, err := h.Users.Update(r.Context(), wanted, !manages); err != nil {
+	if _, err := h.Users.Update(r.Context(), wanted, !manages, func(present, wanted *iamv1alpha2.User) error {
+		return h.checkProfile(r, manages, present, wanted)
+	}); err != nil {
 		return err
 	}
 	if password != unchanged {

@@ -49,8 +49,9 @@ func TestRank(t *testing.T) {
 	stored := func(name string) *iamv1alpha2.User {
 		return &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: iamv1alpha2.UserSpec{Email: name + "@example.com"}}
 	}
-	directory := &iam.Directory{Cache: cache, Catalog: objects.NewCatalog(), Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(stored("boss"), stored("member"), stored("plain")).Build()}
-	h := &Handler{Directory: directory, Rights: memberRights{}, Roles: smallRights{}}
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(stored("boss"), stored("member"), stored("plain")).Build()
+	directory := &iam.Directory{Cache: cache, Catalog: objects.NewCatalog(), Client: c}
+	h := &Handler{Directory: directory, Users: &iam.Users{Client: c}, Rights: memberRights{}, Roles: smallRights{}}
 	update := func(manages bool, email string) func(*http.Request, string) error {
 		return func(r *http.Request, name string) error {
 			wanted := stored(name)

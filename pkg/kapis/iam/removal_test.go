@@ -76,7 +76,7 @@ func (s smallRights) FindPlatformExcess(ctx context.Context, who, subject user.I
 // managers are those of the workspace w with the namespaces m and n.
 type managers struct{ dismissed []string }
 
-func (m *managers) Dismiss(_ context.Context, _, name string) error {
+func (m *managers) Dismiss(_ context.Context, _, name string, _ func() error) error {
 	m.dismissed = append(m.dismissed, name)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/tidwall/sjson"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -209,19 +210,6 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	present, err := h.Directory.Get(r.Context(), name)
-	if err != nil {
-		return err
-	}
-	if err := checkEmail(r, present, wanted); err != nil {
-		return err
-	}
-	if err := checkUserSize(present, wanted); err != nil {
-		return err
-	}
-	if err := h.checkUpdateRank(r, manages, present, wanted); err != nil {
-		return err
-	}
 	has, err := h.Directory.RoleOf(r.Context(), iam.Place{}, name)
 	if err != nil {
 		return err
@@ -236,28 +224,30 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	if changes || wanted.Status.State == iamv1alpha2.UserDisabled {
-		if err := h.checkAdministratorRemains(r, name); err != nil {
+	updated, err := h.Users.Update(r.Context(), wanted, !manages, func(present, wanted *iamv1alpha2.User) error {
+		if err := h.checkUpdateRank(r, manages, present, wanted); err != nil {
 			return err
 		}
-	}
-	if manages {
-		if name == caller(r).GetName() {
-			keepUninitialized(present, wanted)
+		if changes || wanted.Status.State == iamv1alpha2.UserDisabled {
+			if err := h.checkAdministratorRemains(r, name); err != nil {
+				return err
+			}
 		}
-		if err := h.checkUserFields(r, present, wanted); err != nil {
-			return err
-		}
-		if err := h.vouchForEmail(r, present, wanted); err != nil {
-			return err
-		}
-	}
-	updated, err := h.Users.Update(r.Context(), wanted, !manages)
+		return h.checkProfile(r, manages, present, wanted)
+	})
 	if err != nil {
 		return err
 	}
 	if changes {
-		if err := h.Bindings.Set(r.Context(), iam.Place{}, name, role); err != nil {
+		if err := h.Bindings.Set(r.Context(), iam.Place{}, name, role, func([]rbacv1.RoleRef) error {
+			if err := h.mayGive(r, iam.Place{}, role); err != nil {
+				return err
+			}
+			if err := h.checkPlatformRank(r, name); err != nil {
+				return err
+			}
+			return h.checkAdministratorRemains(r, name)
+		}); err != nil {
 			return err
 		}
 		has = role
@@ -282,6 +272,32 @@ func (h *Handler) vouchForEmail(r *http.Request, present, wanted *iamv1alpha2.Us
 	}
 	wanted.Annotations[iamv1alpha2.AnnotationVerifiedEmail] = address
 	return nil
+}
+
+// checkProfile returns an error when the caller may not write a user over the present one.
+// In wanted, it lets the mark of a password that another user chose stay for the own
+// account.
+func (h *Handler) checkProfile(r *http.Request, manages bool, present, wanted *iamv1alpha2.User) error {
+	if err := checkEmail(r, present, wanted); err != nil {
+		return err
+	}
+	if err := checkUserSize(present, wanted); err != nil {
+		return err
+	}
+	if !manages {
+		return nil
+	}
+	if present.Name == caller(r).GetName() {
+		// The request was authenticated before the user was disabled.
+		if present.Status.State == iamv1alpha2.UserDisabled && wanted.Status.State == iamv1alpha2.UserActive {
+			return status.Forbidden(iamv1alpha2.Resource("users"), present.Name, "the user is disabled, which another user has to end")
+		}
+		keepUninitialized(present, wanted)
+	}
+	if err := h.checkUserFields(r, present, wanted); err != nil {
+		return err
+	}
+	return h.vouchForEmail(r, present, wanted)
 }
 
 // checkUserFields refuses to let the caller change the metadata of a user that this
