@@ -232,7 +232,7 @@ func TestCreatorOnce(t *testing.T) {
 	c := cluster(t, append(roleBases(), &corev1.Namespace{ObjectMeta: meta("", "p1", "w1")}, &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: meta("", "w2", "")},
 		&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: "p1", Name: "operator"}})...)
 	p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now}
-	if _, err := p.Update(t.Context(), "w1", &corev1.Namespace{ObjectMeta: meta("", "p1", "w2")}); err == nil || status.Of(err).Code != 409 {
+	if _, err := p.Update(t.Context(), "w1", &corev1.Namespace{ObjectMeta: meta("", "p1", "w2")}, unchecked); err == nil || status.Of(err).Code != 409 {
 		t.Errorf("moved: %v", err)
 	}
 }

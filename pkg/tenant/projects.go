@@ -128,13 +128,32 @@ func isServiceAccount(name string) bool {
 	return err == nil
 }
 
-// Update replaces labels and annotations of a namespace of a workspace. A
-// namespace whose label names another workspace moves there.
-func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.Namespace) (*corev1.Namespace, error) {
-	updated, err := p.Get(ctx, workspace, wanted.Name)
+// Update replaces labels and annotations of a namespace of a workspace, unless check
+// returns an error: see Workspaces.Update. A namespace whose label names another workspace
+// moves there.
+func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.Namespace, check func(present *corev1.Namespace) error) (updated *corev1.Namespace, err error) {
+	err = kube.RetryReplace(wanted, func() error {
+		updated, err = p.replace(ctx, workspace, wanted, check)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
+	return p.settle(ctx, updated)
+}
+
+func (p *Projects) replace(ctx context.Context, workspace string, wanted *corev1.Namespace, check func(present *corev1.Namespace) error) (*corev1.Namespace, error) {
+	present, err := p.Get(ctx, workspace, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := kube.CheckVersion(resourceNamespaces, present, wanted); err != nil {
+		return nil, err
+	}
+	if err := check(present); err != nil {
+		return nil, err
+	}
+	updated := present.DeepCopy()
 	to := wanted.Labels[iamv1alpha2.LabelWorkspace]
 	if to == "" {
 		to = workspace
@@ -149,24 +168,18 @@ func (p *Projects) Update(ctx context.Context, workspace string, wanted *corev1.
 		}
 		disown(updated)
 	}
-	if wanted.ResourceVersion != "" {
-		updated.ResourceVersion = wanted.ResourceVersion
-	}
 	kept := map[string]string{iamv1alpha2.LabelWorkspace: to}
 	for _, label := range []string{tenantv1alpha2.LabelNamespace, corev1.LabelMetadataName} {
-		if value, has := updated.Labels[label]; has {
+		if value, has := present.Labels[label]; has {
 			kept[label] = value
 		}
 	}
-	// The creator of a namespace does not change.
-	if creator, has := updated.Annotations[iamv1alpha2.AnnotationCreator]; has && wanted.Annotations[iamv1alpha2.AnnotationCreator] == "" {
-		wanted.Annotations = merged(wanted.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
-	}
 	updated.Labels, updated.Annotations = merged(wanted.Labels, kept), wanted.Annotations
-	if err := p.Client.Update(ctx, updated); err != nil {
-		return nil, err
+	// The creator of a namespace does not change.
+	if creator, has := present.Annotations[iamv1alpha2.AnnotationCreator]; has && wanted.Annotations[iamv1alpha2.AnnotationCreator] == "" {
+		updated.Annotations = merged(wanted.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
 	}
-	return p.settle(ctx, updated)
+	return updated, p.Client.Update(ctx, updated)
 }
 
 // Delete deletes a namespace of a workspace.

@@ -69,7 +69,7 @@ func TestChangeBeforeTheCreatorComes(t *testing.T) {
 	namespace.CreationTimestamp, namespace.Annotations = metav1.Now(), map[string]string{iamv1alpha2.AnnotationCreator: "later"}
 	c := cluster(t, append(roleBases(), namespace)...)
 	p := &Projects{Client: c, Bindings: &iam.Bindings{Client: c}, Now: time.Now}
-	changed, err := p.Update(t.Context(), "w1", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "p1", Labels: map[string]string{"a": "b"}}})
+	changed, err := p.Update(t.Context(), "w1", &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "p1", Labels: map[string]string{"a": "b"}}}, unchecked)
 	if err != nil || changed.Labels["a"] != "b" {
 		t.Errorf("got %+v, %v", changed, err)
 	}

@@ -18,6 +18,7 @@ import (
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/quantity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
@@ -94,29 +95,39 @@ func (q *Quotas) Create(ctx context.Context, workspace string, wanted *quotav1al
 }
 
 // Update replaces the limits of a quota of a workspace, unless check returns an error
-// about its states before and after. A lock that wanted leaves out stays.
-func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota, check func(before, after *quotav1alpha2.ResourceQuota) error) (*quotav1alpha2.ResourceQuota, error) {
+// about its states before and after: see Workspaces.Update. A lock that wanted leaves out
+// stays.
+func (q *Quotas) Update(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota, check func(before, after *quotav1alpha2.ResourceQuota) error) (updated *quotav1alpha2.ResourceQuota, err error) {
+	err = kube.RetryReplace(wanted, func() error {
+		updated, err = q.replace(ctx, workspace, wanted, check)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return updated, q.settle(ctx, updated)
+}
+
+func (q *Quotas) replace(ctx context.Context, workspace string, wanted *quotav1alpha2.ResourceQuota, check func(before, after *quotav1alpha2.ResourceQuota) error) (*quotav1alpha2.ResourceQuota, error) {
+	resource := quotav1alpha2.Resource("resourcequotas")
 	present, err := q.Get(ctx, workspace, wanted.Name)
 	if err != nil {
+		return nil, err
+	}
+	if err := kube.CheckVersion(resource, present, wanted); err != nil {
 		return nil, err
 	}
 	updated := present.DeepCopy()
 	if err := validateQuota(updated, wanted); err != nil {
 		return nil, err
 	}
-	if wanted.ResourceVersion != "" {
-		updated.ResourceVersion = wanted.ResourceVersion
-	}
-	updated.Labels, updated.Annotations = merged(wanted.Labels, of(workspace)), wanted.Annotations
-	reserved.KeepOmitted(quotav1alpha2.Resource("resourcequotas"), present, &updated.ObjectMeta, quotav1alpha2.LabelProtected)
+	updated.Labels, updated.Annotations = merged(wanted.Labels, of(workspace)), maps.Clone(wanted.Annotations)
+	reserved.KeepOmitted(resource, present, &updated.ObjectMeta, quotav1alpha2.LabelProtected)
 	updated.Spec = quotav1alpha2.ResourceQuotaSpec{LabelSelector: of(workspace), Quota: wanted.Spec.Quota}
 	if err := check(present, updated); err != nil {
 		return nil, err
 	}
-	if err := q.Client.Update(ctx, updated); err != nil {
-		return nil, err
-	}
-	return updated, q.settle(ctx, updated)
+	return updated, q.Client.Update(ctx, updated)
 }
 
 // Delete deletes a quota of a workspace, and its parts in the namespaces, unless check

@@ -176,7 +176,7 @@ func TestDeletionPropagation(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := cluster(t, manager, test.stored.DeepCopy())
-			updated, err := (&Workspaces{Client: c}).Update(t.Context(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w", Annotations: test.annotations}})
+			updated, err := (&Workspaces{Client: c}).Update(t.Context(), &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w", Annotations: test.annotations}}, func(*tenantv1alpha2.WorkspaceTemplate) error { return nil })
 			if err != nil {
 				t.Fatal(err)
 			}

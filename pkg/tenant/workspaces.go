@@ -19,6 +19,7 @@ import (
 	tenantv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha1"
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
+	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -77,44 +78,56 @@ func (w *Workspaces) Create(ctx context.Context, wanted *tenantv1alpha2.Workspac
 	return created, w.settle(ctx, created)
 }
 
-// Update replaces labels, annotations and specification of a workspace. With a
-// resource version in the object, one that changed since is a conflict.
-func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.WorkspaceTemplate) (*tenantv1alpha2.WorkspaceTemplate, error) {
-	updated := &tenantv1alpha2.WorkspaceTemplate{}
-	change := func() error {
-		if err := w.Client.Get(ctx, client.ObjectKeyFromObject(wanted), updated); err != nil {
-			return err
-		}
-		if wanted.ResourceVersion != "" {
-			updated.ResourceVersion = wanted.ResourceVersion
-		}
-		if manager := wanted.Spec.Template.Spec.Manager; manager != "" && manager != updated.Spec.Template.Spec.Manager {
-			if err := w.Client.Get(ctx, client.ObjectKey{Name: manager}, &iamv1alpha2.User{}); err != nil {
-				return err
-			}
-		}
-		propagation, decided := updated.Annotations[tenantv1alpha2.AnnotationDeletionPropagation]
-		creator, created := updated.Annotations[iamv1alpha2.AnnotationCreator]
-		updated.Labels, updated.Annotations, updated.Spec = wanted.Labels, maps.Clone(wanted.Annotations), wanted.Spec
-		// Whose workspace it is does not change by being left out.
-		if created && updated.Annotations[iamv1alpha2.AnnotationCreator] == "" {
-			updated.Annotations = merged(updated.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
-		}
-		delete(updated.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
-		// An update during the deletion does not change the decision about the namespaces.
-		if decided && updated.DeletionTimestamp != nil {
-			updated.Annotations = merged(updated.Annotations, map[string]string{tenantv1alpha2.AnnotationDeletionPropagation: propagation})
-		}
-		return w.Client.Update(ctx, updated)
-	}
-	err := change()
-	if wanted.ResourceVersion == "" && apierrors.IsConflict(err) {
-		err = retry.RetryOnConflict(retry.DefaultRetry, change)
-	}
+// Update replaces labels, annotations and specification of a workspace, unless check
+// returns an error. It gets the object that is written over, and again after a conflict.
+// With a resource version in wanted, a workspace that changed since is a conflict.
+func (w *Workspaces) Update(ctx context.Context, wanted *tenantv1alpha2.WorkspaceTemplate, check func(present *tenantv1alpha2.WorkspaceTemplate) error) (updated *tenantv1alpha2.WorkspaceTemplate, err error) {
+	err = kube.RetryReplace(wanted, func() error {
+		updated, err = w.replace(ctx, wanted, check)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	return updated, w.settle(ctx, updated)
+}
+
+func (w *Workspaces) replace(ctx context.Context, wanted *tenantv1alpha2.WorkspaceTemplate, check func(present *tenantv1alpha2.WorkspaceTemplate) error) (*tenantv1alpha2.WorkspaceTemplate, error) {
+	present, err := w.Get(ctx, wanted.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := kube.CheckVersion(tenantv1alpha2.Resource("workspacetemplates"), present, wanted); err != nil {
+		return nil, err
+	}
+	manager := wanted.Spec.Template.Spec.Manager
+	if manager != present.Spec.Template.Spec.Manager {
+		// A manager who was just replaced has the role until the binding follows the
+		// template, and does not decide about the next manager meanwhile.
+		if err := w.ensureManager(ctx, present, templateOwner(present)); err != nil {
+			return nil, err
+		}
+	}
+	if err := check(present); err != nil {
+		return nil, err
+	}
+	if manager != "" && manager != present.Spec.Template.Spec.Manager {
+		if err := w.Client.Get(ctx, client.ObjectKey{Name: manager}, &iamv1alpha2.User{}); err != nil {
+			return nil, err
+		}
+	}
+	updated := present.DeepCopy()
+	updated.Labels, updated.Annotations, updated.Spec = wanted.Labels, maps.Clone(wanted.Annotations), wanted.Spec
+	// Whose workspace it is does not change by being left out.
+	if creator, created := present.Annotations[iamv1alpha2.AnnotationCreator]; created && updated.Annotations[iamv1alpha2.AnnotationCreator] == "" {
+		updated.Annotations = merged(updated.Annotations, map[string]string{iamv1alpha2.AnnotationCreator: creator})
+	}
+	delete(updated.Annotations, tenantv1alpha2.AnnotationDeletionPropagation)
+	// An update during the deletion does not change the decision about the namespaces.
+	if propagation, decided := present.Annotations[tenantv1alpha2.AnnotationDeletionPropagation]; decided && present.DeletionTimestamp != nil {
+		updated.Annotations = merged(updated.Annotations, map[string]string{tenantv1alpha2.AnnotationDeletionPropagation: propagation})
+	}
+	return updated, w.Client.Update(ctx, updated)
 }
 
 // Dismiss takes the management of a workspace from a user, see iam.DismissManager.
@@ -144,10 +157,7 @@ func (w *Workspaces) settle(ctx context.Context, template *tenantv1alpha2.Worksp
 // Ensure makes sure that the objects of a workspace exist and are as its
 // template says. It can be called again after any interruption.
 func (w *Workspaces) Ensure(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate) error {
-	owner := metav1.OwnerReference{
-		APIVersion: tenantv1alpha2.SchemeGroupVersion.String(), Kind: "WorkspaceTemplate", Name: template.Name, UID: template.UID,
-		Controller: new(true), BlockOwnerDeletion: new(true),
-	}
+	owner := templateOwner(template)
 	if err := w.ensureWorkspace(ctx, template, owner); err != nil {
 		return fmt.Errorf("workspace %s: %w", template.Name, err)
 	}
@@ -164,6 +174,14 @@ func (w *Workspaces) Ensure(ctx context.Context, template *tenantv1alpha2.Worksp
 		return fmt.Errorf("manager of workspace %s: %w", template.Name, err)
 	}
 	return nil
+}
+
+// templateOwner makes a template the owner of what belongs to the workspace.
+func templateOwner(template *tenantv1alpha2.WorkspaceTemplate) metav1.OwnerReference {
+	return metav1.OwnerReference{
+		APIVersion: tenantv1alpha2.SchemeGroupVersion.String(), Kind: "WorkspaceTemplate", Name: template.Name, UID: template.UID,
+		Controller: new(true), BlockOwnerDeletion: new(true),
+	}
 }
 
 func (w *Workspaces) ensureWorkspace(ctx context.Context, template *tenantv1alpha2.WorkspaceTemplate, owner metav1.OwnerReference) error {

@@ -83,11 +83,7 @@ func (h *Handler) updateNamespace(w http.ResponseWriter, r *http.Request) error 
 	if name := r.PathValue("namespace"); wanted.Name != name {
 		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
 	}
-	present, err := h.Projects.Get(r.Context(), r.PathValue("workspace"), wanted.Name)
-	if err != nil {
-		return err
-	}
-	return h.replaceNamespace(w, r, present, wanted)
+	return h.replaceNamespace(w, r, wanted)
 }
 
 func (h *Handler) patchNamespace(w http.ResponseWriter, r *http.Request) error {
@@ -104,38 +100,48 @@ func (h *Handler) patchNamespaceOnce(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	wanted.Name = present.Name
-	return h.replaceNamespace(w, r, present, wanted)
+	return h.replaceNamespace(w, r, wanted)
 }
 
-func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, present, wanted *corev1.Namespace) error {
+func (h *Handler) replaceNamespace(w http.ResponseWriter, r *http.Request, wanted *corev1.Namespace) error {
+	from, to := r.PathValue("workspace"), wanted.Labels[iamv1alpha2.LabelWorkspace]
+	var release func()
+	defer func() {
+		if release != nil {
+			release()
+		}
+	}()
+	updated, err := h.Projects.Update(r.Context(), from, wanted, func(present *corev1.Namespace) error { //nolint:contextcheck // the request's
+		err := h.checkNamespace(r, present, wanted)
+		if err == nil && to != "" && to != from && release == nil {
+			release, err = h.Limits.ReserveProject(r.Context(), caller(r), to)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return write(w, updated, "v1", "Namespace")
+}
+
+// checkNamespace returns an error when the caller may not write a namespace of the
+// workspace of the path over the present one.
+func (h *Handler) checkNamespace(r *http.Request, present, wanted *corev1.Namespace) error {
 	if err := h.mayLabel(r, present, wanted); err != nil {
 		return err
 	}
 	if err := h.mayIsolate(r, present, wanted); err != nil {
 		return err
 	}
-	from := r.PathValue("workspace")
-	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
-		if err := h.mayMove(r, from, to); err != nil {
-			return err
-		}
-		// The members of the workspace would have roles in a namespace of the platform.
-		if err := authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Namespace, namespaces, wanted.Name); err != nil {
-			return err
-		}
+	from, to := r.PathValue("workspace"), wanted.Labels[iamv1alpha2.LabelWorkspace]
+	if to == "" || to == from {
+		return nil
 	}
-	if to := wanted.Labels[iamv1alpha2.LabelWorkspace]; to != "" && to != from {
-		release, err := h.Limits.ReserveProject(r.Context(), caller(r), to)
-		if err != nil {
-			return err
-		}
-		defer release()
-	}
-	updated, err := h.Projects.Update(r.Context(), from, wanted)
-	if err != nil {
+	if err := h.mayMove(r, from, to); err != nil {
 		return err
 	}
-	return write(w, updated, "v1", "Namespace")
+	// The members of the workspace would have roles in a namespace of the platform.
+	return authz.CheckName(r.Context(), h.Rights, caller(r), reserved.Namespace, namespaces, wanted.Name)
 }
 
 func (h *Handler) deleteNamespace(w http.ResponseWriter, r *http.Request) error {

@@ -85,11 +85,7 @@ func (h *Handler) updateWorkspace(w http.ResponseWriter, r *http.Request) error 
 	if name := r.PathValue("workspace"); wanted.Name != name {
 		return status.BadRequest("the name of the object (%s) is not the one in the URL (%s)", wanted.Name, name)
 	}
-	present, err := h.Workspaces.Get(r.Context(), wanted.Name)
-	if err != nil {
-		return err
-	}
-	return h.replaceWorkspace(w, r, present, wanted)
+	return h.replaceWorkspace(w, r, wanted)
 }
 
 func (h *Handler) patchWorkspace(w http.ResponseWriter, r *http.Request) error {
@@ -106,10 +102,22 @@ func (h *Handler) patchWorkspaceOnce(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	wanted.Name = present.Name
-	return h.replaceWorkspace(w, r, present, wanted)
+	return h.replaceWorkspace(w, r, wanted)
 }
 
-func (h *Handler) replaceWorkspace(w http.ResponseWriter, r *http.Request, present, wanted *tenantv1alpha2.WorkspaceTemplate) error {
+func (h *Handler) replaceWorkspace(w http.ResponseWriter, r *http.Request, wanted *tenantv1alpha2.WorkspaceTemplate) error {
+	updated, err := h.Workspaces.Update(r.Context(), wanted, func(present *tenantv1alpha2.WorkspaceTemplate) error {
+		return h.checkReplacement(r, present, wanted)
+	})
+	if err != nil {
+		return err
+	}
+	return writeTemplate(w, updated)
+}
+
+// checkReplacement returns an error when the caller may not write a workspace over the
+// present one.
+func (h *Handler) checkReplacement(r *http.Request, present, wanted *tenantv1alpha2.WorkspaceTemplate) error {
 	if present.Spec.Template.Spec.Manager != wanted.Spec.Template.Spec.Manager {
 		if err := h.mayManage(r, present.Name); err != nil {
 			return err
@@ -118,14 +126,7 @@ func (h *Handler) replaceWorkspace(w http.ResponseWriter, r *http.Request, prese
 			return err
 		}
 	}
-	if err := h.checkReserved(r, present, wanted); err != nil {
-		return err
-	}
-	updated, err := h.Workspaces.Update(r.Context(), wanted)
-	if err != nil {
-		return err
-	}
-	return writeTemplate(w, updated)
+	return h.checkReserved(r, present, wanted)
 }
 
 // checkReserved refuses to let the caller change what reconcilers act on, in the
