@@ -255,25 +255,6 @@ func (h *Handler) updateUser(w http.ResponseWriter, r *http.Request) error {
 	return writeWritten(w, updated, has)
 }
 
-// vouchForEmail notes that an address is a user's when somebody with all rights on the
-// platform writes another one than the user has: it may be linked to a person of an identity
-// provider then.
-func (h *Handler) vouchForEmail(r *http.Request, present, wanted *iamv1alpha2.User) error {
-	address := iamv1alpha2.NormalizeEmail(wanted.Spec.Email)
-	if address == "" || present != nil && iamv1alpha2.NormalizeEmail(present.Spec.Email) == address {
-		return nil
-	}
-	administers, err := authz.HoldsAll(r.Context(), h.Rights, caller(r), authz.Scope{})
-	if err != nil || !administers {
-		return err
-	}
-	if wanted.Annotations == nil {
-		wanted.Annotations = make(map[string]string)
-	}
-	wanted.Annotations[iamv1alpha2.AnnotationVerifiedEmail] = address
-	return nil
-}
-
 // checkProfile returns an error when the caller may not write a user over the present one.
 // In wanted, it lets the mark of a password that another user chose stay for the own
 // account.
