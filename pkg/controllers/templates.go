@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"encoding/json"
-	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -102,12 +101,8 @@ func (t *templates) follow(ctx context.Context, role role, before, now rulesByKi
 	if err != nil || len(names) == 0 || iam.BuiltIn(role.object) || role.object.GetLabels()[iamv1alpha2.LabelRoleTemplate] != "" {
 		return nil //nolint:nilerr // what cannot be read names no templates
 	}
-	was, missing := iam.Aggregate(names, find(before[role.kind]))
+	was, _ := iam.Aggregate(names, find(before[role.kind]))
 	is, _ := iam.Aggregate(names, find(now[role.kind]))
-	// Who names a template that is not there yet, past this server, has no right to its rules.
-	if slices.ContainsFunc(missing, func(name string) bool { _, known := now[role.kind][name]; return known }) {
-		return nil
-	}
 	had := *role.rules
 	if role.kind == "Role" {
 		// Roles of namespaces list the verbs where their templates have "*".
