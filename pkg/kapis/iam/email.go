@@ -3,6 +3,8 @@ package iam
 import (
 	"net/http"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 )
@@ -24,4 +26,17 @@ func (h *Handler) vouchForEmail(r *http.Request, present, wanted *iamv1alpha2.Us
 	}
 	wanted.Annotations[iamv1alpha2.AnnotationVerifiedEmail] = address
 	return nil
+}
+
+// keepVerifiedEmail lets the address that was verified stay where what is written leaves it
+// out.
+func keepVerifiedEmail(present *iamv1alpha2.User, after *metav1.ObjectMeta) {
+	verified := present.Annotations[iamv1alpha2.AnnotationVerifiedEmail]
+	if verified == "" || after.Annotations[iamv1alpha2.AnnotationVerifiedEmail] != "" {
+		return
+	}
+	if after.Annotations == nil {
+		after.Annotations = make(map[string]string)
+	}
+	after.Annotations[iamv1alpha2.AnnotationVerifiedEmail] = verified
 }

@@ -40,3 +40,21 @@ func TestVouchForEmail(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifiedEmailStays: who manages users could not write a user whose address is verified
+// without repeating the annotation.
+func TestVerifiedEmailStays(t *testing.T) {
+	h := &Handler{Rights: administrators{}}
+	r := httptest.NewRequest(http.MethodPut, "/", nil)
+	r = r.WithContext(kuberequest.WithUser(context.Background(), &user.DefaultInfo{Name: "um"}))
+	present := &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "jane", Annotations: map[string]string{iamv1alpha2.AnnotationVerifiedEmail: "jane@example.com"}}}
+	for value, refused := range map[string]bool{"": false, "jane@example.com": false, "other@example.com": true} {
+		wanted := &iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "jane"}}
+		if value != "" {
+			wanted.Annotations = map[string]string{iamv1alpha2.AnnotationVerifiedEmail: value}
+		}
+		if err := h.checkUserFields(r, present, wanted); (err != nil) != refused {
+			t.Errorf("%q: %v", value, err)
+		}
+	}
+}

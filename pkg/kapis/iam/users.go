@@ -296,7 +296,8 @@ func (h *Handler) checkUserFields(r *http.Request, present, wanted *iamv1alpha2.
 	if present.Annotations[iamv1alpha2.AnnotationLastPasswordChange] != "" {
 		reserved.Keep(resource, present, after, iamv1alpha2.AnnotationLastPasswordChange)
 	}
-	reserved.KeepOmitted(resource, present, after, iamv1alpha2.LabelIdentityProvider, iamv1alpha2.LabelOriginUID, iamv1alpha2.AnnotationIdentity+"*", iamv1alpha2.AnnotationVerifiedEmail)
+	reserved.KeepOmitted(resource, present, after, iamv1alpha2.LabelIdentityProvider, iamv1alpha2.LabelOriginUID, iamv1alpha2.AnnotationIdentity+"*")
+	keepVerifiedEmail(present, after)
 	return authz.CheckFields(r.Context(), h.Rights, caller(r), resource, present, after)
 }
 
