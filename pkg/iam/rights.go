@@ -89,8 +89,10 @@ func (d *Directory) Rights(ctx context.Context) (Rights, error) {
 
 const typeNamespaces = "namespaces"
 
-func (d *Directory) namespaces(ctx context.Context) (all Objects[Namespace], err error) {
-	return read(ctx, d, typeNamespaces, &d.rights.namespaces, decodeNamespace, &err), err
+func (d *Directory) namespaces(ctx context.Context) (Objects[Namespace], error) {
+	var err error
+	all := read(ctx, d, typeNamespaces, &d.rights.namespaces, decodeNamespace, &err)
+	return all, err // not in one expression, whose order is not specified
 }
 
 // read returns the objects of a type, none when there was an error before.

@@ -42,7 +42,7 @@ func (t *Turns) Queue(requests int) *Turns {
 	return t
 }
 
-// Take waits for a turn of a holder, see kube.Holder. The next one that is free is that of
+// Take waits for a turn of a holder, see WithHolder. The next one that is free is that of
 // the holder who has the fewest, and of those who was served the longest ago: however many
 // requests of others wait, each of them has one turn before the first of a holder. It fails with status 429 when
 // there is none in time, or too many requests of the holder wait. The returned function ends the turn and may be called more than

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -392,21 +391,4 @@ func TestIsolationNamesTaken(t *testing.T) {
 			return nil
 		})
 	}
-}
-
-// warned waits for an event about an object: the account of the server may write them.
-func warned(t *testing.T, c client.Client, reason, namespace, name string) {
-	t.Helper()
-	wait.For(t, "an event "+reason+" about "+name, func() error {
-		events := &eventsv1.EventList{}
-		if err := c.List(t.Context(), events); err != nil {
-			return err
-		}
-		for _, one := range events.Items {
-			if one.Reason == reason && one.Regarding.Namespace == namespace && one.Regarding.Name == name {
-				return nil
-			}
-		}
-		return fmt.Errorf("there are %d others", len(events.Items))
-	})
 }
