@@ -78,8 +78,8 @@ const resourceWorkspaceRoleBindings = "workspacerolebindings"
 
 // workspaceOf returns the workspace of a namespace, "" for none.
 func (r *Rights) workspaceOf(namespace string) string {
-	n := slices.IndexFunc(r.Namespaces.Items, func(one *Namespace) bool { return one.Name == namespace })
-	if n < 0 {
+	n, found := slices.BinarySearchFunc(r.Namespaces.Items, namespace, func(one *Namespace, name string) int { return strings.Compare(one.Name, name) })
+	if !found {
 		return ""
 	}
 	return r.Namespaces.Items[n].Workspace
