@@ -27,7 +27,7 @@ import (
 // crowd are clients that go on whatever happens, and what they were told.
 type crowd struct {
 	server  *instance
-	token   string
+	tokens  []string // of users none of whom reads as much as one user may
 	clients http.Client
 
 	mu      sync.Mutex
@@ -37,12 +37,13 @@ type crowd struct {
 	wrong   []string
 }
 
-func (c *crowd) ask(ctx context.Context, method, path, body string) (*http.Response, string, error) {
+// ask makes a request of one of the users.
+func (c *crowd) ask(ctx context.Context, user int, method, path, body string) (*http.Response, string, error) {
 	request, err := http.NewRequestWithContext(ctx, method, c.server.url+path, strings.NewReader(body))
 	if err != nil {
 		return nil, "", err
 	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("Authorization", "Bearer "+c.tokens[user])
 	request.Header.Set("Content-Type", "application/json")
 	response, err := c.clients.Do(request)
 	if err != nil {
@@ -96,9 +97,9 @@ func refused(response *http.Response, text string) string {
 	return fmt.Sprintf("%d %v %.300s", response.StatusCode, response.Header, text)
 }
 
-func (c *crowd) readMemory(ctx context.Context) {
+func (c *crowd) readMemory(ctx context.Context, user int) {
 	began := time.Now()
-	response, text, err := c.ask(ctx, http.MethodGet, viewer+"/namespaces/default/configmaps?limit=10", "")
+	response, text, err := c.ask(ctx, user, http.MethodGet, viewer+"/namespaces/default/configmaps?limit=10", "")
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -113,9 +114,9 @@ func (c *crowd) readMemory(ctx context.Context) {
 	}
 }
 
-func (c *crowd) readKubernetes(ctx context.Context) {
+func (c *crowd) readKubernetes(ctx context.Context, user int) {
 	began := time.Now()
-	response, text, err := c.ask(ctx, http.MethodGet, "/api/v1/namespaces/default/configmaps?limit=1", "")
+	response, text, err := c.ask(ctx, user, http.MethodGet, "/api/v1/namespaces/default/configmaps?limit=1", "")
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -128,9 +129,9 @@ func (c *crowd) readKubernetes(ctx context.Context) {
 	}
 }
 
-func (c *crowd) write(ctx context.Context, name string) {
+func (c *crowd) write(ctx context.Context, user int, name string) {
 	began := time.Now()
-	response, text, err := c.ask(ctx, http.MethodPost, "/api/v1/namespaces/default/configmaps", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
+	response, text, err := c.ask(ctx, user, http.MethodPost, "/api/v1/namespaces/default/configmaps", fmt.Sprintf(`{"metadata":{"name":%q}}`, name))
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -146,12 +147,12 @@ func (c *crowd) write(ctx context.Context, name string) {
 	}
 }
 
-func (c *crowd) watch(ctx context.Context) {
+func (c *crowd) watch(ctx context.Context, user int) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server.url+"/api/v1/namespaces/default/configmaps?watch=true&resourceVersion=0", nil)
 	if err != nil {
 		return
 	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
+	request.Header.Set("Authorization", "Bearer "+c.tokens[user])
 	response, err := c.clients.Do(request)
 	if err != nil {
 		return
@@ -199,10 +200,17 @@ func TestKubernetesRestartsUnderLoad(t *testing.T) { // looks at the whole proce
 	if err := server.waitReady(wait.Timeout); err != nil {
 		t.Fatal(err)
 	}
-	c := &crowd{server: server, token: server.login(t).AccessToken, answers: make(map[string]map[string]int)}
+	c := &crowd{server: server, answers: make(map[string]map[string]int)}
+	const users = 8
+	admin := server.as(t, "admin", adminPassword)
+	for n := range users {
+		name := fmt.Sprintf("crowd-%d", n)
+		admin.must(t, 200, "POST", iamPath+"/users", newUser(name, "platform-admin"))
+		c.tokens = append(c.tokens, server.as(t, name, passwordOf(name)).token)
+	}
 	c.clients.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
-	c.readMemory(t.Context())
-	c.write(t.Context(), "first")
+	c.readMemory(t.Context(), 0)
+	c.write(t.Context(), 0, "first")
 	if c.told("memory", "served") != 1 || c.told("writer", "served") != 1 {
 		t.Fatalf("before: %v %v", c.answers, c.wrong)
 	}
@@ -221,10 +229,10 @@ func TestKubernetesRestartsUnderLoad(t *testing.T) { // looks at the whole proce
 			})
 		}
 	}
-	each(16, 20*time.Millisecond, func(int, int) { c.readMemory(ctx) })
-	each(16, 20*time.Millisecond, func(int, int) { c.readKubernetes(ctx) })
-	each(4, 50*time.Millisecond, func(n, turn int) { c.write(ctx, fmt.Sprintf("w-%d-%d", n, turn)) })
-	each(8, 100*time.Millisecond, func(int, int) { c.watch(ctx) })
+	each(16, 20*time.Millisecond, func(n, _ int) { c.readMemory(ctx, n%users) })
+	each(16, 20*time.Millisecond, func(n, _ int) { c.readKubernetes(ctx, n%users) })
+	each(4, 50*time.Millisecond, func(n, turn int) { c.write(ctx, n%users, fmt.Sprintf("w-%d-%d", n, turn)) })
+	each(users, 100*time.Millisecond, func(n, _ int) { c.watch(ctx, n) })
 	// more waits until somebody has been told something more often than before.
 	more := func(before map[string]int, who, what string) {
 		t.Helper()
