@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -25,6 +26,10 @@ import (
 // may write. Rules follow only for a role that had exactly the rules of its
 // templates as they were: somebody was allowed to give those. What they were is
 // kept where only this server writes.
+//
+// Roles of Kubernetes are also written by those who never pass this server, such as
+// service accounts, whom nobody asked whether they may give a template that is to come:
+// such a template counts when the role is written again through this server.
 type templates struct {
 	client client.Client
 	live   client.Client
@@ -100,6 +105,9 @@ func (t *templates) follow(ctx context.Context, role role, before, now rulesByKi
 	names, err := iam.Templates(role.object)
 	if err != nil || len(names) == 0 || iam.BuiltIn(role.object) || role.object.GetLabels()[iamv1alpha2.LabelRoleTemplate] != "" {
 		return nil //nolint:nilerr // what cannot be read names no templates
+	}
+	if role.kind == "Role" || role.kind == "ClusterRole" {
+		names = slices.DeleteFunc(names, func(name string) bool { _, known := before[role.kind][name]; return !known })
 	}
 	was, _ := iam.Aggregate(names, find(before[role.kind]))
 	is, _ := iam.Aggregate(names, find(now[role.kind]))

@@ -1,11 +1,13 @@
 package controllers
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -64,4 +66,78 @@ func TestTemplates(t *testing.T) {
 	}
 	unchanged["made"] = ""
 	step(unchanged)
+}
+
+// TestTemplatesToCome: what counts in a role that only this server writes gives nothing to
+// who writes a role past it, whom nobody asked about a template that is not there.
+func TestTemplatesToCome(t *testing.T) {
+	names := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Annotations: map[string]string{iamv1alpha2.AnnotationAggregationRoles: `["there","to-come"]`}}
+	}
+	template := func(name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Name: name, Labels: map[string]string{iamv1alpha2.LabelRoleTemplate: "true"}}
+	}
+	base := func(name, verb string) *iamv1alpha2.RoleBase {
+		role := fmt.Sprintf(`{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":%q,"labels":{"iam.kubesphere.io/role-template":"true"}},"rules":[{"verbs":[%q],"apiGroups":["*"],"resources":["pods"]}]}`, name, verb)
+		return &iamv1alpha2.RoleBase{ObjectMeta: metav1.ObjectMeta{Name: name}, Role: runtime.RawExtension{Raw: []byte(role)}}
+	}
+	in := func(meta metav1.ObjectMeta) metav1.ObjectMeta { meta.Namespace = "p1"; return meta }
+	c := cluster(t,
+		&iamv1alpha2.GlobalRole{ObjectMeta: template("there"), Rules: allows("get")}, &rbacv1.ClusterRole{ObjectMeta: template("there"), Rules: allows("get")}, base("there", "get"),
+		&iamv1alpha2.GlobalRole{ObjectMeta: names("role"), Rules: allows("get")}, &rbacv1.ClusterRole{ObjectMeta: names("role"), Rules: allows("get")}, &rbacv1.Role{ObjectMeta: in(names("role")), Rules: allows("get")})
+	reconciler := &templates{client: c, live: c}
+	step := func(global, cluster, project int) {
+		t.Helper()
+		if _, err := reconciler.Reconcile(t.Context(), reconcile.Request{}); err != nil {
+			t.Fatal(err)
+		}
+		one, two, three := &iamv1alpha2.GlobalRole{}, &rbacv1.ClusterRole{}, &rbacv1.Role{}
+		for _, role := range []client.Object{one, two, three} {
+			key := client.ObjectKey{Name: "role"}
+			if role == three {
+				key.Namespace = "p1"
+			}
+			if err := c.Get(t.Context(), key, role); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(one.Rules) != global || len(two.Rules) != cluster || len(three.Rules) != project {
+			t.Errorf("rules: global %v, cluster %v, project %v", one.Rules, two.Rules, three.Rules)
+		}
+	}
+	create := func(objects ...client.Object) {
+		t.Helper()
+		for _, object := range objects {
+			if err := c.Create(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	step(1, 1, 1)
+	create(&iamv1alpha2.GlobalRole{ObjectMeta: template("to-come"), Rules: allows("list")}, &rbacv1.ClusterRole{ObjectMeta: template("to-come"), Rules: allows("list")}, base("to-come", "list"))
+	step(2, 1, 1)
+	// Written again here, with the rules of both, they follow both.
+	two, three := &rbacv1.ClusterRole{}, &rbacv1.Role{}
+	for key, role := range map[client.ObjectKey]client.Object{{Name: "role"}: two, {Namespace: "p1", Name: "role"}: three} {
+		if err := c.Get(t.Context(), key, role); err != nil {
+			t.Fatal(err)
+		}
+		two.Rules, three.Rules = append(allows("get"), allows("list")...), append(allows("get"), allows("list")...)
+		if err := c.Update(t.Context(), role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster, of := &rbacv1.ClusterRole{}, &iamv1alpha2.RoleBase{}
+	for _, role := range []client.Object{cluster, of} {
+		if err := c.Get(t.Context(), client.ObjectKey{Name: "there"}, role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cluster.Rules, of.Role = append(allows("get"), allows("watch")...), base("there", "list").Role
+	for _, role := range []client.Object{cluster, of} {
+		if err := c.Update(t.Context(), role); err != nil {
+			t.Fatal(err)
+		}
+	}
+	step(2, 3, 1) // both templates of the project say the same now, and are one rule
 }

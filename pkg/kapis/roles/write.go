@@ -224,14 +224,19 @@ func (h *Handler) admit(w http.ResponseWriter, r *http.Request, k *kind, object,
 		return err
 	}
 	if len(missing) > 0 {
-		// A template counts from when it is there, whatever its rules are then.
+		// A template counts from when it is there, or when the role is written again, whatever
+		// its rules are then.
 		if before == nil || before.GetAnnotations()[iamv1alpha2.AnnotationAggregationRoles] != object.GetAnnotations()[iamv1alpha2.AnnotationAggregationRoles] {
 			if err := h.Rights.MayWriteRole(r.Context(), who, k.scope(at), k.groupResource(), object.GetName(), authz.EverythingIn(k.scope(at))); err != nil {
 				return err
 			}
 		}
 		for _, name := range missing {
-			w.Header().Add("Warning", fmt.Sprintf("299 - %q", "there is no role template "+printable(name)+" yet"))
+			warning := "there is no role template " + printable(name) + " yet"
+			if k.Group == rbacv1.GroupName {
+				warning += ": write the role again when there is"
+			}
+			w.Header().Add("Warning", fmt.Sprintf("299 - %q", warning))
 		}
 	}
 	if before != nil {
