@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"net/textproto"
 	"net/url"
@@ -43,8 +44,29 @@ type passage struct {
 	assertion string
 	// sent is what the client sends.
 	sent *sent
+	// connected is whether there is a connection for the request.
+	connected atomic.Bool
 	// tell says once what became of the request: nil for an answer.
 	tell func(error)
+}
+
+// trace notes whether the request got a connection. One that was kept can be dead, so that
+// another is made.
+func (p *passage) trace() *httptrace.ClientTrace {
+	return &httptrace.ClientTrace{
+		GetConn: func(string) { p.connected.Store(false) },
+		GotConn: func(httptrace.GotConnInfo) { p.connected.Store(true) },
+	}
+}
+
+// failed says that the request got no answer. Only connections that cannot be made count as
+// failures of the back end: what becomes of a request depends on the request, so that one
+// user would close the back end to all others.
+func (p *passage) failed(err error) {
+	if p.connected.Load() {
+		err = nil
+	}
+	p.tell(err)
 }
 
 type passageKey struct{}
@@ -53,9 +75,6 @@ func passageOf(ctx context.Context) *passage {
 	p, _ := ctx.Value(passageKey{}).(*passage)
 	return p
 }
-
-// errAnswer stands for an answer that means nobody is there to serve it.
-var errAnswer = errors.New("the back end says it cannot serve requests")
 
 // serve passes a request on. The assertion says who sent it.
 func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string) {
@@ -68,13 +87,13 @@ func (b *backend) serve(w http.ResponseWriter, r *http.Request, assertion string
 	done, err := b.breaker.Allow()
 	if err != nil {
 		b.waiting.Release(holder, 1)
-		status.Write(w, r, status.Unavailable(status.Seconds(leftAlone), "the back end %s failed several times in a row, and is left alone for a moment", b.id()))
+		status.Write(w, r, status.Unavailable(status.Seconds(leftAlone), "the back end %s could not be reached several times in a row, and is left alone for a moment", b.id()))
 		return
 	}
 	var once sync.Once
 	p := &passage{assertion: assertion, sent: &sent{ReadCloser: r.Body}, tell: func(err error) { once.Do(func() { done(err); b.waiting.Release(holder, 1) }) }}
 	defer p.tell(context.Canceled) // when it is neither answered nor refused, the client is gone
-	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
+	r = r.WithContext(httptrace.WithClientTrace(context.WithValue(r.Context(), passageKey{}, p), p.trace()))
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = p.sent
 	}
@@ -119,6 +138,7 @@ func (b *backend) rewrite(r *httputil.ProxyRequest) {
 	if b.directives.Method != "" {
 		r.Out.Method = strings.ToUpper(b.directives.Method)
 	}
+	removeIdentity(header)
 	for _, line := range b.directives.HeaderUp {
 		change(header, line)
 	}
@@ -182,13 +202,7 @@ func (b *backend) address(in *url.URL) *url.URL {
 
 // answered looks at an answer before it is passed on.
 func (b *backend) answered(answer *http.Response) error {
-	p := passageOf(answer.Request.Context())
-	switch answer.StatusCode {
-	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		p.tell(errAnswer)
-	default:
-		p.tell(nil)
-	}
+	passageOf(answer.Request.Context()).tell(nil)
 	for _, line := range b.directives.HeaderDown {
 		change(answer.Header, line)
 	}
@@ -249,7 +263,7 @@ func (b *backend) failed(w http.ResponseWriter, r *http.Request, err error) {
 		status.Write(w, r, status.BadRequest("the body of the request cannot be read"))
 		return
 	}
-	p.tell(err)
+	p.failed(err)
 	slog.WarnContext(r.Context(), "a back end does not answer", "backend", b.id(), "path", r.URL.Path, "error", err)
 	if errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		status.Write(w, r, status.New(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, "the back end %s does not answer in time", b.id()))

@@ -10,8 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -97,17 +100,20 @@ func TestIdentity(t *testing.T) {
 		"X-Forwarded-For": {"192.0.2.1"}, "X-Custom": {"kept"}, "X_remote_user": {"admin"}, "X-Remote_group": {"system:masters"},
 		// What Connection names is removed, and must not be what we set (CVE-2021-31999).
 		"Connection": {"X-Remote-User, X-Kubesphere-Identity, X-Remote-Group"},
+		// What applications behind other proxies believe.
+		"X-Webauth-User": {"admin"}, "Remote-User": {"admin"}, "X-Forwarded-User": {"admin"}, "Remote_user": {"admin"}, "X-Auth-Request-Email": {"admin@x"}, "X-Auth-Token": {"of-the-application"},
 	}
 	for name, test := range map[string]struct {
 		pass          bool
 		authorization string
 	}{"a token is not passed on": {false, ""}, "but where it is wanted": {true, "Bearer secret"}} {
 		t.Run(name, func(t *testing.T) {
-			c := proxyClaim(back.URL, v1alpha1.Directives{HeaderUp: []string{"X-Remote-User admin", "+X-Custom more"}})
+			c := proxyClaim(back.URL, v1alpha1.Directives{HeaderUp: []string{"X-Remote-User admin", "+X-Custom more", "+X-Forwarded-Email of@the.platform"}})
 			c.endpoint.PassAuthorization = test.pass
 			_, got := ask(t, http.MethodGet, front(t, c, nil).URL+"/proxy/a", "", sent)
 			for header, want := range map[string]string{
 				"X-Remote-User": "jane", "X-Remote-Group": "staff,system:authenticated", "X_remote_user": "", "X-Remote_group": "", "X-Remote-Extra-Scopes": "", "Impersonate-User": "", "X-Kubesphere-Identity": "signed",
+				"X-Webauth-User": "", "Remote-User": "", "X-Forwarded-User": "", "Remote_user": "", "X-Auth-Request-Email": "", "X-Auth-Token": "of-the-application", "X-Forwarded-Email": "of@the.platform",
 				"Authorization": test.authorization, "Cookie": "theme=dark", "X-Forwarded-For": "127.0.0.1", "X-Custom": "kept,more",
 			} {
 				if value := strings.Join(got.Header[header], ","); value != want {
@@ -236,33 +242,43 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// TestBreaker: a back end that fails is left alone, and tried again by one.
+// unsteady connects to an address while it may.
+type unsteady struct {
+	address string
+	broken  atomic.Bool
+	calls   atomic.Int64
+}
+
+func (d *unsteady) DialService(ctx context.Context, _, _ string, _ int32) (net.Conn, error) {
+	d.calls.Add(1)
+	if d.broken.Load() {
+		return nil, syscall.ECONNREFUSED
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", d.address)
+}
+
+// TestBreaker: a back end that cannot be reached is left alone, and tried again by one.
 func TestBreaker(t *testing.T) {
-	var calls atomic.Int64
-	var broken atomic.Bool
-	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		calls.Add(1)
-		if broken.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
-		}
-	}))
+	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Connection", "close") }))
 	t.Cleanup(back.Close)
-	server := front(t, proxyClaim(back.URL, v1alpha1.Directives{}), nil)
+	dialer := &unsteady{address: back.Listener.Addr().String()}
+	c := &claim{kind: kindAPIService, endpoint: v1alpha1.Endpoint{Service: &v1alpha1.ServiceReference{Namespace: "ns", Name: "svc"}}, path: "/kapis/a.io/v1"}
+	server := front(t, c, dialer)
 	after := ""
 	code := func() int {
-		answer, _ := ask(t, http.MethodGet, server.URL+"/proxy", "", nil)
+		answer, _ := ask(t, http.MethodGet, server.URL+"/kapis/a.io/v1/x", "", nil)
 		after = answer.Header.Get("Retry-After")
 		return answer.StatusCode
 	}
-	broken.Store(true)
+	dialer.broken.Store(true)
 	for range failuresInARow {
 		if got := code(); got != 503 {
 			t.Errorf("broken: %d", got)
 		}
 	}
-	broken.Store(false)
-	if got := code(); got != 503 || calls.Load() != failuresInARow || after == "" {
-		t.Errorf("left alone: %d after %d calls", got, calls.Load())
+	dialer.broken.Store(false)
+	if got := code(); got != 503 || dialer.calls.Load() != failuresInARow || after == "" {
+		t.Errorf("left alone: %d after %d calls", got, dialer.calls.Load())
 	}
 	wait.For(t, "the back end to be tried again", func() error {
 		if got := code(); got != 200 {
@@ -270,8 +286,48 @@ func TestBreaker(t *testing.T) {
 		}
 		return nil
 	})
-	if got := code(); got != 200 || calls.Load() != failuresInARow+2 {
-		t.Errorf("as before: %d after %d calls", got, calls.Load())
+	if got := code(); got != 200 || dialer.calls.Load() != failuresInARow+2 {
+		t.Errorf("as before: %d after %d calls", got, dialer.calls.Load())
+	}
+}
+
+// TestBreakerOfOthers: what one user's requests come to, whatever it is, closes the back end
+// to nobody else.
+func TestBreakerOfOthers(t *testing.T) {
+	leave := make(chan struct{})
+	back := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.Path; path {
+		case "/502", "/503", "/504":
+			code, _ := strconv.Atoi(path[1:])
+			w.WriteHeader(code)
+		case "/closed":
+			panic(http.ErrAbortHandler)
+		case "/slow":
+			select {
+			case <-leave:
+			case <-r.Context().Done():
+			}
+		}
+	}))
+	t.Cleanup(back.Close)
+	t.Cleanup(func() { close(leave) })
+	c := proxyClaim(back.URL, v1alpha1.Directives{StripPathPrefix: "/proxy"})
+	one := int32(1)
+	c.endpoint.TimeoutSeconds = &one
+	server := front(t, c, nil)
+	for path, code := range map[string]int{"/502": 502, "/503": 503, "/504": 504, "/closed": 503, "/slow": 504} {
+		var all sync.WaitGroup
+		for range failuresInARow + 1 {
+			all.Go(func() {
+				if answer, _ := ask(t, http.MethodGet, server.URL+"/proxy"+path, "", nil); answer.StatusCode != code {
+					t.Errorf("%s: %d", path, answer.StatusCode)
+				}
+			})
+		}
+		all.Wait()
+		if answer, _ := ask(t, http.MethodGet, server.URL+"/proxy/other", "", nil); answer.StatusCode != 200 {
+			t.Errorf("others after %s: %d", path, answer.StatusCode)
+		}
 	}
 }
 
@@ -334,7 +390,7 @@ func TestSlow(t *testing.T) {
 			t.Errorf("a broken body: %d %s", w.Code, w.Body)
 		}
 	}
-	if counts := b.breaker.Counts(); counts.TotalFailures != 1 || b.waiting.Held() != 0 {
+	if counts := b.breaker.Counts(); counts.TotalFailures != 0 || b.waiting.Held() != 0 {
 		t.Errorf("failures: %+v, and %d wait", counts, b.waiting.Held())
 	}
 }
