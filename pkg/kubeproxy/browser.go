@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -42,11 +43,16 @@ var originHeaders = []string{
 	"Refresh", "X-Accel-Redirect", "X-Sendfile", "X-Lighttpd-Send-File", "X-Reproxy-Url",
 }
 
+// removedHeaders are originHeaders to look up.
+var removedHeaders = sets.New(originHeaders...)
+
 // withoutOrigin removes what an answer of Kubernetes does to the origin of this server, and
 // keeps its documents out of it.
 func withoutOrigin(header http.Header) {
-	for _, name := range originHeaders {
-		delete(header, name)
+	for name := range header {
+		if removedHeaders.Has(name) {
+			delete(header, name)
+		}
 	}
 	header.Add("Content-Security-Policy", contentPolicy)
 	header.Set("X-Content-Type-Options", "nosniff")

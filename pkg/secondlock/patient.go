@@ -43,25 +43,32 @@ func (t *patient) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
 	who, found := kuberequest.UserFrom(ctx)
 	identity, decides := kube.IdentityFrom(ctx)
-	if !found || who == nil || !decides || identity.Own || !t.lock.isYoung(ctx, who) {
+	if !found || who == nil || !decides || identity.Own {
 		return t.next.RoundTrip(r)
 	}
 	if !isSafe(r) {
-		if action := t.lock.actionOf(r); action != nil {
-			_, _ = t.lock.awaitsPermission(ctx, who, *action) // Kubernetes says itself what it refuses
+		if t.lock.isYoung(ctx, who) {
+			if action := t.lock.actionOf(r); action != nil {
+				_, _ = t.lock.awaitsPermission(ctx, who, *action) // Kubernetes says itself what it refuses
+			}
 		}
 		return t.next.RoundTrip(r)
 	}
-	for wait, until := firstRetry, t.lock.Now().Add(maxRetry); ; wait *= 2 {
-		answer, err := t.next.RoundTrip(r.Clone(ctx))
-		if err != nil || answer.StatusCode != http.StatusForbidden {
+	var until time.Time
+	for wait, sent := firstRetry, r; ; wait, sent = wait*2, r.Clone(ctx) {
+		answer, err := t.next.RoundTrip(sent)
+		if err != nil || answer.StatusCode != http.StatusForbidden || !t.lock.isYoung(ctx, who) {
 			return answer, err
 		}
 		refusal, err := ReadRefusal(answer, who)
 		if err != nil {
 			return nil, err
 		}
-		if !refusal.ByRoles || t.lock.Now().Add(wait).After(until) || !t.lock.isYoung(ctx, who) {
+		now := t.lock.Now()
+		if until.IsZero() {
+			until = now.Add(maxRetry)
+		}
+		if !refusal.ByRoles || now.Add(wait).After(until) {
 			return answer, nil
 		}
 		_ = answer.Body.Close()
