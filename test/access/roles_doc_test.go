@@ -224,7 +224,9 @@ core group in its project, the namespace and its limits included. What follows a
 about the platform's objects holds for every role, whoever made it.
 
 A custom role is made of templates: its rules are those of the templates its annotation
-` + "`iam.kubesphere.io/aggregation-roles`" + ` names.
+` + "`iam.kubesphere.io/aggregation-roles`" + ` names. It follows them when they change. Who has everything in
+its place may name a template that is to come: a global or workspace role follows it from when it is there, a role of
+a cluster or project, which service accounts also write past this server, when it is written again here.
 
 Nobody gives a role whose rules they do not have. So "Members Management" alone invites
 nobody into a role with further rules: a custom role also needs the templates whose rights
