@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
 
@@ -55,7 +56,7 @@ func (a *administrators) Reconcile(ctx context.Context, request reconcile.Reques
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if found.Labels[labelAdministrator] != "" && found.RoleRef.Name == clusterAdmin && onlyUser(found.Subjects, request.Name) {
-		return reconcile.Result{}, client.IgnoreNotFound(a.client.Delete(ctx, found))
+		return again(iam.Revoke(ctx, a.client, found))
 	}
 	return reconcile.Result{}, nil
 }
@@ -111,5 +112,5 @@ func (l *leftovers) Reconcile(ctx context.Context, request reconcile.Request) (r
 	if err := l.live.Get(ctx, client.ObjectKey{Name: user}, &iamv1alpha2.User{}); !apierrors.IsNotFound(err) {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{}, client.IgnoreNotFound(l.live.Delete(ctx, binding, client.Preconditions{UID: &binding.UID}))
+	return again(iam.Revoke(ctx, l.live, binding))
 }

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kube"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 )
@@ -55,7 +56,7 @@ func (f *FormerBinding) Start(ctx context.Context) error {
 		case since.IsZero():
 			since = f.Now()
 		case f.Now().Sub(since) >= formerReplicasEnd:
-			if err := f.Client.Delete(ctx, binding, client.Preconditions{UID: &binding.UID}); err == nil {
+			if err := iam.Revoke(ctx, f.Client, binding); err == nil {
 				slog.InfoContext(ctx, "the binding of an earlier version is deleted", "name", FormerBindingName)
 			}
 		}

@@ -106,7 +106,7 @@ func (b *Bindings) Set(ctx context.Context, place Place, user, role string, chec
 	if err := check(refsOf(bound)); err != nil {
 		return err
 	}
-	has := func(one binding) bool { return one.role() == role }
+	has := func(one binding) bool { return one.role() == role && !one.ends() }
 	if !slices.ContainsFunc(bound, has) {
 		if err := b.Add(ctx, place, user, role); err != nil {
 			return err
@@ -207,6 +207,7 @@ func (b *Bindings) add(ctx context.Context, place Place, user, role string) erro
 	}
 	wanted, existing := bindingOf(created), bindingOf(found)
 	switch {
+	case existing.ends(): // what it gives is over with it
 	case existing.names(rbacv1.UserKind, user) && existing.role() == role:
 		return nil // somebody else was faster
 	case existing.role() == role && found.GetLabels()[iamv1alpha2.LabelUserReference] == user:
@@ -235,9 +236,12 @@ func (b *Bindings) drop(ctx context.Context, one binding, matches func(rbacv1.Su
 		if !apierrors.IsConflict(err) {
 			return err
 		}
-		if failed := b.Client.Get(ctx, client.ObjectKeyFromObject(one.object), one.object); failed != nil {
+		// Into another object, which has nothing of the one before.
+		present := reflect.New(reflect.TypeOf(one.object).Elem()).Interface().(client.Object)
+		if failed := b.Client.Get(ctx, client.ObjectKeyFromObject(one.object), present); failed != nil {
 			return client.IgnoreNotFound(failed)
 		}
+		one = bindingOf(present)
 		if !slices.ContainsFunc(*one.subjects, matches) {
 			return nil
 		}
@@ -252,8 +256,7 @@ func (b *Bindings) dropPresent(ctx context.Context, one binding, matches func(rb
 		*one.subjects = others
 		return client.IgnoreNotFound(b.Client.Update(ctx, one.object))
 	}
-	version := one.object.GetResourceVersion()
-	return client.IgnoreNotFound(b.Client.Delete(ctx, one.object, client.Preconditions{ResourceVersion: &version}))
+	return client.IgnoreNotFound(Revoke(ctx, b.Client, one.object))
 }
 
 const (
@@ -335,6 +338,9 @@ func bindingOf(object client.Object) binding {
 }
 
 func (b binding) role() string { return b.ref.Name }
+
+// ends reports whether a binding is being deleted. Its role is in force meanwhile.
+func (b binding) ends() bool { return b.object.GetDeletionTimestamp() != nil }
 
 func (b binding) names(kind, name string) bool {
 	return slices.ContainsFunc(*b.subjects, subjectNamed(kind, name))

@@ -62,7 +62,7 @@ func (g *Groups) Join(ctx context.Context, workspace, user, group string) (*iamv
 		return nil, err
 	}
 	existing, err := memberships(ctx, g.Client, func(b *iamv1alpha2.GroupBinding) bool {
-		return b.GroupRef.Name == group && slices.Contains(b.Users, user)
+		return b.GroupRef.Name == group && slices.Contains(b.Users, user) && b.DeletionTimestamp == nil
 	}, client.MatchingLabels{iamv1alpha2.LabelWorkspace: workspace})
 	if err != nil {
 		return nil, err
@@ -214,7 +214,9 @@ func leave(ctx context.Context, c client.Client, user string, options ...client.
 	if len(bound) == 0 {
 		return nil
 	}
-	left, err := memberships(ctx, c, func(b *iamv1alpha2.GroupBinding) bool { return slices.Contains(b.Users, user) })
+	left, err := memberships(ctx, c, func(b *iamv1alpha2.GroupBinding) bool {
+		return slices.Contains(b.Users, user) && b.DeletionTimestamp == nil
+	})
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,12 @@ func (w *Workspaces) Finish(ctx context.Context, template *tenantv1alpha2.Worksp
 			return fmt.Errorf("%T of workspace %s: %w", kind, template.Name, err)
 		}
 	}
+	// Those with finalizers stay, and would be in force in a new workspace of the name.
+	for _, left := range []client.ObjectList{&iamv1alpha2.WorkspaceRoleBindingList{}, &iamv1alpha2.WorkspaceRoleList{}} {
+		if err := iam.RevokeLeft(ctx, w.Client, left, of); err != nil {
+			return fmt.Errorf("%T of workspace %s: %w", left, template.Name, err)
+		}
+	}
 	groups := &iamv1alpha2.GroupList{}
 	if err := w.Client.List(ctx, groups, of); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -184,5 +185,27 @@ func TestDeletionPropagation(t *testing.T) {
 				t.Errorf("updated with %v", updated.Annotations)
 			}
 		})
+	}
+}
+
+// TestDeletedRolesThatStay: the roles of a deleted workspace that had finalizers were in
+// force in a new one of its name.
+func TestDeletedRolesThatStay(t *testing.T) {
+	meta := metav1.ObjectMeta{Name: "x", Finalizers: []string{"x.io/keep"}, Labels: map[string]string{iamv1alpha2.LabelWorkspace: "w"}}
+	role := &iamv1alpha2.WorkspaceRole{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{Verbs: []string{"*"}}}}
+	binding := &iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta, Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, Name: "jane"}}}
+	other := binding.DeepCopy()
+	other.Name, other.Labels = "other", map[string]string{iamv1alpha2.LabelWorkspace: "other"}
+	c := cluster(t, role, binding, other, &tenantv1alpha2.WorkspaceTemplate{ObjectMeta: metav1.ObjectMeta{Name: "w"}})
+	if err := (&Workspaces{Client: c}).Delete(t.Context(), "w", true); err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range []client.Object{role, binding, other} {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(object), object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(role.Rules) > 0 || len(binding.Subjects) > 0 || len(other.Subjects) == 0 {
+		t.Errorf("the role gives %v, to %v; in another workspace to %v", role.Rules, binding.Subjects, other.Subjects)
 	}
 }

@@ -257,7 +257,7 @@ func (k *kind) binding(at place, b *binding) (*unstructured.Unstructured, error)
 
 // unbind deletes a binding.
 func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return onPresent(func(w http.ResponseWriter, r *http.Request) error {
 		at, name := placeOf(r), r.PathValue("rolebinding")
 		object, err := h.read(r.Context(), k.GroupVersion().WithKind(k.Kind+"Binding"), k.bindingGroupResource(), at, name)
 		if err != nil {
@@ -266,13 +266,12 @@ func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error 
 		if err := h.mayRevoke(r, &k, object); err != nil {
 			return err
 		}
-		uid := object.GetUID()
-		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
+		if err := iam.Revoke(r.Context(), h.Client, object); err != nil {
 			return err
 		}
 		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
 		return nil
-	}
+	})
 }
 
 // checkBindingName returns an error when the name of a binding is reserved.

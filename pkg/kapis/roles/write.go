@@ -99,10 +99,7 @@ func (h *Handler) update(k kind) func(http.ResponseWriter, *http.Request) error 
 }
 
 func (h *Handler) patch(k kind) func(http.ResponseWriter, *http.Request) error {
-	once := h.patchOnce(k)
-	return func(w http.ResponseWriter, r *http.Request) error {
-		return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return once(w, r) })
-	}
+	return onPresent(h.patchOnce(k))
 }
 
 // patchOnce applies a patch to the present state, and fails with a conflict if another
@@ -150,7 +147,7 @@ func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found
 }
 
 func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error {
+	return onPresent(func(w http.ResponseWriter, r *http.Request) error {
 		who, err := caller(r)
 		if err != nil {
 			return err
@@ -163,12 +160,18 @@ func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error 
 			return err
 		}
 		// The one that was looked at, and not another of its name.
-		uid := object.GetUID()
-		if err := h.Client.Delete(r.Context(), object, client.Preconditions{UID: &uid}); err != nil {
+		if err := iam.Revoke(r.Context(), h.Client, object); err != nil {
 			return err
 		}
 		status.WriteJSON(w, http.StatusOK, Message{Message: "success"})
 		return nil
+	})
+}
+
+// onPresent calls a handler of what is there again when that changes meanwhile.
+func onPresent(handle func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return handle(w, r) })
 	}
 }
 
