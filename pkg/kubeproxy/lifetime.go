@@ -16,7 +16,7 @@ import (
 // permitLifetime returns nil when a user may change the owners and finalizers of an
 // object: Kubernetes' garbage collector deletes an object whose owner does not
 // exist, and finalizers hold a deletion up. Either change takes the rights that
-// the deletion of the object takes.
+// the deletion of the object takes; for some objects it is reserved besides.
 func (p *Proxy) permitLifetime(ctx context.Context, who user.Info, info *request.Info, before, after *unstructured.Unstructured) error {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	if before == nil || !guarded[resource] && !interceptors[resource] && !networkPolicies[resource] ||

@@ -39,6 +39,12 @@ func (clusterRights) MayNarrow(context.Context, user.Info, authz.Scope, schema.G
 	return nil
 }
 
+func (clusterRights) MayBind(context.Context, user.Info, authz.Scope, rbacv1.RoleRef) error {
+	return nil
+}
+
+func (nothing) MayBind(context.Context, user.Info, authz.Scope, rbacv1.RoleRef) error { return nil }
+
 func (nothing) MayWriteRole(context.Context, user.Info, authz.Scope, schema.GroupResource, string, []rbacv1.PolicyRule) error {
 	return nil
 }
@@ -93,7 +99,12 @@ func TestReserved(t *testing.T) {
 		{"what becomes of namespaces", groupTenant, "workspacetemplates", "", `{"metadata":{"name":"w"}}`, `{"metadata":{"name":"w","annotations":{"kubesphere.io/deletion-propagation":"Orphan"}}}`, platform},
 		{"a template in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"role-template-x","namespace":"p"}}`, cluster},
 		{"a role of the platform in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"r","namespace":"p","annotations":{"kubesphere.io/creator":"system"}}}`, platform},
-		{"a role in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p","finalizers":["a/b"]}}`, anyone},
+		{"a role in a project", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p"}}`, anyone},
+		{"a role in a project that stays when it is deleted", "rbac.authorization.k8s.io", "roles", "", "", `{"kind":"Role","metadata":{"name":"operator","namespace":"p","finalizers":["a/b"]}}`, cluster},
+		{"a binding in a project that stays when a member is removed", "rbac.authorization.k8s.io", "rolebindings", "", "", `{"kind":"RoleBinding","roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"metadata":{"name":"b","namespace":"p","finalizers":["a/b"]}}`, cluster},
+		{"a binding in a project that stays from now on", "rbac.authorization.k8s.io", "rolebindings", "", `{"kind":"RoleBinding","roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"metadata":{"name":"b","namespace":"p"}}`, `{"kind":"RoleBinding","roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"metadata":{"name":"b","namespace":"p","finalizers":["a/b"]}}`, cluster},
+		{"a binding in a project with an owner", "rbac.authorization.k8s.io", "rolebindings", "", "", `{"kind":"RoleBinding","roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"metadata":{"name":"b","namespace":"p","ownerReferences":[{"apiVersion":"v1","kind":"X","name":"x","uid":"1"}]}}`, cluster},
+		{"a binding in the cluster that stays", "rbac.authorization.k8s.io", "clusterrolebindings", "", "", `{"kind":"ClusterRoleBinding","roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},"metadata":{"name":"b","finalizers":["a/b"]}}`, cluster},
 		{"rights of visitors", groupIAM, "globalroles", "", `{"kind":"GlobalRole","metadata":{"name":"anonymous"}}`, `{"kind":"GlobalRole","metadata":{"name":"anonymous"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["pods"]}]}`, platform},
 		{"an annotation of a reserved global role", groupIAM, "globalroles", "", `{"kind":"GlobalRole","metadata":{"name":"platform-regular"}}`, `{"kind":"GlobalRole","metadata":{"name":"platform-regular","annotations":{"a":"b"}}}`, platform},
 		{"a label of a role of Kubernetes", "rbac.authorization.k8s.io", "clusterroles", "", `{"kind":"ClusterRole","metadata":{"name":"system:public-info-viewer"}}`, `{"kind":"ClusterRole","metadata":{"name":"system:public-info-viewer","labels":{"a":"b"}}}`, cluster},

@@ -64,6 +64,8 @@ func tables() string {
 
 func fieldText(field Field) string {
 	switch {
+	case field.added:
+		return "`" + field.String() + "` that are added"
 	case field.key == "":
 		return "`" + field.String() + "`"
 	case field.value != "":

@@ -35,6 +35,8 @@ type Field struct {
 	// locks says that any write of an object with the label takes the right, its
 	// deletion included.
 	locks bool
+	// added limits finalizers to those that are not there yet.
+	added bool
 }
 
 // String names the field as users see it.
@@ -66,6 +68,10 @@ var broughtUpToDate = Field{place: annotation, key: "rbac.authorization.kubernet
 func lifetime(right Right) []Field {
 	return []Field{{place: finalizers, Right: right}, {place: ownerReferences, Right: right}}
 }
+
+// kubernetesLifetime is lifetime for the roles and bindings of Kubernetes. Who may delete one
+// takes finalizers away, and who may be taken out of it does not hold its deletion up.
+var kubernetesLifetime = []Field{{place: finalizers, Right: Cluster, added: true}, {place: ownerReferences, Right: Cluster}}
 
 // roles are the fields of roles of all kinds.
 var roles = []Field{
@@ -127,16 +133,17 @@ var fields = map[schema.GroupResource][]Field{
 		{place: label, key: quotav1alpha2.LabelQuota, Right: Cluster, locks: true},
 		protected,
 	},
-	{Resource: "limitranges"}:                               {protected},
-	{Group: groupQuota, Resource: "resourcequotas"}:         {protected},
-	{Group: "rbac.authorization.k8s.io", Resource: "roles"}: roles,
+	{Resource: "limitranges"}:                                      {protected},
+	{Group: groupQuota, Resource: "resourcequotas"}:                {protected},
+	{Group: "rbac.authorization.k8s.io", Resource: "roles"}:        slices.Concat(roles, kubernetesLifetime),
+	{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}: kubernetesLifetime,
 	// Labels by which cluster roles are aggregated are checked as the rules they give.
-	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: append(slices.Clone(roles), madeByServer, broughtUpToDate),
-	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: {
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}: append(slices.Concat(roles, kubernetesLifetime), madeByServer, broughtUpToDate),
+	{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: append([]Field{
 		broughtUpToDate,
 		// Its removal deletes the binding of an administrator.
 		{place: label, key: iamv1alpha2.LabelGlobalRoleReference, Right: Cluster},
-	},
+	}, kubernetesLifetime...),
 	{Group: groupIAM, Resource: "globalroles"}:           append(append(slices.Clone(roles), madeByServer), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "workspaceroles"}:        append(append(slices.Clone(roles), madeByServer), lifetime(Platform)...),
 	{Group: groupIAM, Resource: "rolebases"}:             append(slices.Clone(roles), lifetime(Platform)...),
@@ -181,7 +188,7 @@ func (r *Register) Changed(resource schema.GroupResource, before, after metav1.O
 		case annotation:
 			changed = append(changed, field.changedKeys(annotationsOf(before), after.GetAnnotations())...)
 		case finalizers:
-			if before == nil && len(after.GetFinalizers()) > 0 || before != nil && !slices.Equal(before.GetFinalizers(), after.GetFinalizers()) {
+			if field.changesFinalizers(before, after) {
 				changed = append(changed, field)
 			}
 		case ownerReferences:
@@ -191,6 +198,17 @@ func (r *Register) Changed(resource schema.GroupResource, before, after metav1.O
 		}
 	}
 	return changed
+}
+
+func (f Field) changesFinalizers(before, after metav1.Object) bool {
+	var present []string
+	if before != nil {
+		present = before.GetFinalizers()
+	}
+	if f.added {
+		return slices.ContainsFunc(after.GetFinalizers(), func(name string) bool { return !slices.Contains(present, name) })
+	}
+	return !slices.Equal(present, after.GetFinalizers())
 }
 
 // Written is the metadata that a handler writes which keeps the finalizers and the

@@ -15,6 +15,9 @@ func object(labels, annotations map[string]string) *metav1.ObjectMeta {
 func TestChanged(t *testing.T) {
 	namespaces := schema.GroupResource{Resource: "namespaces"}
 	roles := schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "roles"}
+	bindings := schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "rolebindings"}
+	clusterRoles := schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}
+	clusterBindings := schema.GroupResource{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}
 	groups := schema.GroupResource{Group: "iam.kubesphere.io", Resource: "groups"}
 	users := schema.GroupResource{Group: "iam.kubesphere.io", Resource: "users"}
 	workspaces := schema.GroupResource{Group: "tenant.kubesphere.io", Resource: "workspaces"}
@@ -40,6 +43,15 @@ func TestChanged(t *testing.T) {
 		{"a DevOps project", namespaces, nil, object(values{"kubesphere.io/devopsproject": "d"}, nil), []string{"the label kubesphere.io/devopsproject"}},
 		{"a finalizer", namespaces, object(nil, nil), finalized, []string{"metadata.finalizers"}},
 		{"a finalizer removed", namespaces, finalized, object(nil, nil), []string{"metadata.finalizers"}},
+		{"a new role that stays when it is deleted", roles, nil, finalized, []string{"metadata.finalizers"}},
+		{"a new binding that stays", bindings, nil, finalized, []string{"metadata.finalizers"}},
+		{"a binding that stays from now on", bindings, object(nil, nil), finalized, []string{"metadata.finalizers"}},
+		{"a cluster role that stays", clusterRoles, object(nil, nil), finalized, []string{"metadata.finalizers"}},
+		{"a new binding of a cluster role that stays", clusterBindings, nil, finalized, []string{"metadata.finalizers"}},
+		{"a binding that stays no more", bindings, finalized, object(nil, nil), nil},
+		{"a binding that stayed", bindings, finalized, finalized, nil},
+		{"a new binding with an owner", bindings, nil, owned, []string{"metadata.ownerReferences"}},
+		{"a role with an owner", roles, object(nil, nil), owned, []string{"metadata.ownerReferences"}},
 		{"an owner", groups, object(nil, nil), owned, []string{"metadata.ownerReferences"}},
 		{"a parent", groups, nil, object(values{"iam.kubesphere.io/group-parent": "p"}, nil), []string{"the label iam.kubesphere.io/group-parent"}},
 		{"a role of the platform", roles, nil, object(nil, values{"kubesphere.io/creator": "system"}), []string{"the annotation kubesphere.io/creator"}},

@@ -58,6 +58,11 @@ func TestPoliciesKnowTheFields(t *testing.T) {
 		{Group: "rbac.authorization.k8s.io", Resource: "clusterrolebindings"}: "platform-objects",
 	} {
 		for _, field := range fields[resource] {
+			if field.place == finalizers || field.place == ownerReferences {
+				// Controllers write them at roles of their own; what takes rights away does
+				// not depend on it.
+				continue
+			}
 			if key := strings.TrimSuffix(field.key, "*"); key == "" || !mentions(t, policy, key) {
 				t.Errorf("the policy %s does not know %s of %s", policy, field, resource)
 			}
