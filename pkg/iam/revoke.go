@@ -19,7 +19,7 @@ import (
 // or subjects first. It is a conflict when the object has changed since it was read.
 func Revoke(ctx context.Context, c client.Client, object client.Object) error {
 	if len(object.GetFinalizers()) > 0 {
-		empty := emptied(object)
+		empty := Emptied(object)
 		if !reflect.DeepEqual(empty, object) {
 			if err := c.Update(ctx, empty); err != nil {
 				return err
@@ -35,9 +35,9 @@ func Revoke(ctx context.Context, c client.Client, object client.Object) error {
 	return c.Delete(ctx, object, client.Preconditions{ResourceVersion: &version})
 }
 
-// emptied is a role without rules, and without what it could get some from, or a binding
+// Emptied is a role without rules, and without what it could get some from, or a binding
 // without subjects.
-func emptied(object client.Object) client.Object {
+func Emptied(object client.Object) client.Object {
 	object = object.DeepCopyObject().(client.Object)
 	switch o := object.(type) {
 	case *iamv1alpha2.GlobalRole:

@@ -2,7 +2,6 @@ package kubeproxy
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -11,9 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 
-	metainternalversionscheme "k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
@@ -27,7 +24,7 @@ const collectionPage = 50
 // guardCollection returns the deletion of a collection of which the caller may delete
 // each object by its name, or the error to answer with. The deletion is bound to the
 // version at which the objects were looked at: later ones are not deleted.
-func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.GroupResource) (*http.Request, error) {
+func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.GroupResource) (deletion *http.Request, err error) {
 	administers, err := p.rights.Administers(r.Context(), who)
 	if err != nil || administers {
 		return r, err
@@ -49,8 +46,7 @@ func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.
 	if err != nil {
 		return r, err
 	}
-	deletion, err := withDeleteOptions(r)
-	if err != nil {
+	if deletion, err = withOptionsInBody(r); err != nil {
 		return r, err
 	}
 	values.Set(request.ParameterResourceVersion, version)
@@ -81,25 +77,18 @@ func (p *Proxy) unlocked(ctx context.Context, who user.Info, resource schema.Gro
 	return strings.Join(terms, ","), nil
 }
 
-// withDeleteOptions returns a deletion with its options in the body. Without a body
+// withOptionsInBody returns a deletion with its options in the body. Without a body
 // Kubernetes reads them of the query, where the version of the collection would be a
 // precondition of each object.
-func withDeleteOptions(r *http.Request) (*http.Request, error) {
+func withOptionsInBody(r *http.Request) (*http.Request, error) {
 	if r.ContentLength != 0 {
 		return r, nil
 	}
-	options := &metav1.DeleteOptions{}
-	if err := metainternalversionscheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, options); err != nil {
-		return r, status.BadRequest("the query is not a DeleteOptions: %v", err)
-	}
-	options.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("DeleteOptions"))
-	body, err := json.Marshal(options)
+	r, options, err := deleteOptions(r)
 	if err != nil {
 		return r, err
 	}
-	r = withBody(r, body)
-	r.Header.Set("Content-Type", runtime.ContentTypeJSON)
-	return r, nil
+	return withDeleteOptions(r, options)
 }
 
 // checkCollection returns the version of a collection, each object of which the caller

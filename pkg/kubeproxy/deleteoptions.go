@@ -2,6 +2,7 @@ package kubeproxy
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
@@ -62,6 +63,41 @@ func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, i
 		return r, nil
 	}
 	return r, p.authorizeUnsafeDeletion(r.Context(), info, who)
+}
+
+// deleteOptions returns the options by which Kubernetes would make a deletion: those of the
+// body, whose size is checked already, or of the query of one without a body. The request
+// returned has that body.
+func deleteOptions(r *http.Request) (*http.Request, *metav1.DeleteOptions, error) {
+	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return r, nil, err
+		}
+		r = withBody(r, body)
+		if len(body) > 0 {
+			options, err := decodeDeleteOptions(r.Context(), turns.HolderFrom(r.Context()), r.Header.Get("Content-Type"), body)
+			return r, options, err
+		}
+	}
+	options := &metav1.DeleteOptions{}
+	if err := metainternalversionscheme.ParameterCodec.DecodeParameters(r.URL.Query(), metav1.SchemeGroupVersion, options); err != nil {
+		return r, nil, status.BadRequest("the query is not a DeleteOptions: %v", err)
+	}
+	return r, options, nil
+}
+
+// withDeleteOptions returns a deletion with options in its body.
+func withDeleteOptions(r *http.Request, options *metav1.DeleteOptions) (*http.Request, error) {
+	options = options.DeepCopy()
+	options.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("DeleteOptions"))
+	body, err := json.Marshal(options)
+	if err != nil {
+		return r, err
+	}
+	r = withBody(r, body)
+	r.Header.Set("Content-Type", runtime.ContentTypeJSON)
+	return r, nil
 }
 
 // orphansDependents reports whether a deletion leaves the dependents of its object, by the

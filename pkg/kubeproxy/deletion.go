@@ -2,11 +2,18 @@ package kubeproxy
 
 import (
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/util/retry"
 
 	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
@@ -34,7 +41,95 @@ func guardsDeletion(info *request.Info) bool {
 	return guarded[resource] || interceptors[resource] || isLockable(resource)
 }
 
-// guardDeletion returns a deletion the caller may make, or the error to answer with.
+// forwardDeletion forwards a deletion the caller may make.
+func (p *Proxy) forwardDeletion(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info) {
+	if info.APIGroup == groupTenant || info.Verb == "deletecollection" {
+		forwarded, err := p.guardDeletion(r, info, who)
+		if err != nil {
+			status.Write(w, r, err)
+			return
+		}
+		p.forward(w, forwarded, info)
+		return
+	}
+	r, options, err := deleteOptions(r)
+	if err != nil {
+		status.Write(w, r, err)
+		return
+	}
+	p.forwardOnPresent(w, r, info, options.Preconditions == nil, func() (*guardedWrite, error) {
+		var write *guardedWrite
+		conflict := retry.RetryOnConflict(retry.DefaultBackoff, func() (failed error) {
+			write, failed = p.guardOne(r, info, who, options)
+			return failed
+		})
+		return write, conflict // not in one expression, whose order is not specified
+	})
+}
+
+// guardOne returns the deletion of an object in the state in which the caller may delete it,
+// or the error to answer with.
+func (p *Proxy) guardOne(r *http.Request, info *request.Info, who user.Info, options *metav1.DeleteOptions) (*guardedWrite, error) {
+	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
+	before, err := p.before(r, info)
+	if err != nil {
+		return nil, err
+	}
+	bound := options.DeepCopy()
+	if bound.Preconditions == nil {
+		bound.Preconditions = &metav1.Preconditions{}
+	}
+	var uid types.UID // stays empty for an object that is not there: a later one was not looked at
+	if before != nil {
+		if err := p.permitDeletion(r.Context(), who, resource, before); err != nil {
+			return nil, err
+		}
+		if (isRole(resource) || isBinding(resource)) && len(bound.DryRun) == 0 {
+			lookedAt := before.GetResourceVersion()
+			if before, err = p.empty(r, before, bound); err != nil {
+				return nil, err
+			}
+			if version := before.GetResourceVersion(); bound.Preconditions.ResourceVersion == nil || version != lookedAt {
+				bound.Preconditions.ResourceVersion = &version
+			}
+		}
+		uid = before.GetUID()
+	}
+	if bound.Preconditions.UID == nil {
+		bound.Preconditions.UID = &uid
+	}
+	deletion, err := withDeleteOptions(r, bound)
+	return &guardedWrite{request: deletion, release: func() {}}, err
+}
+
+// empty takes the rules of a role, or the subjects of a binding, that is about to be deleted,
+// as the caller may, and has finalizers: it would stay in force with them, see iam.Revoke.
+func (p *Proxy) empty(r *http.Request, object *unstructured.Unstructured, options *metav1.DeleteOptions) (*unstructured.Unstructured, error) {
+	emptied := iam.Emptied(object)
+	if len(object.GetFinalizers()) == 0 || equality.Semantic.DeepEqual(emptied, object) {
+		return object, nil
+	}
+	tried := options.DeepCopy()
+	tried.DryRun = []string{metav1.DryRunAll}
+	trial, err := withDeleteOptions(r, tried)
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(trial.Body)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.ask(r.Context(), http.MethodDelete, r.URL, nil, trial.Header, body); err != nil {
+		return nil, err
+	}
+	if body, err = json.Marshal(emptied); err != nil {
+		return nil, err
+	}
+	return p.ask(asServer(r.Context()), http.MethodPut, r.URL, nil, http.Header{"Content-Type": {runtime.ContentTypeJSON}}, body)
+}
+
+// guardDeletion returns the deletion of a workspace or of a collection the caller may make,
+// or the error to answer with.
 func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info) (*http.Request, error) {
 	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
 	if resource.Group == groupTenant {
@@ -52,14 +147,7 @@ func (p *Proxy) guardDeletion(r *http.Request, info *request.Info, who user.Info
 		return r, err
 	}
 	defer release()
-	if info.Verb == "deletecollection" {
-		return p.guardCollection(r, who, resource)
-	}
-	before, err := p.before(r, info)
-	if err != nil || before == nil {
-		return r, err
-	}
-	return r, p.permitDeletion(r.Context(), who, resource, before)
+	return p.guardCollection(r, who, resource)
 }
 
 // permitDeletion returns nil when a user may delete an object.

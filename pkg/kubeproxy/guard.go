@@ -171,11 +171,6 @@ func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body [
 		if body, err = pinned(r, body, before, outcome); err != nil {
 			return nil, err
 		}
-		if r.Method == http.MethodPatch && boundToVersion(info) {
-			if body, err = versioned(r, body, before); err != nil {
-				return nil, err
-			}
-		}
 	}
 	if before == nil {
 		if checked.release, err = p.reserve(r.Context(), who, info, outcome); err != nil {
@@ -187,9 +182,9 @@ func (p *Proxy) guard(r *http.Request, info *request.Info, who user.Info, body [
 }
 
 // pinned is the body of a write that can only have the outcome that was looked
-// at. An update is replaced by its outcome. A JSON patch may change a part of a
-// rule, and two of them that are harmless alone need not be so together: it
-// applies to no other state. All other patches replace rules as a whole.
+// at. An update is replaced by its outcome. A patch applies to no other state: two
+// that are harmless alone need not be so together, and one that changes nothing now
+// brings back what somebody takes away meanwhile.
 func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstructured) ([]byte, error) {
 	if r.Method == http.MethodPut {
 		r.Header.Set("Content-Type", "application/json")
@@ -197,25 +192,8 @@ func pinned(r *http.Request, body []byte, before, outcome *unstructured.Unstruct
 		return json.Marshal(outcome.Object)
 	}
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if types.PatchType(media) != types.JSONPatchType {
-		return body, nil
-	}
-	return route.BindPatch(r.Context(), turns.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
-}
-
-// boundToVersion reports whether every patch of an object is bound to the state that was
-// looked at: fields of such objects mean something together only.
-func boundToVersion(info *request.Info) bool {
-	resource := schema.GroupResource{Group: info.APIGroup, Resource: info.Resource}
-	return interceptors[resource] || networkPolicies[resource] || authz.OfWorkspace(resource.Group, resource.Resource)
-}
-
-// versioned is the body of a patch that applies to the state that was looked at alone. A
-// JSON patch is pinned.
-func versioned(r *http.Request, body []byte, before *unstructured.Unstructured) ([]byte, error) {
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if types.PatchType(media) == types.JSONPatchType {
-		return body, nil
+	if types.PatchType(media) == types.ApplyCBORPatchType {
+		return nil, status.UnsupportedMediaType(media, string(types.ApplyYAMLPatchType))
 	}
 	return route.BindPatch(r.Context(), turns.HolderFrom(r.Context()), media, body, before.GetResourceVersion())
 }

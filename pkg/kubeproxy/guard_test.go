@@ -115,8 +115,8 @@ func TestPinned(t *testing.T) {
 	for _, test := range []struct{ name, method, media, body, want string }{
 		{"an update", "PUT", "application/vnd.kubernetes.protobuf", "k8s", `{"metadata":{"name":"a","resourceVersion":"7"}}`},
 		{"a JSON patch", "PATCH", "application/json-patch+json", `[{"op":"remove","path":"/x"}]`, `[{"op":"test","path":"/metadata/resourceVersion","value":"7"},{"op":"remove","path":"/x"}]`},
-		{"another patch", "PATCH", "application/merge-patch+json", `{"a":1}`, `{"a":1}`},
-		{"an apply", "PATCH", "application/apply-patch+yaml", "a: 1", "a: 1"},
+		{"another patch", "PATCH", "application/merge-patch+json", `{"a":1}`, `{"a":1,"metadata":{"resourceVersion":"7"}}`},
+		{"an apply", "PATCH", "application/apply-patch+yaml", "a: 1", `{"a":1,"metadata":{"resourceVersion":"7"}}`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := httptest.NewRequest(test.method, "/", nil)

@@ -75,23 +75,28 @@ type guardedWrite struct {
 // and the client named no version itself, the write is checked and tried again, as
 // kube-apiserver does with such writes.
 func (p *Proxy) forwardGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte) {
-	until := time.Now().Add(retryWithin)
-	retries, warnings := retriesConflicts(r, info, body), slices.Clone(w.Header()["Warning"])
-	for p.tryGuarded(w, r, info, who, body, retries && time.Now().Before(until), warnings) {
+	p.forwardOnPresent(w, r, info, retriesConflicts(r, body), func() (*guardedWrite, error) { return p.guard(r, info, who, body) })
+}
+
+// forwardOnPresent forwards a write that check returns for the present state of its object,
+// and where it retries, again when another client was faster.
+func (p *Proxy) forwardOnPresent(w http.ResponseWriter, r *http.Request, info *request.Info, retries bool, check func() (*guardedWrite, error)) {
+	until, warnings := time.Now().Add(retryWithin), slices.Clone(w.Header()["Warning"])
+	for p.tryGuarded(w, r, info, retries && time.Now().Before(until), warnings, check) {
 	}
 }
 
 // tryGuarded checks a write and forwards it, and reports whether it is to be tried again,
 // since another client was faster. warnings are those of the answer to come. When the client
 // has gone, forwarding panics.
-func (p *Proxy) tryGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, who user.Info, body []byte, retry bool, warnings []string) (again bool) {
+func (p *Proxy) tryGuarded(w http.ResponseWriter, r *http.Request, info *request.Info, retry bool, warnings []string, check func() (*guardedWrite, error)) (again bool) {
 	release, err := p.inspections.Take(r.Context(), turns.HolderFrom(r.Context()))
 	if err != nil {
 		status.Write(w, r, err)
 		return false
 	}
 	defer release()
-	checked, err := p.guard(r, info, who, body)
+	checked, err := check()
 	if err != nil {
 		status.Write(w, r, err)
 		return false
@@ -121,10 +126,10 @@ func (p *Proxy) forwardChecked(w http.ResponseWriter, write *guardedWrite, info 
 }
 
 // retriesConflicts reports whether a client leaves the version of the object to write to
-// the server: it replaces or merges the object without a version, or sends a JSON patch,
-// whose own tests fail again on a fresh object. Conflicts of what is applied are between
-// managers of fields, and stay.
-func retriesConflicts(r *http.Request, info *request.Info, body []byte) bool {
+// the server: it replaces, merges or applies the object without a version, or sends a JSON
+// patch, whose own tests fail again on a fresh object. Conflicts between managers of fields
+// are those of the dry run before.
+func retriesConflicts(r *http.Request, body []byte) bool {
 	if r.Method == http.MethodPut {
 		return !namesVersion(body)
 	}
@@ -132,8 +137,8 @@ func retriesConflicts(r *http.Request, info *request.Info, body []byte) bool {
 	switch types.PatchType(media) {
 	case types.JSONPatchType:
 		return r.Method == http.MethodPatch
-	case types.MergePatchType, types.StrategicMergePatchType: // see versioned
-		return boundToVersion(info) && !namesVersion(body)
+	case types.MergePatchType, types.StrategicMergePatchType, types.ApplyYAMLPatchType: // see pinned
+		return !namesVersion(body)
 	}
 	return false
 }

@@ -203,11 +203,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if guardsDeletion(info) {
-		r, err = p.guardDeletion(r, info, who)
-	} else {
-		r, err = p.withoutPlatform(r, info, who)
+		p.forwardDeletion(w, r, info, who)
+		return
 	}
-	if err != nil {
+	if r, err = p.withoutPlatform(r, info, who); err != nil {
 		status.Write(w, r, err)
 		return
 	}

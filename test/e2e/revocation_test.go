@@ -34,7 +34,7 @@ func TestRevokedForGood(t *testing.T) {
 	t.Parallel()
 	workspace(t, "rv-space")
 	c, admin := kubernetes(t, ""), shared.login(t).AccessToken
-	boss, lower, guest, operator, chief := user(t, "rv-boss"), user(t, "rv-lower"), user(t, "rv-guest"), user(t, "rv-operator"), user(t, "rv-chief")
+	boss, lower, guest, operator, chief, other := user(t, "rv-boss"), user(t, "rv-lower"), user(t, "rv-guest"), user(t, "rv-operator"), user(t, "rv-chief"), user(t, "rv-other")
 	for _, name := range []string{"rv-boss", "rv-lower", "rv-guest"} {
 		inWorkspace(t, name, "rv-space", "regular")
 	}
@@ -70,6 +70,12 @@ func TestRevokedForGood(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "rv-chief-kept"}, RoleRef: rbacv1.RoleRef{APIGroup: iamv1alpha2.GroupName, Kind: "GlobalRole", Name: "platform-admin"},
 		Subjects: []rbacv1.Subject{subjectUser("rv-chief")},
 	})
+	createKept(t, c, bind("rv-other", ref("Role", "admin")))
+	createKept(t, c, &iamv1alpha2.GlobalRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "rv-other-kept"}, RoleRef: rbacv1.RoleRef{APIGroup: iamv1alpha2.GroupName, Kind: "GlobalRole", Name: "platform-admin"},
+		Subjects: []rbacv1.Subject{subjectUser("rv-other")},
+	})
+	answers(t, "GET", signingKeys, other, 200)
 	for _, token := range []string{lower, guest} {
 		answers(t, "GET", secrets, token, 200)
 	}
@@ -87,6 +93,9 @@ func TestRevokedForGood(t *testing.T) {
 		{"who sees no nodes now", operator, "GET", "/api/v1/nodes", "", nil, 403},
 		{"makes the chief a regular user", admin, "PUT", iamAPI + "/users/rv-chief", regular, nil, 200},
 		{"who reads no keys now", chief, "GET", signingKeys, "", nil, 403},
+		{"deletes a binding of the platform", admin, "DELETE", "/apis/iam.kubesphere.io/v1alpha2/globalrolebindings/rv-other-kept", "", nil, 200},
+		{"and one of the project", admin, "DELETE", bindings + "/rv-other-kept", "", nil, 200},
+		{"which give nothing now", other, "GET", secrets, "", nil, 403},
 		{"gives the administrator the role again", admin, "POST", project + "/members", `[{"username":"rv-boss","roleRef":"admin"}]`, nil, 200},
 		{"who has it by a binding that stays as long", boss, "GET", secrets, "", nil, 200},
 		{"deletes the user", admin, "DELETE", iamAPI + "/users/rv-boss", "", nil, 200},
