@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -50,6 +51,24 @@ func TestRevokedForGood(t *testing.T) {
 	attempts(t, []attempt{
 		{"a binding that stays", boss, "POST", bindings, mine, nil, 403},
 		{"the own one from now on", boss, "PATCH", bindings + "/rv-boss-admin", `{"metadata":{"finalizers":["example.com/keep"]}}`, media(merge), 403},
+	})
+	// Patches are bound to the version that was looked at, which is nothing to their senders.
+	const (
+		roles   = "/apis/rbac.authorization.k8s.io/v1/namespaces/" + namespace + "/roles/rv-applied?fieldManager="
+		applied = `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"Role","metadata":{"name":"rv-applied"},"rules":[{"verbs":["get"],"apiGroups":[""],"resources":["RESOURCE"]}]}`
+		apply   = "application/apply-patch+yaml"
+	)
+	pods, services := strings.Replace(applied, "RESOURCE", "pods", 1), strings.Replace(applied, "RESOURCE", "services", 1)
+	attempts(t, []attempt{
+		{"applies a role", boss, "PATCH", roles + "a", pods, media(apply), 201},
+		{"applies it again", boss, "PATCH", roles + "a", services, media(apply), 200},
+		{"applies it as another manager", boss, "PATCH", roles + "b", pods, media(apply), 409},
+		{"by force", boss, "PATCH", roles + "b&force=true", pods, media(apply), 200},
+		{"merges it", boss, "PATCH", roles + "b", `{"metadata":{"labels":{"a":"b"}}}`, media("application/strategic-merge-patch+json"), 200},
+		{"writes a Secret", boss, "POST", secrets, `{"metadata":{"name":"rv"},"stringData":{"a":"b"}}`, nil, 201},
+		{"patches it", boss, "PATCH", secrets + "/rv", `{"data":{"a":null}}`, media(merge), 200},
+		{"of a version before", boss, "PATCH", secrets + "/rv", `{"metadata":{"resourceVersion":"1"},"data":{"a":null}}`, media(merge), 409},
+		{"deletes it", boss, "DELETE", strings.TrimSuffix(roles, "?fieldManager="), "", nil, 200},
 	})
 	// A service account with the right to bind writes them past the server.
 	bind := func(user string, role rbacv1.RoleRef) *rbacv1.RoleBinding {
