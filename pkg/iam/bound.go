@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	iamv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/iam/v1alpha2"
+	tenantv1alpha2 "github.com/super-kubenetes/ks-apiserver/api/tenant/v1alpha2"
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -120,33 +121,57 @@ func (b *Bindings) ofSubject(ctx context.Context, kind, name string, options ...
 }
 
 // unbound lets no new user have roles that were given to the name before. It returns a
-// *BoundError when the name has a role on the platform, in the cluster or in a namespace
-// of the platform. Roles in workspaces and their projects are taken away: whoever may give
-// roles in a project could otherwise keep any name from its user.
+// *BoundError when the name has a role on the platform, in the cluster, in a namespace of
+// no workspace or in the workspace of the platform. Roles in other workspaces and their
+// projects are taken away: whoever may give roles in a project could otherwise keep any
+// name from its user.
 func (b *Bindings) unbound(ctx context.Context, user string) error {
 	bound, err := b.ofSubject(ctx, rbacv1.UserKind, user)
 	if err != nil {
 		return err
 	}
-	wide, local := byReach(bound)
+	wide, local, err := b.byReach(ctx, bound)
+	if err != nil {
+		return err
+	}
 	if len(wide) > 0 {
 		return &BoundError{Kind: rbacv1.UserKind, Name: user, Bindings: references(wide)}
 	}
 	return b.takeAway(ctx, rbacv1.UserKind, user, local)
 }
 
-// byReach returns the bindings on the platform, in the cluster and in namespaces of the
-// platform, and those in workspaces and their projects.
-func byReach(bound []binding) (wide, local []binding) {
+// byReach returns the bindings on the platform, in the cluster, in namespaces of no
+// workspace and in the workspace of the platform, and those in other workspaces and their
+// projects. The subjects of a namespace of no workspace may be users and groups of
+// kube-apiserver itself: who creates one of the name here has no say in theirs.
+func (b *Bindings) byReach(ctx context.Context, bound []binding) (wide, local []binding, err error) {
+	workspaces := make(map[string]string) // by namespace
 	for _, one := range bound {
 		place := one.place()
-		if place.Workspace == "" && (place.Namespace == "" || reserved.Default().IsPlatformNamespace(place.Namespace)) {
+		workspace := place.Workspace
+		if place.Namespace != "" {
+			known := false
+			if workspace, known = workspaces[place.Namespace]; !known {
+				if workspace, err = b.workspaceOf(ctx, place.Namespace); err != nil {
+					return nil, nil, err
+				}
+				workspaces[place.Namespace] = workspace
+			}
+		}
+		if workspace == "" || workspace == tenantv1alpha2.SystemWorkspace || reserved.Default().IsPlatformNamespace(place.Namespace) {
 			wide = append(wide, one)
 		} else {
 			local = append(local, one)
 		}
 	}
-	return wide, local
+	return wide, local, nil
+}
+
+// workspaceOf returns the workspace of a namespace, "" for none.
+func (b *Bindings) workspaceOf(ctx context.Context, namespace string) (string, error) {
+	found := &corev1.Namespace{}
+	err := b.Client.Get(ctx, client.ObjectKey{Name: namespace}, found)
+	return found.Labels[iamv1alpha2.LabelWorkspace], client.IgnoreNotFound(err)
 }
 
 // ofGroup returns the bindings of a group in the places that pass.
@@ -176,11 +201,8 @@ func (b *Bindings) within(ctx context.Context, workspace string, place Place) (b
 	case place.Namespace == "":
 		return place.Workspace == workspace, nil
 	}
-	namespace := &corev1.Namespace{}
-	if err := b.Client.Get(ctx, client.ObjectKey{Name: place.Namespace}, namespace); err != nil {
-		return false, client.IgnoreNotFound(err)
-	}
-	return namespace.Labels[iamv1alpha2.LabelWorkspace] == workspace, nil
+	found, err := b.workspaceOf(ctx, place.Namespace)
+	return found == workspace, err
 }
 
 // RemoveGroup takes the roles of a group of a workspace away, there and in its

@@ -23,9 +23,10 @@ const maxGroupDepth = 32
 
 // Create creates a group in a workspace. Callers check that the name is not reserved.
 // The name of a group is known in all workspaces: one that users have, or that has a role
-// on the platform or in the cluster, is a *BoundError, unless confirmed says that the
-// caller has all that comes with it. Roles in other workspaces and their projects are taken
-// away: whoever may give roles in a project could otherwise keep any name from others.
+// on the platform, in the cluster or in a namespace of no workspace, is a *BoundError,
+// unless confirmed says that the caller has all that comes with it. Roles in other
+// workspaces and their projects are taken away: whoever may give roles in a project could
+// otherwise keep any name from others.
 func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alpha2.Group, confirmed bool) (*iamv1alpha2.Group, error) {
 	created := &iamv1alpha2.Group{ObjectMeta: metav1.ObjectMeta{
 		Name: wanted.Name, GenerateName: wanted.GenerateName, Labels: wanted.Labels, Annotations: wanted.Annotations,
@@ -72,8 +73,9 @@ func (g *Groups) Create(ctx context.Context, workspace string, wanted *iamv1alph
 	return created, nil
 }
 
-// unbound returns a *BoundError when a group of the name would have members, or roles on
-// the platform or in the cluster, at once. It returns the roles in other workspaces.
+// unbound returns a *BoundError when a group of the name would have members at once, or
+// roles on the platform, in the cluster, in namespaces of no workspace or in the workspace
+// of the platform. It returns the roles in other workspaces.
 func (g *Groups) unbound(ctx context.Context, workspace, name string) ([]binding, error) {
 	bound, err := g.Bindings.ofGroup(ctx, name, func(place Place) (bool, error) {
 		within, err := g.Bindings.within(ctx, workspace, place)
@@ -86,7 +88,10 @@ func (g *Groups) unbound(ctx context.Context, workspace, name string) ([]binding
 	if err != nil {
 		return nil, err
 	}
-	wide, local := byReach(bound)
+	wide, local, err := g.Bindings.byReach(ctx, bound)
+	if err != nil {
+		return nil, err
+	}
 	if len(wide) > 0 || len(members) > 0 {
 		return nil, &BoundError{Kind: rbacv1.GroupKind, Name: name, Bindings: references(wide), Members: members}
 	}

@@ -127,6 +127,7 @@ func TestBoundNames(t *testing.T) {
 	}
 	namespaces := []client.Object{
 		&corev1.Namespace{ObjectMeta: meta("", "mine", inWorkspace("w"))}, &corev1.Namespace{ObjectMeta: meta("", "theirs", inWorkspace("v"))},
+		&corev1.Namespace{ObjectMeta: meta("", "nobodys", nil)}, &corev1.Namespace{ObjectMeta: meta("", "platforms", inWorkspace("system-workspace"))},
 	}
 	for _, test := range []struct {
 		name        string
@@ -136,7 +137,7 @@ func TestBoundNames(t *testing.T) {
 		{"nothing", nil, true, true},
 		{"a cluster role", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
 		{"a user's cluster role", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
-		{"a user's role in a namespace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
+		{"a user's role in a project", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
 		{"a user's role in a namespace of the platform", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("kube-system", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
 		{"a user's role in a workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("v")), Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
 		{"what is left of an earlier user", []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: meta("", "b", map[string]string{iamv1alpha2.LabelUserReference: "ops"}), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, true},
@@ -145,7 +146,17 @@ func TestBoundNames(t *testing.T) {
 		{"a role in another workspace", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "foreign", inWorkspace("v")), Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
 		{"a role in a project", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("mine", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
 		{"a role in another project", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "foreign", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
-		{"a role in a namespace of no workspace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("nobodys", "foreign", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, true, true},
+		// Creating one of the name deleted the bindings of groups and users of kube-apiserver.
+		{"a role in a namespace of no workspace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("nobodys", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
+		{"a user's role in a namespace of no workspace", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("nobodys", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
+		{"a user's role in a namespace that is gone", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("gone", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
+		{"a role in the workspace of the platform", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("system-workspace")), Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
+		{"a user's role in the workspace of the platform", []client.Object{&iamv1alpha2.WorkspaceRoleBinding{ObjectMeta: meta("", "b", inWorkspace("system-workspace")), Subjects: subjects(rbacv1.UserKind, "ops")}}, true, false},
+		{"a role in a project of the workspace of the platform", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("platforms", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
+		{"a role in a namespace of no workspace beside one in another project", []client.Object{
+			&rbacv1.RoleBinding{ObjectMeta: meta("nobodys", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")},
+			&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")},
+		}, false, true},
 		{"a role in a namespace of the platform", []client.Object{&rbacv1.RoleBinding{ObjectMeta: meta("kube-system", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")}}, false, true},
 		{"a role in another project beside one of the cluster", []client.Object{
 			&rbacv1.RoleBinding{ObjectMeta: meta("theirs", "b", nil), RoleRef: ref, Subjects: subjects(rbacv1.GroupKind, "ops")},

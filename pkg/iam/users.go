@@ -72,9 +72,9 @@ type Emails interface {
 // Create creates a user who can log in at once, with a global role unless role
 // is empty. The binding comes first, as one to a user who does not exist gives
 // nothing to anybody: an interruption leaves no user without the role. A name
-// that has bindings on the platform or in the cluster already is a *BoundError, and
-// those in workspaces and projects are taken away: a new user does not get what
-// others were meant to have.
+// that has bindings on the platform, in the cluster or in namespaces of no workspace
+// already is a *BoundError, and those in workspaces and projects are taken away: a new
+// user does not get what others were meant to have.
 func (u *Users) Create(ctx context.Context, wanted *iamv1alpha2.User, role string) (*iamv1alpha2.User, error) {
 	return u.create(ctx, wanted, role, false)
 }

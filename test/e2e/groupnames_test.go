@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -121,5 +122,36 @@ func TestBoundGroupNames(t *testing.T) {
 	}
 	if err := kubernetes(t, "").Get(t.Context(), client.ObjectKeyFromObject(binding), binding); err != nil || !slices.Equal(binding.Subjects, subjects[1:]) {
 		t.Errorf("left are %+v, %v", binding.Subjects, err)
+	}
+}
+
+// TestBoundNamesOfKubernetes: whoever created a group or user deleted the bindings that an
+// administrator of Kubernetes gave the one of that name of an OIDC or certificate authority,
+// in a namespace of no workspace.
+func TestBoundNamesOfKubernetes(t *testing.T) {
+	t.Parallel()
+	wadmin := newPerson(t, "gn-oidc-wadmin", "platform-regular")
+	newSpace(t, "gn-oidc-w1", wadmin)
+	admin, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
+	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "gn-oidc-billing"}})
+	const groups = iamPath + "/workspaces/gn-oidc-w1/groups"
+	for kind, post := range map[string]func(name string) reply{
+		rbacv1.GroupKind: func(name string) reply {
+			return wadmin.call(t, "POST", groups, fields{"metadata": fields{"name": name}})
+		},
+		rbacv1.UserKind: func(name string) reply { return admin.call(t, "POST", iamPath+"/users", newUser(name, "")) },
+	} {
+		name := "gn-oidc-" + strings.ToLower(kind)
+		binding := &rbacv1.RoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "gn-oidc-billing", Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"},
+			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}},
+		}
+		create(t, c, binding)
+		if r := post(name); r.code != 409 {
+			t.Errorf("%s: %d %s", kind, r.code, r.body)
+		}
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(binding), binding); err != nil || len(binding.Subjects) != 1 {
+			t.Errorf("%s: left are %+v, %v", kind, binding.Subjects, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -49,6 +50,9 @@ func TestGroupsOfUsers(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "b"}, Subjects: []rbacv1.Subject{{Kind: rbacv1.GroupKind, APIGroup: rbacv1.GroupName, Name: "finance"}},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "viewer"},
 	}
+	namespace := func(labels map[string]string) client.Object {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: labels}}
+	}
 	for _, test := range []struct {
 		name, verbs    string
 		objects        []client.Object
@@ -62,7 +66,8 @@ func TestGroupsOfUsers(t *testing.T) {
 		{"users, who are managed", "list update", []client.Object{member}, 409, 200, true},
 		{"a membership, without rights", "", []client.Object{foreign}, 409, 403, false},
 		{"a membership of users who are managed", "list update", []client.Object{foreign}, 409, 200, true},
-		{"a role in a project", "", []client.Object{project}, 200, 200, false},
+		{"a role in a project", "", []client.Object{project, namespace(map[string]string{iamv1alpha2.LabelWorkspace: "v"})}, 200, 200, false},
+		{"a role in a namespace of no workspace", "", []client.Object{project, namespace(nil)}, 409, 200, false},
 	} {
 		for parameter, code := range map[string]int32{"": test.plain, "?confirmBindings=true": test.confirm} {
 			c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(test.objects...).Build()

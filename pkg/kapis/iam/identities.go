@@ -193,6 +193,10 @@ func (h *Handler) register(w http.ResponseWriter, r *http.Request, wanted *iamv1
 		if apierrors.IsAlreadyExists(err) {
 			return status.New(http.StatusConflict, "AlreadyExists", "the name %s belongs to another user", wanted.Name)
 		}
+		// How many roles the name has is not for people who are no users yet.
+		if bound := (*iam.BoundError)(nil); errors.As(err, &bound) {
+			return status.New(http.StatusConflict, "AlreadyExists", "the name %s is in use; choose another name", wanted.Name)
+		}
 		return err
 	}
 	return writeWritten(w, created, "")

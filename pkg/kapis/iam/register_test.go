@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -60,6 +61,7 @@ func (r noRights) Authorize(ctx context.Context, a authorizer.Attributes) (autho
 // TestRegister: the identity comes from the token, whatever the body says.
 func TestRegister(t *testing.T) {
 	jane := map[string][]string{"idp": {"them"}, "uid": {"4711"}, "username": {"jane"}, "email": {"jane@example.com"}}
+	deployer := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "billing", Name: "secret"}, Subjects: []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: "deployer"}}}
 	const good = `{"metadata":{"name":"jane"},"spec":{"email":"jane@example.com","lang":"en"}}`
 	for _, test := range []struct {
 		name, body string
@@ -72,6 +74,7 @@ func TestRegister(t *testing.T) {
 			"spec":{"email":"jane@example.com","lang":"en","groups":["admins"]},"status":{"state":"Disabled"}}`, jane, 0},
 		{"with a password", `{"metadata":{"name":"jane"},"spec":{"email":"jane@example.com","password":"P@88w0rd"}}`, jane, 422},
 		{"the name of somebody", `{"metadata":{"name":"taken"},"spec":{"email":"jane@example.com"}}`, jane, 409},
+		{"the name of a user of Kubernetes", `{"metadata":{"name":"deployer"},"spec":{"email":"jane@example.com"}}`, jane, 409},
 		{"a name that is none", `{"metadata":{"name":"system:admin"},"spec":{"email":"jane@example.com"}}`, jane, 403},
 		{"the name of the administrator", `{"metadata":{"name":"admin"},"spec":{"email":"jane@example.com"}}`, jane, 403},
 		{"the address of somebody", `{"metadata":{"name":"jane"},"spec":{"email":"taken@example.com"}}`, jane, 409},
@@ -87,7 +90,9 @@ func TestRegister(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(&iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "taken"}}).Build()
+			c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(
+				&iamv1alpha2.User{ObjectMeta: metav1.ObjectMeta{Name: "taken"}}, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "billing"}}, deployer.DeepCopy(),
+			).Build()
 			all := known{"them": identity.MappingAuto, "lookup": identity.MappingLookup}
 			h := &Handler{Providers: all, Users: &iam.Users{Client: c, Bindings: &iam.Bindings{Client: c}, Emails: all, Identities: all, Now: time.Now}, Rights: noRights{smallRights{}}}
 			r := httptest.NewRequest("POST", prefix+"/users", strings.NewReader(test.body))
@@ -97,6 +102,9 @@ func TestRegister(t *testing.T) {
 			err = h.createUser(w, r.WithContext(kube.WithCaller(r.Context(), who)))
 			if (err == nil) != (test.code == 0) || err != nil && status.Of(err).Code != test.code {
 				t.Fatalf("got %v, want %d", err, test.code)
+			}
+			if kept := c.Get(t.Context(), client.ObjectKeyFromObject(deployer), &rbacv1.RoleBinding{}); kept != nil || err != nil && strings.Contains(err.Error(), "rolebinding") {
+				t.Errorf("the binding of another: %v, told as %v", kept, err)
 			}
 			stored := &iamv1alpha2.User{}
 			found := c.Get(t.Context(), client.ObjectKey{Name: "jane"}, stored) == nil
