@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -70,13 +71,19 @@ func limitedWorkspaces(object client.Object) []string {
 	return nil
 }
 
-// policyServices are the services a NamespaceNetworkPolicy names.
+// policyServices are the services a NamespaceNetworkPolicy names, as NAMESPACE/NAME, and
+// the namespaces of these, as NAMESPACE/.
 func policyServices(object client.Object) []string {
 	policy, ok := object.(*networkv1alpha1.NamespaceNetworkPolicy)
 	if !ok {
 		return nil
 	}
-	return servicesOf(policy)
+	var keys []string
+	for _, service := range isolation.ServicesOf(policy) {
+		keys = append(keys, service.String(), service.Namespace+"/")
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
 }
 
 // policyPurpose is what a NetworkPolicy was made for here.

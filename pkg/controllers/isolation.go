@@ -187,7 +187,7 @@ func (n *networkIsolation) enforce(ctx context.Context, state isolation.State, p
 	if state.Suspended {
 		return n.report(ctx, policy, metav1.ConditionFalse, "IsolationDisabled", "network isolation of the namespace is turned off")
 	}
-	spec, problems, err := state.Convert(policy, n.services(ctx))
+	spec, problems, err := state.Convert(policy, state.ReadServices(ctx, n.client))
 	if err != nil {
 		return err
 	}
@@ -208,17 +208,6 @@ func (n *networkIsolation) enforce(ctx context.Context, state isolation.State, p
 		return n.report(ctx, policy, metav1.ConditionTrue, "PeersLeftOut", strings.Join(problems, "; "))
 	}
 	return n.report(ctx, policy, metav1.ConditionTrue, "Enforced", "")
-}
-
-func (n *networkIsolation) services(ctx context.Context) isolation.Services {
-	return func(namespace, name string) (*corev1.Service, error) {
-		service := &corev1.Service{}
-		err := n.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: name}, service)
-		if apierrors.IsNotFound(err) {
-			return nil, nil
-		}
-		return service, err
-	}
 }
 
 // maxMessage bounds the message of a condition, in bytes.

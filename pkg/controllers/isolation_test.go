@@ -243,7 +243,64 @@ func TestServicesOf(t *testing.T) {
 		Ingress: []networkv1alpha1.NetworkPolicyIngressRule{{From: []networkv1alpha1.NetworkPolicyPeer{peer("a"), {}}}},
 		Egress:  []networkv1alpha1.NetworkPolicyEgressRule{{To: []networkv1alpha1.NetworkPolicyPeer{peer("b")}}},
 	}}
-	if got := servicesOf(policy); !slices.Equal(got, []string{"m/a", "m/b"}) {
+	if got := policyServices(policy); !slices.Equal(got, []string{"m/", "m/a", "m/b"}) {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestServicesOfOthers: a policy showed its author the pods of services of other tenants,
+// which this server alone may read, and whether there are such.
+func TestServicesOfOthers(t *testing.T) {
+	namespace := func(name, workspace string) *corev1.Namespace {
+		labels := map[string]string{}
+		if workspace != "" {
+			labels["kubesphere.io/workspace"] = workspace
+		}
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	}
+	service := func(namespace string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "web"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "hidden"}}}
+	}
+	for _, test := range []struct {
+		name             string
+		workspace, other string
+		peer             string
+		shown            bool
+	}{
+		{"its own", "w", "v", "n", true},
+		{"its own, in no workspace", "", "", "n", true},
+		{"of the workspace", "w", "w", "m", true},
+		{"of another workspace", "w", "v", "m", false},
+		{"of no workspace", "w", "", "m", false},
+		{"of a namespace that is not there", "w", "w", "gone", false},
+		{"of a workspace, in no workspace", "", "w", "m", false},
+		{"of no workspace, in no workspace", "", "", "m", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			messages := make(map[string]bool)
+			for _, exists := range []bool{true, false} {
+				objects := []client.Object{namespace("n", test.workspace), namespace("m", test.other)}
+				if exists {
+					objects = append(objects, service("n"), service("m"))
+				}
+				policy := allowsNamespace("spy")
+				policy.Spec.Ingress[0].From[0] = networkv1alpha1.NetworkPolicyPeer{ServiceSelector: &networkv1alpha1.ServiceSelector{Namespace: test.peer, Name: "web"}}
+				e := newIsolationEnv(t, true, append(objects, policy)...)
+				e.reconcile(t)
+				made := e.policies(t)["nsnp-spy"]
+				if shown := len(made.Spec.Ingress) == 1; shown != (test.shown && exists) {
+					t.Errorf("exists %v: %+v", exists, made.Spec.Ingress)
+				}
+				found := &networkv1alpha1.NamespaceNetworkPolicy{}
+				if err := e.client.Get(t.Context(), client.ObjectKeyFromObject(policy), found); err != nil {
+					t.Fatal(err)
+				}
+				condition := meta.FindStatusCondition(found.Status.Conditions, networkv1alpha1.ConditionEnforced)
+				messages[condition.Message] = true
+			}
+			if told := len(messages) == 2; told != test.shown {
+				t.Errorf("the status says %v", messages)
+			}
+		})
 	}
 }

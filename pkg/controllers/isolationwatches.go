@@ -116,7 +116,8 @@ func (n *networkIsolation) setup(run ctrl.Manager) error {
 	}
 	if err := completeFair(follow(ctrl.NewControllerManagedBy(run).Named("isolationpolicies").For(&networkv1alpha1.NamespaceNetworkPolicy{}), n.policiesIn).
 		Watches(&networkingv1.NetworkPolicy{}, mapped(madeOf)).
-		Watches(&corev1.Service{}, mapped(n.referring), builder.WithPredicates(selectorChanges())),
+		Watches(&corev1.Service{}, mapped(n.referring), builder.WithPredicates(selectorChanges())).
+		Watches(&corev1.Namespace{}, mapped(n.referringInto), builder.WithPredicates(isolationChanges())),
 		&policyIsolation{n}, tenant, sharedBudget); err != nil {
 		return err
 	}
@@ -197,10 +198,19 @@ func (n *networkIsolation) isolated(ctx context.Context, _ client.Object) []reco
 	return named(slices.Compact(names)...)
 }
 
-// referring are the NamespaceNetworkPolicies that name a service.
+// referring are the NamespaceNetworkPolicies that name a service, and referringInto those
+// that name any in a namespace, which may have come into their workspace or left it.
 func (n *networkIsolation) referring(ctx context.Context, service client.Object) []reconcile.Request {
+	return n.naming(ctx, service.GetNamespace()+"/"+service.GetName())
+}
+
+func (n *networkIsolation) referringInto(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return n.naming(ctx, namespace.GetName()+"/")
+}
+
+func (n *networkIsolation) naming(ctx context.Context, key string) []reconcile.Request {
 	policies := &networkv1alpha1.NamespaceNetworkPolicyList{}
-	if err := n.client.List(ctx, policies, client.MatchingFields{byService: service.GetNamespace() + "/" + service.GetName()}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := n.client.List(ctx, policies, client.MatchingFields{byService: key}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(policies.Items))
@@ -208,24 +218,6 @@ func (n *networkIsolation) referring(ctx context.Context, service client.Object)
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&policies.Items[i])})
 	}
 	return requests
-}
-
-// servicesOf are the services a policy names.
-func servicesOf(policy *networkv1alpha1.NamespaceNetworkPolicy) []string {
-	var peers []networkv1alpha1.NetworkPolicyPeer
-	for _, rule := range policy.Spec.Ingress {
-		peers = append(peers, rule.From...)
-	}
-	for _, rule := range policy.Spec.Egress {
-		peers = append(peers, rule.To...)
-	}
-	var services []string
-	for _, peer := range peers {
-		if s := peer.ServiceSelector; s != nil {
-			services = append(services, s.Namespace+"/"+s.Name)
-		}
-	}
-	return services
 }
 
 // addressesChange lets events of nodes through that change addresses: nodes

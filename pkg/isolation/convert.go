@@ -14,9 +14,6 @@ import (
 	networkv1alpha1 "github.com/super-kubenetes/ks-apiserver/api/network/v1alpha1"
 )
 
-// Services returns a service, or nil when there is none.
-type Services func(namespace, name string) (*corev1.Service, error)
-
 // Convert makes the specification of a NetworkPolicy of a
 // NamespaceNetworkPolicy. Problems say which peers are left out and why; a rule
 // none of whose peers is left is left out as well, since without peers it would
@@ -107,7 +104,7 @@ func (c *converter) peer(peer *networkv1alpha1.NetworkPolicyPeer, bounded bool) 
 		case err != nil:
 			return converted, "", err
 		case found == nil:
-			return converted, fmt.Sprintf("services %q not found in namespace %q", service.Name, service.Namespace), nil
+			return converted, fmt.Sprintf("services %q not found in namespace %q, or not of the workspace of the policy", service.Name, service.Namespace), nil
 		case len(found.Spec.Selector) == 0:
 			return converted, fmt.Sprintf("service %q in namespace %q selects no pods", service.Name, service.Namespace), nil
 		}

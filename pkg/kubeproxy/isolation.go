@@ -27,6 +27,7 @@ var networkPolicies = map[schema.GroupResource]bool{
 	{Group: "crd.projectcalico.org", Resource: "networkpolicies"}: true,
 	{Group: "projectcalico.org", Resource: "networkpolicies"}:     true,
 	{Group: "cilium.io", Resource: "ciliumnetworkpolicies"}:       true,
+	networkv1alpha1.Resource("namespacenetworkpolicies"):          true,
 }
 
 // isolationPolicies is the resource of the NetworkPolicies that isolate namespaces.
@@ -78,6 +79,26 @@ func (p *Proxy) permitNetworkPolicy(ctx context.Context, who user.Info, info *re
 	return p.mayExceed(ctx, who, isolation.State{
 		Namespace: state.Namespace, Workspace: state.Workspace, WorkspaceWide: wide.WorkspaceWide, Project: project.Project,
 	}, resource, after.GetName())
+}
+
+// permitIsolationException refuses a NamespaceNetworkPolicy that names services which the
+// caller may not get: the NetworkPolicy made of it shows which pods they select.
+func (p *Proxy) permitIsolationException(ctx context.Context, who user.Info, before, after *unstructured.Unstructured) error {
+	if before != nil && unchanged(before, after, "spec") {
+		return nil
+	}
+	policy := &networkv1alpha1.NamespaceNetworkPolicy{}
+	if err := convert(after.Object, policy); err != nil {
+		return err
+	}
+	var present *networkv1alpha1.NamespaceNetworkPolicy
+	if before != nil {
+		present = &networkv1alpha1.NamespaceNetworkPolicy{}
+		if err := convert(before.Object, present); err != nil {
+			return err
+		}
+	}
+	return isolation.CheckServices(ctx, p.rights, who, present, policy)
 }
 
 // mayExceed returns nil when the caller may turn off the isolation there is: that

@@ -3,10 +3,12 @@ package kubeproxy
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -93,6 +95,64 @@ func TestPermitNetworkPolicies(t *testing.T) {
 				if err := p.permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, decoded(t, test.before), decoded(t, test.after)); (err == nil) != want {
 					t.Errorf("%+v: %v", rights, err)
 				}
+			}
+		})
+	}
+}
+
+// serviceReader may get services by NAMESPACE/NAME.
+type serviceReader struct {
+	isolator
+	services string
+}
+
+func (s serviceReader) Covers(_ context.Context, _ user.Info, scope authz.Scope, rules []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, error) {
+	for _, name := range rules[0].ResourceNames {
+		if !strings.Contains(s.services, scope.Namespace+"/"+name+" ") {
+			return rules, nil
+		}
+	}
+	return nil, nil
+}
+
+// TestPermitIsolationExceptions: a policy showed its author the pods of services that the
+// author may not get.
+func TestPermitIsolationExceptions(t *testing.T) {
+	const at = "/apis/network.kubesphere.io/v1alpha1/namespaces/n/namespacenetworkpolicies"
+	policy := func(direction string, peers ...string) string {
+		return fmt.Sprintf(`{"metadata":{"namespace":"n","name":"p"},"spec":{%s:[%s]}]}}`, direction, strings.Join(peers, ","))
+	}
+	service := func(namespace, name string) string {
+		return fmt.Sprintf(`{"service":{"namespace":%q,"name":%q}}`, namespace, name)
+	}
+	from := func(peers ...string) string { return policy(`"ingress":[{"from"`, peers...) }
+	to := func(peers ...string) string { return policy(`"egress":[{"to"`, peers...) }
+	for _, test := range []struct {
+		name, target, before, after, may string
+		want                             bool
+	}{
+		{"a namespace", "POST " + at, "", from(`{"namespace":{"name":"m"}}`), "", true},
+		{"a service of the namespace", "POST " + at, "", from(service("n", "web")), "", true},
+		{"a hidden service", "POST " + at, "", from(service("m", "web")), "", false},
+		{"to a hidden service", "POST " + at, "", to(service("m", "web")), "", false},
+		{"of another API", "POST /kapis/network.kubesphere.io/v1alpha1/namespaces/n/namespacenetworkpolicies", "", from(service("m", "web")), "", false},
+		{"a service that may be read", "POST " + at, "", from(service("m", "web")), "m/web ", true},
+		{"a hidden one beside it", "POST " + at, "", from(service("m", "web"), service("m", "db")), "m/web ", false},
+		{"by a change", "PATCH " + at + "/p", from(service("m", "web")), from(service("m", "db")), "m/web ", false},
+		{"by an update", "PUT " + at + "/p", from(service("n", "web")), to(service("m", "web")), "", false},
+		{"one that was there", "PUT " + at + "/p", from(service("m", "web")), from(service("m", "web"), service("n", "web")), "", true},
+		{"no change", "PATCH " + at + "/p", from(service("m", "web")), from(service("m", "web")), "", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			method, path, _ := strings.Cut(test.target, " ")
+			info := parsed(t, method, path)
+			if !guards(info) {
+				t.Fatal("nobody looks at it")
+			}
+			p := &Proxy{rights: serviceReader{services: test.may}}
+			err := p.permit(t.Context(), &user.DefaultInfo{Name: "jane"}, info, decoded(t, test.before), decoded(t, test.after))
+			if (err == nil) != test.want || err != nil && !apierrors.IsForbidden(err) {
+				t.Errorf("got %v", err)
 			}
 		})
 	}

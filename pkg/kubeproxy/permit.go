@@ -75,6 +75,8 @@ func (p *Proxy) permit(ctx context.Context, who user.Info, info *request.Info, b
 		}
 	case "networkpolicies", "ciliumnetworkpolicies":
 		return p.permitNetworkPolicy(ctx, who, info, before, after)
+	case "namespacenetworkpolicies":
+		return p.permitIsolationException(ctx, who, before, after)
 	case "namespaces":
 		if isolationChanges(before, after) && p.options.Isolation != nil {
 			if err := isolation.CheckIsolate(ctx, p.rights, who, after.GetName(), resource, after.GetName()); err != nil {
