@@ -24,7 +24,7 @@ func (a *app) forwarded(network config.Network, decide authorizer.UnconditionalA
 			return tenant.CheckQuotaName(ctx, a.seen(), workspace, name)
 		},
 		CheckOrphans: func(ctx context.Context, who user.Info, workspace string) error {
-			return tenant.CheckOrphans(kube.AsServer(ctx), a.seen(), a.rights, who, workspace)
+			return tenant.CheckLeave(kube.AsServer(ctx), a.seen(), a.rights, who, workspace)
 		},
 		CheckNewNamespace: func(ctx context.Context, who user.Info, name string) error {
 			if err := tenant.NamespaceRemains(ctx, a.seen(), name); err != nil {

@@ -158,7 +158,7 @@ func (q *Quotas) Clear(ctx context.Context, name string) error {
 	}
 	var problems []error
 	for n := range parts {
-		problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, &parts[n])))
+		problems = append(problems, q.removePart(ctx, &parts[n]))
 	}
 	return errors.Join(problems...)
 }
@@ -210,26 +210,34 @@ func (q *Quotas) Distribute(ctx context.Context, quota *quotav1alpha2.ResourceQu
 		if part.Name == partName(quota.Name) {
 			byNamespace[part.Namespace], part = part, other
 		}
-		problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, part)))
+		problems = append(problems, q.removePart(ctx, part))
 	}
 	var names []string
+	terminating := make(map[string]bool)
 	for n := range namespaces.Items {
-		if namespace := &namespaces.Items[n]; namespace.DeletionTimestamp == nil {
-			names = append(names, namespace.Name)
-			if part := byNamespace[namespace.Name]; part != nil {
-				part.Status.Used, part.Status.Hard = quantity.CappedList(part.Status.Used), quantity.CappedList(part.Status.Hard)
-				used[namespace.Name] = part.Status.Used
-			}
+		namespace := &namespaces.Items[n]
+		part := byNamespace[namespace.Name]
+		// What is in a namespace that is being deleted is used until it is gone: finalizers
+		// keep volumes there for as long as tenants like. None gets a part any more.
+		terminating[namespace.Name] = namespace.DeletionTimestamp != nil
+		if part == nil && terminating[namespace.Name] {
+			continue
+		}
+		names = append(names, namespace.Name)
+		if part != nil {
+			part.Status.Used, part.Status.Hard = quantity.CappedList(part.Status.Used), quantity.CappedList(part.Status.Hard)
+			used[namespace.Name] = part.Status.Used
 		}
 	}
 	slices.Sort(names)
 	total := Total(quota.Spec.Quota.Hard, used)
 	for _, name := range names {
-		problems = append(problems, q.keepPart(ctx, quota, byNamespace[name], name, Share(quota.Spec.Quota.Hard, total, used[name])))
+		share := Share(quota.Spec.Quota.Hard, total, used[name])
+		problems = append(problems, q.keepPart(ctx, quota, byNamespace[name], name, share, terminating[name]))
 	}
 	for name, part := range byNamespace {
 		if !slices.Contains(names, name) {
-			problems = append(problems, client.IgnoreNotFound(q.Client.Delete(ctx, part)))
+			problems = append(problems, q.removePart(ctx, part))
 		}
 	}
 	return errors.Join(append(problems, q.writeStatus(ctx, quota, names, byNamespace, total))...)
@@ -251,39 +259,6 @@ func Share(hard, total, own corev1.ResourceList) corev1.ResourceList {
 	}
 	return share
 }
-
-func (q *Quotas) keepPart(ctx context.Context, quota *quotav1alpha2.ResourceQuota, found *corev1.ResourceQuota, namespace string, hard corev1.ResourceList) error {
-	spec := corev1.ResourceQuotaSpec{Hard: hard, Scopes: quota.Spec.Quota.Scopes, ScopeSelector: quota.Spec.Quota.ScopeSelector}
-	if found == nil {
-		part := &corev1.ResourceQuota{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: namespace, Name: partName(quota.Name),
-				Labels: map[string]string{LabelQuota: quota.Name, reserved.LabelManagedBy: reserved.ManagedByServer},
-			},
-			Spec: spec,
-		}
-		err := q.Client.Create(ctx, part.DeepCopy())
-		if !apierrors.IsAlreadyExists(err) {
-			return err
-		}
-		taken := &corev1.ResourceQuota{}
-		if err := q.Client.Get(ctx, client.ObjectKeyFromObject(part), taken); err != nil || taken.Labels[LabelQuota] == quota.Name {
-			return client.IgnoreNotFound(err)
-		}
-		// The name belongs to a quota of the namespace, which stays as it is.
-		part.Name, part.GenerateName = "", partName(quota.Name)+"-"
-		return q.Client.Create(ctx, part)
-	}
-	if quantity.AreBounded(found.Spec.Hard) && equality.Semantic.DeepEqual(found.Spec, spec) {
-		return nil
-	}
-	updated := found.DeepCopy()
-	updated.Spec = spec
-	return client.IgnoreNotFound(q.Client.Update(ctx, updated))
-}
-
-// partName is the name of the part of a quota in a namespace.
-func partName(quota string) string { return "workspace-" + quota }
 
 // maxStatusBytes bounds the uses of single namespaces in the status of a quota: an object
 // has to stay below 1.5 MiB.
@@ -334,12 +309,6 @@ func Total(hard corev1.ResourceList, used map[string]corev1.ResourceList) corev1
 		total[name] = *sum
 	}
 	return total
-}
-
-func (q *Quotas) parts(ctx context.Context, name string) ([]corev1.ResourceQuota, error) {
-	parts := &corev1.ResourceQuotaList{}
-	err := q.Client.List(ctx, parts, client.MatchingLabels{LabelQuota: name})
-	return parts.Items, err
 }
 
 func of(workspace string) map[string]string {

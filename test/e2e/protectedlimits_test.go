@@ -5,9 +5,11 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -150,4 +152,75 @@ func TestProtectedLimits(t *testing.T) {
 		{"the administrator deletes the quota of the workspace", root.token, "DELETE", ofSpace + "/bound-ws", "", nil, 200},
 		{"the workspace is bound no more", owner.token, "DELETE", tenantPath + "/workspaces/bound-ws", "", nil, 200},
 	})
+}
+
+// TestProtectedQuotaOfLeavingProjects: a project that was deleted or moved to another
+// workspace took what it used with it, so that a protected quota bounded nothing.
+func TestProtectedQuotaOfLeavingProjects(t *testing.T) {
+	t.Parallel()
+	owner := newPerson(t, "leave-owner", "platform-self-provisioner")
+	newSpace(t, "leave-ws", owner)
+	newSpace(t, "leave-ws9", owner)
+	root, c := shared.as(t, "admin", adminPassword), kubernetes(t, "")
+	const projects = tenantPath + "/workspaces/leave-ws/namespaces"
+	root.must(t, 200, "POST", tenantPath+"/workspaces/leave-ws/resourcequotas", fields{
+		"metadata": fields{"name": "leave-ws", "labels": fields{"quota.kubesphere.io/protected": "true"}},
+		"spec":     fields{"selector": fields{"kubesphere.io/workspace": "leave-ws"}, "quota": fields{"hard": fields{"count/secrets": "2"}}},
+	})
+	uses := func(want string) {
+		t.Helper()
+		wait.For(t, "the use of the workspace to be "+want, func() error {
+			quota := &quotav1alpha2.ResourceQuota{}
+			err := c.Get(t.Context(), clientKey("leave-ws"), quota)
+			if used := quota.Status.Total.Used["count/secrets"]; err != nil || used.String() != want {
+				return fmt.Errorf("it is %s, %v", used.String(), err)
+			}
+			return nil
+		})
+	}
+	secret := func(project string) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: project, Name: "kept", Finalizers: []string{"example.com/hold"}}}
+	}
+	owner.must(t, 200, "POST", projects, newNamespace("leave-p1"))
+	owner.must(t, 200, "POST", projects, newNamespace("leave-p2"))
+	uses("0")
+	part := &corev1.ResourceQuota{}
+	for _, name := range []string{"kept", "more"} {
+		one := secret("leave-p1")
+		one.Name = name
+		wait.For(t, "the secret "+name, func() error { return c.Create(t.Context(), one) })
+	}
+	uses("2")
+	owner.must(t, 403, "PUT", projects+"/leave-p1", fields{"metadata": fields{"name": "leave-p1", "labels": fields{"kubesphere.io/workspace": "leave-ws9"}}})
+	owner.must(t, 200, "DELETE", projects+"/leave-p1", nil)
+	wait.For(t, "Kubernetes to delete the part", func() error {
+		if err := c.Get(t.Context(), client.ObjectKey{Namespace: "leave-p1", Name: "workspace-leave-ws"}, part); err != nil || part.DeletionTimestamp == nil {
+			return fmt.Errorf("it does not: %+v, %w", part.ObjectMeta, err)
+		}
+		return nil
+	})
+	refuses := func() error {
+		if err := c.Create(t.Context(), secret("leave-p2"), client.DryRunAll); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("a further secret: %v", err)
+		}
+		return nil
+	}
+	wait.For(t, "the quota to be used up", refuses)
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		uses("2")
+		if err := refuses(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"kept", "more"} {
+		change(t, c, &corev1.Secret{}, client.ObjectKey{Namespace: "leave-p1", Name: name}, func(s *corev1.Secret) { s.Finalizers = nil })
+	}
+	wait.For(t, "the project to be gone", func() error {
+		if err := c.Get(t.Context(), clientKey("leave-p1"), &corev1.Namespace{}); !apierrors.IsNotFound(err) {
+			return fmt.Errorf("it is there: %v", err)
+		}
+		return nil
+	})
+	uses("0")
+	wait.For(t, "room for another", func() error { return c.Create(t.Context(), secret("leave-p2"), client.DryRunAll) })
 }

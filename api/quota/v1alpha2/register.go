@@ -18,6 +18,10 @@ const LabelQuota = "quota.kubesphere.io/resourcequota"
 // its value.
 const LabelProtected = "quota.kubesphere.io/protected"
 
+// FinalizerPart keeps the part of a protected quota in a namespace that is being deleted
+// until nothing is in use there.
+const FinalizerPart = "ks-apiserver.kubesphere.io/workspace-quota"
+
 // SchemeGroupVersion is the group and version of the types in this package.
 var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha2"}
 

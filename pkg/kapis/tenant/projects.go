@@ -13,6 +13,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/reserved"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
+	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
 
 // seesNamespaces is the action that has to be allowed to see a namespace.
@@ -138,6 +139,9 @@ func (h *Handler) checkNamespace(r *http.Request, present, wanted *corev1.Namesp
 		return nil
 	}
 	if err := h.mayMove(r, from, to); err != nil {
+		return err
+	}
+	if err := tenant.CheckLeave(r.Context(), h.Quotas.Client, h.Rights, caller(r), from); err != nil {
 		return err
 	}
 	// The members of the workspace would have roles in a namespace of the platform.

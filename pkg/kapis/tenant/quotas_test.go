@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -20,6 +22,13 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
+
+// movers may create and delete projects in all workspaces.
+type movers struct{ administrators }
+
+func (movers) Authorize(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+	return authorizer.DecisionAllow, "", nil
+}
 
 // TestProtectedQuotas: the administrator of a workspace changed and deleted the quota that
 // bounds it, or let its projects go without.
@@ -45,6 +54,8 @@ func TestProtectedQuotas(t *testing.T) {
 		{"a protected one, deleted", map[string]string{quotav1alpha2.LabelProtected: "true"}, "DELETE", "", 403, false},
 		{"its projects let go of an own one", map[string]string{"a": "b"}, "ORPHAN", "", 200, false},
 		{"its projects let go of a protected one", map[string]string{quotav1alpha2.LabelProtected: "true"}, "ORPHAN", "", 403, true},
+		{"a project moved out of an own one", map[string]string{"a": "b"}, "MOVE", "", 200, false},
+		{"a project moved out of a protected one", map[string]string{quotav1alpha2.LabelProtected: "true"}, "MOVE", "", 403, true},
 	} {
 		for name, code := range map[string]int{"jane": test.tenant, "admin": 200} {
 			scheme, err := kube.Scheme()
@@ -66,7 +77,7 @@ func TestProtectedQuotas(t *testing.T) {
 				})
 			}
 			c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithStatusSubresource(&quotav1alpha2.ResourceQuota{}).Build()
-			h := &Handler{Quotas: &tenant.Quotas{Client: c}, Rights: administrators{}}
+			h := &Handler{Quotas: &tenant.Quotas{Client: c}, Rights: movers{}}
 			r := httptest.NewRequest(http.MethodPost, "/workspaces/w/resourcequotas/w", strings.NewReader(test.body))
 			r.Header.Set("Content-Type", "application/json")
 			r.SetPathValue("workspace", "w")
@@ -79,8 +90,14 @@ func TestProtectedQuotas(t *testing.T) {
 			recorder := httptest.NewRecorder()
 			do := map[string]func(http.ResponseWriter, *http.Request) error{
 				"POST": h.createQuota, "PUT": h.updateQuota, "DELETE": h.deleteQuota,
+				"MOVE": func(_ http.ResponseWriter, r *http.Request) error {
+					project := func(workspace string) *corev1.Namespace {
+						return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "p", Labels: map[string]string{"kubesphere.io/workspace": workspace}}}
+					}
+					return h.checkNamespace(r, project("w"), project("w9"))
+				},
 				"ORPHAN": func(_ http.ResponseWriter, r *http.Request) error {
-					return tenant.CheckOrphans(r.Context(), c, h.Rights, caller(r), "w")
+					return tenant.CheckLeave(r.Context(), c, h.Rights, caller(r), "w")
 				},
 			}[test.method]
 			if err := do(recorder, r.WithContext(ctx)); err != nil {

@@ -154,7 +154,7 @@ func (h *Handler) deleteWorkspace(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	if orphan {
-		if err := tenant.CheckOrphans(r.Context(), h.Quotas.Client, h.Rights, caller(r), r.PathValue("workspace")); err != nil {
+		if err := tenant.CheckLeave(r.Context(), h.Quotas.Client, h.Rights, caller(r), r.PathValue("workspace")); err != nil {
 			return err
 		}
 	}

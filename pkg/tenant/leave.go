@@ -10,10 +10,10 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
 )
 
-// CheckOrphans returns a forbidden error when a user may not delete a workspace without its
-// projects: these would go on without a protected quota of the workspace, which takes the
-// right to delete that.
-func CheckOrphans(ctx context.Context, reader client.Reader, rights authz.NameChecker, who user.Info, workspace string) error {
+// CheckLeave returns a forbidden error when projects may not leave a workspace, moved by a
+// user or kept while the user deletes the workspace: these would go on without a protected
+// quota of the workspace, which takes the right to delete that.
+func CheckLeave(ctx context.Context, reader client.Reader, rights authz.NameChecker, who user.Info, workspace string) error {
 	protected := &quotav1alpha2.ResourceQuotaList{}
 	if err := reader.List(ctx, protected, client.HasLabels{quotav1alpha2.LabelProtected}); err != nil {
 		return err
