@@ -6,6 +6,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -85,8 +86,8 @@ func (w *workspaces) release(ctx context.Context, request reconcile.Request) err
 	return iam.Release(ctx, w.finish.Client, workspace)
 }
 
-// projects keeps the roles of the namespaces of workspaces, and lets
-// namespaces go that KubeSphere held.
+// projects keeps the roles of the namespaces of workspaces, makes those anew that are
+// deleted, and lets namespaces go that KubeSphere held.
 type projects struct {
 	client client.Client
 	live   client.Client
@@ -95,7 +96,21 @@ type projects struct {
 
 func (p *projects) setup(run ctrl.Manager) error {
 	return completeFair(ctrl.NewControllerManagedBy(run).Named("projects").For(&corev1.Namespace{}).
-		Watches(&iamv1alpha2.RoleBase{}, handler.EnqueueRequestsFromMapFunc(p.all)), p, byNamespace(p.client), sharedBudget)
+		Watches(&iamv1alpha2.RoleBase{}, handler.EnqueueRequestsFromMapFunc(p.all)).
+		Watches(&rbacv1.Role{}, enqueue(inNamespace), builder.WithPredicates(deletions())), p, byNamespace(p.client), sharedBudget)
+}
+
+// inNamespace is the namespace an object is in.
+func inNamespace(object client.Object) []string { return []string{object.GetNamespace()} }
+
+// deletions lets deletions through: of roles whatever their annotations say, which may have
+// been changed before. A role that was changed on purpose stays as it is.
+func deletions() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(event.UpdateEvent) bool { return false },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
 }
 
 func (p *projects) all(ctx context.Context, _ client.Object) []reconcile.Request {
@@ -129,8 +144,11 @@ func (p *projects) Reconcile(ctx context.Context, request reconcile.Request) (re
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	_, err := p.ensure.Ensure(ctx, namespace)
-	if errors.Is(err, tenant.ErrNoCreator) {
+	switch {
+	case errors.Is(err, tenant.ErrNoCreator):
 		return reconcile.Result{RequeueAfter: time.Second}, nil
+	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return reconcile.Result{}, nil // its roles are deleted with it
 	}
 	return again(err)
 }

@@ -85,6 +85,24 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: by-kubectl}]
 		}
 		return nil
 	})
+	// Roles of members that are deleted come back, also when they were unmarked before.
+	change(t, c, &rbacv1.Role{}, client.ObjectKey{Namespace: "by-kubectl", Name: "viewer"}, func(r *rbacv1.Role) { r.Annotations = nil })
+	for _, name := range []string{"admin", "viewer"} {
+		role := &rbacv1.Role{}
+		if err := c.Get(t.Context(), client.ObjectKey{Namespace: "by-kubectl", Name: name}, role); err != nil {
+			t.Fatal(err)
+		}
+		deleted := role.UID
+		if err := c.Delete(t.Context(), role); err != nil {
+			t.Fatal(err)
+		}
+		wait.For(t, "the role "+name+" to come back", func() error {
+			if err := c.Get(t.Context(), client.ObjectKeyFromObject(role), role); err != nil || role.UID == deleted || role.Annotations["kubesphere.io/creator"] != "system" {
+				return fmt.Errorf("it is %+v, %w", role.ObjectMeta, err)
+			}
+			return nil
+		})
+	}
 	// Earlier versions made administrators of the platform those of Kubernetes, too.
 	create(t, c, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: "by-kubectl-cluster-admin", Labels: map[string]string{
