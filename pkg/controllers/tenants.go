@@ -212,7 +212,7 @@ func (q *quotas) Reconcile(ctx context.Context, request reconcile.Request) (reco
 		if client.IgnoreNotFound(err) != nil {
 			return reconcile.Result{}, err
 		}
-		return reconcile.Result{}, q.quotas.Clear(ctx, request.Name)
+		return again(q.quotas.Clear(ctx, request.Name))
 	}
 	if err != nil {
 		return reconcile.Result{}, err

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
@@ -60,19 +61,28 @@ func (q *Quotas) createPart(ctx context.Context, quota, namespace string, spec c
 	return q.Client.Create(ctx, part)
 }
 
-// removePart deletes a part, and lets one go that is being deleted.
+// removePart deletes a part, and lets one go that is being deleted. Kubernetes writes what is
+// in use at any time, so that a conflict is not the end.
 func (q *Quotas) removePart(ctx context.Context, part *corev1.ResourceQuota) error {
-	if left := partFinalizers(part.Finalizers, false); len(left) != len(part.Finalizers) {
-		updated := part.DeepCopy()
-		updated.Finalizers = left
-		if err := q.Client.Update(ctx, updated); err != nil {
-			return client.IgnoreNotFound(err)
+	present := part.DeepCopy()
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if !slices.Contains(present.Finalizers, quotav1alpha2.FinalizerPart) {
+			return nil
 		}
+		released := present.DeepCopy()
+		released.Finalizers = partFinalizers(present.Finalizers, false)
+		err := q.Client.Update(ctx, released)
+		if apierrors.IsConflict(err) {
+			if failed := q.Client.Get(ctx, client.ObjectKeyFromObject(part), present); failed != nil {
+				return failed
+			}
+		}
+		return err
+	})
+	if err != nil || present.DeletionTimestamp != nil {
+		return client.IgnoreNotFound(err)
 	}
-	if part.DeletionTimestamp != nil {
-		return nil
-	}
-	return client.IgnoreNotFound(q.Client.Delete(ctx, part))
+	return client.IgnoreNotFound(q.Client.Delete(ctx, present))
 }
 
 // partFinalizers are the finalizers of a part with or without that of this server.

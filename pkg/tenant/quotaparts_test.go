@@ -1,6 +1,7 @@
 package tenant
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	quotav1alpha2 "github.com/super-kubenetes/ks-apiserver/api/quota/v1alpha2"
 )
@@ -92,5 +94,36 @@ func TestDistributeTerminating(t *testing.T) {
 				t.Errorf("left are %d parts, %v", len(parts.Items), err)
 			}
 		})
+	}
+}
+
+// TestClearConflict: Kubernetes wrote what is in use while a protected quota was deleted,
+// which was a conflict for its administrator.
+func TestClearConflict(t *testing.T) {
+	part := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "p", Name: partName("wq"), Labels: map[string]string{LabelQuota: "wq"}, Finalizers: []string{quotav1alpha2.FinalizerPart},
+	}}
+	counted := false
+	c := interceptor.NewClient(cluster(t, part), interceptor.Funcs{
+		Update: func(ctx context.Context, c client.WithWatch, o client.Object, options ...client.UpdateOption) error {
+			if !counted {
+				counted = true
+				present := &corev1.ResourceQuota{}
+				if err := c.Get(ctx, client.ObjectKeyFromObject(o), present); err != nil {
+					return err
+				}
+				present.Status.Used = amounts("pods", "1")
+				if err := c.Update(ctx, present); err != nil {
+					return err
+				}
+			}
+			return c.Update(ctx, o, options...)
+		},
+	})
+	if err := (&Quotas{Client: c}).Clear(t.Context(), "wq"); err != nil || !counted {
+		t.Error(err)
+	}
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(part), part); !apierrors.IsNotFound(err) {
+		t.Errorf("the part: %v", err)
 	}
 }
