@@ -275,27 +275,6 @@ func TestProjectIsolation(t *testing.T) {
 			t.Fatalf("%s: %d %.300s", name, r.code, r.body)
 		}
 	}
-	// A policy shows which pods a service selects.
-	hidden := newTenancy(t, "piso-hidden")
-	hidden.operator.must(t, 201, "POST", "/api/v1/namespaces/"+hidden.project+"/services", fields{"metadata": fields{"name": "hidden"}, "spec": fields{"selector": fields{"app": "hidden"}, "ports": []fields{{"port": 80}}}})
-	for _, name := range []string{"hidden", "missing"} {
-		peer := `{"service":{"namespace":"` + hidden.project + `","name":"` + name + `"}}`
-		if r := shared.send(t, "POST", exceptions, x.admin.token, exception("spy", peer)); r.code != 403 {
-			t.Errorf("a service of another: %d %.300s", r.code, r.body)
-		}
-		past := &networkv1alpha1.NamespaceNetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: x.project, Name: "past-" + name}, Spec: networkv1alpha1.NamespaceNetworkPolicySpec{
-			Ingress: []networkv1alpha1.NetworkPolicyIngressRule{{From: []networkv1alpha1.NetworkPolicyPeer{{ServiceSelector: &networkv1alpha1.ServiceSelector{Namespace: hidden.project, Name: name}}}}},
-		}}
-		create(t, kubernetes(t, ""), past)
-		condition(t, x.project, past.Name, metav1.ConditionTrue, "PeersLeftOut")
-		policy(t, x.project, "nsnp-"+past.Name, func(p *networkingv1.NetworkPolicy) error {
-			if len(p.Spec.Ingress) != 0 {
-				return fmt.Errorf("it shows a service of another workspace: %+v", p.Spec)
-			}
-			return nil
-		})
-	}
-
 	send("a-namespace", `{"namespace":{"name":"default"}}`)
 	policy(t, x.project, "nsnp-a-namespace", func(p *networkingv1.NetworkPolicy) error {
 		if peer := p.Spec.Ingress[0].From[0]; peer.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"] != "default" {
