@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -31,7 +30,6 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/extensions"
 	"github.com/super-kubenetes/ks-apiserver/pkg/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
-	kapisiam "github.com/super-kubenetes/ks-apiserver/pkg/kapis/iam"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/kubeconfig"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/roles"
 	"github.com/super-kubenetes/ks-apiserver/pkg/kapis/terminal"
@@ -346,25 +344,13 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	a.extensions.Revision = a.revision
 	groups := d.groups()
 	inTurn(groups)
-	document, err := openapi.Swagger(groups, Version)
-	if err != nil {
-		return err
-	}
-	documents, err := openapi.NewDocuments(document)
-	if err != nil {
-		return err
-	}
-	handlers := documents.Handlers(proxy)
-	a.documents = &extensions.Documents{Registry: a.extensions, Publish: publish(documents)}
-	for _, path := range []string{"/api", "/api/", "/apis", "/apis/", "GET /openapi/v3/"} {
-		handlers[path] = proxy
-	}
-	handlers[kapisiam.OwnPattern] = d.users().Own(proxy)
 	reviews, err := d.roles.SelfReviews()
 	if err != nil {
 		return err
 	}
-	maps.Copy(handlers, reviews)
+	documents := &openapi.Documents{}
+	groups = append(groups, documents.Group(proxy), reviews, d.users().OwnGroup(proxy))
+	a.documents = &extensions.Documents{Registry: a.extensions, Publish: publish(documents)}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), prometheus.NewGaugeFunc(
 		prometheus.GaugeOpts{Name: "ks_apiserver_terminals", Help: "Terminals that are open, and files on their way."},
@@ -376,13 +362,15 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 	))
 	registry.MustRegister(newCacheMetrics(a.cache), newGroupOmissions(), newDisagreements(a.lock))
 	options := server.Options{
-		Config: c.Server, Groups: groups, Handlers: handlers, Registry: registry, Ready: a.checks(),
+		Config: c.Server, Groups: groups, Kubernetes: proxy, Registry: registry, Ready: a.checks(),
 		Authenticator: requests,
-		Authorizer:    authz.AnyOf{publicPaths(groups), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, OwnerOf: d.limits.OwnerOf, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody, StillAllowed: allowed,
+		Authorizer:    authz.AnyOf{publicPaths(append(groups, server.HealthGroup(nil))), decide}, DevOpsNamespace: a.directory.DevOpsNamespace, OwnerOf: d.limits.OwnerOf, Elsewhere: a.extensions, ReadsBody: proxy.ReadsBody, StillAllowed: allowed,
 	}
 	if a.certificate != nil {
 		options.Certificate = a.certificate.Certificate
 	}
-	a.server, err = server.New(ctx, options)
-	return err
+	if a.server, err = server.New(ctx, options); err != nil {
+		return err
+	}
+	return documents.SetOwn(openapi.Swagger(a.server.Container(), Version))
 }

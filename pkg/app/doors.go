@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/version"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -25,6 +26,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/openapi"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 	"github.com/super-kubenetes/ks-apiserver/pkg/secondlock"
+	"github.com/super-kubenetes/ks-apiserver/pkg/server"
 	"github.com/super-kubenetes/ks-apiserver/pkg/session"
 	"github.com/super-kubenetes/ks-apiserver/pkg/tenant"
 )
@@ -110,16 +112,18 @@ func Build() platform.Version {
 // Routes are all operations. They need no configuration and no Kubernetes, and
 // serve nothing: they are for documents, and for tests of who may do what.
 func Routes() []route.Group {
-	return doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, accounts: &accounts{}, people: &people{}, kubeconfig: &kubeconfig.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}.groups()
+	d := doors{oauth: &oauth.Handler{}, roles: &roles.Handler{}, accounts: &accounts{}, people: &people{}, kubeconfig: &kubeconfig.Handler{}, types: &objects.Resolver{Catalog: objects.NewCatalog()}, config: config.Default()}
+	return append(d.groups(), new(openapi.Documents).Group(http.NotFoundHandler()), server.HealthGroup(nil), server.MetricsGroup(prometheus.NewRegistry()))
 }
 
 // Document returns the document of all operations, as Swagger 2.0 or as OpenAPI
 // 3.0. It needs no configuration and no Kubernetes.
 func Document(v3 bool) ([]byte, error) {
-	document, err := openapi.Swagger(Routes(), Version)
+	container, err := route.NewContainer(Routes()...)
 	if err != nil {
 		return nil, err
 	}
+	document := openapi.Swagger(container, Version)
 	if v3 {
 		return openapi.V3(document)
 	}
@@ -127,9 +131,9 @@ func Document(v3 bool) ([]byte, error) {
 }
 
 // publicPaths are the paths that need no rights: those of the operations
-// declared public, the token service, health, the document and its page.
+// declared public, and the token service.
 func publicPaths(groups []route.Group) authz.AnyOf {
-	public := authz.Public{"/oauth/", "/livez", "/readyz", "/healthz", openapi.DocumentPath, openapi.DefinitionsPath, "/openapi/v2", "/openapi/v3", openapi.V3Path, openapi.PagePath, strings.TrimSuffix(openapi.PagePath, "/")}
+	public := authz.Public{"/oauth/"}
 	var reads authz.PublicReads
 	closed := sets.New[string]() // to some methods
 	for g := range groups {
@@ -142,7 +146,10 @@ func publicPaths(groups []route.Group) authz.AnyOf {
 	for g := range groups {
 		for n := range groups[g].Routes {
 			r := &groups[g].Routes[n]
-			switch path := groups[g].Path(r); {
+			path := groups[g].Path(r)
+			switch below, _, tail := strings.Cut(path, "{"); {
+			case r.Public && !closed.Has(path) && tail && strings.HasSuffix(path, ":*}"):
+				public = append(public, below)
 			case r.Public && !closed.Has(path):
 				public = append(public, path)
 			case r.Public && r.Method == http.MethodGet:

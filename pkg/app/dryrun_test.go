@@ -24,8 +24,8 @@ func TestDryRunOfWrites(t *testing.T) {
 			}
 		}
 	}
-	mux := http.NewServeMux()
-	if err := route.Mount(mux, groups); err != nil {
+	container, err := route.NewContainer(groups...)
+	if err != nil {
 		t.Fatal(err)
 	}
 	parameter, writes := regexp.MustCompile(`\{[^}]*\}`), 0
@@ -45,7 +45,7 @@ func TestDryRunOfWrites(t *testing.T) {
 				}
 				called = ""
 				w := httptest.NewRecorder()
-				mux.ServeHTTP(w, request)
+				container.ServeHTTP(w, request)
 				if passes := groups[g].Tag == "Dynamic"; passes != (called != "") || !passes && w.Code != http.StatusBadRequest {
 					t.Errorf("%s %s, %s: %d, called %q", r.Method, path, name, w.Code, called)
 				}

@@ -169,7 +169,7 @@ func newWorld(t testing.TB) *world {
 		Accounts: users, Lifetime: 2 * time.Hour, MultipleLogin: true, PasswordGrant: true, Product: "Product <X>",
 		Record: func(_ context.Context, l iam.Login) { w.mu.Lock(); w.logins = append(w.logins, l); w.mu.Unlock() },
 	}
-	mux := http.NewServeMux()
+	var container *route.Container
 	w.Server = httptest.NewServer(http.HandlerFunc(func(writer http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, "/oauth/userinfo") || strings.HasPrefix(r.URL.Path, "/oauth/logout") || r.URL.Path == "/api" {
 			found, ok, err := w.Bearer.AuthenticateRequest(r)
@@ -179,18 +179,19 @@ func newWorld(t testing.TB) *world {
 			}
 			r = r.WithContext(kuberequest.WithUser(r.Context(), found.User))
 		}
-		mux.ServeHTTP(writer, r)
+		if r.URL.Path == "/api" {
+			who, _ := kuberequest.UserFrom(r.Context())
+			_, _ = io.WriteString(writer, who.GetName())
+			return
+		}
+		container.ServeHTTP(writer, r)
 	}))
 	t.Cleanup(w.Close)
 	w.Tokens = token.NewService(w.URL, 10*time.Second, source{keys}, w.now, rand.Reader)
 	w.Bearer = authn.New(w.Tokens, active{w.cluster}, users, checker, nil)
-	if err := route.Mount(mux, append(w.Groups(), w.LoginGroup())); err != nil {
+	if container, err = route.NewContainer(append(w.Groups(), w.LoginGroup())...); err != nil {
 		t.Fatal(err)
 	}
-	mux.HandleFunc("GET /api", func(writer http.ResponseWriter, r *http.Request) {
-		who, _ := kuberequest.UserFrom(r.Context())
-		_, _ = io.WriteString(writer, who.GetName())
-	})
 	return w
 }
 

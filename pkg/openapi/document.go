@@ -2,14 +2,12 @@ package openapi
 
 import (
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strings"
 
 	restfulspec "github.com/emicklei/go-restful-openapi/v2"
 	"github.com/emicklei/go-restful/v3"
 	"github.com/go-openapi/spec"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
@@ -20,31 +18,27 @@ const (
 	schemeBearer   = "bearer"
 )
 
-// Swagger returns the Swagger 2.0 document of the groups.
-func Swagger(groups []route.Group, version string) (*spec.Swagger, error) {
-	if err := route.Validate(groups); err != nil {
-		return nil, err
-	}
-	public := make(map[string]bool)
-	parameters := make(map[string][]route.Parameter)
-	services := make([]*restful.WebService, 0, len(groups))
-	for g := range groups {
-		group := &groups[g]
-		for n := range group.Routes {
-			public[group.Routes[n].ID] = group.Routes[n].Public
-			parameters[group.Routes[n].ID] = group.Routes[n].Parameters
-		}
-		services = append(services, webService(group))
-	}
+// Swagger returns the Swagger 2.0 document of the operations that a container serves.
+func Swagger(container *route.Container, version string) *spec.Swagger {
+	// What is in Kubernetes' documents has web services of its own, below /apis.
+	services := slices.DeleteFunc(container.RegisteredWebServices(), func(service *restful.WebService) bool {
+		return slices.ContainsFunc(service.Routes(), func(r restful.Route) bool { return route.Declared(&r).DocumentedElsewhere })
+	})
 	document := restfulspec.BuildSwagger(restfulspec.Config{
 		WebServices:                   services,
 		DisableCORS:                   true,
-		PostBuildSwaggerObjectHandler: func(s *spec.Swagger) { describe(s, groups, version) },
+		PostBuildSwaggerObjectHandler: func(s *spec.Swagger) { describe(s, container.Tags, version) },
 	})
+	declared := make(map[string]*route.Route)
+	for _, service := range services {
+		for _, r := range service.Routes() {
+			declared[r.Operation] = route.Declared(&r)
+		}
+	}
 	for path := range document.Paths.Paths {
 		item := document.Paths.Paths[path]
 		for _, operation := range operations(&item) {
-			finish(operation, public[operation.ID], parameters[operation.ID])
+			finish(operation, declared[operation.ID])
 		}
 	}
 	for name, definition := range document.Definitions {
@@ -56,83 +50,19 @@ func Swagger(groups []route.Group, version string) (*spec.Swagger, error) {
 		}
 		document.Definitions[name] = definition
 	}
-	return document, nil
-}
-
-func webService(group *route.Group) *restful.WebService {
-	ws := new(restful.WebService)
-	ws.Path(group.Prefix)
-	for n := range group.Routes {
-		r := &group.Routes[n]
-		b := ws.Method(r.Method).Path(r.Path).To(func(*restful.Request, *restful.Response) {}).
-			Operation(r.ID).Doc(r.Summary).Notes(r.Description).
-			Metadata(restfulspec.KeyOpenAPITags, []string{group.Tag}).
-			Produces(orJSON(r.Produces)...)
-		if r.Body != nil {
-			b = b.Reads(r.Body)
-		}
-		if r.Body != nil || len(r.Consumes) > 0 {
-			b = b.Consumes(orJSON(r.Consumes)...)
-		}
-		for _, p := range r.Parameters {
-			b = b.Param(parameter(ws, p))
-		}
-		for _, response := range r.Responses {
-			b = b.Returns(response.Code, response.Description, response.Model)
-			if response.Code == http.StatusOK {
-				b = b.Writes(response.Model)
-			}
-		}
-		if !r.Public {
-			b = b.Returns(http.StatusUnauthorized, "The request has no valid credentials.", metav1.Status{}).
-				Returns(http.StatusForbidden, "The caller may not do this.", metav1.Status{})
-		}
-		ws.Route(b)
-	}
-	return ws
-}
-
-func orJSON(media []string) []string {
-	if len(media) == 0 {
-		return []string{restful.MIME_JSON}
-	}
-	return media
-}
-
-func parameter(ws *restful.WebService, p route.Parameter) *restful.Parameter {
-	var result *restful.Parameter
-	switch p.In {
-	case route.InPath:
-		result = ws.PathParameter(p.Name, p.Description)
-	case route.InForm:
-		result = ws.FormParameter(p.Name, p.Description)
-	default:
-		result = ws.QueryParameter(p.Name, p.Description)
-	}
-	kind := p.Type
-	if kind == "" {
-		kind = "string"
-	}
-	result = result.DataType(kind).Required(p.Required || p.In == route.InPath)
-	if p.Secret {
-		result = result.DataFormat("password")
-	}
-	return result
+	return document
 }
 
 // describe fills in what is said of the whole API.
-func describe(s *spec.Swagger, groups []route.Group, version string) {
+func describe(s *spec.Swagger, tags []route.Tag, version string) {
 	s.Info = &spec.Info{InfoProps: spec.InfoProps{
 		Title:       "ks-apiserver",
 		Description: "The API of ks-apiserver: KubeSphere's API in front of Kubernetes.",
 		Version:     version,
 		License:     &spec.License{LicenseProps: spec.LicenseProps{Name: "Apache-2.0", URL: "https://www.apache.org/licenses/LICENSE-2.0"}},
 	}}
-	for g := range groups {
-		if slices.ContainsFunc(s.Tags, func(t spec.Tag) bool { return t.Name == groups[g].Tag }) {
-			continue // of several versions
-		}
-		s.Tags = append(s.Tags, spec.NewTag(groups[g].Tag, groups[g].Description, nil))
+	for _, tag := range tags {
+		s.Tags = append(s.Tags, spec.NewTag(tag.Name, tag.Description, nil))
 	}
 	password := spec.OAuth2Password("/oauth/token")
 	password.Description = "User name and password; the client is kubesphere, its secret kubesphere unless it was changed."
@@ -142,8 +72,9 @@ func describe(s *spec.Swagger, groups []route.Group, version string) {
 }
 
 // finish adds what go-restful's declarations cannot say.
-func finish(operation *spec.Operation, public bool, parameters []route.Parameter) {
-	if !public {
+func finish(operation *spec.Operation, declared *route.Route) {
+	parameters := declared.Parameters
+	if !declared.Public {
 		operation.Security = []map[string][]string{{schemePassword: {}}, {schemeBearer: {}}}
 	}
 	for n := range operation.Parameters {

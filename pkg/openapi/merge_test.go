@@ -20,24 +20,20 @@ type thing struct {
 
 func own(t *testing.T) *Documents {
 	t.Helper()
-	document, err := Swagger([]route.Group{{Prefix: "/kapis/own.io/v1", Tag: "Own", Routes: []route.Route{{
+	container, err := route.NewContainer(route.Group{Prefix: "/kapis/own.io/v1", Tag: "Own", Routes: []route.Route{{
 		Method: http.MethodGet, Path: "/things", ID: "listThings", Summary: "List", Responses: []route.Response{{Code: 200, Description: "All.", Model: thing{}}},
 		Handler: func(http.ResponseWriter, *http.Request) error { return nil },
-	}}}}, "v1")
+	}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	documents, err := NewDocuments(document)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return documents
+	return documentsOf(t, Swagger(container, "v1"))
 }
 
 func served(t *testing.T, d *Documents, path string) *spec.Swagger {
 	t.Helper()
 	w := httptest.NewRecorder()
-	d.Handlers(nobody())["GET "+path].ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	serving(t, d, nobody()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	document := &spec.Swagger{}
 	if err := json.Unmarshal(w.Body.Bytes(), document); err != nil {
 		t.Fatal(err)
@@ -83,7 +79,7 @@ func TestMerge(t *testing.T) {
 		t.Errorf("operations %v", ids)
 	}
 	w := httptest.NewRecorder()
-	d.Handlers(nobody())["GET "+V3Path].ServeHTTP(w, httptest.NewRequest(http.MethodGet, V3Path, nil))
+	serving(t, d, nobody()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, V3Path, nil))
 	if !strings.Contains(w.Body.String(), `"/kapis/their.io/v1/others"`) {
 		t.Error("it is not in the 3.0 document")
 	}

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"k8s.io/apiserver/pkg/authentication/user"
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
 const theirs = `{"swagger":"2.0","info":{"title":"Kubernetes","version":"v1"},"paths":{"/api/v1/pods":{"get":{"operationId":"listPods","responses":{"200":{"description":"OK"}}}}},"definitions":{"io.k8s.Pod":{"type":"object"}}}`
@@ -49,7 +51,27 @@ func ours() *spec.Swagger {
 	return document
 }
 
-func fetch(t *testing.T, handlers map[string]http.Handler, path, name string, header http.Header) *httptest.ResponseRecorder {
+// documentsOf are documents of a server alone.
+func documentsOf(t *testing.T, own *spec.Swagger) *Documents {
+	t.Helper()
+	documents := &Documents{}
+	if err := documents.SetOwn(own); err != nil {
+		t.Fatal(err)
+	}
+	return documents
+}
+
+// serving serves documents.
+func serving(t *testing.T, documents *Documents, kubernetes http.Handler) http.Handler {
+	t.Helper()
+	container, err := route.NewContainer(documents.Group(kubernetes))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return container
+}
+
+func fetch(t *testing.T, handler http.Handler, path, name string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Header = header
@@ -57,22 +79,19 @@ func fetch(t *testing.T, handlers map[string]http.Handler, path, name string, he
 		r = r.WithContext(kuberequest.WithUser(r.Context(), &user.DefaultInfo{Name: name}))
 	}
 	w := httptest.NewRecorder()
-	handlers["GET "+path].ServeHTTP(w, r)
+	handler.ServeHTTP(w, r)
 	return w
 }
 
 // Who is logged in gets one document of both, whatever form it is asked for in;
 // everybody else ours.
 func TestMerged(t *testing.T) {
-	documents, err := NewDocuments(ours())
-	if err != nil {
-		t.Fatal(err)
-	}
-	handlers := documents.Handlers(http.HandlerFunc(kubernetes))
+	documents := documentsOf(t, ours())
+	handler := serving(t, documents, http.HandlerFunc(kubernetes))
 	const both, one = "/api/v1/pods /kapis/things Thing io.k8s.Pod", "/kapis/things Thing"
 	protobuf := "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 	for name, want := range map[string]string{"jane": both, user.Anonymous: one, "": one} {
-		w := fetch(t, handlers, "/openapi/v2", name, http.Header{"Accept-Encoding": {"gzip"}})
+		w := fetch(t, handler, "/openapi/v2", name, http.Header{"Accept-Encoding": {"gzip"}})
 		var got spec.Swagger
 		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
 			t.Fatalf("%q: %d %v %s", name, w.Code, err, w.Body)
@@ -85,7 +104,7 @@ func TestMerged(t *testing.T) {
 			}
 		}
 	}
-	w := fetch(t, handlers, "/openapi/v2", "jane", http.Header{"Accept": {protobuf + ",application/json"}})
+	w := fetch(t, handler, "/openapi/v2", "jane", http.Header{"Accept": {protobuf + ",application/json"}})
 	parsed := &openapiv2.Document{}
 	if err := proto.Unmarshal(w.Body.Bytes(), parsed); err != nil || !strings.Contains(w.Header().Get("Content-Type"), "protobuf") {
 		t.Fatalf("%v %v", err, w.Header())
@@ -93,11 +112,11 @@ func TestMerged(t *testing.T) {
 	if paths := parsed.Paths.Path; len(paths) != 2 || paths[0].Name != "/kapis/things" || paths[1].Name != "/api/v1/pods" || len(parsed.Definitions.AdditionalProperties) != 2 || parsed.Info.Title != "Kubernetes" {
 		t.Errorf("in protobuf: %v", parsed)
 	}
-	if again := fetch(t, handlers, "/openapi/v2", "jane", http.Header{"Accept": {protobuf}, "If-None-Match": {w.Header().Get("Etag")}}); again.Code != http.StatusNotModified || again.Body.Len() != 0 {
+	if again := fetch(t, handler, "/openapi/v2", "jane", http.Header{"Accept": {protobuf}, "If-None-Match": {w.Header().Get("Etag")}}); again.Code != http.StatusNotModified || again.Body.Len() != 0 {
 		t.Errorf("the same again: %d", again.Code)
 	}
 	for name, want := range map[string][]string{"jane": {"api/v1", "kapis"}, "": {"kapis"}} {
-		w := fetch(t, handlers, "/openapi/v3", name, http.Header{})
+		w := fetch(t, handler, "/openapi/v3", name, http.Header{})
 		var index struct {
 			Paths map[string]struct{ ServerRelativeURL string }
 		}
@@ -110,7 +129,7 @@ func TestMerged(t *testing.T) {
 			}
 		}
 	}
-	if w := fetch(t, handlers, V3Path, "", http.Header{}); w.Code != 200 || !strings.Contains(w.Body.String(), `"openapi": "3.0.0"`) {
+	if w := fetch(t, handler, V3Path, "", http.Header{}); w.Code != 200 || !strings.Contains(w.Body.String(), `"openapi": "3.0.0"`) {
 		t.Errorf("ours: %d %.100s", w.Code, w.Body)
 	}
 }
@@ -118,19 +137,16 @@ func TestMerged(t *testing.T) {
 // TestMergedOnce: a document was put together anew for each request of ordinary users, who may
 // not ask Kubernetes whether it is the same with HEAD; two at once for everybody.
 func TestMergedOnce(t *testing.T) {
-	documents, err := NewDocuments(ours())
-	if err != nil {
-		t.Fatal(err)
-	}
+	documents := documentsOf(t, ours())
 	whole := 0
-	handlers := documents.Handlers(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := serving(t, documents, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("If-None-Match") == "" {
 			whole++
 		}
 		kubernetes(w, r)
 	}))
 	for range 3 {
-		if w := fetch(t, handlers, "/openapi/v2", "jane", http.Header{}); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "/kapis/things") || !strings.Contains(w.Body.String(), "/api/v1/pods") {
+		if w := fetch(t, handler, "/openapi/v2", "jane", http.Header{}); w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "/kapis/things") || !strings.Contains(w.Body.String(), "/api/v1/pods") {
 			t.Fatalf("%d %.100s", w.Code, w.Body)
 		}
 	}
@@ -141,17 +157,14 @@ func TestMergedOnce(t *testing.T) {
 
 // What Kubernetes says instead of a document is passed on.
 func TestMergedWithoutKubernetes(t *testing.T) {
-	documents, err := NewDocuments(ours())
-	if err != nil {
-		t.Fatal(err)
-	}
-	handlers := documents.Handlers(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	documents := documentsOf(t, ours())
+	handler := serving(t, documents, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "5")
 		w.WriteHeader(http.StatusServiceUnavailable)
 		_, _ = io.WriteString(w, "away")
 	}))
 	for _, path := range []string{"/openapi/v2", "/openapi/v3"} {
-		if w := fetch(t, handlers, path, "jane", http.Header{}); w.Code != 503 || w.Header().Get("Retry-After") != "5" || w.Body.String() != "away" {
+		if w := fetch(t, handler, path, "jane", http.Header{}); w.Code != 503 || w.Header().Get("Retry-After") != "5" || w.Body.String() != "away" {
 			t.Errorf("%s: %d %v %s", path, w.Code, w.Header(), w.Body)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/swaggest/swgui/v5emb"
 
 	definitions "github.com/super-kubenetes/ks-apiserver/api/openapi-spec"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
 
 // DocumentPath is where the Swagger 2.0 document is served.
@@ -38,16 +40,15 @@ type rendered struct {
 	protobuf func() ([]byte, error)
 }
 
-// NewDocuments returns the documents of this server alone.
-func NewDocuments(document *spec.Swagger) (*Documents, error) {
-	d := &Documents{}
+// SetOwn sets the document of this server alone. What served before is empty.
+func (d *Documents) SetOwn(document *spec.Swagger) error {
 	both, err := render(document)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	d.own = both.v2
 	d.rendered.Store(both)
-	return d, nil
+	return nil
 }
 
 func render(document *spec.Swagger) (*rendered, error) {
@@ -63,20 +64,35 @@ func render(document *spec.Swagger) (*rendered, error) {
 	return &rendered{v2: v2, v3: v3, hash: hex.EncodeToString(sum[:8]), protobuf: sync.OnceValues(func() ([]byte, error) { return binary(v2) })}, nil
 }
 
-// Handlers serve the documents of this server and the page that shows them, and
-// where Kubernetes has documents, its own with ours.
-func (d *Documents) Handlers(kubernetes http.Handler) map[string]http.Handler {
+// Group are the operations that serve the documents of this server and the page that shows
+// them, and where Kubernetes has documents, its own with ours.
+func (d *Documents) Group(kubernetes http.Handler) route.Group {
 	m := newMerged(kubernetes, d.rendered.Load)
-	page := v5emb.NewWithConfig(pageConfig())("ks-apiserver", DocumentPath, PagePath)
-	return map[string]http.Handler{
-		"GET " + DocumentPath:    current(func() []byte { return d.rendered.Load().v2 }),
-		"GET " + DefinitionsPath: current(func() []byte { return definitions.CustomResources }),
-		"GET /openapi/v2":        http.HandlerFunc(m.swagger),
-		"GET /openapi/v3":        http.HandlerFunc(m.index),
-		"GET " + V3Path:          current(func() []byte { return d.rendered.Load().v3 }),
-		"GET " + PagePath:        secured(page),
-		"GET /swagger-ui":        http.RedirectHandler(PagePath, http.StatusMovedPermanently),
+	page := secured(v5emb.NewWithConfig(pageConfig())("ks-apiserver", DocumentPath, PagePath))
+	document := func(path, id, summary string, public bool, serve http.Handler) route.Route {
+		return route.Route{
+			Method: http.MethodGet, Path: path, ID: id, Summary: summary, Public: public,
+			Responses: []route.Response{{Code: http.StatusOK, Description: "The document.", Model: route.Object{}}}, Handler: route.Serve(serve),
+		}
 	}
+	html := func(r route.Route) route.Route {
+		r.Produces, r.Responses = []string{"text/html"}, []route.Response{{Code: http.StatusOK, Description: "The page.", Model: ""}}
+		return r
+	}
+	below := document("/openapi/v3/{path:*}", "getOpenAPIOfGroup", "Get the OpenAPI 3.0 document of a group of Kubernetes", false, kubernetes)
+	below.Parameters = []route.Parameter{{In: route.InPath, Name: "path", Description: "Group and version, as /openapi/v3 names them."}}
+	file := html(document(PagePath+"{file:*}", "getPageFile", "Get Swagger UI", true, page))
+	file.Parameters = []route.Parameter{{In: route.InPath, Name: "file", Description: "A file of the page; empty for the page."}}
+	moved := html(document(strings.TrimSuffix(PagePath, "/"), "getPage", "Go to Swagger UI", true, http.RedirectHandler(PagePath, http.StatusMovedPermanently)))
+	moved.Responses = []route.Response{{Code: http.StatusMovedPermanently, Description: "The page is at " + PagePath + "."}}
+	return route.Group{Tag: "Documents", Description: "Documents of the API, and the page that shows them.", Routes: []route.Route{
+		document(DocumentPath, "getSwagger", "Get the Swagger 2.0 document of this API", true, current(func() []byte { return d.rendered.Load().v2 })),
+		document(DefinitionsPath, "getSwaggerOfCustomResources", "Get the Swagger 2.0 document of the custom resources of the platform", true, current(func() []byte { return definitions.CustomResources })),
+		document("/openapi/v2", "getOpenAPIV2", "Get the Swagger 2.0 document of this API and, for who is logged in, of Kubernetes", true, http.HandlerFunc(m.swagger)),
+		document("/openapi/v3", "getOpenAPIV3", "List the OpenAPI 3.0 documents of this API and, for who is logged in, of Kubernetes", true, http.HandlerFunc(m.index)),
+		document(V3Path, "getOpenAPIV3OfPlatform", "Get the OpenAPI 3.0 document of this API", true, current(func() []byte { return d.rendered.Load().v3 })),
+		below, moved, file,
+	}}
 }
 
 func current(now func() []byte) http.Handler {

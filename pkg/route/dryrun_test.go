@@ -25,10 +25,10 @@ func TestDryRun(t *testing.T) {
 			Route{Method: method, Path: "/plain", ID: method + "plain", Summary: "S", Responses: responses, Handler: handler},
 			Route{Method: method, Path: "/dry", ID: method + "dry", Summary: "S", Responses: responses, Handler: handler, Parameters: supported},
 			Route{Method: method, Path: "/a/{name}", ID: method + "a", Summary: "S", Responses: responses, Handler: handler, Parameters: []Parameter{name}},
-			Route{Method: method, Path: "/a/within", ID: method + "within", Summary: "S", Responses: responses, Handler: handler, Within: "/a/{name}"})
+			Route{Method: method, Path: "/a/within", ID: method + "within", Summary: "S", Responses: responses, Handler: handler})
 	}
-	mux := http.NewServeMux()
-	if err := Mount(mux, []Group{group}); err != nil {
+	container, err := NewContainer(group)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {
@@ -59,7 +59,7 @@ func TestDryRun(t *testing.T) {
 			called = false
 			method, path, _ := strings.Cut(test.request, " ")
 			w := httptest.NewRecorder()
-			mux.ServeHTTP(w, httptest.NewRequest(method, group.Prefix+"/"+path, strings.NewReader(test.body)))
+			container.ServeHTTP(w, httptest.NewRequest(method, group.Prefix+"/"+path, strings.NewReader(test.body)))
 			if w.Code != test.code || called != (test.code == 200) {
 				t.Errorf("%d %s, called: %t", w.Code, w.Body, called)
 			}

@@ -4,11 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"path"
-	"slices"
 	"strings"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
@@ -20,6 +16,14 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 func (h Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := h(w, r); err != nil {
 		status.Write(w, r, err)
+	}
+}
+
+// Serve makes a Handler of an http.Handler, which answers its errors itself.
+func Serve(handler http.Handler) Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		handler.ServeHTTP(w, r)
+		return nil
 	}
 }
 
@@ -75,13 +79,11 @@ type Route struct {
 	// Responses always include those of success; errors of authentication and
 	// authorization are added where they apply.
 	Responses []Response
-	// Within, when set, is the path of the route of the same group that is matched
-	// for this one too, and differs in its last segment only, a parameter. It is
-	// for a path that overlaps with those of other groups where none is more
-	// specific, which a mux does not take: /{resources}/summary and /components/{name}.
-	Within string
 	// Public operations need no credentials.
 	Public bool
+	// DocumentedElsewhere operations, with all others of their prefix, are part of a document
+	// of Kubernetes, and not of ours.
+	DocumentedElsewhere bool
 	// CrossOrigin operations may be called, and their answers read, by pages of any
 	// origin. They use no cookies.
 	CrossOrigin bool
@@ -110,8 +112,7 @@ type Group struct {
 	// Tag groups the operations in the document.
 	Tag         string
 	Description string
-	// General groups have patterns for paths of other groups as well, which
-	// come first.
+	// General groups have paths of other groups as well, which come first.
 	General bool
 	Routes  []Route
 }
@@ -152,9 +153,6 @@ func Validate(groups []Group) error {
 				}
 				seen[key] = true
 			}
-			if r.Within != "" && !group.has(r.Method, r.Within) {
-				wrong("there is no route %s to be within", r.Within)
-			}
 			for _, name := range pathParameters(group.Path(r)) {
 				if !r.documents(name) {
 					wrong("path parameter %s is not documented", name)
@@ -163,10 +161,6 @@ func Validate(groups []Group) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-func (g *Group) has(method, path string) bool {
-	return slices.ContainsFunc(g.Routes, func(r Route) bool { return r.Method == method && r.Path == path && r.Within == "" })
 }
 
 func (r *Route) documents(name string) bool {
@@ -182,84 +176,8 @@ func pathParameters(path string) []string {
 	var names []string
 	for segment := range strings.SplitSeq(path, "/") {
 		if strings.HasPrefix(segment, "{") {
-			names = append(names, strings.Trim(segment, "{}."))
+			names = append(names, strings.TrimSuffix(strings.Trim(segment, "{}"), ":*"))
 		}
 	}
 	return names
-}
-
-// within is the handler of a route, or of those matched by its path.
-func (g *Group) within(r *Route) Handler {
-	others := make(map[string]Handler)
-	for n := range g.Routes {
-		if other := &g.Routes[n]; other.Within == r.Path && other.Method == r.Method {
-			others[path.Base(other.Path)] = g.handler(other)
-		}
-	}
-	own := g.handler(r)
-	if len(others) == 0 {
-		return own
-	}
-	return func(w http.ResponseWriter, request *http.Request) error {
-		if other, found := others[path.Base(request.URL.Path)]; found {
-			return other(w, request)
-		}
-		return own(w, request)
-	}
-}
-
-// ErrUnserved is returned by operations of a general group for what they do not
-// serve: the request is answered as if the group were not there.
-var ErrUnserved = errors.New("not served here")
-
-// methods are those an operation may have.
-var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
-
-// Mount registers the routes of groups with a mux. Paths that nothing serves
-// are answered with 404, and methods a path does not have with 405, both as a
-// Status.
-func Mount(mux *http.ServeMux, groups []Group) error {
-	if err := Validate(groups); err != nil {
-		return err
-	}
-	general := map[string]bool{"/": true}
-	unmatched := Handler(func(w http.ResponseWriter, r *http.Request) error {
-		var allowed []string
-		for _, method := range methods {
-			other := *r
-			other.Method = method
-			if _, pattern := mux.Handler(&other); pattern != "" && !general[pattern] {
-				allowed = append(allowed, method)
-			}
-		}
-		if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
-			return status.NotFound("the server does not have the path %s", r.URL.Path)
-		}
-		w.Header().Set("Allow", strings.Join(allowed, ", "))
-		return status.New(http.StatusMethodNotAllowed, metav1.StatusReasonMethodNotAllowed, "the method %s is not allowed here, %s is", r.Method, strings.Join(allowed, ", "))
-	})
-	for g := range groups {
-		group := &groups[g]
-		for n := range group.Routes {
-			r := &group.Routes[n]
-			if r.Within != "" {
-				continue
-			}
-			pattern, handler := r.Method+" "+group.Path(r), group.within(r)
-			if group.General {
-				general[pattern] = true
-				serve := handler
-				handler = func(w http.ResponseWriter, request *http.Request) error {
-					err := serve(w, request)
-					if errors.Is(err, ErrUnserved) {
-						return unmatched(w, request)
-					}
-					return err
-				}
-			}
-			mux.Handle(pattern, handler)
-		}
-	}
-	mux.Handle("/", unmatched)
-	return nil
 }

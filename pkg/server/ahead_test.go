@@ -31,7 +31,7 @@ func newEcho(t *testing.T) *Server {
 	return newServer(t, func(o *Options) {
 		o.Config.ShutdownTimeout.Duration = time.Millisecond
 		o.Config.MaxLongRunning, o.Config.MaxLongRunningPerUser = 4, 2
-		o.Handlers = map[string]http.Handler{"/api/": echo}
+		o.Kubernetes = echo
 		o.Elsewhere = behind{echo}
 	}, map[string]route.Handler{"a": text("a")})
 }

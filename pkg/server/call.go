@@ -5,6 +5,7 @@ import (
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
+	"github.com/super-kubenetes/ks-apiserver/pkg/router"
 )
 
 // call is what the chain learns of a request on its way down.
@@ -21,7 +22,9 @@ type call struct {
 	deadlines deadlines
 	body      *arrivingBody // nil for none
 	pattern   string        // of the route, so that metrics have no label made of a path
-	next      http.Handler
+	// match is the operation that serves it; nil for none.
+	match *router.Match
+	next  http.Handler
 	// request is the one that came, for who is accounted for it.
 	request *http.Request
 	// placed is whether it has a place among those that are served. free gives it back

@@ -24,6 +24,7 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/identity"
 	"github.com/super-kubenetes/ks-apiserver/pkg/request"
 	"github.com/super-kubenetes/ks-apiserver/pkg/route"
+	"github.com/super-kubenetes/ks-apiserver/pkg/router"
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 	"github.com/super-kubenetes/ks-apiserver/pkg/token"
 	"github.com/super-kubenetes/ks-apiserver/pkg/turns"
@@ -51,7 +52,8 @@ const slow = time.Second
 // filters is the chain in front of the routes.
 type filters struct {
 	proxies       proxies
-	next          http.Handler
+	container     *route.Container
+	kubernetes    http.Handler // nil for none
 	authenticator authenticator.Request
 	authorizer    authorizer.UnconditionalAuthorizer
 	metrics       *metrics
@@ -62,11 +64,7 @@ type filters struct {
 	ownerOf func(ctx context.Context, namespace string) (creator, home string)
 	// stillAllowed decides again, see Options.
 	stillAllowed func(*http.Request) error
-	// lasting returns the operation that is asked for if it is one of ours that may
-	// last, else nil.
-	lasting func(*http.Request) *route.Route
-	// elsewhere returns what serves a request instead of next, nil for next.
-	elsewhere func(*http.Request) http.Handler
+	elsewhere    Elsewhere // nil for none
 	// readsBody reports whether a request to Kubernetes is read whole; nil for none.
 	readsBody   func(*http.Request, *request.Info) bool
 	crossOrigin crossOrigin
@@ -124,15 +122,19 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		status.Write(w, r, err)
 		return
 	}
-	c.next = f.next
 	original := r
 	r = info.WithoutTrailingSlash(r)
-	if !info.Kubernetes {
-		if other := f.elsewhere(r); other != nil {
+	c.match = f.container.Router.Find(r.Method, r.URL)
+	c.next = f.container
+	switch {
+	case info.Kubernetes && f.kubernetes != nil && (info.Below || c.match == nil):
+		c.next = delegate{f.kubernetes}
+	case !info.Kubernetes:
+		if other := f.other(r, c.match); other != nil {
 			c.next, c.delegated, r = other, true, original // what the slash means, who serves the path says
 		}
 	}
-	c.long, c.file = f.long(r, info, c.delegated)
+	c.long, c.file = f.long(r, info, c)
 	switch {
 	case c.long:
 		c.deadlines.clear()
@@ -158,43 +160,7 @@ func (f *filters) limit(w http.ResponseWriter, r *http.Request, c *call) {
 		ctx = limited
 	}
 	origin := request.Origin{ID: c.id, Address: request.ClientAddress(r), Authorization: request.ParseAuthorization(r.Header)}
-	f.identify(w, r.WithContext(request.NewContext(ctx, origin, info)), info, c)
-}
-
-// parse describes a request. Paths that can be read in two ways are for services
-// behind this server only, which get them as they are.
-func (f *filters) parse(r *http.Request) (*request.Info, error) {
-	info, err := request.Parse(r)
-	if err == nil || !request.IsOpaque(r.URL) || f.elsewhere(r) == nil {
-		return info, err
-	}
-	return request.ParseOpaque(r)
-}
-
-// long are the watches, logs and connections of Kubernetes, our own watches and
-// connections, and files. Other requests never are, whatever they claim: else a
-// parameter would lift the limits.
-func (f *filters) long(r *http.Request, info *request.Info, delegated bool) (long, file bool) {
-	if delegated { // how long an answer takes is agreed with whoever gives it
-		events := r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/event-stream")
-		upgrades := r.Header.Get("Upgrade") != "" && (r.Body == nil || r.Body == http.NoBody)
-		return info.Verb == "watch" || events || upgrades, false
-	}
-	if !info.Kubernetes {
-		if info.Verb != "watch" && info.Subresource != "exec" && r.Header.Get("Upgrade") == "" {
-			return false, false
-		}
-		operation := f.lasting(r)
-		if operation == nil || !operation.Watchable {
-			info.IgnoreWatch() // a list is what is served, so that it is what is authorized
-		}
-		if operation == nil {
-			return false, false
-		}
-		long = operation.Watchable && info.Verb == "watch" || operation.Upgrades && r.Header.Get("Upgrade") != ""
-		return long || operation.Transfers, operation.Transfers
-	}
-	return info.Lasts(), false
+	f.identify(w, r.WithContext(router.WithMatch(request.NewContext(ctx, origin, info), c.match)), info, c)
 }
 
 // exempt are the probes, which have to answer when the server is busy.

@@ -18,7 +18,7 @@ func TestInspectedBodies(t *testing.T) {
 	entered, leave := make(chan struct{}), make(chan struct{})
 	s := newServer(t, func(o *Options) {
 		o.Config.MaxBodyBytes, o.Config.MaxRequestsInFlight = 64<<10, 20
-		o.Handlers = map[string]http.Handler{"/apis/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.Kubernetes = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header.Get("Wait") != "" {
 				entered <- struct{}{}
 				<-leave
@@ -28,7 +28,7 @@ func TestInspectedBodies(t *testing.T) {
 				w.Header().Set("Streamed", "true")
 			}
 			_, _ = io.WriteString(w, strings.ToUpper(string(body[:1])))
-		})}
+		})
 		o.ReadsBody = func(_ *http.Request, info *request.Info) bool { return info.Resource == "roles" }
 	}, nil)
 	send := func(user, resource string, size int, header ...string) *httptest.ResponseRecorder {

@@ -17,7 +17,7 @@ import (
 // the mux.
 func TestByteByByte(t *testing.T) {
 	s := newServer(t, func(o *Options) {
-		o.Handlers = map[string]http.Handler{"/api/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) })}
+		o.Kubernetes = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.RequestURI) })
 	}, map[string]route.Handler{"a": text("a")})
 	for target, code := range map[string]int{
 		"/api/v1/namespaces/n/services/s/proxy/a//b": 200, "/api/v1/namespaces/n/pods/p:80/proxy/%2Fa;b//?c=//": 200, "/api/v1/nodes/n/proxy//": 200,
@@ -35,10 +35,10 @@ func TestByteByByte(t *testing.T) {
 func TestActingAs(t *testing.T) {
 	var asked []string
 	s := newServer(t, func(o *Options) {
-		o.Handlers = map[string]http.Handler{"/api/": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		o.Kubernetes = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			who, _ := kuberequest.UserFrom(r.Context())
 			_, _ = io.WriteString(w, who.GetName())
-		})}
+		})
 		o.Authorizer = authorize(func(a authorizer.Attributes) (bool, error) {
 			asked = append(asked, a.GetUser().GetName()+" "+a.GetVerb()+" "+a.GetResource()+" "+a.GetName())
 			return a.GetVerb() != "impersonate" || a.GetUser().GetName() == "boss", nil

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -53,9 +53,10 @@ type Options struct {
 	// Ready are the conditions for requests to be sent to this server.
 	Ready    []Check
 	Registry *prometheus.Registry
-	// Handlers serve what is not an operation of the API: pages and documents.
-	Handlers map[string]http.Handler
-	// Elsewhere serves what neither the groups nor the handlers do; nil for nobody.
+	// Kubernetes serves /api and /apis, but for the operations of groups that are there; nil
+	// for nobody.
+	Kubernetes http.Handler
+	// Elsewhere serves what neither the groups nor Kubernetes do; nil for nobody.
 	Elsewhere Elsewhere
 	// ReadsBody reports whether the handler of a request to Kubernetes reads the whole
 	// body, which is then read and bounded as those of the groups; nil for none. The
@@ -76,6 +77,7 @@ type Elsewhere interface {
 // once, and serves when it runs.
 type Server struct {
 	options     Options
+	container   *route.Container
 	handler     http.Handler
 	plain       net.Listener
 	encrypted   net.Listener
@@ -96,8 +98,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		return nil, err
 	}
 	admission.metrics = m
-	mux, err := s.mux()
-	if err != nil {
+	if s.container, err = route.NewContainer(append(slices.Clone(options.Groups), s.own()...)...); err != nil {
 		return nil, err
 	}
 	proxies, err := trusted(options.Config.TrustedProxies)
@@ -105,10 +106,10 @@ func New(ctx context.Context, options Options) (*Server, error) {
 		return nil, err
 	}
 	s.handler = &filters{
-		proxies: proxies,
-		next:    byteByByte(mux, options.Handlers["/api/"]), authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace, ownerOf: options.OwnerOf, stillAllowed: options.StillAllowed,
+		proxies:   proxies,
+		container: s.container, kubernetes: options.Kubernetes, authenticator: options.Authenticator, authorizer: options.Authorizer, namespaceOf: options.DevOpsNamespace, ownerOf: options.OwnerOf, stillAllowed: options.StillAllowed,
 		metrics: m, admission: admission,
-		lasting: lasting(mux, options.Groups), watches: s.watches, elsewhere: elsewhere(mux, options), readsBody: options.ReadsBody,
+		watches: s.watches, elsewhere: options.Elsewhere, readsBody: options.ReadsBody,
 		crossOrigin: newCrossOrigin(options.Groups), refusals: newRefusalLog(),
 	}
 	if err := s.listen(ctx); err != nil {
@@ -118,17 +119,11 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) mux() (*http.ServeMux, error) {
-	mux := http.NewServeMux()
-	if err := route.Mount(mux, s.options.Groups); err != nil {
-		return nil, err
-	}
-	for pattern, handler := range s.options.Handlers {
-		mux.Handle(pattern, handler)
-	}
-	alive := []Check{{Name: "ping", Err: func() error { return nil }}}
-	mux.Handle("GET /livez", healthHandler(alive))
-	mux.Handle("GET /healthz", healthHandler(alive))
+// Container are the operations that are served.
+func (s *Server) Container() *route.Container { return s.container }
+
+// own are the operations of every server.
+func (s *Server) own() []route.Group {
 	stopping := Check{Name: "shutdown", Err: func() error {
 		select {
 		case <-s.stopping:
@@ -137,67 +132,7 @@ func (s *Server) mux() (*http.ServeMux, error) {
 			return nil
 		}
 	}}
-	mux.Handle("GET /readyz", healthHandler(append([]Check{stopping}, s.options.Ready...)))
-	measured := promhttp.HandlerFor(s.options.Registry, promhttp.HandlerOpts{})
-	mux.Handle("GET /metrics", measured)
-	mux.Handle("GET /kapis/metrics", measured)
-	return mux, nil
-}
-
-// elsewhere finds what serves a request that nothing of this server does but
-// what serves any group.
-func elsewhere(mux *http.ServeMux, options Options) func(*http.Request) http.Handler {
-	general := map[string]bool{"": true, "/": true}
-	for g := range options.Groups {
-		for n := range options.Groups[g].Routes {
-			if r := &options.Groups[g].Routes[n]; options.Groups[g].General {
-				general[r.Method+" "+options.Groups[g].Path(r)] = true
-			}
-		}
-	}
-	return func(r *http.Request) http.Handler {
-		if options.Elsewhere == nil {
-			return nil
-		}
-		found := options.Elsewhere.For(r)
-		if found == nil {
-			return nil
-		}
-		if _, pattern := mux.Handler(r); !general[pattern] {
-			return nil
-		}
-		return found
-	}
-}
-
-// byteByByte gives paths that go on below a proxy subresource to Kubernetes as
-// they are: the mux would redirect those it does not find tidy.
-func byteByByte(mux, kubernetes http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if info := request.InfoFrom(r.Context()); info != nil && info.Below && kubernetes != nil {
-			r.Pattern = "/" + info.APIPrefix + "/"
-			kubernetes.ServeHTTP(w, r)
-			return
-		}
-		mux.ServeHTTP(w, r)
-	})
-}
-
-// lasting returns the operation a request is for if it streams changes, changes
-// to another protocol or moves files; nil for others.
-func lasting(mux *http.ServeMux, groups []route.Group) func(*http.Request) *route.Route {
-	routes := make(map[string]*route.Route)
-	for g := range groups {
-		for n := range groups[g].Routes {
-			if r := &groups[g].Routes[n]; r.Watchable || r.Upgrades || r.Transfers {
-				routes[r.Method+" "+groups[g].Path(r)] = r
-			}
-		}
-	}
-	return func(r *http.Request) *route.Route {
-		_, pattern := mux.Handler(r)
-		return routes[pattern]
-	}
+	return []route.Group{HealthGroup(append([]Check{stopping}, s.options.Ready...)), MetricsGroup(s.options.Registry)}
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {

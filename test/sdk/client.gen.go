@@ -4147,6 +4147,12 @@ type VersionInfo struct {
 	Platform              string  `json:"platform"`
 }
 
+// GetHealthzParams defines parameters for GetHealthz.
+type GetHealthzParams struct {
+	// Verbose Set, with any value, to list the conditions.
+	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
+}
+
 // ListGatewaysParams defines parameters for ListGateways.
 type ListGatewaysParams struct {
 	// Name A part of the name.
@@ -6448,6 +6454,12 @@ type ReplaceClusterObjectParams struct {
 	FieldValidation *string `form:"fieldValidation,omitempty" json:"fieldValidation,omitempty"`
 }
 
+// GetLivezParams defines parameters for GetLivez.
+type GetLivezParams struct {
+	// Verbose Set, with any value, to list the conditions.
+	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
+}
+
 // AuthorizeParams defines parameters for Authorize.
 type AuthorizeParams struct {
 	// ClientId Name of the OAuth client.
@@ -6726,6 +6738,12 @@ type CreateTokenFormdataBody struct {
 
 // CreateTokenFormdataBodyGrantType defines parameters for CreateToken.
 type CreateTokenFormdataBodyGrantType string
+
+// GetReadyzParams defines parameters for GetReadyz.
+type GetReadyzParams struct {
+	// Verbose Set, with any value, to list the conditions.
+	Verbose *string `form:"verbose,omitempty" json:"verbose,omitempty"`
+}
 
 // SetThemeJSONRequestBody defines body for SetTheme for application/json ContentType.
 type SetThemeJSONRequestBody = RouteObject
@@ -7120,6 +7138,21 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
 	GetOpenIDConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSwaggerOfCustomResources Get the Swagger 2.0 document of the custom resources of the platform
+	//
+	// Corresponds with GET /apidocs-crds.json (the `GetSwaggerOfCustomResources` operationId).
+	GetSwaggerOfCustomResources(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSwagger Get the Swagger 2.0 document of this API
+	//
+	// Corresponds with GET /apidocs.json (the `GetSwagger` operationId).
+	GetSwagger(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetHealthz Tell whether the server is alive, at the older path
+	//
+	// Corresponds with GET /healthz (the `GetHealthz` operationId).
+	GetHealthz(ctx context.Context, params *GetHealthzParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetConfigz Which features are enabled
 	//
@@ -8262,6 +8295,11 @@ type ClientInterface interface {
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/workspaceroles/{workspacerole} (the `UpdateWorkspaceRole` operationId).
 	UpdateWorkspaceRole(ctx context.Context, workspace string, workspacerole string, body UpdateWorkspaceRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetPlatformMetrics Get the metrics of the server
+	//
+	// Corresponds with GET /kapis/metrics (the `GetPlatformMetrics` operationId).
+	GetPlatformMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetPlatformStatistics Count clusters, workspaces, users and app templates
 	//
 	// Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/kubesphere (the `GetPlatformStatistics` operationId).
@@ -9132,6 +9170,16 @@ type ClientInterface interface {
 	// Corresponds with PUT /kapis/{group}/{version}/{resources}/{name} (the `ReplaceClusterObject` operationId).
 	ReplaceClusterObject(ctx context.Context, group string, version string, resources string, name string, params *ReplaceClusterObjectParams, body ReplaceClusterObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetLivez Tell whether the server is alive
+	//
+	// Corresponds with GET /livez (the `GetLivez` operationId).
+	GetLivez(ctx context.Context, params *GetLivezParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetMetrics Get the metrics of the server
+	//
+	// Corresponds with GET /metrics (the `GetMetrics` operationId).
+	GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetOAuthConfiguration Describe the token service
 	//
 	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
@@ -9418,6 +9466,41 @@ type ClientInterface interface {
 	// Corresponds with POST /oauth/userinfo (the `QueryUserInfo` operationId).
 	QueryUserInfo(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetOpenAPIV2 Get the Swagger 2.0 document of this API and, for who is logged in, of Kubernetes
+	//
+	// Corresponds with GET /openapi/v2 (the `GetOpenAPIV2` operationId).
+	GetOpenAPIV2(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpenAPIV3 List the OpenAPI 3.0 documents of this API and, for who is logged in, of Kubernetes
+	//
+	// Corresponds with GET /openapi/v3 (the `GetOpenAPIV3` operationId).
+	GetOpenAPIV3(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpenAPIV3OfPlatform Get the OpenAPI 3.0 document of this API
+	//
+	// Corresponds with GET /openapi/v3/kapis (the `GetOpenAPIV3OfPlatform` operationId).
+	GetOpenAPIV3OfPlatform(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpenAPIOfGroup Get the OpenAPI 3.0 document of a group of Kubernetes
+	//
+	// Corresponds with GET /openapi/v3/{path} (the `GetOpenAPIOfGroup` operationId).
+	GetOpenAPIOfGroup(ctx context.Context, path string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetReadyz Tell whether requests may be sent to the server
+	//
+	// Corresponds with GET /readyz (the `GetReadyz` operationId).
+	GetReadyz(ctx context.Context, params *GetReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPage Go to Swagger UI
+	//
+	// Corresponds with GET /swagger-ui (the `GetPage` operationId).
+	GetPage(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPageFile Get Swagger UI
+	//
+	// Corresponds with GET /swagger-ui/{file} (the `GetPageFile` operationId).
+	GetPageFile(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetVersion Version of the platform and of Kubernetes
 	//
 	// Corresponds with GET /version (the `GetVersion` operationId).
@@ -9448,6 +9531,51 @@ func (c *Client) GetAuthorizationServer(ctx context.Context, reqEditors ...Reque
 // Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
 func (c *Client) GetOpenIDConfiguration(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetOpenIDConfigurationRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSwaggerOfCustomResources Get the Swagger 2.0 document of the custom resources of the platform
+//
+// Corresponds with GET /apidocs-crds.json (the `GetSwaggerOfCustomResources` operationId).
+func (c *Client) GetSwaggerOfCustomResources(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSwaggerOfCustomResourcesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSwagger Get the Swagger 2.0 document of this API
+//
+// Corresponds with GET /apidocs.json (the `GetSwagger` operationId).
+func (c *Client) GetSwagger(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSwaggerRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetHealthz Tell whether the server is alive, at the older path
+//
+// Corresponds with GET /healthz (the `GetHealthz` operationId).
+func (c *Client) GetHealthz(ctx context.Context, params *GetHealthzParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetHealthzRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -12149,6 +12277,21 @@ func (c *Client) UpdateWorkspaceRole(ctx context.Context, workspace string, work
 	return c.Client.Do(req)
 }
 
+// GetPlatformMetrics Get the metrics of the server
+//
+// Corresponds with GET /kapis/metrics (the `GetPlatformMetrics` operationId).
+func (c *Client) GetPlatformMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPlatformMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetPlatformStatistics Count clusters, workspaces, users and app templates
 //
 // Corresponds with GET /kapis/monitoring.kubesphere.io/v1alpha3/kubesphere (the `GetPlatformStatistics` operationId).
@@ -14339,6 +14482,36 @@ func (c *Client) ReplaceClusterObject(ctx context.Context, group string, version
 	return c.Client.Do(req)
 }
 
+// GetLivez Tell whether the server is alive
+//
+// Corresponds with GET /livez (the `GetLivez` operationId).
+func (c *Client) GetLivez(ctx context.Context, params *GetLivezParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLivezRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetMetrics Get the metrics of the server
+//
+// Corresponds with GET /metrics (the `GetMetrics` operationId).
+func (c *Client) GetMetrics(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMetricsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetOAuthConfiguration Describe the token service
 //
 // The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
@@ -14965,6 +15138,111 @@ func (c *Client) QueryUserInfo(ctx context.Context, reqEditors ...RequestEditorF
 	return c.Client.Do(req)
 }
 
+// GetOpenAPIV2 Get the Swagger 2.0 document of this API and, for who is logged in, of Kubernetes
+//
+// Corresponds with GET /openapi/v2 (the `GetOpenAPIV2` operationId).
+func (c *Client) GetOpenAPIV2(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenAPIV2Request(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpenAPIV3 List the OpenAPI 3.0 documents of this API and, for who is logged in, of Kubernetes
+//
+// Corresponds with GET /openapi/v3 (the `GetOpenAPIV3` operationId).
+func (c *Client) GetOpenAPIV3(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenAPIV3Request(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpenAPIV3OfPlatform Get the OpenAPI 3.0 document of this API
+//
+// Corresponds with GET /openapi/v3/kapis (the `GetOpenAPIV3OfPlatform` operationId).
+func (c *Client) GetOpenAPIV3OfPlatform(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenAPIV3OfPlatformRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpenAPIOfGroup Get the OpenAPI 3.0 document of a group of Kubernetes
+//
+// Corresponds with GET /openapi/v3/{path} (the `GetOpenAPIOfGroup` operationId).
+func (c *Client) GetOpenAPIOfGroup(ctx context.Context, path string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenAPIOfGroupRequest(c.Server, path)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetReadyz Tell whether requests may be sent to the server
+//
+// Corresponds with GET /readyz (the `GetReadyz` operationId).
+func (c *Client) GetReadyz(ctx context.Context, params *GetReadyzParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetReadyzRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPage Go to Swagger UI
+//
+// Corresponds with GET /swagger-ui (the `GetPage` operationId).
+func (c *Client) GetPage(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPageRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPageFile Get Swagger UI
+//
+// Corresponds with GET /swagger-ui/{file} (the `GetPageFile` operationId).
+func (c *Client) GetPageFile(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPageFileRequest(c.Server, file)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetVersion Version of the platform and of Kubernetes
 //
 // Corresponds with GET /version (the `GetVersion` operationId).
@@ -15024,6 +15302,114 @@ func NewGetOpenIDConfigurationRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSwaggerOfCustomResourcesRequest constructs an http.Request for the GetSwaggerOfCustomResources method
+func NewGetSwaggerOfCustomResourcesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/apidocs-crds.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetSwaggerRequest constructs an http.Request for the GetSwagger method
+func NewGetSwaggerRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/apidocs.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetHealthzRequest constructs an http.Request for the GetHealthz method
+func NewGetHealthzRequest(server string, params *GetHealthzParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/healthz")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Verbose != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verbose", *params.Verbose, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -21355,6 +21741,33 @@ func NewUpdateWorkspaceRoleRequestWithBody(server string, workspace string, work
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetPlatformMetricsRequest constructs an http.Request for the GetPlatformMetrics method
+func NewGetPlatformMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/kapis/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -32773,6 +33186,87 @@ func NewReplaceClusterObjectRequestWithBody(server string, group string, version
 	return req, nil
 }
 
+// NewGetLivezRequest constructs an http.Request for the GetLivez method
+func NewGetLivezRequest(server string, params *GetLivezParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/livez")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Verbose != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verbose", *params.Verbose, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetMetricsRequest constructs an http.Request for the GetMetrics method
+func NewGetMetricsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/metrics")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetOAuthConfigurationRequest constructs an http.Request for the GetOAuthConfiguration method
 func NewGetOAuthConfigurationRequest(server string) (*http.Request, error) {
 	var err error
@@ -33885,6 +34379,236 @@ func NewQueryUserInfoRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewGetOpenAPIV2Request constructs an http.Request for the GetOpenAPIV2 method
+func NewGetOpenAPIV2Request(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/openapi/v2")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpenAPIV3Request constructs an http.Request for the GetOpenAPIV3 method
+func NewGetOpenAPIV3Request(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/openapi/v3")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpenAPIV3OfPlatformRequest constructs an http.Request for the GetOpenAPIV3OfPlatform method
+func NewGetOpenAPIV3OfPlatformRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/openapi/v3/kapis")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetOpenAPIOfGroupRequest constructs an http.Request for the GetOpenAPIOfGroup method
+func NewGetOpenAPIOfGroupRequest(server string, path string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "path", path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/openapi/v3/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetReadyzRequest constructs an http.Request for the GetReadyz method
+func NewGetReadyzRequest(server string, params *GetReadyzParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/readyz")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Verbose != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "verbose", *params.Verbose, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPageRequest constructs an http.Request for the GetPage method
+func NewGetPageRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/swagger-ui")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPageFileRequest constructs an http.Request for the GetPageFile method
+func NewGetPageFileRequest(server string, file string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "file", file, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/swagger-ui/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetVersionRequest constructs an http.Request for the GetVersion method
 func NewGetVersionRequest(server string) (*http.Request, error) {
 	var err error
@@ -33973,6 +34697,27 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
 	GetOpenIDConfigurationWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenIDConfigurationResponse, error)
+
+	// GetSwaggerOfCustomResourcesWithResponse Get the Swagger 2.0 document of the custom resources of the platform
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /apidocs-crds.json (the `GetSwaggerOfCustomResources` operationId).
+	GetSwaggerOfCustomResourcesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSwaggerOfCustomResourcesResponse, error)
+
+	// GetSwaggerWithResponse Get the Swagger 2.0 document of this API
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /apidocs.json (the `GetSwagger` operationId).
+	GetSwaggerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSwaggerResponse, error)
+
+	// GetHealthzWithResponse Tell whether the server is alive, at the older path
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /healthz (the `GetHealthz` operationId).
+	GetHealthzWithResponse(ctx context.Context, params *GetHealthzParams, reqEditors ...RequestEditorFn) (*GetHealthzResponse, error)
 
 	// GetConfigzWithResponse Which features are enabled
 	//
@@ -35241,6 +35986,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /kapis/iam.kubesphere.io/v1alpha2/workspaces/{workspace}/workspaceroles/{workspacerole} (the `UpdateWorkspaceRole` operationId).
 	UpdateWorkspaceRoleWithResponse(ctx context.Context, workspace string, workspacerole string, body UpdateWorkspaceRoleJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateWorkspaceRoleResponse, error)
 
+	// GetPlatformMetricsWithResponse Get the metrics of the server
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /kapis/metrics (the `GetPlatformMetrics` operationId).
+	GetPlatformMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPlatformMetricsResponse, error)
+
 	// GetPlatformStatisticsWithResponse Count clusters, workspaces, users and app templates
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -36249,6 +37001,20 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /kapis/{group}/{version}/{resources}/{name} (the `ReplaceClusterObject` operationId).
 	ReplaceClusterObjectWithResponse(ctx context.Context, group string, version string, resources string, name string, params *ReplaceClusterObjectParams, body ReplaceClusterObjectJSONRequestBody, reqEditors ...RequestEditorFn) (*ReplaceClusterObjectResponse, error)
 
+	// GetLivezWithResponse Tell whether the server is alive
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /livez (the `GetLivez` operationId).
+	GetLivezWithResponse(ctx context.Context, params *GetLivezParams, reqEditors ...RequestEditorFn) (*GetLivezResponse, error)
+
+	// GetMetricsWithResponse Get the metrics of the server
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /metrics (the `GetMetrics` operationId).
+	GetMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMetricsResponse, error)
+
 	// GetOAuthConfigurationWithResponse Describe the token service
 	//
 	// The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
@@ -36555,6 +37321,55 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /oauth/userinfo (the `QueryUserInfo` operationId).
 	QueryUserInfoWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*QueryUserInfoResponse, error)
 
+	// GetOpenAPIV2WithResponse Get the Swagger 2.0 document of this API and, for who is logged in, of Kubernetes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /openapi/v2 (the `GetOpenAPIV2` operationId).
+	GetOpenAPIV2WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIV2Response, error)
+
+	// GetOpenAPIV3WithResponse List the OpenAPI 3.0 documents of this API and, for who is logged in, of Kubernetes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /openapi/v3 (the `GetOpenAPIV3` operationId).
+	GetOpenAPIV3WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIV3Response, error)
+
+	// GetOpenAPIV3OfPlatformWithResponse Get the OpenAPI 3.0 document of this API
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /openapi/v3/kapis (the `GetOpenAPIV3OfPlatform` operationId).
+	GetOpenAPIV3OfPlatformWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIV3OfPlatformResponse, error)
+
+	// GetOpenAPIOfGroupWithResponse Get the OpenAPI 3.0 document of a group of Kubernetes
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /openapi/v3/{path} (the `GetOpenAPIOfGroup` operationId).
+	GetOpenAPIOfGroupWithResponse(ctx context.Context, path string, reqEditors ...RequestEditorFn) (*GetOpenAPIOfGroupResponse, error)
+
+	// GetReadyzWithResponse Tell whether requests may be sent to the server
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /readyz (the `GetReadyz` operationId).
+	GetReadyzWithResponse(ctx context.Context, params *GetReadyzParams, reqEditors ...RequestEditorFn) (*GetReadyzResponse, error)
+
+	// GetPageWithResponse Go to Swagger UI
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /swagger-ui (the `GetPage` operationId).
+	GetPageWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPageResponse, error)
+
+	// GetPageFileWithResponse Get Swagger UI
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /swagger-ui/{file} (the `GetPageFile` operationId).
+	GetPageFileWithResponse(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*GetPageFileResponse, error)
+
 	// GetVersionWithResponse Version of the platform and of Kubernetes
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -36653,6 +37468,122 @@ func (r GetOpenIDConfigurationResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetOpenIDConfigurationResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSwaggerOfCustomResourcesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSwaggerOfCustomResourcesResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSwaggerOfCustomResourcesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSwaggerOfCustomResourcesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSwaggerOfCustomResourcesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSwaggerOfCustomResourcesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSwaggerResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSwaggerResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSwaggerResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSwaggerResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSwaggerResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSwaggerResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetHealthzResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetHealthzResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetHealthzResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetHealthzResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetHealthzResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -42289,6 +43220,40 @@ func (r UpdateWorkspaceRoleResponse) ContentType() string {
 	return ""
 }
 
+type GetPlatformMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPlatformMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPlatformMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPlatformMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPlatformMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetPlatformStatisticsResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -47451,6 +48416,74 @@ func (r ReplaceClusterObjectResponse) ContentType() string {
 	return ""
 }
 
+type GetLivezResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLivezResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLivezResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLivezResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLivezResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetMetricsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMetricsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMetricsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMetricsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMetricsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetOAuthConfigurationResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -48605,6 +49638,286 @@ func (r QueryUserInfoResponse) ContentType() string {
 	return ""
 }
 
+type GetOpenAPIV2Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpenAPIV2Response) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpenAPIV2Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpenAPIV2Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpenAPIV2Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpenAPIV2Response) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOpenAPIV3Response struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpenAPIV3Response) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpenAPIV3Response) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpenAPIV3Response) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpenAPIV3Response) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpenAPIV3Response) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOpenAPIV3OfPlatformResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpenAPIV3OfPlatformResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpenAPIV3OfPlatformResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpenAPIV3OfPlatformResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpenAPIV3OfPlatformResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpenAPIV3OfPlatformResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetOpenAPIOfGroupResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *RouteObject
+	// JSON401 the response for an HTTP 401 `application/json` response
+	JSON401 *V1Status
+	// JSON403 the response for an HTTP 403 `application/json` response
+	JSON403 *V1Status
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpenAPIOfGroupResponse) GetJSON200() *RouteObject {
+	return r.JSON200
+}
+
+// GetJSON401 returns the response for an HTTP 401 `application/json` response
+func (r GetOpenAPIOfGroupResponse) GetJSON401() *V1Status {
+	return r.JSON401
+}
+
+// GetJSON403 returns the response for an HTTP 403 `application/json` response
+func (r GetOpenAPIOfGroupResponse) GetJSON403() *V1Status {
+	return r.JSON403
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpenAPIOfGroupResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpenAPIOfGroupResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpenAPIOfGroupResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpenAPIOfGroupResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetReadyzResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetReadyzResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetReadyzResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetReadyzResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetReadyzResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPageFileResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPageFileResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPageFileResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPageFileResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPageFileResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type GetVersionResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -48674,6 +49987,45 @@ func (c *ClientWithResponses) GetOpenIDConfigurationWithResponse(ctx context.Con
 		return nil, err
 	}
 	return ParseGetOpenIDConfigurationResponse(rsp)
+}
+
+// GetSwaggerOfCustomResourcesWithResponse Get the Swagger 2.0 document of the custom resources of the platform
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /apidocs-crds.json (the `GetSwaggerOfCustomResources` operationId).
+func (c *ClientWithResponses) GetSwaggerOfCustomResourcesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSwaggerOfCustomResourcesResponse, error) {
+	rsp, err := c.GetSwaggerOfCustomResources(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSwaggerOfCustomResourcesResponse(rsp)
+}
+
+// GetSwaggerWithResponse Get the Swagger 2.0 document of this API
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /apidocs.json (the `GetSwagger` operationId).
+func (c *ClientWithResponses) GetSwaggerWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSwaggerResponse, error) {
+	rsp, err := c.GetSwagger(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSwaggerResponse(rsp)
+}
+
+// GetHealthzWithResponse Tell whether the server is alive, at the older path
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /healthz (the `GetHealthz` operationId).
+func (c *ClientWithResponses) GetHealthzWithResponse(ctx context.Context, params *GetHealthzParams, reqEditors ...RequestEditorFn) (*GetHealthzResponse, error) {
+	rsp, err := c.GetHealthz(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetHealthzResponse(rsp)
 }
 
 // GetConfigzWithResponse Which features are enabled
@@ -50873,6 +52225,19 @@ func (c *ClientWithResponses) UpdateWorkspaceRoleWithResponse(ctx context.Contex
 	return ParseUpdateWorkspaceRoleResponse(rsp)
 }
 
+// GetPlatformMetricsWithResponse Get the metrics of the server
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /kapis/metrics (the `GetPlatformMetrics` operationId).
+func (c *ClientWithResponses) GetPlatformMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPlatformMetricsResponse, error) {
+	rsp, err := c.GetPlatformMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPlatformMetricsResponse(rsp)
+}
+
 // GetPlatformStatisticsWithResponse Count clusters, workspaces, users and app templates
 //
 // Returns a wrapper object for the known response body format(s).
@@ -52673,6 +54038,32 @@ func (c *ClientWithResponses) ReplaceClusterObjectWithResponse(ctx context.Conte
 	return ParseReplaceClusterObjectResponse(rsp)
 }
 
+// GetLivezWithResponse Tell whether the server is alive
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /livez (the `GetLivez` operationId).
+func (c *ClientWithResponses) GetLivezWithResponse(ctx context.Context, params *GetLivezParams, reqEditors ...RequestEditorFn) (*GetLivezResponse, error) {
+	rsp, err := c.GetLivez(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLivezResponse(rsp)
+}
+
+// GetMetricsWithResponse Get the metrics of the server
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /metrics (the `GetMetrics` operationId).
+func (c *ClientWithResponses) GetMetricsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMetricsResponse, error) {
+	rsp, err := c.GetMetrics(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMetricsResponse(rsp)
+}
+
 // GetOAuthConfigurationWithResponse Describe the token service
 //
 // The endpoints and what they support, as OpenID Connect Discovery and RFC 8414 define it. All addresses begin with the configured issuer.
@@ -53183,6 +54574,97 @@ func (c *ClientWithResponses) QueryUserInfoWithResponse(ctx context.Context, req
 	return ParseQueryUserInfoResponse(rsp)
 }
 
+// GetOpenAPIV2WithResponse Get the Swagger 2.0 document of this API and, for who is logged in, of Kubernetes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /openapi/v2 (the `GetOpenAPIV2` operationId).
+func (c *ClientWithResponses) GetOpenAPIV2WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIV2Response, error) {
+	rsp, err := c.GetOpenAPIV2(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpenAPIV2Response(rsp)
+}
+
+// GetOpenAPIV3WithResponse List the OpenAPI 3.0 documents of this API and, for who is logged in, of Kubernetes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /openapi/v3 (the `GetOpenAPIV3` operationId).
+func (c *ClientWithResponses) GetOpenAPIV3WithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIV3Response, error) {
+	rsp, err := c.GetOpenAPIV3(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpenAPIV3Response(rsp)
+}
+
+// GetOpenAPIV3OfPlatformWithResponse Get the OpenAPI 3.0 document of this API
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /openapi/v3/kapis (the `GetOpenAPIV3OfPlatform` operationId).
+func (c *ClientWithResponses) GetOpenAPIV3OfPlatformWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIV3OfPlatformResponse, error) {
+	rsp, err := c.GetOpenAPIV3OfPlatform(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpenAPIV3OfPlatformResponse(rsp)
+}
+
+// GetOpenAPIOfGroupWithResponse Get the OpenAPI 3.0 document of a group of Kubernetes
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /openapi/v3/{path} (the `GetOpenAPIOfGroup` operationId).
+func (c *ClientWithResponses) GetOpenAPIOfGroupWithResponse(ctx context.Context, path string, reqEditors ...RequestEditorFn) (*GetOpenAPIOfGroupResponse, error) {
+	rsp, err := c.GetOpenAPIOfGroup(ctx, path, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpenAPIOfGroupResponse(rsp)
+}
+
+// GetReadyzWithResponse Tell whether requests may be sent to the server
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /readyz (the `GetReadyz` operationId).
+func (c *ClientWithResponses) GetReadyzWithResponse(ctx context.Context, params *GetReadyzParams, reqEditors ...RequestEditorFn) (*GetReadyzResponse, error) {
+	rsp, err := c.GetReadyz(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetReadyzResponse(rsp)
+}
+
+// GetPageWithResponse Go to Swagger UI
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /swagger-ui (the `GetPage` operationId).
+func (c *ClientWithResponses) GetPageWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetPageResponse, error) {
+	rsp, err := c.GetPage(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPageResponse(rsp)
+}
+
+// GetPageFileWithResponse Get Swagger UI
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /swagger-ui/{file} (the `GetPageFile` operationId).
+func (c *ClientWithResponses) GetPageFileWithResponse(ctx context.Context, file string, reqEditors ...RequestEditorFn) (*GetPageFileResponse, error) {
+	rsp, err := c.GetPageFile(ctx, file, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPageFileResponse(rsp)
+}
+
 // GetVersionWithResponse Version of the platform and of Kubernetes
 //
 // Returns a wrapper object for the known response body format(s).
@@ -53257,6 +54739,74 @@ func ParseGetOpenIDConfigurationResponse(rsp *http.Response) (*GetOpenIDConfigur
 		}
 		response.JSON503 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseGetSwaggerOfCustomResourcesResponse parses an HTTP response from a GetSwaggerOfCustomResourcesWithResponse call
+func ParseGetSwaggerOfCustomResourcesResponse(rsp *http.Response) (*GetSwaggerOfCustomResourcesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSwaggerOfCustomResourcesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSwaggerResponse parses an HTTP response from a GetSwaggerWithResponse call
+func ParseGetSwaggerResponse(rsp *http.Response) (*GetSwaggerResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSwaggerResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetHealthzResponse parses an HTTP response from a GetHealthzWithResponse call
+func ParseGetHealthzResponse(rsp *http.Response) (*GetHealthzResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetHealthzResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
 	}
 
 	return response, nil
@@ -57347,6 +58897,22 @@ func ParseUpdateWorkspaceRoleResponse(rsp *http.Response) (*UpdateWorkspaceRoleR
 	return response, nil
 }
 
+// ParseGetPlatformMetricsResponse parses an HTTP response from a GetPlatformMetricsWithResponse call
+func ParseGetPlatformMetricsResponse(rsp *http.Response) (*GetPlatformMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPlatformMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
 // ParseGetPlatformStatisticsResponse parses an HTTP response from a GetPlatformStatisticsWithResponse call
 func ParseGetPlatformStatisticsResponse(rsp *http.Response) (*GetPlatformStatisticsResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -61135,6 +62701,38 @@ func ParseReplaceClusterObjectResponse(rsp *http.Response) (*ReplaceClusterObjec
 	return response, nil
 }
 
+// ParseGetLivezResponse parses an HTTP response from a GetLivezWithResponse call
+func ParseGetLivezResponse(rsp *http.Response) (*GetLivezResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLivezResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetMetricsResponse parses an HTTP response from a GetMetricsWithResponse call
+func ParseGetMetricsResponse(rsp *http.Response) (*GetMetricsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMetricsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
 // ParseGetOAuthConfigurationResponse parses an HTTP response from a GetOAuthConfigurationWithResponse call
 func ParseGetOAuthConfigurationResponse(rsp *http.Response) (*GetOAuthConfigurationResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -61945,6 +63543,172 @@ func ParseQueryUserInfoResponse(rsp *http.Response) (*QueryUserInfoResponse, err
 		}
 		response.JSON403 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseGetOpenAPIV2Response parses an HTTP response from a GetOpenAPIV2WithResponse call
+func ParseGetOpenAPIV2Response(rsp *http.Response) (*GetOpenAPIV2Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpenAPIV2Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpenAPIV3Response parses an HTTP response from a GetOpenAPIV3WithResponse call
+func ParseGetOpenAPIV3Response(rsp *http.Response) (*GetOpenAPIV3Response, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpenAPIV3Response{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpenAPIV3OfPlatformResponse parses an HTTP response from a GetOpenAPIV3OfPlatformWithResponse call
+func ParseGetOpenAPIV3OfPlatformResponse(rsp *http.Response) (*GetOpenAPIV3OfPlatformResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpenAPIV3OfPlatformResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetOpenAPIOfGroupResponse parses an HTTP response from a GetOpenAPIOfGroupWithResponse call
+func ParseGetOpenAPIOfGroupResponse(rsp *http.Response) (*GetOpenAPIOfGroupResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpenAPIOfGroupResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest RouteObject
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest V1Status
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON403 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetReadyzResponse parses an HTTP response from a GetReadyzWithResponse call
+func ParseGetReadyzResponse(rsp *http.Response) (*GetReadyzResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetReadyzResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetPageResponse parses an HTTP response from a GetPageWithResponse call
+func ParseGetPageResponse(rsp *http.Response) (*GetPageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetPageFileResponse parses an HTTP response from a GetPageFileWithResponse call
+func ParseGetPageFileResponse(rsp *http.Response) (*GetPageFileResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPageFileResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
 	}
 
 	return response, nil

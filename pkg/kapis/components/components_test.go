@@ -39,13 +39,13 @@ func TestHealth(t *testing.T) {
 		},
 		"nodes": {node("a", "True"), node("b", "False"), node("c", "Unknown")},
 	})
-	mux := http.NewServeMux()
-	if err := route.Mount(mux, (&Handler{Cache: cache, Catalog: objects.NewCatalog()}).Groups()); err != nil {
+	container, err := route.NewContainer((&Handler{Cache: cache, Catalog: objects.NewCatalog()}).Groups()...)
+	if err != nil {
 		t.Fatal(err)
 	}
 	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/kapis/resources.kubesphere.io/"+path, nil))
+		container.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/kapis/resources.kubesphere.io/"+path, nil))
 		return w.Code, w.Body.String()
 	}
 	const (

@@ -13,20 +13,25 @@ import (
 	"github.com/super-kubenetes/ks-apiserver/pkg/status"
 )
 
-// OwnPattern is where consoles of KubeSphere patch the User of who logs in for
-// the first time, with the password in plain text: in Kubernetes' API.
-const OwnPattern = "PATCH /apis/iam.kubesphere.io/v1alpha2/users/{user}"
-
 // unchanged stands for the password in what a patch is applied to.
 const unchanged = "(unchanged)"
 
 // maxPatch bounds a patch of a user, in bytes.
 const maxPatch = 1 << 20
 
-// Own serves OwnPattern: patches of the own account are done as the account may
-// be changed everywhere else, all others are Kubernetes'.
-func (h *Handler) Own(kubernetes http.Handler) http.Handler {
-	return route.Handler(func(w http.ResponseWriter, r *http.Request) error {
+// OwnGroup is where consoles of KubeSphere patch the User of who logs in for the first
+// time, with the password in plain text: in Kubernetes' API. Patches of the own account are
+// done as the account may be changed everywhere else, all others are Kubernetes'.
+func (h *Handler) OwnGroup(kubernetes http.Handler) route.Group {
+	return route.Group{Prefix: "/apis/iam.kubesphere.io/v1alpha2", Tag: "Users", Routes: []route.Route{{
+		Method: http.MethodPatch, Path: "/users/{user}", ID: "patchOwnUser", Summary: "Patch a user", DocumentedElsewhere: true,
+		Parameters: []route.Parameter{{In: route.InPath, Name: "user", Description: "Name of the user."}},
+		Responses:  []route.Response{{Code: http.StatusOK, Description: "The user.", Model: iamv1alpha2.User{}}}, Handler: h.own(kubernetes),
+	}}}
+}
+
+func (h *Handler) own(kubernetes http.Handler) route.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
 		// Everybody comes here for the own account, so that what is forwarded
 		// takes a right that is not everybody's.
 		media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -40,7 +45,7 @@ func (h *Handler) Own(kubernetes http.Handler) http.Handler {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxPatch)
 		return handler(h.patchOwn)(w, r)
-	})
+	}
 }
 
 func (h *Handler) patchOwn(w http.ResponseWriter, r *http.Request) error {

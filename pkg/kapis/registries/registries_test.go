@@ -119,15 +119,15 @@ func door(t *testing.T, allow []string, objects ...*corev1.Secret) func(method, 
 	for _, object := range objects {
 		builder = builder.WithObjects(object)
 	}
-	mux := http.NewServeMux()
-	if err := route.Mount(mux, (&Handler{Client: builder.Build(), Rights: mayGet("reader"), Egress: guard, Asks: NewAsks()}).Groups()); err != nil {
+	container, err := route.NewContainer((&Handler{Client: builder.Build(), Rights: mayGet("reader"), Egress: guard, Asks: NewAsks()}).Groups()...)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return func(method, path, body, who string) (int, string) {
 		t.Helper()
 		r := httptest.NewRequest(method, "/kapis/resources.kubesphere.io/"+path, strings.NewReader(body))
 		w := httptest.NewRecorder()
-		mux.ServeHTTP(w, r.WithContext(kuberequest.WithUser(t.Context(), &user.DefaultInfo{Name: who})))
+		container.ServeHTTP(w, r.WithContext(kuberequest.WithUser(t.Context(), &user.DefaultInfo{Name: who})))
 		if strings.Contains(w.Body.String(), "secret words") {
 			t.Errorf("%s %s repeats an answer: %s", method, path, w.Body)
 		}

@@ -36,8 +36,8 @@ func watched(t *testing.T) (server *httptest.Server, change func(version, size i
 		Agrees: agrees, Cache: cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now},
 		Authorizer: &authz.RBAC{All: true}, Rights: sees{}, Now: time.Now,
 	}
-	mux := http.NewServeMux()
-	if err := route.Mount(mux, []route.Group{h.Group()}); err != nil {
+	container, err := route.NewContainer(h.Group())
+	if err != nil {
 		t.Fatal(err)
 	}
 	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -48,7 +48,7 @@ func watched(t *testing.T) (server *httptest.Server, change func(version, size i
 		}
 		who := r.Header.Get("X-User")
 		ctx := turns.WithHolder(kuberequest.WithUser(request.WithInfo(r.Context(), info), &user.DefaultInfo{Name: who}), who)
-		mux.ServeHTTP(w, r.WithContext(ctx))
+		container.ServeHTTP(w, r.WithContext(ctx))
 	}))
 	t.Cleanup(server.Close)
 	return server, func(version, size int) {

@@ -96,11 +96,11 @@ func newDoor(t testing.TB, lists map[string][]string) http.Handler {
 		Agrees: agrees,
 		Cache:  cache, Types: &objects.Resolver{Catalog: objects.NewCatalog(), Now: time.Now}, Authorizer: reader("n"), Rights: sees{}, Now: time.Now,
 	}
-	mux := http.NewServeMux()
-	if err := route.Mount(mux, []route.Group{h.Group(), h.LegacyGroup()}); err != nil {
+	container, err := route.NewContainer(h.Group(), h.LegacyGroup())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return mux
+	return container
 }
 
 func ask(door http.Handler, who, target string, header ...string) *httptest.ResponseRecorder {

@@ -53,7 +53,7 @@ func (h *Handler) Group() route.Group {
 				Responses:   []route.Response{listed}, Handler: h.list, Watchable: true,
 			},
 			{
-				Method: http.MethodGet, Path: "/{resources}/summary", Within: "/{resources}/{name}", ID: "summarizeResources",
+				Method: http.MethodGet, Path: "/{resources}/summary", ID: "summarizeResources",
 				Summary: "Count objects of the cluster", Description: summary,
 				Parameters: append([]route.Parameter{resources}, h.filterParameters()...),
 				Responses:  []route.Response{counted}, Handler: h.summary,
@@ -71,7 +71,7 @@ func (h *Handler) Group() route.Group {
 				Responses:  []route.Response{listed}, Handler: h.list, Watchable: true,
 			},
 			{
-				Method: http.MethodGet, Path: "/namespaces/{namespace}/{resources}/summary", Within: "/namespaces/{namespace}/{resources}/{name}", ID: "summarizeNamespacedResources",
+				Method: http.MethodGet, Path: "/namespaces/{namespace}/{resources}/summary", ID: "summarizeNamespacedResources",
 				Summary: "Count objects of a namespace", Description: summary,
 				Parameters: append([]route.Parameter{namespace, resources}, h.filterParameters()...),
 				Responses:  []route.Response{counted}, Handler: h.summary,

@@ -33,12 +33,9 @@ func (h heldRights) Rules(context.Context, user.Info, authz.Scope) (*authz.HeldR
 func reviewers(t *testing.T, held authz.HeldRules) map[string]func(http.ResponseWriter) int {
 	t.Helper()
 	h := &Handler{Rights: heldRights{held: held}, Authorizer: &authz.RBAC{All: true}}
-	self, err := h.SelfReviews()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := reviewsOf(t, h)
 	asked := func(body string) *http.Request {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+		r := httptest.NewRequest(http.MethodPost, "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", strings.NewReader(body))
 		return r.WithContext(kuberequest.WithUser(r.Context(), &user.DefaultInfo{Name: `jane "resourceRules":[],"nonResourceRules":[]`}))
 	}
 	return map[string]func(http.ResponseWriter) int{
@@ -49,7 +46,7 @@ func reviewers(t *testing.T, held authz.HeldRules) map[string]func(http.Response
 			return http.StatusOK
 		},
 		"selfsubjectrulesreviews": func(w http.ResponseWriter) int {
-			self["POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews"].ServeHTTP(w, asked(`{"kind":"SelfSubjectRulesReview","apiVersion":"authorization.k8s.io/v1","spec":{"namespace":"n"}}`))
+			self.ServeHTTP(w, asked(`{"kind":"SelfSubjectRulesReview","apiVersion":"authorization.k8s.io/v1","spec":{"namespace":"n"}}`))
 			return http.StatusCreated
 		},
 	}

@@ -25,10 +25,10 @@ var protobufMagic = []byte("k8s\x00")
 // SelfReviews answer, by pattern, the questions clients of Kubernetes ask about
 // themselves, such as kubectl auth can-i. Kubernetes would answer for the group
 // forwarded requests are made in: everything.
-func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
+func (h *Handler) SelfReviews() (route.Group, error) {
 	scheme := runtime.NewScheme()
 	if err := authorizationv1.AddToScheme(scheme); err != nil {
-		return nil, err
+		return route.Group{}, err
 	}
 	decoder := serializer.NewCodecFactory(scheme).UniversalDeserializer()
 	read := func(w http.ResponseWriter, r *http.Request, into runtime.Object) error {
@@ -48,9 +48,14 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 		}
 		return nil
 	}
-	const prefix = "POST /apis/authorization.k8s.io/v1/"
-	return map[string]http.Handler{
-		prefix + "selfsubjectaccessreviews": route.Handler(func(w http.ResponseWriter, r *http.Request) error {
+	review := func(resource, id, summary string, model any, handler route.Handler) route.Route {
+		return route.Route{
+			Method: http.MethodPost, Path: "/" + resource, ID: id, Summary: summary, DocumentedElsewhere: true, Body: model,
+			Responses: []route.Response{{Code: http.StatusCreated, Description: "The review.", Model: model}}, Handler: handler,
+		}
+	}
+	return route.Group{Prefix: "/apis/authorization.k8s.io/v1", Tag: "Roles", Routes: []route.Route{
+		review("selfsubjectaccessreviews", "reviewOwnAccess", "Ask whether one may do something", authorizationv1.SelfSubjectAccessReview{}, func(w http.ResponseWriter, r *http.Request) error {
 			review := &authorizationv1.SelfSubjectAccessReview{}
 			review.SetGroupVersionKind(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"))
 			if err := read(w, r, review); err != nil {
@@ -67,7 +72,7 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 			status.WriteJSON(w, http.StatusCreated, review)
 			return nil
 		}),
-		prefix + "selfsubjectrulesreviews": route.Handler(func(w http.ResponseWriter, r *http.Request) error {
+		review("selfsubjectrulesreviews", "reviewOwnRules", "Ask for the own rules in a namespace", authorizationv1.SelfSubjectRulesReview{}, func(w http.ResponseWriter, r *http.Request) error {
 			review := &authorizationv1.SelfSubjectRulesReview{}
 			review.SetGroupVersionKind(authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectRulesReview"))
 			if err := read(w, r, review); err != nil {
@@ -87,5 +92,5 @@ func (h *Handler) SelfReviews() (map[string]http.Handler, error) {
 			review.Status = emptyRules(rules.Complete)
 			return writeRules(w, r, http.StatusCreated, review, rules)
 		}),
-	}, nil
+	}}, nil
 }

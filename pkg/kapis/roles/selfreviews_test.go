@@ -10,17 +10,28 @@ import (
 	kuberequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/super-kubenetes/ks-apiserver/pkg/authz"
+	"github.com/super-kubenetes/ks-apiserver/pkg/route"
 )
+
+// reviewsOf serves the reviews of who asks.
+func reviewsOf(t *testing.T, h *Handler) http.Handler {
+	t.Helper()
+	group, err := h.SelfReviews()
+	if err != nil {
+		t.Fatal(err)
+	}
+	container, err := route.NewContainer(group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return container
+}
 
 // TestSelfReviewBodies: clients send a review in any encoding of Kubernetes, but no YAML that
 // expands to a long text.
 func TestSelfReviewBodies(t *testing.T) {
-	const review = "POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 	h := &Handler{Rights: managerRights{&authz.RBAC{All: true}}, Authorizer: &authz.RBAC{All: true}}
-	reviews, err := h.SelfReviews()
-	if err != nil {
-		t.Fatal(err)
-	}
+	reviews := reviewsOf(t, h)
 	for _, test := range []struct {
 		name, body string
 		code       int
@@ -32,9 +43,9 @@ func TestSelfReviewBodies(t *testing.T) {
 		{"aliases that expand to 120 MB", "a: &a " + strings.Repeat("x", 50_000) + "\nb: [" + strings.Repeat("*a,", 2_400) + "]", 413},
 		{"a long body", strings.Repeat(" ", maxReview+1), 413},
 	} {
-		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(test.body))
+		r := httptest.NewRequest(http.MethodPost, "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", strings.NewReader(test.body))
 		w := httptest.NewRecorder()
-		reviews[review].ServeHTTP(w, r.WithContext(kuberequest.WithUser(r.Context(), &user.DefaultInfo{Name: "jane"})))
+		reviews.ServeHTTP(w, r.WithContext(kuberequest.WithUser(r.Context(), &user.DefaultInfo{Name: "jane"})))
 		if w.Code != test.code {
 			t.Errorf("%s: %d %.200s, want %d", test.name, w.Code, w.Body, test.code)
 		}
