@@ -46,7 +46,7 @@ func (p *Proxy) guardCollection(r *http.Request, who user.Info, resource schema.
 	if err != nil {
 		return r, err
 	}
-	if deletion, err = withOptionsInBody(r); err != nil {
+	if deletion, err = withOptionsInBody(r.Context(), r); err != nil {
 		return r, err
 	}
 	values.Set(request.ParameterResourceVersion, version)
@@ -80,11 +80,11 @@ func (p *Proxy) unlocked(ctx context.Context, who user.Info, resource schema.Gro
 // withOptionsInBody returns a deletion with its options in the body. Without a body
 // Kubernetes reads them of the query, where the version of the collection would be a
 // precondition of each object.
-func withOptionsInBody(r *http.Request) (*http.Request, error) {
+func withOptionsInBody(ctx context.Context, r *http.Request) (*http.Request, error) {
 	if r.ContentLength != 0 {
 		return r, nil
 	}
-	r, options, err := deleteOptions(r)
+	r, options, err := deleteOptions(ctx, r)
 	if err != nil {
 		return r, err
 	}

@@ -68,7 +68,7 @@ func (p *Proxy) authorizeDeleteOptions(w http.ResponseWriter, r *http.Request, i
 // deleteOptions returns the options by which Kubernetes would make a deletion: those of the
 // body, whose size is checked already, or of the query of one without a body. The request
 // returned has that body.
-func deleteOptions(r *http.Request) (*http.Request, *metav1.DeleteOptions, error) {
+func deleteOptions(ctx context.Context, r *http.Request) (*http.Request, *metav1.DeleteOptions, error) {
 	if r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0 {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -76,7 +76,7 @@ func deleteOptions(r *http.Request) (*http.Request, *metav1.DeleteOptions, error
 		}
 		r = withBody(r, body)
 		if len(body) > 0 {
-			options, err := decodeDeleteOptions(r.Context(), turns.HolderFrom(r.Context()), r.Header.Get("Content-Type"), body)
+			options, err := decodeDeleteOptions(ctx, turns.HolderFrom(ctx), r.Header.Get("Content-Type"), body)
 			return r, options, err
 		}
 	}

@@ -52,7 +52,7 @@ func (p *Proxy) forwardDeletion(w http.ResponseWriter, r *http.Request, info *re
 		p.forward(w, forwarded, info)
 		return
 	}
-	r, options, err := deleteOptions(r)
+	r, options, err := deleteOptions(r.Context(), r)
 	if err != nil {
 		status.Write(w, r, err)
 		return
