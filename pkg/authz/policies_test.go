@@ -27,6 +27,35 @@ func TestPolicyKnowsPowers(t *testing.T) {
 	}
 }
 
+// TestPolicyKnowsSubresources: the policy powers is about the subresources of types in
+// namespaces that are powers here. A service account with the role of a project's
+// administrator wrote the addresses of pods and services.
+func TestPolicyKnowsSubresources(t *testing.T) {
+	known := make(map[string]bool)
+	for _, rule := range policies.Load(t, "powers").Spec.MatchConstraints.ResourceRules {
+		for _, resource := range rule.Resources {
+			known[rule.APIGroups[0]+"/"+resource] = true
+		}
+	}
+	// Roles of namespaces give nothing of these. Not among them, since it has no status, is
+	// csistoragecapacities: drivers write those by roles of their own namespaces.
+	ofCluster := []string{"nodes", "namespaces", "persistentvolumes", "volumeattachments", "csinodes", "servicecidrs", "certificatesigningrequests",
+		"customresourcedefinitions", "apiservices", "storageversions", "storageversionmigrations"}
+	for resource, writes := range componentTypes {
+		if !writes.status || slices.Contains(ofCluster, resource.Resource) {
+			continue
+		}
+		if !known[resource.Group+"/"+resource.Resource+"/status"] {
+			t.Errorf("the policy powers does not know %s/status", resource)
+		}
+	}
+	for _, resource := range []string{"/serviceaccounts/token", "/pods/ephemeralcontainers", "/pods/binding", "/bindings", "/services", "/secrets", "certificates.k8s.io/podcertificaterequests"} {
+		if !known[resource] {
+			t.Errorf("the policy powers does not know %s", resource)
+		}
+	}
+}
+
 // TestPolicyKnowsEverybody: the policy platform-objects refuses the subjects that only
 // administrators of the platform add here.
 func TestPolicyKnowsEverybody(t *testing.T) {

@@ -203,6 +203,9 @@ func TestPoliciesInProjects(t *testing.T) {
 		}
 		return nil
 	})
+	create(t, c, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "pol-counts"}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"get", "patch"}, APIGroups: []string{""}, Resources: []string{"resourcequotas", "resourcequotas/status"}}}})
+	counter := newDirect(t, serviceAccountToken(t, namespace, "counter")) // a component, which has the power
+	bindInCluster(t, namespace, "counter", "pol-counts")
 	ours := map[string]string{"app.kubernetes.io/managed-by": "ks-apiserver", "pol": "a"}
 	create(t, c, &rbacv1.RoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "pol-kept", Labels: ours},
@@ -244,7 +247,7 @@ func TestPoliciesInProjects(t *testing.T) {
 		{"a forged part of a quota", builder, "POST", quotas, "", fmt.Sprintf(quotaOf, `,"labels":{"quota.kubesphere.io/resourcequota":"a"}`, `"pods":"1"`), "quota.kubesphere.io/resourcequota", 0},
 		{"a part widened", builder, "PATCH", quotas + "/workspace-pol-quota", merge, `{"spec":{"hard":{"pods":"9999"}}}`, "quota.kubesphere.io/resourcequota", 0},
 		{"a part unlabelled", builder, "PATCH", quotas + "/workspace-pol-quota", merge, `{"metadata":{"labels":null}}`, "quota.kubesphere.io/resourcequota", 0},
-		{"what a part says is used", builder, "PATCH", quotas + "/workspace-pol-quota/status", merge, `{"status":{"used":{"pods":"0"}}}`, "quota.kubesphere.io/resourcequota", 0},
+		{"what a part says is used", counter, "PATCH", quotas + "/workspace-pol-quota/status", merge, `{"status":{"used":{"pods":"0"}}}`, "quota.kubesphere.io/resourcequota", 0},
 		{"a part deleted", builder, "DELETE", quotas + "/workspace-pol-quota", "", "", `resourcequotas "workspace-pol-quota"`, 0},
 		{"all quotas deleted", builder, "DELETE", quotas, "", "", `resourcequotas "workspace-pol-quota"`, 0},
 		{"a quota of bindings", builder, "POST", quotas, "", fmt.Sprintf(quotaOf, "", `"count/rolebindings.rbac.authorization.k8s.io":"1"`), "spec.hard[count/rolebindings.rbac.authorization.k8s.io]", 0},

@@ -153,6 +153,53 @@ func TestPolicyOfConnections(t *testing.T) {
 	})
 }
 
+// TestPolicyOfPowers: a service account with the role of a project's administrator has what
+// the role says and no powers, which the "*" of its resources includes for Kubernetes; a
+// component with a cluster role has them.
+func TestPolicyOfPowers(t *testing.T) {
+	t.Parallel()
+	c := kubernetes(t, "")
+	const namespace, at = "pol-powers", "/api/v1/namespaces/pol-powers"
+	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	every := []string{"*"}
+	rules := []rbacv1.PolicyRule{{Verbs: []string{"get", "list", "watch", "create", "update", "patch", "delete"}, APIGroups: every, Resources: every}}
+	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "admin"}, Rules: rules})
+	create(t, c, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "pol-component"}, Rules: rules})
+	robot, component := newDirect(t, serviceAccountToken(t, namespace, "robot")), newDirect(t, serviceAccountToken(t, namespace, "component"))
+	bindInNamespace(t, namespace, "robot", "admin")
+	bindInCluster(t, namespace, "component", "pol-component")
+	create(t, c, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "a"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "a"}}}})
+	const (
+		dry      = "?dryRun=All"
+		takes    = "it takes the right in the whole cluster"
+		external = `{"apiVersion":"v1","kind":"Service","metadata":{"name":"taken"},"spec":{"ports":[{"port":80}],"externalIPs":["192.0.2.1"]}}`
+		plain    = `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{"type":"LoadBalancer","ports":[{"port":80}]}}`
+		token    = `{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}`
+		secret   = `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"token","annotations":{"kubernetes.io/service-account.name":"robot"}},"type":"kubernetes.io/service-account-token"}`
+		bound    = `{"apiVersion":"v1","kind":"Binding","metadata":{"name":"a"},"target":{"kind":"Node","name":"node-1"}}`
+		address  = `{"status":{"podIP":"192.0.2.1","podIPs":[{"ip":"192.0.2.1"}]}}`
+	)
+	waitForPolicy(t, robot, "POST", at+"/serviceaccounts/robot/token"+dry, "", token)
+	waitForPolicy(t, robot, "POST", at+"/services"+dry, "", external)
+	directAttempts(t, []directAttempt{
+		{"the address of a service", robot, "POST", at + "/services", "", external, takes, 0},
+		{"a service", robot, "POST", at + "/services", "", plain, "", 201},
+		{"the address of one that is there", robot, "PATCH", at + "/services/web", merge, `{"spec":{"externalIPs":["192.0.2.1"]}}`, takes, 0},
+		{"its other fields", robot, "PATCH", at + "/services/web", merge, `{"metadata":{"labels":{"a":"b"}}}`, "", 200},
+		{"the addresses of a load balancer", robot, "PATCH", at + "/services/web/status", merge, `{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"}]}}}`, takes, 0},
+		{"the address of a pod", robot, "PATCH", at + "/pods/a/status" + dry, merge, address, takes, 0},
+		{"a quota", robot, "POST", at + "/resourcequotas", "", `{"apiVersion":"v1","kind":"ResourceQuota","metadata":{"name":"own"},"spec":{"hard":{"pods":"9"}}}`, "", 201},
+		{"what it says is used", robot, "PATCH", at + "/resourcequotas/own/status", merge, `{"status":{"used":{"pods":"0"}}}`, takes, 0},
+		{"a token", robot, "POST", at + "/serviceaccounts/robot/token", "", token, takes, 0},
+		{"a token in a secret", robot, "POST", at + "/secrets", "", secret, takes, 0},
+		{"another secret", robot, "POST", at + "/secrets" + dry, "", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"plain"}}`, "", 201},
+		{"where a pod runs", robot, "POST", at + "/pods/a/binding" + dry, "", bound, takes, 0},
+		{"and at the older path", robot, "POST", at + "/bindings" + dry, "", bound, takes, 0},
+		{"a component has the right", component, "PATCH", at + "/services/web/status", merge, `{"status":{"loadBalancer":{"ingress":[{"ip":"192.0.2.1"}]}}}`, "", 200},
+		{"to set addresses, too", component, "POST", at + "/services" + dry, "", external, "", 201},
+	})
+}
+
 // TestPolicyOfTheOwnAccount: the service account of the server gives nobody everything nor
 // powers, and writes nothing of Kubernetes', whatever RBAC gives it.
 func TestPolicyOfTheOwnAccount(t *testing.T) {

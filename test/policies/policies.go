@@ -19,7 +19,7 @@ func Dir() string {
 }
 
 // Names are the names of all policies, without the suffix they share.
-var Names = []string{"connect", "owned-labels", "owned-objects", "own-account", "platform-namespace", "platform-objects"}
+var Names = []string{"connect", "owned-labels", "owned-objects", "own-account", "platform-namespace", "platform-objects", "powers"}
 
 // Load returns the policy of a name.
 func Load(t testing.TB, name string) *admissionv1.ValidatingAdmissionPolicy {
