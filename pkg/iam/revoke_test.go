@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -159,7 +160,7 @@ func TestTakenFromWhatStays(t *testing.T) {
 		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := cluster(t, test.binding)
+			c := cluster(t, test.binding, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n", Labels: map[string]string{iamv1alpha2.LabelWorkspace: "w"}}})
 			if test.deleted {
 				if err := c.Delete(t.Context(), test.binding.DeepCopyObject().(client.Object)); err != nil {
 					t.Fatal(err)
