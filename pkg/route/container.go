@@ -56,7 +56,8 @@ func NewContainer(groups ...Group) (*Container, error) {
 	})
 	for g := range groups {
 		tag := Tag{groups[g].Tag, groups[g].Description}
-		if !slices.ContainsFunc(c.Tags, func(known Tag) bool { return known.Name == tag.Name }) { // of several versions
+		documented := !slices.ContainsFunc(groups[g].Routes, func(r Route) bool { return r.DocumentedElsewhere })
+		if documented && !slices.ContainsFunc(c.Tags, func(known Tag) bool { return known.Name == tag.Name }) { // of several versions
 			c.Tags = append(c.Tags, tag)
 		}
 	}

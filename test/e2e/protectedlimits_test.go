@@ -115,6 +115,10 @@ func TestProtectedLimits(t *testing.T) {
 	builder := newDirect(t, serviceAccountToken(t, "bound-p", "builder"))
 	bindInNamespace(t, "bound-p", "builder", "everything")
 	waitForPolicy(t, builder, "PATCH", quotas+"/bound?dryRun=All", merge, unlabel)
+	// What counts quotas has the power to.
+	create(t, c, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "bound-counts"}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"patch"}, APIGroups: []string{""}, Resources: []string{"resourcequotas/status"}}}})
+	counter := newDirect(t, serviceAccountToken(t, "bound-p", "counter"))
+	bindInCluster(t, "bound-p", "counter", "bound-counts")
 	const words = "it has the label quota.kubesphere.io/protected"
 	var direct []directAttempt
 	for path, body := range map[string]string{quotas: quota, limits: limit} {
@@ -130,7 +134,7 @@ func TestProtectedLimits(t *testing.T) {
 			directAttempt{path + ": an own one, deleted", builder, "DELETE", path + "/mine", "", "", "", 200},
 		)
 	}
-	direct = append(direct, directAttempt{"the use of the quota", builder, "PATCH", quotas + "/bound/status", merge, `{"status":{"used":{"count/configmaps":"0"}}}`, words, 0})
+	direct = append(direct, directAttempt{"the use of the quota", counter, "PATCH", quotas + "/bound/status", merge, `{"status":{"used":{"count/configmaps":"0"}}}`, words, 0})
 	directAttempts(t, direct)
 
 	// What holds is counted.
