@@ -42,6 +42,8 @@ type Proxy struct {
 	pacing      pacing
 	// reads are the turns of lists and watches, by user; Kubernetes bounds all of them.
 	reads *turns.Turns
+	// settledAfter is for how long a watch sends nothing after its first events.
+	settledAfter time.Duration
 	// stalled are the places for writes to clients that do not read, by user.
 	stalled    *quota.Quota
 	transport  http.RoundTripper // for requests that are answered at once
@@ -112,6 +114,7 @@ func New(options Options) (*Proxy, error) {
 		mergedLists:   turns.New(maxMergedLists, maxMergedListsPerUser, filteredListWait, tooManyLists),
 		reads:         turns.New(math.MaxInt, maxReadsPerUser, readWait, tooManyReads),
 		pacing:        defaultPacing,
+		settledAfter:  settledAfter,
 		stalled:       quota.New(maxStalledSeats, maxStalledSeatsPerUser)}
 	p.standing = &standing{ask: p.mayServe}
 	if p.transport, err = forRequests(options.Config); err != nil {

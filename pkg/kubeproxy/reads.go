@@ -37,7 +37,7 @@ func (p *Proxy) takeRead(w http.ResponseWriter, r *http.Request, info *request.I
 		status.Write(w, r, err)
 		return nil, false
 	}
-	return newSettling(release, info.Verb == "watch"), true
+	return newSettling(release, info.Verb == "watch", p.settledAfter), true
 }
 
 // settling gives the turn of a read back: that of a list at its end, that of a watch when its
@@ -45,13 +45,14 @@ func (p *Proxy) takeRead(w http.ResponseWriter, r *http.Request, info *request.I
 type settling struct {
 	release func()
 	watch   bool
+	after   time.Duration // without an event
 	over    atomic.Bool
 	last    *time.Timer
 	quiet   *time.Timer // nil before the answer begins
 }
 
-func newSettling(release func(), watch bool) *settling {
-	s := &settling{release: release, watch: watch}
+func newSettling(release func(), watch bool, after time.Duration) *settling {
+	s := &settling{release: release, watch: watch, after: after}
 	if watch {
 		s.last = time.AfterFunc(settledAtLast, s.end)
 	}
@@ -70,9 +71,9 @@ func (s *settling) done() {
 	switch {
 	case s == nil || !s.watch || s.over.Load():
 	case s.quiet == nil:
-		s.quiet = time.AfterFunc(settledAfter, s.end)
+		s.quiet = time.AfterFunc(s.after, s.end)
 	default:
-		s.quiet.Reset(settledAfter)
+		s.quiet.Reset(s.after)
 	}
 }
 
