@@ -35,15 +35,12 @@ type node struct {
 	ends, tails []*Match
 }
 
-// candidate is a route.
-type candidate struct {
+// Match is a route that serves requests.
+type Match struct {
 	service    *restful.WebService
 	route      *restful.Route
 	lastResort bool
 }
-
-// Match is a route that serves a request.
-type Match struct{ candidate }
 
 // Route is the route that serves the request.
 func (m *Match) Route() *restful.Route { return m.route }
@@ -66,7 +63,7 @@ func (t *Router) Add(service *restful.WebService) error {
 }
 
 func (t *Router) add(service *restful.WebService, route *restful.Route) error {
-	c := &Match{candidate{service: service, route: route, lastResort: t.lastResort != nil && t.lastResort(route)}}
+	c := &Match{service: service, route: route, lastResort: t.lastResort != nil && t.lastResort(route)}
 	at, rest := &t.root, strings.TrimPrefix(route.Path, "/")
 	var segments []string
 	defer func() { t.segments[route] = segments }()
