@@ -257,7 +257,7 @@ func (k *kind) binding(at place, b *binding) (*unstructured.Unstructured, error)
 
 // unbind deletes a binding.
 func (h *Handler) unbind(k kind) func(http.ResponseWriter, *http.Request) error {
-	return onPresent(func(w http.ResponseWriter, r *http.Request) error {
+	return retryOnConflict(func(w http.ResponseWriter, r *http.Request) error {
 		at, name := placeOf(r), r.PathValue("rolebinding")
 		object, err := h.read(r.Context(), k.GroupVersion().WithKind(k.Kind+"Binding"), k.bindingGroupResource(), at, name)
 		if err != nil {

@@ -99,7 +99,7 @@ func (h *Handler) update(k kind) func(http.ResponseWriter, *http.Request) error 
 }
 
 func (h *Handler) patch(k kind) func(http.ResponseWriter, *http.Request) error {
-	return onPresent(h.patchOnce(k))
+	return retryOnConflict(h.patchOnce(k))
 }
 
 // patchOnce applies a patch to the present state, and fails with a conflict if another
@@ -147,7 +147,7 @@ func (h *Handler) replace(w http.ResponseWriter, r *http.Request, k *kind, found
 }
 
 func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error {
-	return onPresent(func(w http.ResponseWriter, r *http.Request) error {
+	return retryOnConflict(func(w http.ResponseWriter, r *http.Request) error {
 		who, err := caller(r)
 		if err != nil {
 			return err
@@ -168,8 +168,8 @@ func (h *Handler) remove(k kind) func(http.ResponseWriter, *http.Request) error 
 	})
 }
 
-// onPresent calls a handler of what is there again when that changes meanwhile.
-func onPresent(handle func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
+// retryOnConflict calls a handler again when the object it read has changed meanwhile.
+func retryOnConflict(handle func(http.ResponseWriter, *http.Request) error) func(http.ResponseWriter, *http.Request) error {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return handle(w, r) })
 	}
