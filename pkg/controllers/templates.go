@@ -27,9 +27,9 @@ import (
 // templates as they were: somebody was allowed to give those. What they were is
 // kept where only this server writes.
 //
-// Roles of Kubernetes are also written by those who never pass this server, such as
-// service accounts, whom nobody asked whether they may give a template that is to come:
-// such a template counts when the role is written again through this server.
+// Roles of Kubernetes are also written directly at kube-apiserver, by service accounts for
+// example, without a check that the writer may give a template that does not exist yet: such
+// a template counts when the role is written again through this server.
 type templates struct {
 	client client.Client
 	live   client.Client

@@ -68,8 +68,9 @@ func TestTemplates(t *testing.T) {
 	step(unchanged)
 }
 
-// TestTemplatesToCome: what counts in a role that only this server writes gives nothing to
-// who writes a role past it, whom nobody asked about a template that is not there.
+// TestTemplatesToCome: a template that did not exist when a role named it counts in roles that
+// only this server writes. In roles of Kubernetes, which are written without its checks as well,
+// it counts when they are written again.
 func TestTemplatesToCome(t *testing.T) {
 	names := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Name: name, Annotations: map[string]string{iamv1alpha2.AnnotationAggregationRoles: `["there","to-come"]`}}
