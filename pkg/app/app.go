@@ -357,7 +357,7 @@ func (a *app) serve(ctx context.Context, c *config.Config, reload func() (*confi
 		func() float64 { return float64(d.terminals.Open()) },
 	))
 	registry.MustRegister(prometheus.NewGaugeFunc(
-		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they failed several times in a row."},
+		prometheus.GaugeOpts{Name: "ks_apiserver_extensions_left_alone", Help: "Back ends of extensions that are left alone for a moment, since they could not be reached several times in a row."},
 		a.extensions.Open,
 	))
 	registry.MustRegister(newCacheMetrics(a.cache), newGroupOmissions(), newDisagreements(a.lock))

@@ -30,7 +30,7 @@ const (
 	dialTimeout = 5 * time.Second
 	// answerTimeout is within what a back end begins to answer, unless it says so itself.
 	answerTimeout = 30 * time.Second
-	// A back end that fails this many times in a row is left alone for a while,
+	// A back end that cannot be reached this many times in a row is left alone for a while,
 	// then one request tries whether it is back.
 	failuresInARow = 5
 	leftAlone      = 10 * time.Second
@@ -61,7 +61,7 @@ type Dialer interface {
 }
 
 // newBackend builds what a claim needs; a claim without a problem has no error.
-// Pause is how long it is left alone when it fails.
+// Pause is how long it is left alone when it cannot be reached.
 func newBackend(c *claim, dialer Dialer, pause time.Duration) (*backend, error) {
 	target, err := targetOf(&c.endpoint)
 	if err != nil {

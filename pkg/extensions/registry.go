@@ -229,7 +229,7 @@ func (r *Registry) assertion(q *http.Request, b *backend) (string, error) {
 	return text, err
 }
 
-// Open reports how many back ends are left alone for a moment, since they failed.
+// Open reports how many back ends are left alone for a moment, since they could not be reached.
 func (r *Registry) Open() float64 {
 	t, open := r.table.Load(), 0
 	if t == nil {
